@@ -1,0 +1,87 @@
+// Package camera brings pictures in. A [Source] is a dumb blocking reader of
+// one camera, folder, film or test scene; whoever owns it reopens it when it
+// fails (with back-off), drops what comes too fast, and decides when it has
+// stalled. A [Frame] holds the bytes as the source read them: decoding is
+// package preprocess's work, after the mailbox, so that a dropped frame costs
+// nothing.
+package camera
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Format says what a Frame's Data holds.
+type Format uint8
+
+const (
+	JPEG  Format = iota + 1
+	PNG          // any PNG
+	YUYV         // 4:2:2 packed, Width even, 2 bytes a pixel; BT.601, limited range
+	NV12         // 4:2:0, Y plane then interleaved UV; BT.601, limited range
+	I420         // 4:2:0, Y, U, V planes; BT.601, limited range
+	RGB24        // R, G, B, 3 bytes a pixel
+	GREY         // one byte a pixel
+)
+
+func (f Format) String() string {
+	switch f {
+	case JPEG:
+		return "jpeg"
+	case PNG:
+		return "png"
+	case YUYV:
+		return "yuyv"
+	case NV12:
+		return "nv12"
+	case I420:
+		return "i420"
+	case RGB24:
+		return "rgb24"
+	case GREY:
+		return "grey"
+	}
+	return "unknown"
+}
+
+// Frame is one picture as it came. The caller of Next owns the Frame and its
+// memory; sources write into Data's capacity and grow it only when they must.
+// Rows are packed without padding.
+type Frame struct {
+	Format        Format
+	Width, Height int    // pixels; 0 where the source does not know (JPEG, PNG)
+	Data          []byte // the raw bytes
+	Seq           uint64 // counts up by one for each frame the source saw, from 1
+	Captured      time.Time
+	Name          string // file the picture came from, if any
+}
+
+// ErrClosed is what Next returns once Close was called.
+var ErrClosed = errors.New("camera: source closed")
+
+// Source reads frames.
+//
+// Next blocks until a picture newer than the last is there and fills f. It
+// returns io.EOF at the end of a finite source, ctx's error when ctx ends,
+// ErrClosed after Close, and any other error when the source is broken: the
+// owner then closes it and may open it anew. A picture that is damaged is the
+// decoder's problem, not an error here. Captured carries a monotonic reading.
+//
+// Close unblocks Next, waits for every goroutine and child process of the
+// source, and may be called twice and while Next runs.
+type Source interface {
+	Next(ctx context.Context, f *Frame) error
+	Close() error
+}
+
+// Options are what an owner tells every source.
+type Options struct {
+	// ShortSide is the short side in pixels that the model's resize wants; sources that
+	// can scale (film decoders, cameras with a choice of sizes) deliver no
+	// smaller than that and not much larger. 0: unknown, deliver as is.
+	ShortSide int
+	// Stall is how long a source may wait for its peer (child process, HTTP
+	// body) before Next fails. 0: 10 s.
+	Stall time.Duration
+}

@@ -1,0 +1,194 @@
+package modelfile
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Manifest is a model file's metadata, typed. Zero values stand for absent keys,
+// which the reader of the model infers from names and shapes.
+type Manifest struct {
+	Architecture  string
+	Width         int
+	Depth         int
+	Heads         int
+	MLPRatio      float64
+	PatchSize     int
+	ImageSize     int
+	Resize        int // short side before the centre crop
+	Interpolation string
+	Mean, Std     []float32 // three each, or none
+	LayerNormEps  float64
+	Classes       []string
+	Synsets       []string
+	PruneAt       []int // nil where absent
+	Stem          string
+	SkipLam       float64
+	License       string
+	Training      string
+}
+
+// field is one metadata key and how it is read and written.
+type field struct {
+	key   string
+	read  func(m *Manifest, s string) error
+	write func(m *Manifest) string
+}
+
+// maxSize bounds every size in the metadata; no model of this kind comes near it.
+const maxSize = 1 << 16
+
+func fields() []field {
+	return []field{
+		textField("architecture", func(m *Manifest) *string { return &m.Architecture }),
+		intField("width", func(m *Manifest) *int { return &m.Width }),
+		intField("depth", func(m *Manifest) *int { return &m.Depth }),
+		intField("heads", func(m *Manifest) *int { return &m.Heads }),
+		floatField("mlp_ratio", func(m *Manifest) *float64 { return &m.MLPRatio }),
+		intField("patch_size", func(m *Manifest) *int { return &m.PatchSize }),
+		intField("image_size", func(m *Manifest) *int { return &m.ImageSize }),
+		intField("resize", func(m *Manifest) *int { return &m.Resize }),
+		textField("interpolation", func(m *Manifest) *string { return &m.Interpolation }),
+		tripleField("mean", func(m *Manifest) *[]float32 { return &m.Mean }),
+		tripleField("std", func(m *Manifest) *[]float32 { return &m.Std }),
+		floatField("layer_norm_eps", func(m *Manifest) *float64 { return &m.LayerNormEps }),
+		listField("classes", func(m *Manifest) *[]string { return &m.Classes }),
+		listField("synsets", func(m *Manifest) *[]string { return &m.Synsets }),
+		pruneField(),
+		textField("stem", func(m *Manifest) *string { return &m.Stem }),
+		floatField("skip_lam", func(m *Manifest) *float64 { return &m.SkipLam }),
+		textField("license", func(m *Manifest) *string { return &m.License }),
+		textField("training", func(m *Manifest) *string { return &m.Training }),
+	}
+}
+
+// ParseManifest reads the keys it knows of a file's metadata. An error names the key.
+func ParseManifest(meta map[string]string) (Manifest, error) {
+	var m Manifest
+	for _, f := range fields() {
+		s, ok := meta[f.key]
+		if !ok {
+			continue
+		}
+		if err := f.read(&m, s); err != nil {
+			return Manifest{}, fmt.Errorf("metadata %s %.40q: %w", f.key, s, err)
+		}
+	}
+	return m, nil
+}
+
+// Encode writes what is set as metadata; ParseManifest reads it back.
+func (m Manifest) Encode() map[string]string {
+	meta := map[string]string{}
+	for _, f := range fields() {
+		if s := f.write(&m); s != "" {
+			meta[f.key] = s
+		}
+	}
+	return meta
+}
+
+func textField(key string, at func(*Manifest) *string) field {
+	return field{key,
+		func(m *Manifest, s string) error { *at(m) = s; return nil },
+		func(m *Manifest) string { return *at(m) }}
+}
+
+func intField(key string, at func(*Manifest) *int) field {
+	return field{key,
+		func(m *Manifest, s string) error {
+			n, err := strconv.Atoi(s)
+			if err != nil || n < 1 || n > maxSize {
+				return fmt.Errorf("want a whole number from 1 to %d", maxSize)
+			}
+			*at(m) = n
+			return nil
+		},
+		func(m *Manifest) string {
+			if *at(m) == 0 {
+				return ""
+			}
+			return strconv.Itoa(*at(m))
+		}}
+}
+
+func floatField(key string, at func(*Manifest) *float64) field {
+	return field{key,
+		func(m *Manifest, s string) error {
+			v, err := strconv.ParseFloat(s, 64)
+			if err != nil || !(v > 0) || v > maxSize {
+				return fmt.Errorf("want a number above 0, at most %d", maxSize)
+			}
+			*at(m) = v
+			return nil
+		},
+		func(m *Manifest) string {
+			if *at(m) == 0 {
+				return ""
+			}
+			return strconv.FormatFloat(*at(m), 'g', -1, 64)
+		}}
+}
+
+func tripleField(key string, at func(*Manifest) *[]float32) field {
+	return field{key,
+		func(m *Manifest, s string) error {
+			words := strings.Split(s, ",")
+			v := make([]float32, 0, 3)
+			for _, w := range words {
+				x, err := strconv.ParseFloat(strings.TrimSpace(w), 32)
+				if err != nil || math.IsNaN(x) || math.IsInf(x, 0) || (key == "std" && x <= 0) {
+					return fmt.Errorf("%q is not a usable number", w)
+				}
+				v = append(v, float32(x))
+			}
+			if len(v) != 3 {
+				return fmt.Errorf("want three numbers, r,g,b")
+			}
+			*at(m) = v
+			return nil
+		},
+		func(m *Manifest) string {
+			words := make([]string, len(*at(m)))
+			for i, x := range *at(m) {
+				words[i] = strconv.FormatFloat(float64(x), 'g', -1, 32)
+			}
+			return strings.Join(words, ",")
+		}}
+}
+
+func listField(key string, at func(*Manifest) *[]string) field {
+	return field{key,
+		func(m *Manifest, s string) error { *at(m) = strings.Split(s, "|"); return nil },
+		func(m *Manifest) string { return strings.Join(*at(m), "|") }}
+}
+
+func pruneField() field {
+	return field{"prune_at",
+		func(m *Manifest, s string) (err error) {
+			m.PruneAt, err = ParseBlocks(s)
+			return err
+		},
+		func(m *Manifest) string {
+			words := make([]string, len(m.PruneAt))
+			for i, n := range m.PruneAt {
+				words[i] = strconv.Itoa(n)
+			}
+			return strings.Join(words, ",")
+		}}
+}
+
+// ParseBlocks reads block numbers as prune_at and --prune-at write them: "3,6,9".
+func ParseBlocks(s string) ([]int, error) {
+	blocks := []int{}
+	for _, w := range strings.Split(s, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(w))
+		if err != nil || n < 0 || n > maxSize || (len(blocks) > 0 && n <= blocks[len(blocks)-1]) {
+			return nil, fmt.Errorf("want ascending block numbers such as 3,6,9")
+		}
+		blocks = append(blocks, n)
+	}
+	return blocks, nil
+}

@@ -1,0 +1,217 @@
+// Package vit is the model: a plain vision transformer with a CLS token (DeiT,
+// any timm ViT of that shape) or LV-ViT, whose patches are dropped at a few
+// depths as DynamicViT does it (Rao et al., NeurIPS 2021). It is written in
+// model order on the operations of package backends and knows nothing of
+// pictures, cameras or processors.
+//
+// [Config] holds the sizes, [Load] packs weights for one backend, a [Session]
+// owns every activation and runs frames, a [Plan] says how many patches each
+// stage keeps.
+//
+// Letters used for shapes: N patches of the input, n tokens alive (CLS
+// included), D width, H hidden width of the MLP, C classes.
+package vit
+
+import (
+	"fmt"
+	"math"
+)
+
+// Config is the shape of a model and what its input must look like.
+type Config struct {
+	Architecture string
+	ImageSize    int // side of the square input, pixels
+	PatchSize    int
+	Width        int // D
+	Depth        int
+	Heads        int
+	Hidden       int // H
+	Classes      int // C
+	Eps          float32
+	PruneAt      []int   // blocks (0-based) before or in which patches are dropped, ascending
+	SkipLam      float32 // residual branches are divided by it; 1 for DeiT, 2 for LV-ViT
+	ConvStem     int     // channels of LV-ViT's convolutional stem; 0: patches are embedded directly
+	QKVBias      bool
+	AuxHead      bool // logits = head(cls) + 0.5·max over patches of aux_head (LV-ViT)
+	Predictors   bool // score_predictor.* is there for each entry of PruneAt
+
+	Resize        int    // short side before the centre crop; 0: warp to ImageSize
+	Interpolation string // bicubic or bilinear
+	Mean, Std     [3]float32
+	Labels        []string // C names, or none
+	Synsets       []string // C WordNet ids, or none
+}
+
+// Grid is the number of patches along one side of the input.
+func (c Config) Grid() int { return c.ImageSize / c.PatchSize }
+
+// Patches is N.
+func (c Config) Patches() int { return c.Grid() * c.Grid() }
+
+// InputLen is the number of elements Run expects: the patch matrix
+// [N, 3·P·P], or the pixels [S·S, 3] for a convolutional stem.
+func (c Config) InputLen() int { return 3 * c.ImageSize * c.ImageSize }
+
+// Limits keep a hostile file from asking for more memory than any model of
+// this kind needs.
+const (
+	maxImage = 1024
+	maxWidth = 4096
+	maxDepth = 128
+	maxClass = 1 << 17
+)
+
+// Check reports the first size that makes no sense.
+func (c Config) Check() error {
+	for _, r := range []struct {
+		name    string
+		v, most int
+	}{
+		{"image_size", c.ImageSize, maxImage}, {"patch_size", c.PatchSize, maxImage},
+		{"width", c.Width, maxWidth}, {"depth", c.Depth, maxDepth}, {"heads", c.Heads, c.Width},
+		{"hidden width", c.Hidden, 8 * maxWidth}, {"classes", c.Classes, maxClass},
+	} {
+		if r.v < 1 || r.v > r.most {
+			return fmt.Errorf("%s %d: want 1 to %d", r.name, r.v, r.most)
+		}
+	}
+	switch {
+	case c.ImageSize%c.PatchSize != 0:
+		return fmt.Errorf("image_size %d is not a multiple of patch_size %d", c.ImageSize, c.PatchSize)
+	case c.ConvStem > 0 && c.PatchSize%2 != 0:
+		return fmt.Errorf("patch_size %d: a convolutional stem needs an even one", c.PatchSize)
+	case c.Width%c.Heads != 0:
+		return fmt.Errorf("width %d is not a multiple of heads %d", c.Width, c.Heads)
+	case c.Predictors && c.Width%4 != 0:
+		return fmt.Errorf("width %d: predictors need a multiple of 4", c.Width)
+	case !(c.Eps > 0 && c.Eps < 1):
+		return fmt.Errorf("layer_norm_eps %v: want between 0 and 1", c.Eps)
+	case !(c.SkipLam >= 1 && c.SkipLam <= 16):
+		return fmt.Errorf("skip_lam %v: want 1 to 16", c.SkipLam)
+	case c.Resize < 0 || c.Resize > 4*maxImage:
+		return fmt.Errorf("resize %d: want at most %d", c.Resize, 4*maxImage)
+	case c.Interpolation != "bicubic" && c.Interpolation != "bilinear":
+		return fmt.Errorf("interpolation %q: want bicubic or bilinear", c.Interpolation)
+	case len(c.Labels) != 0 && len(c.Labels) != c.Classes:
+		return fmt.Errorf("%d labels for %d classes", len(c.Labels), c.Classes)
+	case len(c.Synsets) != 0 && len(c.Synsets) != c.Classes:
+		return fmt.Errorf("%d synsets for %d classes", len(c.Synsets), c.Classes)
+	}
+	return c.checkLists()
+}
+
+func (c Config) checkLists() error {
+	last := -1
+	for _, at := range c.PruneAt {
+		if at <= last || at >= c.Depth {
+			return fmt.Errorf("prune_at %v: want ascending blocks below depth %d", c.PruneAt, c.Depth)
+		}
+		last = at
+	}
+	for i := range 3 {
+		if !finite(c.Mean[i]) || !finite(c.Std[i]) || c.Std[i] <= 0 {
+			return fmt.Errorf("mean %v, std %v: want finite numbers, std above 0", c.Mean, c.Std)
+		}
+	}
+	return nil
+}
+
+func finite(x float32) bool {
+	return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0)
+}
+
+// MACs counts the multiply-adds that one frame executes under a plan, with the
+// last-block shortcut and the predictors that run.
+func (c Config) MACs(p Plan, s Scorer) int64 {
+	d, h := int64(c.Width), int64(c.Hidden)
+	alive := int64(c.Patches())
+	macs := c.stemMACs()
+	stage := 0
+	for i := range c.Depth {
+		drop := stage < len(c.PruneAt) && c.PruneAt[stage] == i
+		keep := alive
+		if drop {
+			keep = int64(p.Keep[stage])
+			stage++
+		}
+		if s == Predictor && keep < alive {
+			macs += alive * (d*d + d*d/2 + d*d/8 + d/4)
+			alive = keep
+		}
+		n := alive + 1
+		q := n // queries whose answer is needed
+		if c.shortcut(i, s, keep < alive) {
+			q = 1
+		}
+		macs += n*3*d*d + 2*q*n*d + q*d*d
+		alive = keep
+		macs += min(q, alive+1) * 2 * d * h
+	}
+	macs += d * int64(c.Classes)
+	if c.AuxHead {
+		macs += alive * d * int64(c.Classes)
+	}
+	return macs
+}
+
+func (c Config) stemMACs() int64 {
+	if c.ConvStem == 0 {
+		return int64(c.InputLen()) * int64(c.Width)
+	}
+	half := int64(c.ImageSize/2) * int64(c.ImageSize/2)
+	ch := int64(c.ConvStem)
+	return half * ch * (3*7*7 + 2*ch*3*3 + int64(c.Width))
+}
+
+// shortcut reports whether block i needs only the answer of CLS: it is the last
+// one and the head reads CLS alone. A stage that scores by this block's own
+// attention keeps it whole.
+func (c Config) shortcut(i int, s Scorer, dropsHere bool) bool {
+	return i == c.Depth-1 && !c.AuxHead && !(s != Predictor && dropsHere)
+}
+
+// Scorer says what makes a patch worth keeping.
+type Scorer uint8
+
+const (
+	// Predictor scores by the trained score_predictor ahead of the block (DynamicViT).
+	Predictor Scorer = iota
+	// Attention scores by the attention received in the block, times ‖v‖; needs no training.
+	Attention
+	// CLSAttention scores by CLS's attention in the block (EViT's rule); needs no training.
+	CLSAttention
+)
+
+func (s Scorer) String() string {
+	switch s {
+	case Predictor:
+		return "predictor"
+	case Attention:
+		return "attention"
+	case CLSAttention:
+		return "cls-attention"
+	}
+	return fmt.Sprintf("Scorer(%d)", uint8(s))
+}
+
+// ParseScorer reads a scorer's name; "auto" and "" are the predictor where the
+// model has one, else attention.
+func ParseScorer(name string, c Config) (Scorer, error) {
+	switch name {
+	case "", "auto":
+		if c.Predictors {
+			return Predictor, nil
+		}
+		return Attention, nil
+	case "predictor":
+		if !c.Predictors {
+			return 0, fmt.Errorf("scorer predictor: the model has no predictors (add a file with --predictors, or use attention)")
+		}
+		return Predictor, nil
+	case "attention":
+		return Attention, nil
+	case "cls-attention":
+		return CLSAttention, nil
+	}
+	return 0, fmt.Errorf("scorer %q: want auto, predictor, attention or cls-attention", name)
+}

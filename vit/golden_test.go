@@ -1,0 +1,328 @@
+package vit
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"dynvit/backends"
+	"dynvit/backends/all"
+	"dynvit/camera"
+	"dynvit/modelfile"
+	"dynvit/preprocess"
+)
+
+// shared finds the project's reference data; where it is absent the test is
+// skipped, or fails if DYNVIT_REQUIRE is set.
+func shared(t *testing.T, name ...string) string {
+	t.Helper()
+	path := filepath.Join(append([]string{"..", "..", "shared"}, name...)...)
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("DYNVIT_REQUIRE") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("needs ../shared:", err)
+	}
+	return path
+}
+
+// eachBackend runs a test on every backend that this machine serves.
+func eachBackend(t *testing.T, test func(t *testing.T, be backends.Backend)) {
+	for _, candidate := range all.List() {
+		t.Run(candidate.Name, func(t *testing.T) {
+			be, err := candidate.Open(backends.Options{})
+			if err != nil {
+				t.Skip(err)
+			}
+			defer be.Close()
+			test(t, be)
+		})
+	}
+}
+
+// mini is one of the small random models with every activation known.
+type mini struct {
+	config Config
+	file   *modelfile.File
+	golden *modelfile.File
+}
+
+func openMini(t *testing.T, name string) mini {
+	t.Helper()
+	file, err := modelfile.ReadPTH(shared(t, "golden", name, name+".pth"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden, err := modelfile.Open(shared(t, "golden", name, "golden.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close(); golden.Close() })
+	c, err := Infer(file, modelfile.Manifest{Heads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mini{c, file, golden}
+}
+
+// example returns part b of a golden tensor [B, …].
+func (m mini) example(t *testing.T, name string, b int) []float32 {
+	t.Helper()
+	data, shape, err := m.golden.Float32(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := len(data) / shape[0]
+	return data[b*n : (b+1)*n]
+}
+
+// keptSets returns the ids alive after each stage, in the reference's order.
+func (m mini) keptSets(t *testing.T, keep string, b int) [][]int32 {
+	t.Helper()
+	var sets [][]int32
+	for s := range m.config.PruneAt {
+		var ids []int32
+		for _, v := range m.example(t, fmt.Sprintf("%s.kept.%d", keep, s), b) {
+			ids = append(ids, int32(v))
+		}
+		sets = append(sets, ids)
+	}
+	return sets
+}
+
+// input turns a normalised picture [3, S, S] into what Run takes.
+func (c Config) input(x []float32) []float32 {
+	s, p := c.ImageSize, c.PatchSize
+	out := make([]float32, len(x))
+	for ch := range 3 {
+		for y := range s {
+			for xx := range s {
+				at := (y/p*c.Grid()+xx/p)*3*p*p + ch*p*p + y%p*p + xx%p
+				if c.ConvStem > 0 {
+					at = 3*(y*s+xx) + ch
+				}
+				out[at] = x[ch*s*s+y*s+xx]
+			}
+		}
+	}
+	return out
+}
+
+// TestGolden compares every activation with PyTorch's, the kept sets forced to
+// the reference's, within 2e-5 of the tensor's largest value (a wrong LayerNorm eps gives
+// 6e-5).
+func TestGolden(t *testing.T) {
+	for _, name := range []string{"mini_deit", "mini_lvvit"} {
+		t.Run(name, func(t *testing.T) {
+			m := openMini(t, name)
+			eachBackend(t, func(t *testing.T, be backends.Backend) {
+				w, err := Load(be, m.config, m.file, backends.F32)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, ratio := range []float64{0.7, 0.5} {
+					for b := range 2 {
+						compareMini(t, m, be, w, ratio, b)
+					}
+				}
+			})
+		})
+	}
+}
+
+func compareMini(t *testing.T, m mini, be backends.Backend, w *Weights, ratio float64, b int) {
+	t.Helper()
+	keep := fmt.Sprintf("keep%v", ratio)
+	plan, err := PlanFor(ratio, m.config.Patches(), len(m.config.PruneAt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSession(be, w, Predictor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := m.config.input(m.example(t, "x", b))
+	sets := m.keptSets(t, keep, b)
+	free := Result{WantKept: true}
+	if err := s.Run(input, plan, &free); err != nil {
+		t.Fatal(err)
+	}
+	for k, ids := range sets {
+		want := slices.Sorted(slices.Values(ids))
+		if !slices.Equal(free.Kept[k], want) {
+			t.Errorf("%s example %d stage %d: free-running keeps another set", keep, b, k)
+		}
+		s.forced = append(s.forced, want)
+	}
+	worst, at := 0.0, ""
+	s.probe = func(name string, x backends.Tensor) {
+		got := make([]float32, x.Rows*x.Cols)
+		if err := be.Download(got, x); err != nil {
+			t.Fatal(err)
+		}
+		want := m.inOrder(t, keep+"."+name, name, b, x.Rows, sets)
+		if d := relative(got, want[:len(got)]); d > worst {
+			worst, at = d, name
+		}
+	}
+	var r Result
+	if err := s.Run(input, plan, &r); err != nil {
+		t.Fatal(err)
+	}
+	if d := relative(r.Logits, m.example(t, keep+".logits", b)); d > worst {
+		worst, at = d, "logits"
+	}
+	t.Logf("%s example %d: largest difference %.2g (%s)", keep, b, worst, at)
+	if worst > 2e-5 {
+		t.Errorf("%s example %d: %s differs by %.2g of its largest value, want at most 2e-5", keep, b, at, worst)
+	}
+}
+
+// inOrder is a golden activation with its rows in ascending order of patch id;
+// the reference leaves them in the order of score. Scores become keep minus drop
+// as the golden file has column 0 of LogSoftmax: there logit difference is
+// log(p/(1-p)).
+func (m mini) inOrder(t *testing.T, key, name string, b, rows int, sets [][]int32) []float32 {
+	t.Helper()
+	data := m.example(t, key, b)
+	var block, stage int
+	cls := 1
+	order := -1 // which set orders the rows
+	if n, _ := fmt.Sscanf(name, "score.%d", &stage); n == 1 {
+		cls, order = 0, stage-1
+		data = slices.Clone(data)
+		for i, v := range data {
+			data[i] = v - float32(math.Log(-math.Expm1(float64(v))))
+		}
+	} else if n, _ := fmt.Sscanf(name, "block.%d", &block); n == 1 {
+		for k, at := range m.config.PruneAt {
+			if block >= at {
+				order = k
+			}
+		}
+	}
+	if order < 0 {
+		return data
+	}
+	ids := sets[order]
+	d := len(data) / (len(ids) + cls)
+	sorted := slices.Sorted(slices.Values(ids))
+	out := slices.Clone(data)
+	for i, id := range ids {
+		to, _ := slices.BinarySearch(sorted, id)
+		copy(out[(to+cls)*d:(to+cls+1)*d], data[(i+cls)*d:])
+	}
+	return out
+}
+
+// relative is the largest difference over the largest value wanted.
+func relative(got, want []float32) float64 {
+	if len(got) != len(want) {
+		return math.Inf(1)
+	}
+	most, largest := 0.0, 0.0
+	for i, v := range got {
+		most = max(most, math.Abs(float64(v)-float64(want[i])))
+		largest = max(largest, math.Abs(float64(want[i])))
+	}
+	return most / largest
+}
+
+// TestDeiTTiny runs real weights with seeded predictors on photos at six keep
+// ratios: logits within 1e-4, kept sets equal but for ties inside 1e-4.
+func TestDeiTTiny(t *testing.T) {
+	data, err := os.ReadFile(shared(t, "golden", "deit_tiny", "golden.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Cases []struct {
+			Image     string    `json:"image"`
+			KeepRatio float64   `json:"keep_ratio"`
+			Logits    []float32 `json:"logits"`
+			Kept      [][]int32 `json:"kept"`
+		} `json:"cases"`
+	}
+	if err := json.Unmarshal(data, &golden); err != nil || len(golden.Cases) < 36 {
+		t.Fatal(len(golden.Cases), err)
+	}
+	model, err := modelfile.Open(shared(t, "models", "deit_tiny_patch16_224.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer model.Close()
+	predictors, err := modelfile.Open(shared(t, "golden", "deit_tiny", "predictors.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer predictors.Close()
+	c, err := Read(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors, c, err := AddPredictors(c, model, predictors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs := map[string][]float32{}
+	eachBackend(t, func(t *testing.T, be backends.Backend) {
+		w, err := Load(be, c, tensors, backends.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := NewSession(be, w, Predictor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		worst := 0.0
+		for i, g := range golden.Cases {
+			if be.Name() == "ref" && i%6 != i/6%6 { // slow: each photo and each ratio once
+				continue
+			}
+			if inputs[g.Image] == nil {
+				inputs[g.Image] = photo(t, c, filepath.Base(g.Image))
+			}
+			plan, err := PlanFor(g.KeepRatio, c.Patches(), 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := Result{WantKept: true}
+			if err := s.Run(inputs[g.Image], plan, &r); err != nil {
+				t.Fatal(err)
+			}
+			for k, want := range g.Kept {
+				if !slices.Equal(r.Kept[k], want) {
+					t.Errorf("%s keep %v stage %d: another set", g.Image, g.KeepRatio, k)
+				}
+			}
+			for j, v := range r.Logits {
+				worst = max(worst, math.Abs(float64(v-g.Logits[j])))
+			}
+		}
+		t.Logf("largest difference of a logit %.2g", worst)
+		if worst > 1e-4 {
+			t.Errorf("logits differ by %.2g, want at most 1e-4", worst)
+		}
+	})
+}
+
+func photo(t *testing.T, c Config, name string) []float32 {
+	t.Helper()
+	data, err := os.ReadFile(shared(t, "golden", "deit_tiny", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := preprocess.New(preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := make([]float32, p.Len())
+	if err := p.Do(input, &camera.Frame{Format: camera.PNG, Data: data}, preprocess.Whole); err != nil {
+		t.Fatal(err)
+	}
+	return input
+}

@@ -1,0 +1,324 @@
+package vit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"dynvit/modelfile"
+)
+
+// Read makes the Config of a model file: what its metadata says, else what the
+// names and shapes of its tensors tell. A file that does not fit together is an
+// error that names the tensor or key.
+func Read(f *modelfile.File) (Config, error) {
+	m, err := modelfile.ParseManifest(f.Meta)
+	if err != nil {
+		return Config{}, err
+	}
+	return Infer(f, m)
+}
+
+// Infer is Read with a manifest of the caller's.
+func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
+	i := inference{f: f, m: m}
+	i.sizes()
+	i.heads()
+	i.stem()
+	i.pruning()
+	i.input()
+	if i.err != nil {
+		return Config{}, i.err
+	}
+	c := i.c
+	if err := c.Check(); err != nil {
+		return Config{}, err
+	}
+	return c, i.unknown()
+}
+
+// inference fills a Config step by step; after the first error nothing more
+// happens.
+type inference struct {
+	f   *modelfile.File
+	m   modelfile.Manifest
+	c   Config
+	err error
+}
+
+// shape returns a tensor's shape if it has that many dimensions.
+func (i *inference) shape(name string, dims int) []int {
+	t, ok := i.f.Tensor(name)
+	if i.err == nil {
+		switch {
+		case !ok:
+			i.err = fmt.Errorf("tensor %s: missing: not a plain vision transformer with a CLS token", name)
+		case len(t.Shape) != dims:
+			i.err = fmt.Errorf("tensor %s: shape %v, want %d dimensions", name, t.Shape, dims)
+		}
+	}
+	if i.err != nil {
+		return make([]int, dims)
+	}
+	return t.Shape
+}
+
+// agree checks a size against the metadata and reports the larger name.
+func (i *inference) agree(key string, said, found int) int {
+	if said != 0 && said != found && i.err == nil {
+		i.err = fmt.Errorf("metadata %s %d: the tensors say %d", key, said, found)
+	}
+	return found
+}
+
+func (i *inference) sizes() {
+	c := &i.c
+	qkv := i.shape("blocks.0.attn.qkv.weight", 2)
+	c.Width = i.agree("width", i.m.Width, qkv[1])
+	c.Hidden = i.shape("blocks.0.mlp.fc1.weight", 2)[0]
+	c.Classes = i.shape("head.weight", 2)[0]
+	for i.f.Has(fmt.Sprintf("blocks.%d.norm1.weight", c.Depth)) {
+		c.Depth++
+	}
+	i.agree("depth", i.m.Depth, c.Depth)
+	c.QKVBias = i.f.Has("blocks.0.attn.qkv.bias")
+	c.AuxHead = i.f.Has("aux_head.weight")
+	c.Architecture = i.m.Architecture
+	if c.Architecture == "" {
+		c.Architecture = "vit"
+	}
+}
+
+// headsOf are the published widths, whose heads are 64 wide.
+var headsOf = map[int]int{192: 3, 256: 4, 384: 6, 512: 8, 768: 12, 1024: 16}
+
+func (i *inference) heads() {
+	i.c.Heads = i.m.Heads
+	if i.c.Heads == 0 {
+		i.c.Heads = headsOf[i.c.Width]
+	}
+	if i.c.Heads == 0 && i.err == nil {
+		i.err = fmt.Errorf("width %d is none of the published ones: say how many heads (--heads)", i.c.Width)
+	}
+}
+
+// stem tells DeiT's patch projection from LV-ViT's convolutions, and with them
+// what LV-ViT does differently.
+func (i *inference) stem() {
+	c := &i.c
+	proj := i.shape("patch_embed.proj.weight", 4)
+	c.PatchSize, c.SkipLam, c.Eps = proj[2], 1, 1e-6
+	if i.f.Has("patch_embed.conv1.weight") {
+		c.ConvStem = i.shape("patch_embed.conv1.weight", 4)[0]
+		c.PatchSize, c.SkipLam, c.Eps = 2*proj[2], 2, 1e-5
+	}
+	if i.m.SkipLam != 0 {
+		c.SkipLam = float32(i.m.SkipLam)
+	}
+	if i.m.LayerNormEps != 0 {
+		c.Eps = float32(i.m.LayerNormEps)
+	}
+	i.agree("patch_size", i.m.PatchSize, c.PatchSize)
+	c.ImageSize = i.m.ImageSize
+	if c.ImageSize == 0 {
+		positions := i.shape("pos_embed", 3)[1]
+		for c.ImageSize = c.PatchSize; c.PatchSize > 0 && c.ImageSize <= maxImage && c.Patches()+1 < positions; {
+			c.ImageSize += c.PatchSize
+		}
+	}
+}
+
+// pruning finds where patches are dropped: as the file says, else at a quarter,
+// half and three quarters of the depth (DeiT 3, 6, 9; LV-ViT-S 4, 8, 12).
+func (i *inference) pruning() {
+	c := &i.c
+	predictors := 0
+	for i.f.Has(fmt.Sprintf("score_predictor.%d.in_conv.1.weight", predictors)) {
+		predictors++
+	}
+	c.Predictors = predictors > 0
+	c.PruneAt = i.m.PruneAt
+	if c.PruneAt == nil && c.Depth >= 4 {
+		c.PruneAt = []int{c.Depth / 4, c.Depth / 2, 3 * c.Depth / 4}
+	}
+	if c.Predictors && predictors != len(c.PruneAt) && i.err == nil {
+		i.err = fmt.Errorf("%d predictors for %d pruning stages: say where (--prune-at)", predictors, len(c.PruneAt))
+	}
+}
+
+// input is what the picture must look like; inputs of 384 and more are warped,
+// smaller ones resized to 8/7 of their size and cropped.
+func (i *inference) input() {
+	c, m := &i.c, i.m
+	c.Resize = m.Resize
+	if c.Resize == 0 && c.ImageSize < 384 {
+		c.Resize = c.ImageSize * 8 / 7
+	}
+	c.Interpolation = m.Interpolation
+	if c.Interpolation == "" {
+		c.Interpolation = "bicubic"
+	}
+	c.Mean, c.Std = [3]float32{0.485, 0.456, 0.406}, [3]float32{0.229, 0.224, 0.225}
+	if m.Mean != nil {
+		copy(c.Mean[:], m.Mean)
+	}
+	if m.Std != nil {
+		copy(c.Std[:], m.Std)
+	}
+	c.Labels, c.Synsets = m.Classes, m.Synsets
+}
+
+// unknown refuses a file with tensors that the model would not use: they would
+// mean something that is not computed.
+func (i *inference) unknown() error {
+	used := map[string]bool{}
+	for _, name := range i.c.names() {
+		used[name] = true
+	}
+	for _, name := range i.f.Names() {
+		base, isScale := cutSuffix(name, ".scale")
+		if !used[name] && !(isScale && used[base]) && !ignored(name) {
+			return fmt.Errorf("tensor %s: not part of a plain vision transformer", name)
+		}
+	}
+	return nil
+}
+
+func cutSuffix(s, suffix string) (string, bool) {
+	if len(s) > len(suffix) && s[len(s)-len(suffix):] == suffix {
+		return s[:len(s)-len(suffix)], true
+	}
+	return s, false
+}
+
+// ignored are BatchNorm's step counters, which inference has no use for.
+func ignored(name string) bool {
+	_, counter := cutSuffix(name, ".num_batches_tracked")
+	return counter
+}
+
+// names lists every tensor that Load reads.
+func (c Config) names() []string {
+	names := []string{"cls_token", "pos_embed"}
+	both := func(layers ...string) {
+		for _, l := range layers {
+			names = append(names, l+".weight", l+".bias")
+		}
+	}
+	both("patch_embed.proj", "norm", "head")
+	if c.AuxHead {
+		both("aux_head")
+	}
+	if c.ConvStem > 0 {
+		for k := 1; k <= 3; k++ {
+			bn := fmt.Sprintf("patch_embed.bn%d", k)
+			both(bn)
+			names = append(names, fmt.Sprintf("patch_embed.conv%d.weight", k), bn+".running_mean", bn+".running_var")
+		}
+	}
+	for i := range c.Depth {
+		at := fmt.Sprintf("blocks.%d.", i)
+		both(at+"norm1", at+"attn.proj", at+"norm2", at+"mlp.fc1", at+"mlp.fc2")
+		names = append(names, at+"attn.qkv.weight")
+		if c.QKVBias {
+			names = append(names, at+"attn.qkv.bias")
+		}
+	}
+	if c.Predictors {
+		for i := range c.PruneAt {
+			at := fmt.Sprintf("score_predictor.%d.", i)
+			both(at+"in_conv.0", at+"in_conv.1", at+"out_conv.0", at+"out_conv.2", at+"out_conv.4")
+		}
+	}
+	return names
+}
+
+// Manifest is the metadata that describes a model of this shape completely.
+func (c Config) Manifest() modelfile.Manifest {
+	m := modelfile.Manifest{
+		Architecture: c.Architecture, Width: c.Width, Depth: c.Depth, Heads: c.Heads,
+		MLPRatio: float64(c.Hidden) / float64(c.Width), PatchSize: c.PatchSize, ImageSize: c.ImageSize,
+		Resize: c.Resize, Interpolation: c.Interpolation, Mean: c.Mean[:], Std: c.Std[:],
+		LayerNormEps: shortFloat(c.Eps), Classes: c.Labels, Synsets: c.Synsets, PruneAt: c.PruneAt,
+	}
+	if c.ConvStem > 0 {
+		m.Stem, m.SkipLam = "lvvit", float64(c.SkipLam)
+	}
+	return m
+}
+
+// Import turns an imported checkpoint into the tensors of a model file: those
+// that the model uses, in their own precision, and their metadata.
+func Import(f *modelfile.File, m modelfile.Manifest) (map[string]string, []modelfile.Tensor, Config, error) {
+	c, err := Infer(f, m)
+	if err != nil {
+		return nil, nil, c, err
+	}
+	var tensors []modelfile.Tensor
+	for _, name := range c.names() {
+		t, ok := f.Tensor(name)
+		if !ok {
+			return nil, nil, c, fmt.Errorf("tensor %s: missing", name)
+		}
+		if _, _, err := f.Float32(name); err != nil {
+			return nil, nil, c, err
+		}
+		tensors = append(tensors, t)
+		if s, ok := f.Tensor(name + ".scale"); ok {
+			tensors = append(tensors, s)
+		}
+	}
+	out := c.Manifest()
+	out.License, out.Training = m.License, m.Training
+	return out.Encode(), tensors, c, nil
+}
+
+// AddPredictors returns the tensors and Config of a model with the predictors of
+// another file, which holds score_predictor.* and prune_at.
+func AddPredictors(c Config, model, predictors *modelfile.File) (Tensors, Config, error) {
+	m, err := modelfile.ParseManifest(predictors.Meta)
+	if err != nil {
+		return nil, c, err
+	}
+	if m.PruneAt != nil {
+		c.PruneAt = m.PruneAt
+	}
+	stages := 0
+	for ; ; stages++ {
+		t, ok := predictors.Tensor(fmt.Sprintf("score_predictor.%d.in_conv.1.weight", stages))
+		if !ok {
+			break
+		}
+		if !slices.Equal(t.Shape, []int{c.Width, c.Width}) {
+			return nil, c, fmt.Errorf("tensor %s: shape %v for a model of width %d", t.Name, t.Shape, c.Width)
+		}
+	}
+	switch {
+	case stages == 0:
+		return nil, c, errors.New("no score_predictor.0.in_conv.1.weight: not a predictors file")
+	case stages != len(c.PruneAt):
+		return nil, c, fmt.Errorf("%d predictors for the %d pruning stages %v", stages, len(c.PruneAt), c.PruneAt)
+	}
+	c.Predictors = true
+	return overlay{predictors, model}, c, nil
+}
+
+// overlay looks a tensor up in the first file, then in the second.
+type overlay [2]*modelfile.File
+
+func (o overlay) Has(name string) bool { return o[0].Has(name) || o[1].Has(name) }
+
+func (o overlay) Float32(name string) ([]float32, []int, error) {
+	if o[0].Has(name) {
+		return o[0].Float32(name)
+	}
+	return o[1].Float32(name)
+}
+
+// shortFloat is the double that prints as short as the float does: 1e-6, not
+// 9.99999997e-07.
+func shortFloat(x float32) float64 {
+	var d float64
+	fmt.Sscan(fmt.Sprint(x), &d)
+	return d
+}

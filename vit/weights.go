@@ -1,0 +1,322 @@
+package vit
+
+import (
+	"fmt"
+	"math"
+
+	"dynvit/backends"
+)
+
+// Tensors is where a model's weights come from: a modelfile.File, or seeded
+// random numbers. Float32 returns a slice that the caller may change; a missing
+// tensor or a NaN is an error that names it.
+type Tensors interface {
+	Float32(name string) (data []float32, shape []int, err error)
+	Has(name string) bool
+}
+
+// Weights are a model packed for one backend. They do not change and may serve
+// several sessions of that backend.
+type Weights struct {
+	Config
+	Precision backends.Precision // of the blocks' Linear layers
+	side      backends.Precision // of embedding, predictors' wide layers and attention
+
+	stem       []conv
+	embed      backends.Weight // [D, patch inputs], no bias
+	position   backends.Tensor // [N+1, D]: CLS + its position; position + embedding bias
+	blocks     []block
+	norm       norm
+	head       backends.Weight // [C, D]
+	aux        backends.Weight // [C, D] or nil, halved
+	predictors []predictor
+}
+
+type norm struct {
+	gamma, beta backends.Tensor // [1, D]
+	eps         float32
+}
+
+type block struct {
+	norm1, norm2        norm
+	qkv, proj, fc1, fc2 backends.Weight
+}
+
+// predictor is one score_predictor: LayerNorm, D→D, half of it replaced by the
+// mean, D→D/2, D/2→D/4, D/4→1 (keep minus drop: the order of LogSoftmax's
+// keep column is that of the difference).
+type predictor struct {
+	norm                 norm
+	in, out0, out2, out4 backends.Weight
+}
+
+// conv is a convolution with its BatchNorm folded in, as a Linear over unfolded
+// pixels.
+type conv struct {
+	geometry backends.Conv
+	weight   backends.Weight
+}
+
+// predictorEps is PyTorch's default, which the reference leaves in the
+// predictor; the backbone's is 1e-6 (DeiT) or 1e-5 (LV-ViT).
+const predictorEps = 1e-5
+
+// SidePrecision is the precision of the patch embedding, the predictors' wide
+// layers and attention's products under p: p itself, but for int8 the best of
+// bf16, f16 and f32 that the backend carries.
+func SidePrecision(p backends.Precision, carried []backends.Precision) backends.Precision {
+	if p != backends.Int8 {
+		return p
+	}
+	for _, want := range []backends.Precision{backends.BF16, backends.F16} {
+		for _, have := range carried {
+			if have == want {
+				return want
+			}
+		}
+	}
+	return backends.F32
+}
+
+// Load packs a model's tensors for be. The tensors may be closed afterwards.
+func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*Weights, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	l := loader{be: be, src: src, p: p, side: SidePrecision(p, be.Precisions())}
+	w := &Weights{Config: c, Precision: p, side: l.side}
+	l.stem(w)
+	l.embedding(w)
+	for i := range c.Depth {
+		w.blocks = append(w.blocks, l.block(c, fmt.Sprintf("blocks.%d.", i)))
+	}
+	w.norm = l.norm("norm", c.Width, c.Eps)
+	w.head = l.linear("head", c.Classes, c.Width, 1, true, backends.F32)
+	if c.AuxHead {
+		w.aux = l.linear("aux_head", c.Classes, c.Width, 0.5, true, backends.F32)
+	}
+	if c.Predictors {
+		for i := range c.PruneAt {
+			w.predictors = append(w.predictors, l.predictor(c, fmt.Sprintf("score_predictor.%d.", i)))
+		}
+	}
+	return w, l.err
+}
+
+// loader reads, checks and packs; after the first error it does nothing more.
+type loader struct {
+	be      backends.Backend
+	src     Tensors
+	p, side backends.Precision
+	err     error
+}
+
+// tensor reads a tensor of the given number of elements, whatever its shape:
+// shapes were read when the Config was made.
+func (l *loader) tensor(name string, elements int) []float32 {
+	if l.err != nil {
+		return nil
+	}
+	data, shape, err := l.src.Float32(name)
+	if err == nil && len(data) != elements {
+		err = fmt.Errorf("tensor %s: shape %v does not fit the model", name, shape)
+	}
+	l.err = err
+	return data
+}
+
+func (l *loader) upload(rows, cols int, data []float32) (t backends.Tensor) {
+	if l.err != nil {
+		return t
+	}
+	if t, l.err = l.be.Alloc(rows, cols); l.err == nil {
+		l.be.Upload(t, data)
+	}
+	return t
+}
+
+func (l *loader) pack(w []float32, out, in int, bias []float32, p backends.Precision) (packed backends.Weight) {
+	if l.err == nil {
+		packed, l.err = l.be.Pack(w, out, in, bias, p)
+	}
+	return packed
+}
+
+// linear packs name.weight and name.bias times scale.
+func (l *loader) linear(name string, out, in int, scale float32, bias bool, p backends.Precision) backends.Weight {
+	w := l.tensor(name+".weight", out*in)
+	var b []float32
+	if bias {
+		b = l.tensor(name+".bias", out)
+	}
+	if l.err != nil {
+		return nil
+	}
+	times(w, scale)
+	times(b, scale)
+	packed := l.pack(w, out, in, b, p)
+	if l.err != nil {
+		l.err = fmt.Errorf("tensor %s.weight: %w", name, l.err)
+	}
+	return packed
+}
+
+func times(x []float32, scale float32) {
+	if scale == 1 {
+		return
+	}
+	for i := range x {
+		x[i] *= scale
+	}
+}
+
+func (l *loader) norm(name string, d int, eps float32) norm {
+	return norm{
+		gamma: l.upload(1, d, l.tensor(name+".weight", d)),
+		beta:  l.upload(1, d, l.tensor(name+".bias", d)),
+		eps:   eps,
+	}
+}
+
+func (l *loader) block(c Config, at string) block {
+	d, h := c.Width, c.Hidden
+	branch := 1 / c.SkipLam // folded into the layers that end a residual branch
+	return block{
+		norm1: l.norm(at+"norm1", d, c.Eps),
+		qkv:   l.linear(at+"attn.qkv", 3*d, d, 1, c.QKVBias, l.p),
+		proj:  l.linear(at+"attn.proj", d, d, branch, true, l.p),
+		norm2: l.norm(at+"norm2", d, c.Eps),
+		fc1:   l.linear(at+"mlp.fc1", h, d, 1, true, l.p),
+		fc2:   l.linear(at+"mlp.fc2", d, h, branch, true, l.p),
+	}
+}
+
+func (l *loader) predictor(c Config, at string) predictor {
+	d := c.Width
+	p := predictor{
+		norm: l.norm(at+"in_conv.0", d, predictorEps),
+		in:   l.linear(at+"in_conv.1", d, d, 1, true, l.side),
+		out0: l.linear(at+"out_conv.0", d/2, d, 1, true, l.side),
+		out2: l.linear(at+"out_conv.2", d/4, d/2, 1, true, backends.F32),
+	}
+	w := l.tensor(at+"out_conv.4.weight", 2*(d/4))
+	b := l.tensor(at+"out_conv.4.bias", 2)
+	if l.err != nil {
+		return p
+	}
+	for i := range d / 4 {
+		w[i] -= w[d/4+i]
+	}
+	p.out4 = l.pack(w[:d/4], 1, d/4, []float32{b[0] - b[1]}, backends.F32)
+	return p
+}
+
+// embedding packs the patch projection without its bias, which goes, with CLS
+// and the positions, into one constant matrix added as the residual.
+func (l *loader) embedding(w *Weights) {
+	c := w.Config
+	d, n := c.Width, c.Patches()
+	weight := l.tensor("patch_embed.proj.weight", d*c.embedInputs())
+	bias := l.tensor("patch_embed.proj.bias", d)
+	cls := l.tensor("cls_token", d)
+	pos := l.positions(c)
+	if l.err != nil {
+		return
+	}
+	if c.ConvStem > 0 {
+		weight = channelsLast(weight, d, c.ConvStem, c.PatchSize/2)
+	}
+	w.embed = l.pack(weight, d, c.embedInputs(), nil, l.side)
+	for i := range d {
+		pos[i] += cls[i]
+	}
+	for i := d; i < (n+1)*d; i++ {
+		pos[i] += bias[i%d]
+	}
+	w.position = l.upload(n+1, d, pos)
+}
+
+// embedInputs is the number of inputs of the patch projection.
+func (c Config) embedInputs() int {
+	if c.ConvStem > 0 {
+		return c.ConvStem * (c.PatchSize / 2) * (c.PatchSize / 2)
+	}
+	return 3 * c.PatchSize * c.PatchSize
+}
+
+// positions reads pos_embed [1, 1+G·G, D] and resamples its grid where the
+// model is used at another image size.
+func (l *loader) positions(c Config) []float32 {
+	if l.err != nil {
+		return nil
+	}
+	pos, shape, err := l.src.Float32("pos_embed")
+	if err != nil {
+		l.err = err
+		return nil
+	}
+	d := c.Width
+	grid := int(math.Round(math.Sqrt(float64(len(pos)/d - 1))))
+	if len(pos)%d != 0 || grid < 1 || (grid*grid+1)*d != len(pos) {
+		l.err = fmt.Errorf("tensor pos_embed: shape %v is not CLS and a square grid of width %d", shape, d)
+		return nil
+	}
+	out := make([]float32, (c.Patches()+1)*d)
+	copy(out, pos[:d])
+	resample(out[d:], pos[d:], c.Grid(), grid, d)
+	return out
+}
+
+// stem packs LV-ViT's three convolutions (stem 4_2: 7×7 stride 2, 3×3, 3×3,
+// each followed by BatchNorm and ReLU; models/dylvvit.py, PatchEmbed4_2).
+func (l *loader) stem(w *Weights) {
+	c := w.Config
+	if c.ConvStem == 0 {
+		return
+	}
+	half := c.ImageSize / 2
+	ch := c.ConvStem
+	w.stem = []conv{
+		l.conv(1, 3, ch, backends.Conv{H: c.ImageSize, W: c.ImageSize, Kernel: 7, Stride: 2, Pad: 3}),
+		l.conv(2, ch, ch, backends.Conv{H: half, W: half, Kernel: 3, Stride: 1, Pad: 1}),
+		l.conv(3, ch, ch, backends.Conv{H: half, W: half, Kernel: 3, Stride: 1, Pad: 1}),
+	}
+}
+
+// batchNormEps is PyTorch's default.
+const batchNormEps = 1e-5
+
+func (l *loader) conv(i, in, out int, g backends.Conv) conv {
+	bn := fmt.Sprintf("patch_embed.bn%d.", i)
+	k := g.Kernel * g.Kernel * in
+	w := l.tensor(fmt.Sprintf("patch_embed.conv%d.weight", i), out*k)
+	gamma, beta := l.tensor(bn+"weight", out), l.tensor(bn+"bias", out)
+	mean, variance := l.tensor(bn+"running_mean", out), l.tensor(bn+"running_var", out)
+	if l.err != nil {
+		return conv{}
+	}
+	bias := make([]float32, out)
+	for o := range out {
+		scale := float64(gamma[o]) / math.Sqrt(float64(variance[o])+batchNormEps)
+		bias[o] = float32(float64(beta[o]) - float64(mean[o])*scale)
+		row := w[o*k : (o+1)*k]
+		for j := range row {
+			row[j] = float32(float64(row[j]) * scale)
+		}
+	}
+	return conv{g, l.pack(channelsLast(w, out, in, g.Kernel), out, k, bias, l.side)}
+}
+
+// channelsLast turns a convolution's weight [out, in, k, k] into [out, k, k, in],
+// the order of Unfold's columns.
+func channelsLast(w []float32, out, in, k int) []float32 {
+	t := make([]float32, len(w))
+	for o := range out {
+		for c := range in {
+			for j := range k * k {
+				t[(o*k*k+j)*in+c] = w[(o*in+c)*k*k+j]
+			}
+		}
+	}
+	return t
+}
