@@ -100,12 +100,15 @@ func (r *ref) Linear(dst, x backends.Tensor, packed backends.Weight, act backend
 	w := packed.(*weight)
 	need("Linear", x.Cols == w.in && dst.Cols == w.out && dst.Rows == x.Rows, "shapes differ")
 	need("Linear", res.IsZero() || (res.Rows == dst.Rows && res.Cols == dst.Cols), "residual has another shape")
-	codes := make([]int8, w.in)
+	codes, rounded := make([]int8, w.in), make([]float64, w.in)
 	for i := range x.Rows {
 		row := x.Host[i*x.Cols : (i+1)*x.Cols]
 		scale, finite := float32(0), true
 		if w.precision == backends.Int8 {
 			scale, finite = backends.QuantizeRow(codes, row)
+		}
+		for j, v := range row {
+			rounded[j] = float64(w.precision.Round(v))
 		}
 		for o := range w.out {
 			var y float32
@@ -115,7 +118,7 @@ func (r *ref) Linear(dst, x backends.Tensor, packed backends.Weight, act backend
 			case w.precision == backends.Int8:
 				y = w.dotInt8(codes, scale, o)
 			default:
-				y = w.dot(row, o)
+				y = w.dot(rounded, o)
 			}
 			y = activate(y, act)
 			if !res.IsZero() {
@@ -126,10 +129,10 @@ func (r *ref) Linear(dst, x backends.Tensor, packed backends.Weight, act backend
 	}
 }
 
-func (w *weight) dot(x []float32, o int) float32 {
+func (w *weight) dot(x []float64, o int) float32 {
 	sum := float64(w.bias[o])
 	for j, v := range w.w[o*w.in : (o+1)*w.in] {
-		sum += float64(float64(w.precision.Round(x[j])) * float64(v))
+		sum += float64(x[j] * float64(v))
 	}
 	return float32(sum)
 }
