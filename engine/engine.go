@@ -4,6 +4,10 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
 	"time"
 
 	"dynvit/backends"
@@ -13,9 +17,10 @@ import (
 )
 
 // Options choose the model and the machine. The zero value is the embedded
-// default model, at keep auto, on the best backend.
+// default model on the best backend.
 type Options struct {
 	Model      string   // name in the store, path to .safetensors, or "": the embedded default
+	Arch       string   // a published architecture with random weights instead of Model (vit.Named)
 	Predictors string   // a file with score_predictor.* to add, or ""
 	Scorer     string   // auto, predictor, attention, cls-attention; "" = auto
 	Backend    string   // auto or a name; "" = auto
@@ -27,7 +32,7 @@ type Options struct {
 // Info says what was opened; it does not change.
 type Info struct {
 	Model        string // name, as results and topics show it
-	SHA256       string // of the model file (and the predictors file, where one was added)
+	SHA256       string // of the model file, "" with Arch
 	Architecture string
 	Backend      string
 	Why          string // why that backend and those kernels
@@ -40,44 +45,233 @@ type Info struct {
 	ShortSide    int // pixels that the resize wants of a picture's short side
 }
 
+// AutoKeep is the keep ratio where nothing was asked for and nothing calibrated.
+const AutoKeep = 0.7
+
 // Engine is a model ready to run. One goroutine uses it at a time.
-type Engine struct{}
+type Engine struct {
+	info    Info
+	config  vit.Config
+	scorer  vit.Scorer
+	be      backends.Backend
+	session *vit.Session
+	pre     *preprocess.Preprocessor
+	input   []float32
+	run     vit.Result
+}
 
 // Open loads the model and opens the first candidate that serves.
-func Open(o Options, candidates []backends.Candidate) (*Engine, error) { panic("not yet") }
+func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
+	m, err := openModel(o)
+	if err != nil {
+		return nil, err
+	}
+	defer m.close()
+	scorer, err := vit.ParseScorer(o.Scorer, m.config)
+	if err != nil {
+		return nil, err
+	}
+	be, why, err := openBackend(o, candidates)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{config: m.config, scorer: scorer, be: be}
+	if err := e.load(m, o.Precision); err != nil {
+		return nil, errors.Join(fmt.Errorf("model %s: %w", m.name, err), be.Close())
+	}
+	e.info.Why, e.info.Threads = why, o.Threads
+	return e, nil
+}
 
-// Close frees the backend.
-func (e *Engine) Close() error { panic("not yet") }
+// load packs the weights, allocates, and describes what it did.
+func (e *Engine) load(m *model, precision string) error {
+	p := e.be.Precisions()[0]
+	if precision != "" && precision != "auto" {
+		var err error
+		if p, err = backends.ParsePrecision(precision); err != nil {
+			return err
+		}
+	}
+	w, err := vit.Load(e.be, m.config, m.tensors, p)
+	if err != nil {
+		return err
+	}
+	if e.session, err = vit.NewSession(e.be, w, e.scorer); err != nil {
+		return err
+	}
+	if e.pre, err = preprocess.New(inputSpec(m.config)); err != nil {
+		return err
+	}
+	e.input = make([]float32, e.pre.Len())
+	c := m.config
+	short := c.Resize
+	if short == 0 {
+		short = c.ImageSize
+	}
+	e.info = Info{
+		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: e.be.Name(), Precision: p,
+		Scorer: e.scorer.String(), Patches: c.Patches(), Stages: len(c.PruneAt), Classes: c.Classes, ShortSide: short,
+	}
+	return nil
+}
+
+func inputSpec(c vit.Config) preprocess.Spec {
+	s := preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize}
+	if c.Interpolation == "bilinear" {
+		s.Filter = preprocess.Bilinear
+	}
+	if c.ConvStem > 0 {
+		s.Layout = preprocess.Pixels
+	}
+	return s
+}
+
+// Close frees the backend; it may be called twice.
+func (e *Engine) Close() error { return e.be.Close() }
 
 // Info says what was opened.
-func (e *Engine) Info() Info { panic("not yet") }
+func (e *Engine) Info() Info { return e.info }
 
 // Label is the name of class i, 0 <= i < Classes; its number where the model
 // has no labels.
-func (e *Engine) Label(class int) string { panic("not yet") }
+func (e *Engine) Label(class int) string {
+	if len(e.config.Labels) == 0 {
+		return strconv.Itoa(class)
+	}
+	return e.config.Labels[class]
+}
 
-// Plan turns what a user asks for into counts; auto is keep 0.7.
-func (e *Engine) Plan(k vit.Keep) (vit.Plan, error) { panic("not yet") }
+// Class finds a class by synset id, number or label; -1 where there is none.
+func (e *Engine) Class(name string) int {
+	for i, s := range e.config.Synsets {
+		if s == name {
+			return i
+		}
+	}
+	for i, l := range e.config.Labels {
+		if l == name {
+			return i
+		}
+	}
+	if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < e.config.Classes {
+		return i
+	}
+	return -1
+}
 
-// Classify decodes, preprocesses and runs one frame. region is the part of the picture to look at
-// (preprocess.Whole for all of it). r's memory is reused: after the first
-// frame nothing is allocated but what the JPEG or PNG decoder takes. A damaged picture is
-// an error that leaves the engine usable.
+// Plan turns what a user asks for into counts that fit the model; auto is
+// AutoKeep.
+func (e *Engine) Plan(k vit.Keep) (vit.Plan, error) {
+	if k.IsAuto() {
+		k.Ratio = AutoKeep
+	}
+	p := vit.Plan{Keep: k.Counts}
+	if k.Counts == nil {
+		var err error
+		if p, err = vit.PlanFor(k.Ratio, e.info.Patches, e.info.Stages); err != nil {
+			return p, err
+		}
+	}
+	return p, p.Check(e.info.Patches, e.info.Stages)
+}
+
+// Ratio is the keep ratio that results show for what was asked for.
+func (e *Engine) Ratio(k vit.Keep, p vit.Plan) float64 {
+	switch {
+	case k.Counts != nil:
+		return p.Ratio(e.info.Patches)
+	case k.IsAuto():
+		return AutoKeep
+	}
+	return k.Ratio
+}
+
+// MACs counts the multiply-adds of one frame under a plan.
+func (e *Engine) MACs(p vit.Plan) int64 { return e.config.MACs(p, e.scorer) }
+
+// Classify decodes, preprocesses and runs one frame. region is the part of the
+// picture to look at (preprocess.Whole for all of it). r's memory is reused:
+// after the first frame of a size nothing is allocated but what the JPEG or PNG
+// decoder takes. A damaged picture is an error that leaves the engine usable.
 func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, p vit.Plan) error {
-	panic("not yet")
+	start := time.Now()
+	if err := e.pre.Decode(f, region); err != nil {
+		return err
+	}
+	e.pre.Render(e.input)
+	ready := time.Now()
+	e.run.WantKept = r.WantKept
+	if err := e.session.Run(e.input, p, &e.run); err != nil {
+		return err
+	}
+	end := time.Now()
+	r.Latency, r.Frame = end.Sub(ready), end.Sub(start)
+	r.Logits = append(r.Logits[:0], e.run.Logits...)
+	r.Tokens = append(r.Tokens[:0], e.run.Tokens...)
+	r.Kept = e.run.Kept
+	return r.rank()
 }
 
 // Result is what one frame gave. It is overwritten by the next Classify with
-// the same Result.
+// the same Result; Kept also by one with another.
 type Result struct {
 	Logits  []float32     // [classes]
 	Scores  []float32     // [classes], softmax of the logits
-	Top     []int         // class numbers, best first, at most 5 (or TopN)
-	TopN    int           // set before Classify for another number of Top; 0 = 5
+	Top     []int         // class numbers, best first, at most TopN
 	Tokens  []int         // alive (with CLS): before the first stage, and after each
 	Kept    [][]int32     // patches alive after each stage, ascending ids; only if WantKept
 	Latency time.Duration // model alone: normalised input to logits
 	Frame   time.Duration // decode, preprocess and model
 
+	TopN     int  // set before Classify for another number of Top than 5
 	WantKept bool // set before Classify
+}
+
+const defaultTop = 5
+
+// rank fills Scores and Top; ties go to the lower class. Logits that are no
+// numbers are an error: a model that overflows must not name anything.
+func (r *Result) rank() error {
+	most := float32(math.Inf(-1))
+	for i, v := range r.Logits {
+		if v-v != 0 {
+			return fmt.Errorf("logit %d is %v: the model overflows at this precision", i, v)
+		}
+		most = max(most, v)
+	}
+	sum := 0.0
+	r.Scores = r.Scores[:0]
+	for _, v := range r.Logits {
+		s := math.Exp(float64(v - most))
+		sum += s
+		r.Scores = append(r.Scores, float32(s))
+	}
+	for i := range r.Scores {
+		r.Scores[i] = float32(float64(r.Scores[i]) / sum)
+	}
+	n := r.TopN
+	if n == 0 {
+		n = defaultTop
+	}
+	r.top(min(n, len(r.Logits)))
+	return nil
+}
+
+// top keeps the n best classes by insertion.
+func (r *Result) top(n int) {
+	r.Top = r.Top[:0]
+	for class, v := range r.Logits {
+		at := len(r.Top)
+		for at > 0 && r.Logits[r.Top[at-1]] < v {
+			at--
+		}
+		if at >= n {
+			continue
+		}
+		if len(r.Top) < n {
+			r.Top = append(r.Top, 0)
+		}
+		copy(r.Top[at+1:], r.Top[at:])
+		r.Top[at] = class
+	}
 }

@@ -4,13 +4,22 @@ package all
 
 import (
 	"dynvit/backends"
+	"dynvit/backends/avx2"
+	"dynvit/backends/avx512"
+	"dynvit/backends/cuda"
 	"dynvit/backends/internal/host"
+	"dynvit/backends/neon"
 	"dynvit/backends/ref"
 )
 
-// List returns every backend that this program knows, the preferred first.
+// List returns every backend that this program knows, the preferred first. ref
+// serves only by name.
 func List() []backends.Candidate {
 	return []backends.Candidate{
+		{Name: "cuda", Open: cuda.Open, Auto: true},
+		{Name: "avx512", Open: avx512.Open, Auto: true},
+		{Name: "avx2", Open: avx2.Open, Auto: true},
+		{Name: "neon", Open: neon.Open, Auto: true},
 		{Name: "portable", Open: host.OpenPortable, Auto: true},
 		{Name: "ref", Open: ref.Open},
 	}

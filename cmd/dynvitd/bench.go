@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dynvit/backends/all"
+	"dynvit/camera"
+	"dynvit/engine"
+	"dynvit/evaluate"
+	"dynvit/preprocess"
+	"dynvit/vit"
+)
+
+// quantiles are the JSON of a set of durations, in milliseconds.
+type quantiles struct {
+	Min  float64 `json:"min"`
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P95  float64 `json:"p95"`
+	P99  float64 `json:"p99"`
+	Mean float64 `json:"mean"`
+}
+
+// benched is the JSON of one combination.
+type benched struct {
+	Arch      string    `json:"arch,omitempty"`
+	Model     string    `json:"model,omitempty"`
+	Backend   string    `json:"backend"`
+	Precision string    `json:"precision"`
+	Threads   int       `json:"threads"`
+	KeepRatio float64   `json:"keep_ratio"`
+	Keep      []int     `json:"keep"`
+	Tokens    []int     `json:"tokens"`
+	Frame     string    `json:"frame"`
+	Frames    int       `json:"frames"`
+	LatencyMS quantiles `json:"latency_ms"`
+	FrameMS   quantiles `json:"frame_ms"`
+	GMACs     float64   `json:"gmacs"`
+	GOPS      float64   `json:"gops_per_s"`
+	RSS       int64     `json:"rss_bytes"`
+}
+
+// benchFlags lists what is combined.
+type benchFlags struct {
+	modelFlags
+	keeps, precisions []string
+	threads           []int
+	data              string
+	seconds           float64
+}
+
+func newBench() *cobra.Command {
+	var f benchFlags
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure the latency of the model and of whole frames",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.Model, "model", "", "model: a name in the store or a path to .safetensors (default: the embedded one)")
+	flags.StringVar(&f.Arch, "arch", "", "random weights of deit_tiny, deit_256, deit_small, deit_base, lvvit_small, lvvit_medium (_384 too)")
+	flags.StringVar(&f.Predictors, "predictors", "", "file with trained predictors to add to the model")
+	flags.StringVar(&f.Scorer, "scorer", "auto", "auto, predictor, attention, cls-attention")
+	flags.StringVar(&f.Backend, "backend", "auto", "backend: auto or a name that `dynvitd devices` lists")
+	flags.StringArrayVar(&f.precisions, "precision", []string{"auto"}, "precision, may be repeated")
+	flags.StringArrayVar(&f.keeps, "keep", []string{"1"}, "keep ratio or counts, may be repeated")
+	flags.IntSliceVar(&f.threads, "threads", []int{runtime.GOMAXPROCS(0)}, "threads, may be repeated")
+	flags.StringVar(&f.data, "data", "", "folder of pictures instead of a drawn 1280x720 JPEG")
+	flags.Float64Var(&f.seconds, "seconds", 5, "seconds a combination")
+	flags.BoolVar(&f.json, "json", false, "JSON on stdout, one object a line")
+	return c
+}
+
+// combination is one engine under one plan, and what was measured of it.
+type combination struct {
+	e              *engine.Engine
+	plan           vit.Plan
+	ratio          float64
+	threads        int
+	result         engine.Result
+	latency, frame []time.Duration
+	spent          time.Duration
+}
+
+func (f *benchFlags) run(c *cobra.Command) error {
+	frames, what, err := f.frames()
+	if err != nil {
+		return err
+	}
+	combinations, err := f.open()
+	defer func() {
+		for _, b := range combinations {
+			b.e.Close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	for _, b := range combinations { // warm-up: tables, scratch, clocks
+		for range 3 {
+			if err := b.measure(&frames[0]); err != nil {
+				return fmt.Errorf("bench %s: %w", frames[0].Name, err)
+			}
+		}
+		b.latency, b.frame, b.spent = nil, nil, 0
+	}
+	limit := time.Duration(f.seconds * float64(time.Second))
+	for i := 0; slices.ContainsFunc(combinations, func(b *combination) bool { return b.spent < limit }); i++ {
+		for _, b := range combinations { // interleaved, so that drift hits all alike
+			if err := c.Context().Err(); err != nil {
+				return err
+			}
+			if err := b.measure(&frames[i%len(frames)]); err != nil {
+				return fmt.Errorf("bench %s: %w", frames[i%len(frames)].Name, err)
+			}
+		}
+	}
+	for _, b := range combinations {
+		b.show(f.Arch, what, f.json)
+	}
+	return nil
+}
+
+// open makes every combination of precisions, threads and keeps; those that differ in keep
+// alone share an engine.
+func (f *benchFlags) open() ([]*combination, error) {
+	if !(f.seconds > 0) {
+		return nil, usageError{fmt.Errorf("--seconds %v: want above 0", f.seconds)}
+	}
+	f.Store = modelStore()
+	var list []*combination
+	for _, precision := range f.precisions {
+		for _, threads := range f.threads {
+			f.Precision, f.Threads = precision, threads
+			if err := f.check(); err != nil {
+				return list, err
+			}
+			e, err := engine.Open(f.Options, all.List())
+			if err != nil {
+				return list, err
+			}
+			for _, word := range f.keeps {
+				keep, err := vit.ParseKeep(word)
+				if err != nil {
+					return append(list, &combination{e: e}), usageError{fmt.Errorf("--%w", err)}
+				}
+				plan, err := e.Plan(keep)
+				if err != nil {
+					return append(list, &combination{e: e}), usageError{fmt.Errorf("--%w", err)}
+				}
+				list = append(list, &combination{e: e, plan: plan, ratio: e.Ratio(keep, plan), threads: f.Threads})
+			}
+		}
+	}
+	return list, nil
+}
+
+func (b *combination) measure(f *camera.Frame) error {
+	if err := b.e.Classify(&b.result, f, preprocess.Whole, b.plan); err != nil {
+		return err
+	}
+	b.latency = append(b.latency, b.result.Latency)
+	b.frame = append(b.frame, b.result.Frame)
+	b.spent += b.result.Frame
+	return nil
+}
+
+func (b *combination) show(arch, frame string, asJSON bool) {
+	info := b.e.Info()
+	out := benched{
+		Arch: arch, Backend: info.Backend, Precision: info.Precision.String(), Threads: b.threads,
+		KeepRatio: b.ratio, Keep: b.plan.Keep, Tokens: b.result.Tokens, Frame: frame, Frames: len(b.latency),
+		LatencyMS: summarise(b.latency), FrameMS: summarise(b.frame),
+		GMACs: float64(b.e.MACs(b.plan)) / 1e9, RSS: residentBytes(),
+	}
+	if arch == "" {
+		out.Model = info.Model
+	}
+	out.GOPS = 2 * out.GMACs / (out.LatencyMS.P50 / 1000)
+	if asJSON {
+		printJSON(out)
+		return
+	}
+	fmt.Printf("%s %s %s, %d threads, keep %.3g (%v): model p50 %.1f p95 %.1f ms, frame p50 %.1f p95 %.1f ms, %.2f GMAC, %.1f GOP/s, %d frames\n",
+		info.Model, out.Backend, out.Precision, out.Threads, out.KeepRatio, b.plan, out.LatencyMS.P50, out.LatencyMS.P95,
+		out.FrameMS.P50, out.FrameMS.P95, out.GMACs, out.GOPS, out.Frames)
+}
+
+func summarise(d []time.Duration) quantiles {
+	sorted := slices.Sorted(slices.Values(d))
+	sum := time.Duration(0)
+	for _, v := range sorted {
+		sum += v
+	}
+	at := func(q float64) float64 {
+		return milliseconds(sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)])
+	}
+	return quantiles{at(0), at(0.5), at(0.9), at(0.95), at(0.99), milliseconds(sum) / float64(len(sorted))}
+}
+
+// residentBytes is VmRSS, 0 where the system does not tell.
+func residentBytes() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kb, _ := strconv.ParseInt(fields[0], 10, 64)
+	return kb << 10
+}
+
+// frames are the pictures to measure on, and their description.
+func (f *benchFlags) frames() ([]camera.Frame, string, error) {
+	if f.data == "" {
+		frame, err := drawn()
+		return []camera.Frame{frame}, "1280x720 jpeg", err
+	}
+	list, err := evaluate.List(f.data, func(string) int { return -1 })
+	if err != nil {
+		return nil, "", fmt.Errorf("bench: %w", err)
+	}
+	list = evaluate.Spread(list, 64)
+	frames := make([]camera.Frame, len(list))
+	for i, p := range list {
+		if err := camera.ReadPicture(&frames[i], p.Path); err != nil {
+			return nil, "", fmt.Errorf("bench: %w", err)
+		}
+	}
+	return frames, fmt.Sprintf("%d pictures of %s", len(frames), f.data), nil
+}
+
+// drawn is a 1280×720 JPEG of waves and edges, about as hard to decode as a
+// camera's.
+func drawn() (camera.Frame, error) {
+	img := image.NewRGBA(image.Rect(0, 0, 1280, 720))
+	for y := range 720 {
+		for x := range 1280 {
+			wave := 60 * math.Sin(float64(x*y)/9000)
+			edge := float64((x/40 + y/40) % 2 * 50)
+			img.SetRGBA(x, y, color.RGBA{uint8(100 + wave + edge), uint8(90 + wave), uint8(x * 255 / 1280), 255})
+		}
+	}
+	var buf bytes.Buffer
+	err := jpeg.Encode(&buf, img, &jpeg.Options{Quality: 85})
+	return camera.Frame{Format: camera.JPEG, Width: 1280, Height: 720, Data: buf.Bytes(), Name: "drawn"}, err
+}

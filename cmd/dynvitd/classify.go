@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dynvit/camera"
+	"dynvit/engine"
+	"dynvit/preprocess"
+)
+
+// ranked is one class of an answer.
+type ranked struct {
+	Class int     `json:"class"`
+	Label string  `json:"label"`
+	Score float32 `json:"score"`
+}
+
+// classified is the JSON of one picture.
+type classified struct {
+	Image     string    `json:"image"`
+	Model     string    `json:"model"`
+	Backend   string    `json:"backend"`
+	Precision string    `json:"precision"`
+	KeepRatio float64   `json:"keep_ratio"`
+	Tokens    []int     `json:"tokens"`
+	Top       []ranked  `json:"top"`
+	LatencyMS float64   `json:"latency_ms"`
+	FrameMS   float64   `json:"frame_ms"`
+	Logits    []float32 `json:"logits,omitempty"`
+	Kept      [][]int32 `json:"kept,omitempty"`
+}
+
+func newClassify() *cobra.Command {
+	var f modelFlags
+	var logits, kept bool
+	var top int
+	c := &cobra.Command{
+		Use:   "classify IMAGE...",
+		Short: "Say what pictures show",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if top < 1 {
+				return usageError{fmt.Errorf("--top %d: want at least 1", top)}
+			}
+			e, keep, plan, err := f.open()
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			r := engine.Result{TopN: top, WantKept: kept}
+			var frame camera.Frame
+			failed := false
+			for _, path := range args {
+				err := camera.ReadPicture(&frame, path)
+				if err == nil {
+					err = e.Classify(&r, &frame, preprocess.Whole, plan)
+					if err != nil {
+						err = fmt.Errorf("classify %s: %w", path, err)
+					}
+				}
+				if err != nil {
+					fmt.Fprintln(os.Stderr, "dynvitd:", err)
+					failed = true
+					continue
+				}
+				show(e, path, e.Ratio(keep, plan), &r, f.json, logits)
+			}
+			if failed {
+				return errReported
+			}
+			return nil
+		},
+	}
+	f.register(c)
+	f.registerOne(c, "f32", "1")
+	c.Flags().BoolVar(&logits, "logits", false, "with --json: add the logits")
+	c.Flags().BoolVar(&kept, "kept", false, "with --json: add the patches kept after each stage")
+	c.Flags().IntVar(&top, "top", 5, "how many classes to show")
+	return c
+}
+
+// show prints one answer.
+func show(e *engine.Engine, path string, ratio float64, r *engine.Result, asJSON, logits bool) {
+	info := e.Info()
+	out := classified{
+		Image: path, Model: info.Model, Backend: info.Backend, Precision: info.Precision.String(), KeepRatio: ratio,
+		Tokens: r.Tokens, LatencyMS: milliseconds(r.Latency), FrameMS: milliseconds(r.Frame),
+	}
+	for _, class := range r.Top {
+		out.Top = append(out.Top, ranked{class, e.Label(class), r.Scores[class]})
+	}
+	if !asJSON {
+		fmt.Printf("%s  (%.1f ms)\n", path, out.FrameMS)
+		for _, t := range out.Top {
+			fmt.Printf("  %5.1f %%  %s\n", 100*t.Score, t.Label)
+		}
+		return
+	}
+	if logits {
+		out.Logits = r.Logits
+	}
+	if r.WantKept {
+		out.Kept = r.Kept
+	}
+	printJSON(out)
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Microseconds()) / 1000
+}
+
+// printJSON writes one object on one line of stdout.
+func printJSON(v any) {
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		fmt.Fprintln(os.Stderr, "dynvitd: write:", err)
+	}
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/klauspost/cpuid/v2"
+	"github.com/spf13/cobra"
+
+	"dynvit/backends"
+	"dynvit/backends/all"
+)
+
+// device is the JSON of one backend.
+type device struct {
+	Name       string   `json:"name"`
+	Available  bool     `json:"available"`
+	Why        string   `json:"why"`
+	Precisions []string `json:"precisions,omitempty"`
+}
+
+func newDevices() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "devices",
+		Short: "List backends, and why one does not serve",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			features := strings.ToLower(strings.Join(cpuid.CPU.FeatureSet(), " "))
+			var list []device
+			for _, candidate := range all.List() {
+				list = append(list, probe(candidate))
+			}
+			if asJSON {
+				printJSON(map[string]any{"cpu": cpuid.CPU.BrandName, "features": strings.Fields(features), "backends": list})
+				return nil
+			}
+			fmt.Printf("%s, %d logical cores\n  %s\n", cpuid.CPU.BrandName, cpuid.CPU.LogicalCores, features)
+			for _, d := range list {
+				state := "available"
+				if !d.Available {
+					state = "no"
+				}
+				fmt.Printf("%-10s %-10s %s\n", d.Name, state, d.Why)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "JSON on stdout")
+	return c
+}
+
+func probe(c backends.Candidate) device {
+	be, err := c.Open(backends.Options{})
+	if err != nil {
+		return device{Name: c.Name, Why: err.Error()}
+	}
+	defer be.Close()
+	d := device{Name: c.Name, Available: true}
+	for _, p := range be.Precisions() {
+		d.Precisions = append(d.Precisions, p.String())
+	}
+	d.Why = strings.Join(d.Precisions, ", ")
+	if e, ok := be.(backends.Explainer); ok {
+		d.Why += ": " + e.Why()
+	}
+	if !c.Auto {
+		d.Why += " (only by name)"
+	}
+	return d
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"dynvit/backends"
+	"dynvit/backends/all"
+	"dynvit/engine"
+	"dynvit/vit"
+)
+
+// modelFlags are the flags that every command with a model shares.
+type modelFlags struct {
+	engine.Options
+	keep string
+	json bool
+	v    bool
+}
+
+func (f *modelFlags) register(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.Model, "model", "", "model: a name in the store or a path to .safetensors (default: the embedded one)")
+	flags.StringVar(&f.Predictors, "predictors", "", "file with trained predictors to add to the model")
+	flags.StringVar(&f.Scorer, "scorer", "auto", "what makes a patch worth keeping: auto, predictor, attention, cls-attention")
+	flags.StringVar(&f.Backend, "backend", "auto", "backend: auto or a name that `dynvitd devices` lists")
+	flags.IntVar(&f.Threads, "threads", 0, "threads (default: all usable cores)")
+	flags.BoolVar(&f.json, "json", false, "JSON on stdout, one object a line")
+	flags.BoolVarP(&f.v, "verbose", "v", false, "say more on stderr")
+}
+
+// registerOne adds the flags that bench repeats and the others give once.
+func (f *modelFlags) registerOne(c *cobra.Command, precision, keep string) {
+	c.Flags().StringVar(&f.Precision, "precision", precision, "precision: auto, f32, bf16, f16, int8")
+	c.Flags().StringVar(&f.keep, "keep", keep, "share of patches kept a stage, or counts such as 127,95,63; 1 = dense")
+}
+
+// check finds bad values before a model is read.
+func (f *modelFlags) check() error {
+	if f.Precision != "" && f.Precision != "auto" {
+		if _, err := backends.ParsePrecision(f.Precision); err != nil {
+			return usageError{fmt.Errorf("--%w", err)}
+		}
+	}
+	switch f.Scorer {
+	case "auto", "predictor", "attention", "cls-attention":
+	default:
+		return usageError{fmt.Errorf("--scorer %q: want auto, predictor, attention or cls-attention", f.Scorer)}
+	}
+	if f.Threads < 0 || f.Threads > 1024 {
+		return usageError{fmt.Errorf("--threads %d: want 1 to 1024", f.Threads)}
+	}
+	known := f.Backend == "auto"
+	for _, c := range all.List() {
+		known = known || c.Name == f.Backend
+	}
+	if !known {
+		return usageError{fmt.Errorf("--backend %q: want auto or one that `dynvitd devices` lists", f.Backend)}
+	}
+	if f.Threads == 0 {
+		f.Threads = runtime.GOMAXPROCS(0)
+	}
+	return nil
+}
+
+// open opens the engine and turns --keep into a plan.
+func (f *modelFlags) open() (*engine.Engine, vit.Keep, vit.Plan, error) {
+	if err := f.check(); err != nil {
+		return nil, vit.Keep{}, vit.Plan{}, err
+	}
+	keep, err := vit.ParseKeep(f.keep)
+	if err != nil {
+		return nil, keep, vit.Plan{}, usageError{fmt.Errorf("--%w", err)}
+	}
+	f.Store = modelStore()
+	e, err := engine.Open(f.Options, all.List())
+	if err != nil {
+		return nil, keep, vit.Plan{}, err
+	}
+	plan, err := e.Plan(keep)
+	if err != nil {
+		e.Close()
+		return nil, keep, plan, usageError{fmt.Errorf("--%w", err)}
+	}
+	return e, keep, plan, nil
+}
+
+// modelStore is where named models lie: $DYNVIT_MODELS alone, else the system's
+// folder where it can be read, else the user's.
+func modelStore() []string {
+	if dir := os.Getenv("DYNVIT_MODELS"); dir != "" {
+		return []string{dir}
+	}
+	const system = "/var/lib/dynvit/models"
+	if _, err := os.ReadDir(system); err == nil {
+		return []string{system}
+	}
+	data := os.Getenv("XDG_DATA_HOME")
+	if data == "" {
+		data = filepath.Join(os.Getenv("HOME"), ".local", "share")
+	}
+	return []string{filepath.Join(data, "dynvit", "models")}
+}

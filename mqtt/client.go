@@ -1,0 +1,243 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// closeGrace is what Close takes beyond its context: for its last messages,
+// and again for the connection to end.
+const closeGrace = 300 * time.Millisecond
+
+// Client publishes to one broker. Its methods may be called from several
+// goroutines at once.
+type Client struct {
+	options Options
+	broker  address
+	log     *slog.Logger
+	pulse   Pulse
+
+	wake   chan struct{}   // holds one: the outbox has something new
+	ctx    context.Context // ends when Close begins
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the goroutine has ended
+
+	mu      sync.Mutex
+	outbox  *outbox
+	status  Status
+	session *session // the open one, to be cut by Close
+	started bool
+	closing *farewell
+}
+
+// farewell is what Close asks of the client's goroutine.
+type farewell struct {
+	ctx  context.Context // until it ends, waiting messages may still go out
+	last []Message
+	err  error // the outcome, valid once the goroutine has ended
+}
+
+// New returns a client that does nothing but queue until Start. An error means
+// that the options are wrong, never that the broker is away.
+func New(o Options) (*Client, error) {
+	at, err := parseAddress(o.Broker)
+	if err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	c := &Client{
+		options: o,
+		broker:  at,
+		log:     o.Log.With("broker", at.String()),
+		pulse:   o.Pulse,
+		wake:    make(chan struct{}, 1),
+		done:    make(chan struct{}),
+		outbox:  newOutbox(o.QueueMessages, o.QueueBytes),
+		status:  Status{Broker: at.String(), Since: time.Now()},
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	for _, m := range o.Birth {
+		if err := c.Publish(m); err != nil {
+			return nil, fmt.Errorf("birth message: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// Start begins to connect, in the background and for ever. It may be called
+// once.
+func (c *Client) Start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started {
+		panic("mqtt: client started twice")
+	}
+	c.started = true
+	if c.closing != nil {
+		close(c.done)
+		return
+	}
+	go c.run()
+}
+
+// Publish puts a copy of m into the outbox and returns at once. An error means
+// that m was not taken: it is malformed, or ErrOffline, ErrFull, ErrTooLarge
+// or ErrClosed. Updating a state allocates nothing once its buffers have grown
+// to size.
+func (c *Client) Publish(m Message) error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing != nil {
+		return ErrClosed
+	}
+	return c.put(m)
+}
+
+// put needs c.mu.
+func (c *Client) put(m Message) error {
+	if err := c.outbox.put(m, c.status.Connected); err != nil {
+		return err
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default: // a wake-up is pending and will find m too
+	}
+	return nil
+}
+
+// Status returns the client's present condition.
+func (c *Client) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.status
+	s.Held, s.HeldBytes = c.outbox.held.messages, c.outbox.held.bytes
+	s.Waiting = c.outbox.events.load.messages + c.outbox.volatile.load.messages
+	s.Dropped = c.outbox.dropped
+	return s
+}
+
+// Close publishes what is in the outbox until ctx ends, then last, and takes
+// leave of the broker, so that the will is not published. It waits for the
+// client's goroutines, and returns at most a moment (0.9 s) after ctx ends.
+// The error says what was not delivered; without a connection that is
+// everything, at once. Publish fails from now on. A second Close waits for the
+// first.
+func (c *Client) Close(ctx context.Context, last ...Message) error {
+	for i := range last {
+		if err := last[i].check(); err != nil {
+			return fmt.Errorf("last message: %w", err)
+		}
+	}
+	bye, started := c.beginClose(ctx, last)
+	c.cancel()
+	if !started {
+		return nil
+	}
+	select {
+	case <-c.done:
+		return bye.err
+	case <-ctx.Done():
+	}
+	if c.wait(2*closeGrace) || c.abort() && c.wait(closeGrace) {
+		return bye.err
+	}
+	return errors.New("mqtt: close: the connection did not end in time")
+}
+
+func (c *Client) beginClose(ctx context.Context, last []Message) (bye *farewell, started bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing == nil {
+		c.closing = &farewell{ctx: ctx, last: last}
+	}
+	return c.closing, c.started
+}
+
+// wait reports whether the client's goroutine ended within d.
+func (c *Client) wait(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// abort cuts the open connection, if any, to free a goroutine that is blocked
+// writing to it. It returns true.
+func (c *Client) abort() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session != nil {
+		c.session.abort()
+	}
+	return true
+}
+
+// run connects again and again until Close.
+func (c *Client) run() {
+	defer close(c.done)
+	pause := backoff{random: rand.Float64}
+	var out outage
+	for {
+		c.pulse.Idle("connecting to the broker")
+		s, err := open(c.ctx, &c.options, c.broker)
+		if err == nil {
+			pause.reset()
+			out.end(c.log)
+			if err = c.serve(s); err == nil {
+				return
+			}
+		}
+		if c.ctx.Err() != nil {
+			c.closeOffline(err)
+			return
+		}
+		c.failed(err)
+		out.report(c.log, reason(err))
+		c.pulse.Idle("broker away")
+		c.sleep(pause.next())
+	}
+}
+
+// sleep waits for d or until Close.
+func (c *Client) sleep(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.ctx.Done():
+	}
+}
+
+func (c *Client) failed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.LastError = reason(err)
+}
+
+// closeOffline settles a Close that found no connection, or lost it.
+func (c *Client) closeOffline(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil && c.status.LastError == "" {
+		c.status.LastError = reason(err)
+	}
+	lost := c.outbox.discard() + len(c.closing.last)
+	if lost > 0 {
+		c.closing.err = fmt.Errorf("mqtt: close: not connected to %v: %d messages were not delivered", c.broker, lost)
+	}
+}

@@ -1,0 +1,28 @@
+// Package mqtt publishes messages to an MQTT broker that may be away, slow or
+// restarted at any time, and never makes the publisher wait for it.
+//
+// A [Client] keeps an outbox in memory and one goroutine that connects, sends
+// and waits for acknowledgements. [Client.Publish] only copies a message into
+// the outbox. What becomes of it there depends on its kind:
+//
+//   - A state (Retain) is the present value of its topic. Only the newest one
+//     is kept, and every connection starts by publishing all of them again, so
+//     that a broker that forgot its retained messages learns them anew and
+//     "online" replaces the will.
+//   - An event (QoS 1, not retained) queues in order until the broker has
+//     acknowledged it. When the outbox is full the oldest is dropped and
+//     counted.
+//   - A volatile message (QoS 0, not retained) is sent now or never: while no
+//     connection is open it is dropped and counted.
+//
+// Delivery of events is at least once: what was in flight when a connection
+// broke is sent again, in order, on the next one. The outbox lives as long as
+// the client; it is not on disk.
+//
+// The wire protocol is MQTT 3.1.1 by github.com/eclipse/paho.mqtt.golang, with
+// a fresh paho client for each connection. paho's own reconnecting is off
+// because it reports success for messages that it dropped: see
+// TestPahoDropsQoS0WhileReconnecting.
+//
+// [ListenBroker] runs a broker inside the process, for boxes that have none.
+package mqtt

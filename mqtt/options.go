@@ -1,0 +1,97 @@
+package mqtt
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"time"
+)
+
+const (
+	defaultQueueMessages = 1000    // mosquitto's own bound for a client
+	defaultQueueBytes    = 4 << 20 // states, snapshots and some thousand events
+
+	keepAlive    = 30 * time.Second // half-open connections are found after at most 45 s
+	pingTimeout  = 10 * time.Second
+	dialTimeout  = 10 * time.Second // network, TLS and the broker's CONNACK together
+	writeTimeout = 5 * time.Second  // of one packet
+	ackTimeout   = 20 * time.Second // of the oldest message in flight
+
+	// maxInFlight is how many messages may be unacknowledged: mosquitto's
+	// max_inflight_messages.
+	maxInFlight = 20
+)
+
+// Options say where a Client publishes and what it begins and ends with.
+type Options struct {
+	Broker             string // see Check
+	Username, Password string
+	ClientID           string // unique at the broker: a second client of that name ends the first
+
+	// Will is what the broker publishes when the connection ends without
+	// Close.
+	Will *Message
+
+	// Birth are the first states, published first on every connection. They
+	// must be retained.
+	Birth []Message
+
+	Log   *slog.Logger // nil: no log
+	Pulse Pulse        // nil: nobody watches
+
+	// Bounds of the outbox; 0 is 1000 messages, 4 MiB of topics and payloads.
+	QueueMessages, QueueBytes int
+
+	// Dial opens the connection in place of the network, nil except in tests.
+	Dial func(context.Context) (net.Conn, error)
+}
+
+// withDefaults fills what was left out and copies what the caller may reuse.
+func (o Options) withDefaults() Options {
+	if o.QueueMessages == 0 {
+		o.QueueMessages = defaultQueueMessages
+	}
+	if o.QueueBytes == 0 {
+		o.QueueBytes = defaultQueueBytes
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Pulse == nil {
+		o.Pulse = noPulse{}
+	}
+	if o.Will != nil {
+		will := *o.Will
+		will.Payload = slices.Clone(will.Payload)
+		o.Will = &will
+	}
+	return o
+}
+
+func (o *Options) check() error {
+	if o.QueueMessages < 0 || o.QueueBytes < 0 {
+		return fmt.Errorf("mqtt: outbox of %d messages and %d bytes", o.QueueMessages, o.QueueBytes)
+	}
+	if o.Password != "" && o.Username == "" {
+		return fmt.Errorf("mqtt: a password without a user name")
+	}
+	if len(o.Username) > maxTopic || len(o.Password) > maxTopic || len(o.ClientID) > maxTopic {
+		return fmt.Errorf("mqtt: user name, password or client id longer than %d bytes", maxTopic)
+	}
+	if o.Will != nil {
+		if err := o.Will.check(); err != nil {
+			return fmt.Errorf("will: %w", err)
+		}
+		if len(o.Will.Payload) > maxTopic { // the same length field
+			return fmt.Errorf("mqtt: will of %d bytes is longer than %d", len(o.Will.Payload), maxTopic)
+		}
+	}
+	for _, m := range o.Birth {
+		if !m.Retain {
+			return fmt.Errorf("mqtt: birth message on %q is not retained", m.Topic)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+var (
+	errNoPing    = errors.New("no answer to keep-alive")
+	errNoAck     = fmt.Errorf("no acknowledgement in %v", ackTimeout)
+	errNoConnack = errors.New("the broker refused the connection with an unknown code")
+)
+
+// session is one connection, from CONNACK to its end. It belongs to the
+// client's goroutine; abort alone may be called from elsewhere.
+type session struct {
+	paho   paho.Client
+	wire   *wire
+	flight []flight // in the order sent
+}
+
+// flight is a message that was handed to paho, and paho's promise.
+type flight struct {
+	entry *entry
+	token paho.Token
+}
+
+// open connects to the broker within dialTimeout, or until ctx ends.
+func open(ctx context.Context, o *Options, at address) (*session, error) {
+	conn, err := dial(ctx, o, at)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{wire: newWire(conn)}
+	s.paho = paho.NewClient(s.options(o, at))
+	stop := context.AfterFunc(ctx, s.abort)
+	defer stop()
+	token := s.paho.Connect()
+	<-token.Done() // bounded by the deadline that paho sets for the handshake
+	if err = token.Error(); err == nil && s.wire.isClosed() {
+		err = errNoConnack
+	}
+	if err != nil {
+		s.end()
+		return nil, handshakeError(err)
+	}
+	return s, nil
+}
+
+// dial opens the network connection. A WebSocket's cannot be cut short by ctx,
+// only by dialTimeout: paho offers no context for it.
+func dial(ctx context.Context, o *Options, at address) (net.Conn, error) {
+	if o.Dial != nil {
+		return o.Dial(ctx)
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	switch at.transport {
+	case overWebSocket:
+		return paho.NewWebsocket(at.url.String(), nil, dialTimeout, nil, nil)
+	case overTLS:
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		return (&tls.Dialer{NetDialer: dialer}).DialContext(ctx, "tcp", at.url.Host)
+	}
+	return dialer.DialContext(ctx, "tcp", at.url.Host)
+}
+
+// options turns everything in paho off that this package does itself.
+func (s *session) options(o *Options, at address) *paho.ClientOptions {
+	p := paho.NewClientOptions()
+	p.Servers = []*url.URL{at.url}
+	p.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return s.wire, nil })
+	p.SetProtocolVersion(4) // named, else a refusal is tried again as MQTT 3.1
+	p.SetCleanSession(true)
+	p.SetAutoReconnect(false)
+	p.SetConnectRetry(false)
+	p.SetConnectTimeout(dialTimeout)
+	p.SetWriteTimeout(writeTimeout)
+	p.SetKeepAlive(keepAlive)
+	p.SetPingTimeout(pingTimeout)
+	p.SetClientID(o.ClientID)
+	p.SetUsername(o.Username)
+	p.SetPassword(o.Password)
+	if w := o.Will; w != nil {
+		p.SetBinaryWill(w.Topic, w.Payload, w.QoS, w.Retain)
+	}
+	return p
+}
+
+// send hands e to paho, which reads e's payload until its token is done or the
+// session has ended. It blocks for at most writeTimeout, while an earlier
+// packet is being written.
+func (s *session) send(e *entry) {
+	token := s.paho.Publish(e.topic, e.qos, e.retain, e.payload)
+	s.flight = append(s.flight, flight{e, token})
+}
+
+// oldest is closed when the fate of the oldest message in flight is known; nil
+// when none is. Brokers acknowledge in order [MQTT-4.6.0-2], so waiting for
+// the oldest alone is enough.
+func (s *session) oldest() <-chan struct{} {
+	if len(s.flight) == 0 {
+		return nil
+	}
+	return s.flight[0].token.Done()
+}
+
+// settle calls done for each message at the head of the flight that was
+// delivered, and returns the error of the first that failed. While the
+// connection stands, a QoS 1 token without an error means PUBACK; it is
+// reconnecting that makes paho's tokens lie, and that is off.
+func (s *session) settle(done func(*entry)) error {
+	n := 0
+	defer func() { s.flight = append(s.flight[:0], s.flight[n:]...) }()
+	for _, f := range s.flight {
+		select {
+		case <-f.token.Done():
+		default:
+			return nil
+		}
+		if err := f.token.Error(); err != nil {
+			return err
+		}
+		done(f.entry)
+		n++
+	}
+	return nil
+}
+
+// entries lists what is in flight.
+func (s *session) entries() []*entry {
+	list := make([]*entry, len(s.flight))
+	for i, f := range s.flight {
+		list[i] = f.entry
+	}
+	return list
+}
+
+// cause is why the wire closed.
+func (s *session) cause() error {
+	if err := s.wire.err(); err != nil {
+		return err
+	}
+	return errNoPing
+}
+
+// abort cuts the connection without a word: the broker publishes the will.
+func (s *session) abort() { s.wire.Close() }
+
+const (
+	goodbyeTimeout = 250 * time.Millisecond // for DISCONNECT to be written
+	joinTimeout    = time.Minute            // far more than paho's goroutines need once their connection is closed
+)
+
+// leave takes leave of the broker, which drops the will, and ends the session.
+func (s *session) leave() {
+	s.paho.Disconnect(uint(goodbyeTimeout.Milliseconds()))
+	s.end()
+}
+
+// end cuts the connection if it still stands and waits for paho's goroutines,
+// after which nothing reads the payloads in flight any more. Disconnect
+// returns early where paho is down already.
+func (s *session) end() {
+	s.abort()
+	s.paho.Disconnect(uint(joinTimeout.Milliseconds()))
+}
