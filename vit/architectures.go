@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+
+	"dynvit/modelfile"
 )
 
 // Named returns the Config of a published architecture: deit_tiny, deit_256,
@@ -75,6 +77,51 @@ func (r Random) Float32(name string) ([]float32, []int, error) {
 		}
 	}
 	return out, []int{n}, nil
+}
+
+// Tensors draws all of them, in the shapes of a model file.
+func (r Random) Tensors() ([]modelfile.Tensor, error) {
+	var list []modelfile.Tensor
+	for _, name := range r.Config.names() {
+		data, _, err := r.Float32(name)
+		if err != nil {
+			return nil, err
+		}
+		t, err := modelfile.FromFloat32(name, data, r.shape(name), modelfile.F32)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t...)
+	}
+	return list, nil
+}
+
+// shape is a tensor's shape: vectors for biases and norms, matrices, and four
+// dimensions for convolutions.
+func (r Random) shape(name string) []int {
+	c, n := r.Config, r.elements(name)
+	vector := strings.HasSuffix(name, ".bias") || strings.Contains(name, "norm") || strings.Contains(name, ".bn") || strings.Contains(name, "in_conv.0")
+	switch {
+	case name == "cls_token":
+		return []int{1, 1, n}
+	case name == "pos_embed":
+		return []int{1, n / c.Width, c.Width}
+	case vector:
+		return []int{n}
+	case name == "patch_embed.proj.weight" && c.ConvStem == 0:
+		return []int{c.Width, 3, c.PatchSize, c.PatchSize}
+	case name == "patch_embed.proj.weight":
+		return []int{c.Width, c.ConvStem, c.PatchSize / 2, c.PatchSize / 2}
+	case name == "patch_embed.conv1.weight":
+		return []int{c.ConvStem, 3, 7, 7}
+	case strings.HasPrefix(name, "patch_embed.conv"):
+		return []int{c.ConvStem, c.ConvStem, 3, 3}
+	}
+	out := r.elements(strings.TrimSuffix(name, "weight") + "bias")
+	if out == 0 { // qkv without bias
+		out = 3 * c.Width
+	}
+	return []int{out, n / out}
 }
 
 // elements is the size of a tensor by its name, 0 for one that is not there.

@@ -59,6 +59,13 @@ func newRoot() *cobra.Command {
 		Short:         "Classify camera frames with a token-pruned vision transformer",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("command %q is not known; `dynvitd help` lists them", args[0])}
+			}
+			return c.Help()
+		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newClassify(), newEval(), newBench(), newDevices(), newModel(), newVersion())

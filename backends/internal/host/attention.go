@@ -111,9 +111,17 @@ func (a *attention) logits(dst []float32, h, q int) float32 {
 	return most
 }
 
+// dot4 is one query's products with four keys, four inputs at a time as in dot2x4.
 func dot4(q, k0, k1, k2, k3 []float32) [4]float32 {
 	var s0, s1, s2, s3 float32
-	k0, k1, k2, k3 = k0[:len(q)], k1[:len(q)], k2[:len(q)], k3[:len(q)]
+	for len(q) >= 4 && len(k0) >= 4 && len(k1) >= 4 && len(k2) >= 4 && len(k3) >= 4 {
+		v, a, b, c, d := (*[4]float32)(q), (*[4]float32)(k0), (*[4]float32)(k1), (*[4]float32)(k2), (*[4]float32)(k3)
+		s0 += v[0]*a[0] + v[1]*a[1] + v[2]*a[2] + v[3]*a[3]
+		s1 += v[0]*b[0] + v[1]*b[1] + v[2]*b[2] + v[3]*b[3]
+		s2 += v[0]*c[0] + v[1]*c[1] + v[2]*c[2] + v[3]*c[3]
+		s3 += v[0]*d[0] + v[1]*d[1] + v[2]*d[2] + v[3]*d[3]
+		q, k0, k1, k2, k3 = q[4:], k0[4:], k1[4:], k2[4:], k3[4:]
+	}
 	for i, v := range q {
 		s0 += v * k0[i]
 		s1 += v * k1[i]

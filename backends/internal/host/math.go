@@ -2,7 +2,7 @@ package host
 
 import "math"
 
-// erf is the error function to 5 ulp of float32 (rational minimax approximation on
+// erf is the error function to 4e-7 (rational minimax approximation on
 // ±4, beyond which float32 erf is ±1; the form of Eigen's generic_fast_erf).
 func erf(x float32) float32 {
 	x = max(-4, min(4, x))

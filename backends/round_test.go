@@ -1,0 +1,88 @@
+package backends
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+)
+
+// nearest rounds x to bits of significand at exponents from least on, ties to even,
+// in arbitrary precision.
+func nearest(x float32, bits, least int) float64 {
+	if x == 0 {
+		return 0
+	}
+	exp := max(math.Ilogb(float64(x)), least)
+	return math.Ldexp(math.RoundToEven(math.Ldexp(float64(x), bits-1-exp)), exp-bits+1)
+}
+
+func TestRounding(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 200_000 {
+		x := math.Float32frombits(rng.Uint32())
+		if x-x != 0 || math.Abs(float64(x)) > 3e38 {
+			continue
+		}
+		if got, want := RoundBF16(x), nearest(x, 8, -126); float64(got) != want {
+			t.Fatalf("bf16 of %g: %g, want %g", x, got, want)
+		}
+		want := math.Max(-65504, math.Min(65504, nearest(x, 11, -14)))
+		if got := RoundF16(x); float64(got) != want {
+			t.Fatalf("f16 of %g: %g, want %g", x, got, want)
+		}
+	}
+	for _, tie := range []struct{ x, bf16 float32 }{
+		{1 + 1.0/256, 1}, {1 + 3.0/256, 1 + 1.0/64}, // halfway: to even
+	} {
+		if got := RoundBF16(tie.x); got != tie.bf16 {
+			t.Errorf("bf16 of %v: %v, want %v", tie.x, got, tie.bf16)
+		}
+	}
+	if v := RoundBF16(float32(math.NaN())); v == v {
+		t.Error("bf16 of NaN is a number")
+	}
+	if got := RoundF16(float32(math.Inf(-1))); got != -65504 {
+		t.Errorf("f16 of -Inf: %v, want saturation", got)
+	}
+}
+
+// TestFMA32 compares with one rounding of the exact result, also where two
+// roundings would differ.
+func TestFMA32(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	exact := func(x, y, z float32) float32 {
+		f := func(v float32) *big.Float { return new(big.Float).SetPrec(2000).SetFloat64(float64(v)) }
+		sum := new(big.Float).SetPrec(2000).Mul(f(x), f(y))
+		r, _ := sum.Add(sum, f(z)).Float32()
+		return r
+	}
+	check := func(x, y, z float32) {
+		if got, want := FMA32(x, y, z), exact(x, y, z); got != want {
+			t.Fatalf("fma(%g, %g, %g): %g, want %g", x, y, z, got, want)
+		}
+	}
+	// 1 + 2^-24 is a tie; the tiny product must break it, which float64 alone loses.
+	check(0x1p-40, 0x1p-40, 1)
+	check(1+0x1p-12, 1+0x1p-12, 0x1p-60)
+	check(0x1p-24, 1+0x1p-23, 1)
+	check(-0x1p-60, 0x1p-20, 1+0x1p-23)
+	for range 100_000 {
+		x := float32(int32(rng.Uint32()) >> 4)
+		check(x, float32(rng.NormFloat64()*1e-4), float32(rng.NormFloat64()))
+	}
+}
+
+func TestQuantizeRow(t *testing.T) {
+	codes := make([]int8, 5)
+	scale, ok := QuantizeRow(codes, []float32{0.5, 1.5, -2.5, 127, -127})
+	if want := [5]int8{0, 2, -2, 127, -127}; !ok || scale != 1 || [5]int8(codes) != want {
+		t.Errorf("%v scale %v %v, want %v", codes, scale, ok, want)
+	}
+	if scale, ok := QuantizeRow(codes, []float32{1e-31, 0, 0, 0, 0}); !ok || scale != 0 || codes[0] != 0 {
+		t.Error("a row of nothing has codes")
+	}
+	if _, ok := QuantizeRow(codes, []float32{1, float32(math.Inf(1)), 0, 0, 0}); ok {
+		t.Error("Inf passes")
+	}
+}

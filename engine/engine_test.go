@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"dynvit/backends"
+	"dynvit/backends/all"
+	"dynvit/camera"
+	"dynvit/modelfile"
+	"dynvit/preprocess"
+	"dynvit/vit"
+)
+
+func open(t *testing.T, o Options) *Engine {
+	t.Helper()
+	e, err := Open(o, all.List())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// grey is a frame of waves, no picture of anything.
+func grey() *camera.Frame {
+	f := &camera.Frame{Format: camera.RGB24, Width: 320, Height: 240, Data: make([]byte, 320*240*3)}
+	for i := range f.Data {
+		f.Data[i] = byte(128 + 100*math.Sin(float64(i)/977))
+	}
+	return f
+}
+
+// TestDefault: the embedded model opens, prunes as planned, and its scores are a
+// distribution in descending order.
+func TestDefault(t *testing.T) {
+	e := open(t, Options{})
+	info := e.Info()
+	if info.Model != "imagenette" || info.Classes != 10 || info.Patches != 196 || info.Scorer != "attention" || len(info.SHA256) != 64 {
+		t.Errorf("%+v", info)
+	}
+	plan, err := e.Plan(vit.Keep{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Result{TopN: 3, WantKept: true}
+	if err := e.Classify(&r, grey(), preprocess.Whole, plan); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{197, 138, 97, 68}; !slices.Equal(r.Tokens, want) || len(r.Kept[2]) != 67 || !slices.IsSorted(r.Kept[2]) {
+		t.Errorf("tokens %v, want %v; kept %v", r.Tokens, want, r.Kept)
+	}
+	sum := 0.0
+	for _, s := range r.Scores {
+		sum += float64(s)
+	}
+	if math.Abs(sum-1) > 1e-5 || len(r.Top) != 3 || r.Scores[r.Top[0]] < r.Scores[r.Top[1]] {
+		t.Errorf("scores %v top %v", r.Scores, r.Top)
+	}
+}
+
+// TestNoAllocations: from pixels in hand to the ranked result nothing is
+// allocated after the first frame, pruned or dense, in every precision.
+func TestNoAllocations(t *testing.T) {
+	for _, precision := range []string{"f32", "bf16", "f16", "int8"} {
+		e := open(t, Options{Precision: precision, Threads: 2})
+		for _, ratio := range []float64{0.7, 1} {
+			plan, err := e.Plan(vit.Keep{Ratio: ratio})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := grey()
+			var r Result
+			n := testing.AllocsPerRun(2, func() {
+				if err := e.Classify(&r, f, preprocess.Whole, plan); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if n != 0 {
+				t.Errorf("%s keep %v: %v allocations a frame", precision, ratio, n)
+			}
+		}
+	}
+}
+
+// TestPrecisions: the golden photos get the same first class in every precision, at the
+// class that their file's name says.
+func TestPrecisions(t *testing.T) {
+	dir := filepath.Join("..", "..", "shared", "golden", "deit_tiny")
+	photos, _ := filepath.Glob(filepath.Join(dir, "n*.png"))
+	if len(photos) == 0 {
+		if os.Getenv("DYNVIT_REQUIRE") != "" {
+			t.Fatal("no photos in", dir)
+		}
+		t.Skip("needs ../shared/golden")
+	}
+	for _, precision := range []string{"f32", "bf16", "f16", "int8"} {
+		e := open(t, Options{Precision: precision})
+		plan, err := e.Plan(vit.Keep{Ratio: 0.7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, photo := range photos {
+			var f camera.Frame
+			if err := camera.ReadPicture(&f, photo); err != nil {
+				t.Fatal(err)
+			}
+			var r Result
+			if err := e.Classify(&r, &f, preprocess.Whole, plan); err != nil {
+				t.Fatal(err)
+			}
+			synset, _, _ := strings.Cut(filepath.Base(photo), "_")
+			if want := e.Class(synset); r.Top[0] != want {
+				t.Errorf("%s %s: %s, want %s", precision, photo, e.Label(r.Top[0]), e.Label(want))
+			}
+		}
+	}
+}
+
+func TestDamagedPicture(t *testing.T) {
+	e := open(t, Options{})
+	plan, err := e.Plan(vit.Keep{Ratio: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Result
+	if err := e.Classify(&r, &camera.Frame{Format: camera.JPEG, Data: []byte("no")}, preprocess.Whole, plan); err == nil {
+		t.Error("no error")
+	}
+	if err := e.Classify(&r, grey(), preprocess.Whole, plan); err != nil {
+		t.Error("not usable afterwards:", err)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	nan := filepath.Join(t.TempDir(), "nan.safetensors")
+	writeWithNaN(t, nan)
+	refuses := []backends.Candidate{{Name: "none", Auto: true, Open: func(backends.Options) (backends.Backend, error) {
+		return nil, fmt.Errorf("%w: no such thing", backends.ErrUnavailable)
+	}}}
+	for name, c := range map[string]struct {
+		o          Options
+		candidates []backends.Candidate
+		says       string
+	}{
+		"missing file":     {Options{Model: "/nowhere/x.safetensors"}, all.List(), "/nowhere/x.safetensors"},
+		"missing name":     {Options{Model: "nothing", Store: []string{"/nowhere"}}, all.List(), "nothing"},
+		"unknown backend":  {Options{Backend: "abacus"}, all.List(), "abacus"},
+		"no backend":       {Options{}, refuses, "no such thing"},
+		"no predictors":    {Options{Scorer: "predictor"}, all.List(), "predictor"},
+		"unknown scorer":   {Options{Scorer: "dice"}, all.List(), "dice"},
+		"bad precision":    {Options{Precision: "f8"}, all.List(), "f8"},
+		"unknown arch":     {Options{Arch: "resnet"}, all.List(), "resnet"},
+		"NaN weights":      {Options{Model: nan}, all.List(), "NaN"},
+		"predictors wrong": {Options{Predictors: nan}, all.List(), "score_predictor"},
+	} {
+		e, err := Open(c.o, c.candidates)
+		if err == nil {
+			e.Close()
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		if !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %q, want one line with %q", name, err, c.says)
+		}
+	}
+}
+
+// writeWithNaN makes a small model whose head holds a NaN.
+func writeWithNaN(t *testing.T, path string) {
+	t.Helper()
+	c := vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 16, Width: 64, Depth: 4, Heads: 1, Hidden: 128, Classes: 3,
+		Eps: 1e-6, SkipLam: 1, QKVBias: true, Resize: 36, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{1, 2, 3}}
+	tensors, err := vit.Random{Config: c}.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tensor := range tensors {
+		if tensor.Name == "head.weight" {
+			copy(tensor.Data, []byte{0, 0, 0xc0, 0x7f})
+		}
+	}
+	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,110 @@
+// Package dynvit_test holds the repository's own rules as tests.
+package dynvit_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// allowed says which of our packages each package may import outside tests.
+// "*" stands for all but cmd and the concrete backends.
+var allowed = map[string][]string{
+	"backends":               {},
+	"backends/ref":           {"backends"},
+	"backends/internal/host": {"backends"},
+	"backends/avx512":        {"backends", "backends/internal/host"},
+	"backends/avx2":          {"backends", "backends/internal/host"},
+	"backends/neon":          {"backends", "backends/internal/host"},
+	"backends/cuda":          {"backends"},
+	"backends/backendtest":   {"backends", "backends/ref"},
+	"backends/all": {"backends", "backends/ref", "backends/internal/host", "backends/avx512", "backends/avx2",
+		"backends/neon", "backends/cuda"},
+	"modelfile":     {},
+	"camera":        {},
+	"mqtt":          {},
+	"homeassistant": {},
+	"systemd":       {},
+	"calibrate":     {},
+	"models":        {},
+	"preprocess":    {"camera"},
+	"vit":           {"backends", "modelfile"},
+	"engine":        {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
+	// evaluate reads pictures (camera) and hands the engine a region and a plan.
+	"evaluate":    {"engine", "camera", "preprocess", "vit"},
+	"daemon":      {"*"},
+	"cmd/dynvitd": {"*", "backends/all"},
+}
+
+// TestImports walks every Go file that is not a test and holds its imports to
+// the table.
+func TestImports(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), "_") || d.Name() == ".git" || d.Name() == "train") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		files++
+		return checkFile(t, path)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 20 {
+		t.Fatalf("only %d files found: is the test in the root?", files)
+	}
+}
+
+func checkFile(t *testing.T, path string) error {
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	pkg := filepath.ToSlash(filepath.Dir(path))
+	owner := pkg
+	for _, twin := range []string{"/cameratest", "/mqtttest"} {
+		owner = strings.TrimSuffix(owner, twin)
+	}
+	list, known := allowed[owner]
+	if !known {
+		t.Errorf("%s: package %s is not in the table of imports", path, pkg)
+		return nil
+	}
+	for _, spec := range f.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return err
+		}
+		ours, is := strings.CutPrefix(name, "dynvit/")
+		if !is || ours == owner || slices.Contains(list, ours) {
+			continue
+		}
+		concrete := strings.HasPrefix(ours, "backends/") || strings.HasPrefix(ours, "cmd/")
+		if !(slices.Contains(list, "*") && !concrete) {
+			t.Errorf("%s imports %s, which %s may not", path, ours, pkg)
+		}
+	}
+	for _, decl := range f.Decls {
+		if isInit(decl) {
+			t.Errorf("%s: has an init function", path)
+		}
+	}
+	return nil
+}
+
+func isInit(decl ast.Decl) bool {
+	f, ok := decl.(*ast.FuncDecl)
+	return ok && f.Recv == nil && f.Name.Name == "init"
+}
