@@ -10,10 +10,9 @@ help: ## list the targets (at once)
 build: ## build bin/dynvitd, one static binary (1 min the first time)
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/dynvitd
 
-demo: build ## build, classify pictures with the embedded model, measure it (2 min)
+demo: build ## build, list the backends, measure the embedded model dense and pruned (1 min)
 	$(BIN) devices
-	$(BIN) classify preprocess/testdata/*.jpg --top 1
-	$(BIN) bench --keep 1 --keep 0.7 --seconds 3
+	$(BIN) bench --keep 1 --keep 0.7 --seconds 5
 
 test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 	$(GO) test ./...

@@ -1,0 +1,42 @@
+package camera
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNotBuilt is wrapped by Open's error for a scheme that this build can parse
+// but not read.
+var ErrNotBuilt = errors.New("not built in")
+
+// defaultStall is Options.Stall where none is set.
+const defaultStall = 10 * time.Second
+
+// stall is how long to wait for a peer.
+func (o Options) stall() time.Duration {
+	if o.Stall > 0 {
+		return o.Stall
+	}
+	return defaultStall
+}
+
+// Open makes a source. It does not wait for a peer (a server, a child process):
+// the first Next does. What can be told at once is an error here: a missing
+// file or folder, a folder without pictures, a program that is not installed,
+// and a scheme that is not built in (ErrNotBuilt).
+func Open(s Spec, o Options) (Source, error) {
+	switch s.scheme {
+	case "":
+		return nil, errors.New("no source named")
+	case "test":
+		return openDrawn(s), nil
+	case "file":
+		return openFile(s, o)
+	case "http", "https":
+		return openHTTP(s, o), nil
+	case "exec":
+		return openCommand(s, o)
+	}
+	return nil, fmt.Errorf("%s: sources of scheme %s are %w", s, s.scheme, ErrNotBuilt)
+}
