@@ -164,7 +164,7 @@ func TestPTHHostile(t *testing.T) {
 		"unknown storage": {checkpointOf(func(p *pickler) {
 			p.str("w").tensor("0", "QUInt8Storage", 0, []int{1}, []int{1})
 		}), "QUInt8Storage"},
-		"os.system": {[]byte("\x80\x02cposix\nsystem\n(X\x02\x00\x00\x00lstR."), "posix.system"},
+		"os.system":  {[]byte("\x80\x02cposix\nsystem\n(X\x02\x00\x00\x00lstR."), "posix.system"},
 		"no tensors": {checkpointOf(func(*pickler) {}), "no tensors"},
 		"opcode":     {[]byte("\x80\x02\xff."), "opcode"},
 		"cut":        {[]byte("\x80\x02}(X\xff\xff\xff\x7f"), "early"},
