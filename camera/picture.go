@@ -2,10 +2,13 @@ package camera
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,7 +16,8 @@ import (
 // maxPicture bounds a picture file, in bytes.
 const maxPicture = 64 << 20
 
-// IsPicture reports whether a file's name ends like a picture that we read.
+// IsPicture reports whether a file's name ends like a picture that we read:
+// .jpg, .jpeg or .png, in any case.
 func IsPicture(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".jpg", ".jpeg", ".png":
@@ -23,34 +27,68 @@ func IsPicture(name string) bool {
 }
 
 // ReadPicture reads a JPEG or PNG file into f, whose Seq it leaves alone. What
-// it is, its first bytes say; it is not decoded.
+// it is, its first bytes say; it is not decoded. A file of more than 64 MiB, or
+// of neither kind, is an error.
 func ReadPicture(f *Frame, path string) error {
-	file, err := os.Open(path)
-	if err != nil {
+	if err := readFile(f, path); err != nil {
 		return err
 	}
-	defer file.Close()
-	buf := bytes.NewBuffer(f.Data[:0])
-	if _, err := buf.ReadFrom(io.LimitReader(file, maxPicture+1)); err != nil {
-		return fmt.Errorf("read %s: %w", path, pathless(err))
-	}
-	f.Data, f.Width, f.Height, f.Name, f.Captured = buf.Bytes(), 0, 0, path, time.Now()
-	switch {
-	case len(f.Data) > maxPicture:
-		return fmt.Errorf("%s: more than %d MiB", path, maxPicture>>20)
-	case bytes.HasPrefix(f.Data, []byte{0xff, 0xd8}):
-		f.Format = JPEG
-	case bytes.HasPrefix(f.Data, []byte("\x89PNG")):
-		f.Format = PNG
-	default:
+	if f.Format = sniff(f.Data); f.Format == 0 {
 		return fmt.Errorf("%s: neither JPEG nor PNG", path)
 	}
 	return nil
 }
 
+// readFile fills f with a file's bytes, whatever they are; f.Format is not set.
+func readFile(f *Frame, path string) error {
+	f.Data, f.Width, f.Height, f.Name, f.Captured = f.Data[:0], 0, 0, path, time.Now()
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: not a regular file", path)
+	}
+	if info.Size() > maxPicture {
+		return fmt.Errorf("%s: more than %d MiB", path, maxPicture>>20)
+	}
+	// The size may change as we read: only the bound holds.
+	buf := bytes.NewBuffer(slices.Grow(f.Data, int(info.Size())+bytes.MinRead))
+	if _, err := buf.ReadFrom(io.LimitReader(file, maxPicture)); err != nil {
+		return fmt.Errorf("read %s: %w", path, pathless(err))
+	}
+	f.Data = buf.Bytes()
+	return nil
+}
+
+// sniff says what the bytes are, 0 if neither JPEG nor PNG.
+func sniff(data []byte) Format {
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, markerSOI}):
+		return JPEG
+	case bytes.HasPrefix(data, []byte("\x89PNG")):
+		return PNG
+	}
+	return 0
+}
+
+// formatByName is what a picture that sniff does not know should have been.
+func formatByName(path string) Format {
+	if strings.EqualFold(filepath.Ext(path), ".png") {
+		return PNG
+	}
+	return JPEG
+}
+
 // pathless takes the path off an error that will get one.
 func pathless(err error) error {
-	if p, ok := err.(*os.PathError); ok {
+	var p *fs.PathError
+	if errors.As(err, &p) {
 		return p.Err
 	}
 	return err

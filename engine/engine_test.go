@@ -67,6 +67,9 @@ func TestDefault(t *testing.T) {
 // TestNoAllocations: from pixels in hand to the ranked result nothing is
 // allocated after the first frame, pruned or dense, in every precision.
 func TestNoAllocations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow under the race detector")
+	}
 	for _, precision := range []string{"f32", "bf16", "f16", "int8"} {
 		e := open(t, Options{Precision: precision, Threads: 2})
 		for _, ratio := range []float64{0.7, 1} {
@@ -91,6 +94,9 @@ func TestNoAllocations(t *testing.T) {
 // TestPrecisions: the golden photos get the same first class in every precision, at the
 // class that their file's name says.
 func TestPrecisions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow under the race detector")
+	}
 	dir := filepath.Join("..", "..", "shared", "golden", "deit_tiny")
 	photos, _ := filepath.Glob(filepath.Join(dir, "n*.png"))
 	if len(photos) == 0 {

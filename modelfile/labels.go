@@ -2,26 +2,31 @@ package modelfile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// maxLabels bounds a label file, in bytes.
+// maxLabels bounds a file of labels in bytes; maxSize bounds their number.
 const maxLabels = 8 << 20
 
 // Labels are a model's class names in order, and their WordNet ids where the file
-// has them (else nil).
+// has them for all (else nil).
 type Labels struct {
 	Names, Synsets []string
 }
 
-// ReadLabels reads a file of labels: one a line, each optionally after its synset id
-// ("n01440764 tench, Tinca tinca"), or a JSON array of names, or a JSON object
-// from class number to name.
+// ReadLabels reads a file of labels, of at most 8 MiB and 65536 classes: one a
+// line, each optionally after its synset id ("n01440764 tench, Tinca tinca"), or a
+// JSON array of them, or a JSON object from class number to label or to
+// ["n01440764", "tench"]. No label may be empty or hold |, which separates labels
+// in a model file.
 func ReadLabels(path string) (Labels, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -32,9 +37,6 @@ func ReadLabels(path string) (Labels, error) {
 	if err != nil {
 		return Labels{}, err
 	}
-	if len(data) > maxLabels {
-		return Labels{}, fmt.Errorf("%s: more than %d bytes of labels", path, maxLabels)
-	}
 	l, err := ParseLabels(data)
 	if err != nil {
 		return Labels{}, fmt.Errorf("%s: %w", path, err)
@@ -44,60 +46,134 @@ func ReadLabels(path string) (Labels, error) {
 
 // ParseLabels is ReadLabels from memory.
 func ParseLabels(data []byte) (Labels, error) {
-	text := strings.TrimSpace(string(data))
-	var names []string
+	text := strings.TrimSpace(strings.TrimPrefix(string(data), "\ufeff"))
+	var lines []string
 	var err error
 	switch {
+	case len(data) > maxLabels:
+		err = fmt.Errorf("more than %d bytes", maxLabels)
+	case !utf8.ValidString(text):
+		err = errors.New("is no UTF-8")
 	case text == "":
-		return Labels{}, fmt.Errorf("no labels")
+		err = errors.New("is empty")
 	case text[0] == '[':
-		err = json.Unmarshal([]byte(text), &names)
+		lines, err = labelList(text)
 	case text[0] == '{':
-		names, err = numbered(text)
+		lines, err = labelObject(text)
 	default:
-		names = strings.Split(text, "\n")
+		lines = strings.Split(text, "\n")
+	}
+	if err == nil {
+		err = checkLabels(lines)
 	}
 	if err != nil {
 		return Labels{}, fmt.Errorf("labels: %w", err)
 	}
-	return split(names), nil
+	return splitSynsets(lines), nil
 }
 
-// numbered reads {"0": "tench", …}; every number up to the last must be there.
-func numbered(text string) ([]string, error) {
-	var m map[string]string
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
+// labelList reads ["tench", …].
+func labelList(text string) (lines []string, err error) {
+	p := newStrictJSON([]byte(text))
+	err = p.list(maxSize, func(int) error {
+		s, err := p.text()
+		lines = append(lines, s)
+		return err
+	})
+	if err == nil {
+		err = p.end()
+	}
+	return lines, err
+}
+
+// labelObject reads {"0": "tench", …} or {"0": ["n01440764", "tench"], …}; every
+// number up to the last must be there.
+func labelObject(text string) ([]string, error) {
+	p := newStrictJSON([]byte(text))
+	byNumber := map[int]string{}
+	err := p.object(maxSize, func(key string) error {
+		n, err := strconv.Atoi(key)
+		if err != nil || strconv.Itoa(n) != key {
+			return errors.New("is no class number")
+		}
+		byNumber[n], err = p.label()
+		return err
+	})
+	if err == nil {
+		err = p.end()
+	}
+	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(m))
-	for k, v := range m {
-		i, err := strconv.Atoi(k)
-		if err != nil || i < 0 || i >= len(names) {
-			return nil, fmt.Errorf("key %q: want each class number from 0 to %d", k, len(names)-1)
+	lines := make([]string, len(byNumber))
+	for i := range lines {
+		var ok bool
+		if lines[i], ok = byNumber[i]; !ok {
+			return nil, fmt.Errorf("%d classes, but none has number %d", len(lines), i)
 		}
-		names[i] = v
 	}
-	return names, nil
+	return lines, nil
 }
 
-// split takes synset ids off the names if every line begins with one.
-func split(lines []string) Labels {
-	synset := regexp.MustCompile(`^(n\d{8})(?:\s+(.*))?$`)
-	var l Labels
-	for _, line := range lines {
+// label reads "tench" or ["n01440764", "tench"], as one line.
+func (p strictJSON) label() (string, error) {
+	t, err := p.d.Token()
+	if err != nil {
+		return "", err
+	}
+	if s, ok := t.(string); ok {
+		return s, nil
+	}
+	if t != json.Delim('[') {
+		return "", fmt.Errorf("want a label, found %s", show(t))
+	}
+	id, err := p.text()
+	if err != nil {
+		return "", err
+	}
+	name, err := p.text()
+	if err != nil {
+		return "", err
+	}
+	return id + " " + name, p.delim(']')
+}
+
+// checkLabels refuses labels that a model file's metadata or a line of output
+// could not carry. It trims them.
+func checkLabels(lines []string) error {
+	if len(lines) > maxSize {
+		return fmt.Errorf("more than %d classes", maxSize)
+	}
+	for i, line := range lines {
 		line = strings.TrimSpace(line)
-		l.Names = append(l.Names, line)
+		switch {
+		case line == "":
+			return fmt.Errorf("label %d is empty", i)
+		case strings.Contains(line, listSeparator):
+			return fmt.Errorf("label %d, %.40q, holds %s", i, line, listSeparator)
+		case strings.ContainsFunc(line, unicode.IsControl):
+			return fmt.Errorf("label %d, %.40q, holds control characters", i, line)
+		}
+		lines[i] = line
+	}
+	return nil
+}
+
+// splitSynsets takes the synset ids off the lines if every line begins with one.
+func splitSynsets(lines []string) Labels {
+	synset := regexp.MustCompile(`^(n\d{8})(?:\s+(.+))?$`)
+	l := Labels{Names: lines, Synsets: make([]string, 0, len(lines))}
+	for _, line := range lines {
 		if m := synset.FindStringSubmatch(line); m != nil {
 			l.Synsets = append(l.Synsets, m[1])
 		}
 	}
-	if len(l.Synsets) != len(l.Names) {
-		l.Synsets = nil
-		return l
+	if len(l.Synsets) != len(lines) {
+		return Labels{Names: lines}
 	}
-	for i, line := range l.Names {
-		if name := synset.FindStringSubmatch(line)[2]; name != "" {
-			l.Names[i] = name
+	for i, line := range lines {
+		if m := synset.FindStringSubmatch(line); m[2] != "" {
+			l.Names[i] = m[2]
 		}
 	}
 	return l

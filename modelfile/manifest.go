@@ -1,6 +1,7 @@
 package modelfile
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -12,22 +13,22 @@ import (
 type Manifest struct {
 	Architecture  string
 	Width         int
-	Depth         int
+	Depth         int // blocks
 	Heads         int
-	MLPRatio      float64
-	PatchSize     int
-	ImageSize     int
-	Resize        int // short side before the centre crop
-	Interpolation string
-	Mean, Std     []float32 // three each, or none
+	MLPRatio      float64   // hidden width by width
+	PatchSize     int       // pixels a side
+	ImageSize     int       // pixels a side
+	Resize        int       // pixels of the short side before the centre crop
+	Interpolation string    // of the resize, such as "bicubic"
+	Mean, Std     []float32 // of R, G, B on a scale of 0 to 1: three each, or none
 	LayerNormEps  float64
-	Classes       []string
-	Synsets       []string
-	PruneAt       []int // nil where absent
-	Stem          string
-	SkipLam       float64
+	Classes       []string // labels in order
+	Synsets       []string // WordNet ids in the same order
+	PruneAt       []int    // blocks, from 0, that drop patches; nil where absent
+	Stem          string   // "" for a plain patch embedding
+	SkipLam       float64  // what residual branches are divided by
 	License       string
-	Training      string
+	Training      string // how the weights came to be
 }
 
 // field is one metadata key and how it is read and written.
@@ -37,8 +38,11 @@ type field struct {
 	write func(m *Manifest) string
 }
 
-// maxSize bounds every size in the metadata; no model of this kind comes near it.
-const maxSize = 1 << 16
+const (
+	// maxSize bounds every size in the metadata; no model of this kind comes near it.
+	maxSize       = 1 << 16
+	listSeparator = "|"
+)
 
 func fields() []field {
 	return []field{
@@ -64,7 +68,9 @@ func fields() []field {
 	}
 }
 
-// ParseManifest reads the keys it knows of a file's metadata. An error names the key.
+// ParseManifest reads the keys it knows of a file's metadata: sizes from 1 to
+// 65536, positive ratios and eps, three finite numbers of mean and std (std
+// positive), ascending blocks, labels that are not empty. An error names the key.
 func ParseManifest(meta map[string]string) (Manifest, error) {
 	var m Manifest
 	for _, f := range fields() {
@@ -76,10 +82,14 @@ func ParseManifest(meta map[string]string) (Manifest, error) {
 			return Manifest{}, fmt.Errorf("metadata %s %.40q: %w", f.key, s, err)
 		}
 	}
+	if m.Synsets != nil && m.Classes != nil && len(m.Synsets) != len(m.Classes) {
+		return Manifest{}, fmt.Errorf("metadata synsets: %d for %d classes", len(m.Synsets), len(m.Classes))
+	}
 	return m, nil
 }
 
-// Encode writes what is set as metadata; ParseManifest reads it back.
+// Encode writes what is set as metadata; ParseManifest reads it back, provided
+// that values are in its ranges and no label holds |, as ReadLabels ensures.
 func (m Manifest) Encode() map[string]string {
 	meta := map[string]string{}
 	for _, f := range fields() {
@@ -145,7 +155,7 @@ func tripleField(key string, at func(*Manifest) *[]float32) field {
 				v = append(v, float32(x))
 			}
 			if len(v) != 3 {
-				return fmt.Errorf("want three numbers, r,g,b")
+				return errors.New("want three numbers, r,g,b")
 			}
 			*at(m) = v
 			return nil
@@ -161,8 +171,15 @@ func tripleField(key string, at func(*Manifest) *[]float32) field {
 
 func listField(key string, at func(*Manifest) *[]string) field {
 	return field{key,
-		func(m *Manifest, s string) error { *at(m) = strings.Split(s, "|"); return nil },
-		func(m *Manifest) string { return strings.Join(*at(m), "|") }}
+		func(m *Manifest, s string) error {
+			list := strings.Split(s, listSeparator)
+			if err := checkLabels(list); err != nil {
+				return err
+			}
+			*at(m) = list
+			return nil
+		},
+		func(m *Manifest) string { return strings.Join(*at(m), listSeparator) }}
 }
 
 func pruneField() field {
@@ -186,7 +203,7 @@ func ParseBlocks(s string) ([]int, error) {
 	for _, w := range strings.Split(s, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(w))
 		if err != nil || n < 0 || n > maxSize || (len(blocks) > 0 && n <= blocks[len(blocks)-1]) {
-			return nil, fmt.Errorf("want ascending block numbers such as 3,6,9")
+			return nil, errors.New("want ascending block numbers such as 3,6,9")
 		}
 		blocks = append(blocks, n)
 	}

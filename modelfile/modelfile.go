@@ -2,110 +2,53 @@
 // files with the project's metadata, PyTorch's .pth checkpoints (read only, in a
 // restricted form that executes nothing), and lists of labels.
 //
-// Every length that a file claims is checked against the file's own size before
-// anything is allocated for it, so memory is bounded by what is really there.
+// Open, Parse and ReadPTH give a File: tensors by name, as bytes or as float32.
+// Write makes a safetensors file of tensors, and FromFloat32 makes tensors.
+// ParseManifest gives the metadata types, ReadLabels reads class names.
+//
+// Files come from strangers. Every length that one claims is checked against
+// its own size before anything is allocated for it, so memory is bounded by
+// what is really there; errors are one line and name the tensor or key.
 package modelfile
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math"
-	"sort"
+	"maps"
+	"slices"
 	"sync"
 )
-
-// DType is an element type, by the name safetensors gives it.
-type DType string
-
-const (
-	F64  DType = "F64"
-	F32  DType = "F32"
-	F16  DType = "F16"
-	BF16 DType = "BF16"
-	I64  DType = "I64"
-	I32  DType = "I32"
-	I16  DType = "I16"
-	I8   DType = "I8"
-	U8   DType = "U8"
-	Bool DType = "BOOL"
-)
-
-// Size is the number of bytes of one element, 0 for a type that is not known.
-func (d DType) Size() int {
-	switch d {
-	case F64, I64:
-		return 8
-	case F32, I32:
-		return 4
-	case F16, BF16, I16:
-		return 2
-	case I8, U8, Bool:
-		return 1
-	}
-	return 0
-}
-
-// Tensor is one named array. Data is little endian, row-major, and belongs to
-// the File it came from.
-type Tensor struct {
-	Name  string
-	DType DType
-	Shape []int
-	Data  []byte
-}
-
-// Len is the number of elements.
-func (t Tensor) Len() int {
-	if size := t.DType.Size(); size > 0 {
-		return len(t.Data) / size
-	}
-	return 0
-}
-
-// elements multiplies a shape out; ok is false where a dimension is negative or
-// the bytes would overflow.
-func elements(shape []int, size int) (n int, ok bool) {
-	n = 1
-	for _, d := range shape {
-		if d < 0 || (d > 0 && n > math.MaxInt/d) {
-			return 0, false
-		}
-		n *= d
-	}
-	return n, size > 0 && n <= math.MaxInt/size
-}
 
 // File is an open model file: tensors by name, and metadata. It may be read by
 // several goroutines until Close.
 type File struct {
-	// Meta is the file's metadata; never nil.
+	// Meta is the file's metadata; never nil, empty for a .pth.
 	Meta map[string]string
 
 	path    string
-	data    []byte // the whole file, for its checksum
+	data    []byte // the whole file; nil after Close
 	tensors map[string]Tensor
 	unmap   func() error
-	sum     func() string
+	once    sync.Once
+	sum     string
 }
 
-func newFile(path string, data []byte, meta map[string]string, tensors []Tensor) *File {
-	f := &File{Meta: meta, path: path, data: data, tensors: make(map[string]Tensor, len(tensors))}
+// newFile makes a File of tensors that lie in data, the whole file. unmap is nil
+// for memory that needs no release.
+func newFile(path string, data []byte, meta map[string]string, tensors []Tensor, unmap func() error) *File {
+	f := &File{Meta: meta, path: path, data: data, unmap: unmap, tensors: make(map[string]Tensor, len(tensors))}
 	if f.Meta == nil {
 		f.Meta = map[string]string{}
 	}
 	for _, t := range tensors {
 		f.tensors[t.Name] = t
 	}
-	f.sum = sync.OnceValue(func() string {
-		sum := sha256.Sum256(f.data)
-		return hex.EncodeToString(sum[:])
-	})
 	return f
 }
 
-// Close unmaps the file: every Tensor's Data is invalid from then on. It may be
-// called twice.
+// Close unmaps the file: the Data of every Tensor is invalid from then on, and
+// the File has no tensors any more. It may be called twice.
 func (f *File) Close() error {
 	if f.unmap == nil {
 		return nil
@@ -116,14 +59,7 @@ func (f *File) Close() error {
 }
 
 // Names lists the tensors, ascending.
-func (f *File) Names() []string {
-	names := make([]string, 0, len(f.tensors))
-	for name := range f.tensors {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
-}
+func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.tensors)) }
 
 // Tensor finds a tensor by name.
 func (f *File) Tensor(name string) (Tensor, bool) {
@@ -138,22 +74,26 @@ func (f *File) Has(name string) bool {
 }
 
 // SHA256 is the hexadecimal checksum of the whole file, computed on first use;
-// call it before Close.
-func (f *File) SHA256() string { return f.sum() }
+// "" if that comes after Close.
+func (f *File) SHA256() string {
+	f.once.Do(func() {
+		if f.data != nil {
+			sum := sha256.Sum256(f.data)
+			f.sum = hex.EncodeToString(sum[:])
+		}
+	})
+	return f.sum
+}
 
-// scaleSuffix names the F32 [out] scales that belong to an I8 [out, in] tensor.
-const scaleSuffix = ".scale"
-
-// Float32 returns a fresh slice with a tensor's values. An I8 tensor with scales
-// beside it is multiplied out. A missing tensor, NaN or Inf is an error that
-// names it.
-func (f *File) Float32(name string) ([]float32, []int, error) {
+// Float32 returns a fresh slice with a tensor's values, and its shape, which must
+// not be changed. An I8 tensor is multiplied out with the scales beside it: value
+// [i, …] is code · scale[i]. A missing tensor, NaN or Inf is an error that names it.
+func (f *File) Float32(name string) (data []float32, shape []int, err error) {
 	t, ok := f.tensors[name]
 	if !ok {
 		return nil, nil, fmt.Errorf("tensor %s: missing", name)
 	}
-	data, err := t.Float32()
-	if err != nil {
+	if data, err = t.Float32(); err != nil {
 		return nil, nil, err
 	}
 	if t.DType == I8 {
@@ -161,38 +101,38 @@ func (f *File) Float32(name string) ([]float32, []int, error) {
 			return nil, nil, err
 		}
 	}
-	for i, v := range data {
-		if v-v != 0 {
-			return nil, nil, fmt.Errorf("tensor %s: element %d is %v", name, i, v)
-		}
+	if i := slices.IndexFunc(data, notFinite); i >= 0 {
+		return nil, nil, fmt.Errorf("tensor %s: element %d is %v", name, i, data[i])
 	}
 	return data, t.Shape, nil
 }
 
+func notFinite(v float32) bool { return v-v != 0 }
+
+// dequantise multiplies the codes in data with the scales of their rows.
 func (f *File) dequantise(t Tensor, data []float32) error {
 	s, ok := f.tensors[t.Name+scaleSuffix]
 	if !ok {
 		return fmt.Errorf("tensor %s: int8 without %s", t.Name, t.Name+scaleSuffix)
 	}
-	scale, err := s.Float32()
+	if s.DType != F32 || len(s.Shape) != 1 || len(t.Shape) < 1 || s.Shape[0] != t.Shape[0] {
+		return fmt.Errorf("tensor %s: shape %v does not fit its scales %s %v", t.Name, t.Shape, s.DType, s.Shape)
+	}
+	scales, err := s.Float32()
 	if err != nil {
 		return err
 	}
-	if len(t.Shape) < 1 || s.DType != F32 || len(scale) != t.Shape[0] {
-		return fmt.Errorf("tensor %s: shape %v does not fit its scales %v", t.Name, t.Shape, s.Shape)
-	}
-	if len(scale) == 0 {
-		return nil
-	}
-	row := len(data) / len(scale)
-	for i := range data {
-		data[i] *= scale[i/row]
+	for r, scale := range scales {
+		row := len(data) / len(scales)
+		for i := range row {
+			data[r*row+i] *= scale
+		}
 	}
 	return nil
 }
 
 // Verify reads every tensor and reports the first that is damaged: NaN, Inf, or
-// int8 without scales.
+// int8 without fitting scales. It wants the memory of the largest tensor.
 func (f *File) Verify() error {
 	for _, name := range f.Names() {
 		if _, _, err := f.Float32(name); err != nil {

@@ -1,103 +1,151 @@
 package modelfile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
+	"strconv"
 )
 
-// The pickle machine below understands what torch.save writes and nothing that
-// acts: classes and functions are names, and calling one that is not on the
-// short list of known makes an inert placeholder. Its stack, memo and strings
-// are bounded by the length of the pickle itself.
+// The pickle machine below understands what torch.save writes, and nothing that
+// acts: classes and functions are names, and a resolver decides what calling one
+// gives. The opcodes are those of Python's pickletools.py, protocols 1 to 5,
+// without the rare ones that torch never writes.
 
-// object kinds that come out of a pickle, beside string, []byte, int64, *big.Int,
-// float64, bool and nil.
-type (
-	list  struct{ items []any }
-	tuple []any
-	dict  struct {
-		keys   []string // entries whose key is a string, in order
-		values map[string]any
-	}
-	// global is a class or function, by name.
-	global string
-	// placeholder stands for an object of a class we don't know.
-	placeholder struct{ class string }
-	// persistent is torch's reference to a storage.
-	persistent tuple
-	// mark separates the arguments of variadic opcodes.
-	mark struct{}
-)
+// maxSteps bounds a pickle's opcodes, and with them its stack, memo and objects,
+// none of which an opcode grows by more than one. A checkpoint takes about 40 a
+// tensor (mini_deit: 7,120 for 182), so this is room for 26,000.
+const maxSteps = 1 << 20
 
-func (d *dict) set(key, value any) {
-	k, ok := key.(string)
-	if !ok {
-		return // a state dict has names; other keys belong to what we skip
-	}
-	if _, there := d.values[k]; !there {
-		d.keys = append(d.keys, k)
-	}
-	d.values[k] = value
+// resolver gives names their meaning.
+type resolver interface {
+	// call makes the result of calling a class or function.
+	call(f global, args tuple) (any, error)
+	// load makes the object that a persistent id stands for.
+	load(id tuple) (any, error)
 }
 
-func newDict() *dict { return &dict{values: map[string]any{}} }
-
-// pickle runs one pickle; call makes the result of a known function, or a
-// placeholder.
-type pickle struct {
+// machine runs one pickle.
+type machine struct {
 	data  []byte
 	at    int
 	stack []any
-	memo  map[int]any
-	call  func(f global, args tuple) (any, error)
+	memo  map[uint64]any
+	names resolver
 }
 
 var errShort = errors.New("pickle ends early")
 
 // unpickle reads one pickled object and returns the number of bytes it took.
-func unpickle(data []byte, call func(global, tuple) (any, error)) (value any, n int, err error) {
-	p := &pickle{data: data, memo: map[int]any{}, call: call}
-	for {
-		op, err := p.take(1)
+func unpickle(data []byte, names resolver) (value any, n int, err error) {
+	m := &machine{data: data, memo: map[uint64]any{}, names: names}
+	table := opcodes()
+	for range maxSteps {
+		op, err := m.take(1)
 		if err != nil {
 			return nil, 0, err
 		}
-		if op[0] == '.' {
-			value, err = p.pop()
-			return value, p.at, err
+		if op[0] == '.' { // STOP
+			value, err = m.pop()
+			return value, m.at, err
 		}
-		if err := p.step(op[0]); err != nil {
-			return nil, 0, fmt.Errorf("pickle at byte %d: %w", p.at-1, err)
+		run := table[op[0]]
+		if run == nil {
+			return nil, 0, fmt.Errorf("pickle at byte %d: opcode %#02x is not known", m.at-1, op[0])
 		}
+		if err := run(m); err != nil {
+			return nil, 0, fmt.Errorf("pickle at byte %d: %w", m.at, err)
+		}
+	}
+	return nil, 0, fmt.Errorf("pickle of more than %d operations", maxSteps)
+}
+
+type opcode func(*machine) error
+
+// opcodes is the machine's instruction set.
+func opcodes() *[256]opcode {
+	return &[256]opcode{
+		0x80: skip(1), // PROTO
+		0x95: skip(8), // FRAME
+
+		'N':  constant(nil),   // NONE
+		0x88: constant(true),  // NEWTRUE
+		0x89: constant(false), // NEWFALSE
+		'K':  integer(1),      // BININT1
+		'M':  integer(2),      // BININT2
+		'J':  (*machine).int32,
+		'I':  (*machine).decimal, // INT
+		'L':  (*machine).decimal, // LONG
+		0x8a: long(1),            // LONG1
+		0x8b: long(4),            // LONG4
+		'G':  (*machine).float,   // BINFLOAT
+
+		'X':  text(4), // BINUNICODE
+		0x8c: text(1), // SHORT_BINUNICODE
+		0x8d: text(8), // BINUNICODE8
+		'U':  text(1), // SHORT_BINSTRING, Python 2's
+		'T':  text(4), // BINSTRING
+		'B':  blob(4), // BINBYTES
+		'C':  blob(1), // SHORT_BINBYTES
+		0x8e: blob(8), // BINBYTES8
+		0x96: blob(8), // BYTEARRAY8
+
+		'(':  constant(mark{}),                                  // MARK
+		')':  constant(tuple(nil)),                              // EMPTY_TUPLE
+		'}':  func(m *machine) error { return m.push(&dict{}) }, // EMPTY_DICT
+		']':  func(m *machine) error { return m.push(&list{}) }, // EMPTY_LIST
+		0x8f: func(m *machine) error { return m.push(&list{}) }, // EMPTY_SET
+		't':  (*machine).tuple,
+		0x85: tupleOf(1),        // TUPLE1
+		0x86: tupleOf(2),        // TUPLE2
+		0x87: tupleOf(3),        // TUPLE3
+		'l':  (*machine).list,   // LIST
+		0x91: (*machine).list,   // FROZENSET
+		'd':  (*machine).dict,   // DICT
+		'a':  extendBy(1),       // APPEND
+		's':  extendBy(2),       // SETITEM
+		'e':  (*machine).extend, // APPENDS
+		'u':  (*machine).extend, // SETITEMS
+		0x90: (*machine).extend, // ADDITEMS
+
+		'q':  put(1),                                                            // BINPUT
+		'r':  put(4),                                                            // LONG_BINPUT
+		0x94: func(m *machine) error { return m.remember(uint64(len(m.memo))) }, // MEMOIZE
+		'h':  get(1),                                                            // BINGET
+		'j':  get(4),                                                            // LONG_BINGET
+		'0':  (*machine).discard,                                                // POP
+		'1':  (*machine).discardToMark,                                          // POP_MARK
+		'2':  (*machine).duplicate,                                              // DUP
+
+		'c':  (*machine).global,
+		0x93: (*machine).stackGlobal,
+		'Q':  (*machine).persistent, // BINPERSID
+		'R':  construct(2),          // REDUCE: callable, arguments
+		0x81: construct(2),          // NEWOBJ: class, arguments
+		0x92: construct(3),          // NEWOBJ_EX: class, arguments, keywords
+		'o':  (*machine).object,     // OBJ
+		'b':  (*machine).build,      // BUILD
 	}
 }
 
-func (p *pickle) take(n int) ([]byte, error) {
-	if n < 0 || n > len(p.data)-p.at {
+// Reading the pickle.
+
+func (m *machine) take(n int) ([]byte, error) {
+	if n < 0 || n > len(m.data)-m.at {
 		return nil, errShort
 	}
-	b := p.data[p.at : p.at+n]
-	p.at += n
+	b := m.data[m.at : m.at+n]
+	m.at += n
 	return b, nil
 }
 
-// sized takes a length of width bytes and that many bytes.
-func (p *pickle) sized(width int) ([]byte, error) {
-	n, err := p.uint(width)
-	if err != nil {
-		return nil, err
-	}
-	if n > uint64(len(p.data)) {
-		return nil, errShort
-	}
-	return p.take(int(n))
-}
-
-func (p *pickle) uint(width int) (uint64, error) {
-	b, err := p.take(width)
+// uint takes a little endian number of width bytes.
+func (m *machine) uint(width int) (uint64, error) {
+	b, err := m.take(width)
 	if err != nil {
 		return 0, err
 	}
@@ -106,290 +154,382 @@ func (p *pickle) uint(width int) (uint64, error) {
 	return binary.LittleEndian.Uint64(full[:]), nil
 }
 
-func (p *pickle) line() (string, error) {
-	for i := p.at; i < len(p.data); i++ {
-		if p.data[i] == '\n' {
-			s := string(p.data[p.at:i])
-			p.at = i + 1
-			return s, nil
-		}
+// sized takes a length of width bytes and that many bytes.
+func (m *machine) sized(width int) ([]byte, error) {
+	n, err := m.uint(width)
+	if err != nil {
+		return nil, err
 	}
-	return "", errShort
+	if n > uint64(len(m.data)) {
+		return nil, errShort
+	}
+	return m.take(int(n))
 }
 
-func (p *pickle) push(v any) { p.stack = append(p.stack, v) }
+// line takes the bytes up to a newline, and the newline.
+func (m *machine) line() (string, error) {
+	n := bytes.IndexByte(m.data[m.at:], '\n')
+	if n < 0 {
+		return "", errShort
+	}
+	b, err := m.take(n + 1)
+	return string(b[:n]), err
+}
 
-func (p *pickle) pop() (any, error) {
-	if len(p.stack) == 0 {
+// The stack.
+
+func (m *machine) push(v any) error {
+	m.stack = append(m.stack, v)
+	return nil
+}
+
+// pushOr pushes what another call gave, or passes its error on.
+func (m *machine) pushOr(v any, err error) error {
+	if err != nil {
+		return err
+	}
+	return m.push(v)
+}
+
+func (m *machine) top() (any, error) {
+	if len(m.stack) == 0 {
 		return nil, errors.New("stack is empty")
 	}
-	v := p.stack[len(p.stack)-1]
-	p.stack = p.stack[:len(p.stack)-1]
-	if _, ok := v.(mark); ok {
+	return m.stack[len(m.stack)-1], nil
+}
+
+func (m *machine) pop() (any, error) {
+	v, err := m.top()
+	if err != nil {
+		return nil, err
+	}
+	if _, is := v.(mark); is {
 		return nil, errors.New("unexpected mark")
 	}
+	m.stack = m.stack[:len(m.stack)-1]
 	return v, nil
 }
 
-// popMark takes everything above the last mark, and the mark.
-func (p *pickle) popMark() (tuple, error) {
-	for i := len(p.stack) - 1; i >= 0; i-- {
-		if _, ok := p.stack[i].(mark); ok {
-			items := append(tuple(nil), p.stack[i+1:]...)
-			p.stack = p.stack[:i]
-			return items, nil
-		}
-	}
-	return nil, errors.New("no mark")
-}
-
-func (p *pickle) popN(n int) (tuple, error) {
+func (m *machine) popN(n int) (tuple, error) {
 	items := make(tuple, n)
 	for i := n - 1; i >= 0; i-- {
 		var err error
-		if items[i], err = p.pop(); err != nil {
+		if items[i], err = m.pop(); err != nil {
 			return nil, err
 		}
 	}
 	return items, nil
 }
 
-// step runs one opcode; each group of opcodes has its function, which reports
-// whether the opcode was its own.
-func (p *pickle) step(op byte) error {
-	for _, group := range []func(byte) (bool, error){p.literal, p.container, p.memory, p.construct} {
-		if mine, err := group(op); mine || err != nil {
+// popMark takes everything above the last mark, and the mark.
+func (m *machine) popMark() (tuple, error) {
+	for i := len(m.stack) - 1; i >= 0; i-- {
+		if _, is := m.stack[i].(mark); is {
+			items := slices.Clone(tuple(m.stack[i+1:]))
+			m.stack = m.stack[:i]
+			return items, nil
+		}
+	}
+	return nil, errors.New("no mark")
+}
+
+func (m *machine) discard() error {
+	if _, err := m.top(); err != nil { // a mark may go too
+		return err
+	}
+	m.stack = m.stack[:len(m.stack)-1]
+	return nil
+}
+
+func (m *machine) discardToMark() error {
+	_, err := m.popMark()
+	return err
+}
+
+func (m *machine) duplicate() error { return m.pushOr(m.top()) }
+
+// The memo.
+
+func (m *machine) remember(slot uint64) error {
+	v, err := m.top()
+	m.memo[slot] = v
+	return err
+}
+
+func put(width int) opcode {
+	return func(m *machine) error {
+		slot, err := m.uint(width)
+		if err != nil {
 			return err
 		}
+		return m.remember(slot)
 	}
-	return fmt.Errorf("opcode %#02x is not known", op)
 }
 
-// literal pushes constants.
-func (p *pickle) literal(op byte) (bool, error) {
-	var v any
-	var err error
-	switch op {
-	case 'N': // NONE
-	case 0x88:
-		v = true
-	case 0x89:
-		v = false
-	case 'K', 'M', 'J': // BININT1, BININT2, BININT
-		v, err = p.fixedInt(op)
-	case 0x8a: // LONG1
-		v, err = p.long(1)
-	case 0x8b: // LONG4
-		v, err = p.long(4)
-	case 'G': // BINFLOAT, big endian
-		var b []byte
-		if b, err = p.take(8); err == nil {
-			v = math.Float64frombits(binary.BigEndian.Uint64(b))
+func get(width int) opcode {
+	return func(m *machine) error {
+		slot, err := m.uint(width)
+		if err != nil {
+			return err
 		}
-	case 'X', 0x8c, 0x8d, 'U', 'T': // unicode of 4, 1, 8; old strings of 1, 4
-		var b []byte
-		b, err = p.sized(map[byte]int{'X': 4, 0x8c: 1, 0x8d: 8, 'U': 1, 'T': 4}[op])
-		v = string(b)
-	case 'B', 'C', 0x8e, 0x96: // bytes of 4, 1, 8; bytearray
-		v, err = p.sized(map[byte]int{'B': 4, 'C': 1, 0x8e: 8, 0x96: 8}[op])
-	default:
-		return false, nil
+		v, ok := m.memo[slot]
+		if !ok {
+			return fmt.Errorf("memo %d is empty", slot)
+		}
+		return m.push(v)
 	}
-	p.push(v)
-	return true, err
 }
 
-func (p *pickle) fixedInt(op byte) (any, error) {
-	width := map[byte]int{'K': 1, 'M': 2, 'J': 4}[op]
-	n, err := p.uint(width)
-	if op == 'J' {
-		return int64(int32(n)), err
+// Constants.
+
+func skip(n int) opcode {
+	return func(m *machine) error {
+		_, err := m.take(n)
+		return err
 	}
-	return int64(n), err
+}
+
+func constant(v any) opcode {
+	return func(m *machine) error { return m.push(v) }
+}
+
+func integer(width int) opcode {
+	return func(m *machine) error {
+		n, err := m.uint(width)
+		return m.pushOr(int64(n), err)
+	}
+}
+
+func (m *machine) int32() error {
+	n, err := m.uint(4)
+	return m.pushOr(int64(int32(n)), err)
+}
+
+// decimal reads a number in text, as protocol 1 writes long ones; there "00" and
+// "01" are its booleans.
+func (m *machine) decimal() error {
+	s, err := m.line()
+	switch {
+	case err != nil:
+		return err
+	case s == "00" || s == "01":
+		return m.push(s == "01")
+	}
+	if len(s) > 0 && s[len(s)-1] == 'L' {
+		s = s[:len(s)-1]
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return fmt.Errorf("number %.20q is no 64-bit integer", s)
+	}
+	return m.push(n)
 }
 
 // long reads a two's complement integer; beyond 64 bits it stays a *big.Int.
-func (p *pickle) long(width int) (any, error) {
-	b, err := p.sized(width)
-	if err != nil {
-		return nil, err
+func long(width int) opcode {
+	const most = 1024 // bytes: the magic number of the legacy form has ten
+	return func(m *machine) error {
+		b, err := m.sized(width)
+		if err != nil {
+			return err
+		}
+		if len(b) > most {
+			return fmt.Errorf("integer of %d bytes", len(b))
+		}
+		n := twosComplement(b)
+		if n.IsInt64() {
+			return m.push(n.Int64())
+		}
+		return m.push(n)
 	}
-	if len(b) > 1024 {
-		return nil, errors.New("integer too long")
-	}
-	reversed := make([]byte, len(b))
-	for i, c := range b {
-		reversed[len(b)-1-i] = c
-	}
-	n := new(big.Int).SetBytes(reversed)
-	if len(b) > 0 && b[len(b)-1]&0x80 != 0 {
+}
+
+func twosComplement(littleEndian []byte) *big.Int {
+	b := slices.Clone(littleEndian)
+	slices.Reverse(b)
+	n := new(big.Int).SetBytes(b)
+	if len(b) > 0 && b[0]&0x80 != 0 {
 		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
 	}
-	if n.IsInt64() {
-		return n.Int64(), nil
-	}
-	return n, nil
+	return n
 }
 
-// container builds tuples, lists and dicts.
-func (p *pickle) container(op byte) (bool, error) {
-	var items tuple
-	var err error
-	switch op {
-	case '(':
-		p.push(mark{})
-	case ')':
-		p.push(tuple{})
-	case ']', 0x8f: // list, set
-		p.push(&list{})
-	case '}':
-		p.push(newDict())
-	case 't': // TUPLE
-		items, err = p.popMark()
-		p.push(items)
-	case 0x85, 0x86, 0x87: // TUPLE1…3
-		items, err = p.popN(int(op) - 0x84)
-		p.push(items)
-	case 'l', 0x91: // LIST, FROZENSET
-		items, err = p.popMark()
-		p.push(&list{items})
-	case 'd': // DICT
-		if items, err = p.popMark(); err == nil {
-			d := newDict()
-			p.push(d)
-			err = setItems(d, items)
+// float reads BINFLOAT, the one big endian number.
+func (m *machine) float() error {
+	b, err := m.take(8)
+	if err != nil {
+		return err
+	}
+	return m.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
+}
+
+func text(width int) opcode {
+	return func(m *machine) error {
+		b, err := m.sized(width)
+		return m.pushOr(string(b), err)
+	}
+}
+
+func blob(width int) opcode {
+	return func(m *machine) error {
+		b, err := m.sized(width)
+		return m.pushOr(b, err)
+	}
+}
+
+// Containers.
+
+func (m *machine) tuple() error {
+	items, err := m.popMark()
+	return m.pushOr(items, err)
+}
+
+func tupleOf(n int) opcode {
+	return func(m *machine) error {
+		items, err := m.popN(n)
+		return m.pushOr(items, err)
+	}
+}
+
+func (m *machine) list() error {
+	items, err := m.popMark()
+	return m.pushOr(&list{items}, err)
+}
+
+func (m *machine) dict() error {
+	items, err := m.popMark()
+	if err != nil {
+		return err
+	}
+	d := &dict{}
+	return m.pushOr(d, d.setAll(items))
+}
+
+func (m *machine) extend() error {
+	items, err := m.popMark()
+	if err != nil {
+		return err
+	}
+	return m.add(items)
+}
+
+func extendBy(n int) opcode {
+	return func(m *machine) error {
+		items, err := m.popN(n)
+		if err != nil {
+			return err
 		}
-	case 'a', 's': // APPEND, SETITEM
-		items, err = p.popN(map[byte]int{'a': 1, 's': 2}[op])
-		err = errors.Join(err, p.extend(items))
-	case 'e', 'u', 0x90: // APPENDS, SETITEMS, ADDITEMS
-		items, err = p.popMark()
-		err = errors.Join(err, p.extend(items))
-	default:
-		return false, nil
+		return m.add(items)
 	}
-	return true, err
 }
 
-// extend adds items to the container on top of the stack.
-func (p *pickle) extend(items tuple) error {
-	if len(p.stack) == 0 {
-		return errors.New("stack is empty")
+// add puts items into the container on top of the stack.
+func (m *machine) add(items tuple) error {
+	v, err := m.top()
+	if err != nil {
+		return err
 	}
-	switch c := p.stack[len(p.stack)-1].(type) {
+	switch c := v.(type) {
 	case *list:
 		c.items = append(c.items, items...)
+		return nil
 	case *dict:
-		return setItems(c, items)
+		return c.setAll(items)
 	case *placeholder:
-	default:
-		return fmt.Errorf("cannot add items to %T", c)
-	}
-	return nil
-}
-
-func setItems(d *dict, items tuple) error {
-	if len(items)%2 != 0 {
-		return errors.New("key without value")
-	}
-	for i := 0; i < len(items); i += 2 {
-		d.set(items[i], items[i+1])
-	}
-	return nil
-}
-
-// memory handles protocol, frames, the memo and the stack itself.
-func (p *pickle) memory(op byte) (bool, error) {
-	var err error
-	switch op {
-	case 0x80: // PROTO
-		_, err = p.take(1)
-	case 0x95: // FRAME
-		_, err = p.take(8)
-	case 'q', 'r': // BINPUT, LONG_BINPUT
-		var n uint64
-		n, err = p.uint(map[byte]int{'q': 1, 'r': 4}[op])
-		err = errors.Join(err, p.remember(int(n)))
-	case 0x94: // MEMOIZE
-		err = p.remember(len(p.memo))
-	case 'h', 'j': // BINGET, LONG_BINGET
-		var n uint64
-		n, err = p.uint(map[byte]int{'h': 1, 'j': 4}[op])
-		v, ok := p.memo[int(n)]
-		if err == nil && !ok {
-			err = fmt.Errorf("memo %d is empty", n)
-		}
-		p.push(v)
-	case '0': // POP
-		if len(p.stack) == 0 {
-			return true, errors.New("stack is empty")
-		}
-		p.stack = p.stack[:len(p.stack)-1]
-	case '1': // POP_MARK
-		_, err = p.popMark()
-	default:
-		return false, nil
-	}
-	return true, err
-}
-
-func (p *pickle) remember(slot int) error {
-	if len(p.stack) == 0 {
-		return errors.New("stack is empty")
-	}
-	p.memo[slot] = p.stack[len(p.stack)-1]
-	return nil
-}
-
-// construct handles names, calls and references to storages.
-func (p *pickle) construct(op byte) (bool, error) {
-	var args tuple
-	var err error
-	switch op {
-	case 'c': // GLOBAL
-		module, e1 := p.line()
-		name, e2 := p.line()
-		p.push(global(module + "." + name))
-		err = errors.Join(e1, e2)
-	case 0x93: // STACK_GLOBAL
-		if args, err = p.popN(2); err == nil {
-			p.push(global(fmt.Sprintf("%v.%v", args[0], args[1])))
-		}
-	case 'Q': // BINPERSID
-		if args, err = p.popN(1); err == nil {
-			t, _ := args[0].(tuple)
-			p.push(persistent(t))
-		}
-	case 'R', 0x81: // REDUCE, NEWOBJ
-		if args, err = p.popN(2); err == nil {
-			err = p.apply(args[0], args[1])
-		}
-	case 0x92: // NEWOBJ_EX
-		if args, err = p.popN(3); err == nil {
-			err = p.apply(args[0], args[1])
-		}
-	case 'o': // OBJ
-		if args, err = p.popMark(); err == nil && len(args) > 0 {
-			err = p.apply(args[0], args[1:])
-		}
-	case 'b': // BUILD: state of an object; none that we know has any that matters
-		_, err = p.pop()
-	default:
-		return false, nil
-	}
-	return true, err
-}
-
-func (p *pickle) apply(f, args any) error {
-	switch f := f.(type) {
-	case global:
-		list, _ := args.(tuple)
-		v, err := p.call(f, list)
-		p.push(v)
-		return err
-	case *placeholder:
-		p.push(f)
 		return nil
 	}
-	return fmt.Errorf("cannot call %T", f)
+	return fmt.Errorf("a %s holds no items", kind(v))
+}
+
+// Names and objects.
+
+func (m *machine) global() error {
+	module, err := m.line()
+	if err != nil {
+		return err
+	}
+	name, err := m.line()
+	if err != nil {
+		return err
+	}
+	return m.pushOr(newGlobal(module, name))
+}
+
+func (m *machine) stackGlobal() error {
+	args, err := m.popN(2)
+	if err != nil {
+		return err
+	}
+	module, ok1 := args[0].(string)
+	name, ok2 := args[1].(string)
+	if !ok1 || !ok2 {
+		return errors.New("a global's name is no string")
+	}
+	return m.pushOr(newGlobal(module, name))
+}
+
+func (m *machine) persistent() error {
+	v, err := m.pop()
+	if err != nil {
+		return err
+	}
+	id, ok := v.(tuple)
+	if !ok {
+		return fmt.Errorf("persistent id is a %s, not a tuple", kind(v))
+	}
+	return m.pushOr(m.names.load(id))
+}
+
+// construct calls the first of n operands with the second.
+func construct(n int) opcode {
+	return func(m *machine) error {
+		operands, err := m.popN(n)
+		if err != nil {
+			return err
+		}
+		args, ok := operands[1].(tuple)
+		if _, inert := operands[0].(*placeholder); !ok && !inert {
+			return fmt.Errorf("arguments are a %s, not a tuple", kind(operands[1]))
+		}
+		return m.apply(operands[0], args)
+	}
+}
+
+func (m *machine) object() error {
+	operands, err := m.popMark()
+	if err != nil {
+		return err
+	}
+	if len(operands) == 0 {
+		return errors.New("object without class")
+	}
+	return m.apply(operands[0], operands[1:])
+}
+
+func (m *machine) apply(f any, args tuple) error {
+	switch f := f.(type) {
+	case global:
+		return m.pushOr(m.names.call(f, args))
+	case *placeholder:
+		return m.push(f)
+	}
+	return fmt.Errorf("a %s cannot be called", kind(f))
+}
+
+// build drops the state of an object: no class that we know has any that matters.
+func (m *machine) build() error {
+	if _, err := m.pop(); err != nil {
+		return err
+	}
+	_, err := m.top()
+	return err
+}
+
+// newGlobal accepts a dotted name that is fit for a message.
+func newGlobal(module, name string) (global, error) {
+	full := module + "." + name
+	if err := checkName(full); err != nil {
+		return "", fmt.Errorf("a global's %w", err)
+	}
+	return global(full), nil
 }

@@ -32,7 +32,9 @@ type Client struct {
 	status  Status
 	session *session // the open one, to be cut by Close
 	started bool
-	closing *farewell
+	closing *farewell // set once, before ctx ends
+
+	connections uint64
 }
 
 // farewell is what Close asks of the client's goroutine.
@@ -72,19 +74,15 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Start begins to connect, in the background and for ever. It may be called
-// once.
+// Start begins to connect, in the background and for ever. Calls after the
+// first do nothing.
 func (c *Client) Start() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.started {
-		panic("mqtt: client started twice")
-	}
-	c.started = true
-	if c.closing != nil {
-		close(c.done)
+	if c.started || c.closing != nil {
 		return
 	}
+	c.started = true
 	go c.run()
 }
 
@@ -197,7 +195,7 @@ func (c *Client) run() {
 		s, err := open(c.ctx, &c.options, c.broker)
 		if err == nil {
 			pause.reset()
-			out.end(c.log)
+			out.ended(c.log, time.Now())
 			if err = c.serve(s); err == nil {
 				return
 			}
@@ -207,7 +205,7 @@ func (c *Client) run() {
 			return
 		}
 		c.failed(err)
-		out.report(c.log, reason(err))
+		out.failed(c.log, reason(err))
 		c.pulse.Idle("broker away")
 		c.sleep(pause.next())
 	}
@@ -233,7 +231,7 @@ func (c *Client) failed(err error) {
 func (c *Client) closeOffline(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil && c.status.LastError == "" {
+	if !errors.Is(err, context.Canceled) {
 		c.status.LastError = reason(err)
 	}
 	lost := c.outbox.discard() + len(c.closing.last)

@@ -15,9 +15,10 @@ const (
 
 	keepAlive    = 30 * time.Second // half-open connections are found after at most 45 s
 	pingTimeout  = 10 * time.Second
-	dialTimeout  = 10 * time.Second // network, TLS and the broker's CONNACK together
-	writeTimeout = 5 * time.Second  // of one packet
-	ackTimeout   = 20 * time.Second // of the oldest message in flight
+	dialTimeout  = 10 * time.Second       // network, TLS and the broker's CONNACK together
+	writeTimeout = 5 * time.Second        // of one packet
+	handOver     = 500 * time.Millisecond // of a message to paho, which is idle then
+	ackTimeout   = 20 * time.Second       // of the oldest message in flight
 
 	// maxInFlight is how many messages may be unacknowledged: mosquitto's
 	// max_inflight_messages.

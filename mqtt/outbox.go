@@ -227,14 +227,15 @@ func (o *outbox) fits(held, more load) bool {
 		(more.bytes <= 0 || held.bytes+more.bytes <= o.limit.bytes)
 }
 
-// next takes the message to send now, nil when there is none. The caller holds
-// it, and its topic, qos, retain and payload do not change, until ack or lost.
-func (o *outbox) next() *entry {
+// next takes the message to send now, nil when there is none. The Message's
+// bytes do not change until ack or lost gets the entry back.
+func (o *outbox) next() (*entry, Message) {
 	e := o.first()
-	if e != nil {
-		e.flying, e.dirty = true, false
+	if e == nil {
+		return nil, Message{}
 	}
-	return e
+	e.flying, e.dirty = true, false
+	return e, Message{Topic: e.topic, Payload: e.payload, QoS: e.qos, Retain: e.retain}
 }
 
 func (o *outbox) first() *entry {
@@ -311,9 +312,13 @@ func (o *outbox) discard() int {
 	return events
 }
 
-// empty reports whether next has nothing to give.
-func (o *outbox) empty() bool {
-	return o.changed.head == nil && o.events.head == nil && o.volatile.head == nil
+// waiting counts what next has to give.
+func (o *outbox) waiting() int {
+	n := o.events.load.messages + o.volatile.load.messages
+	for e := o.changed.head; e != nil; e = e.next {
+		n++
+	}
+	return n
 }
 
 func (o *outbox) forget(e *entry) {

@@ -15,8 +15,6 @@ import (
 // network failed.
 func handshakeError(err error) error {
 	switch {
-	case errors.Is(err, errNoConnack):
-		return err
 	case !errors.Is(err, packets.ErrorNetworkError):
 		return fmt.Errorf("the broker refused the connection: %w", err)
 	}

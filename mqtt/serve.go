@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -13,13 +12,15 @@ func (c *Client) serve(s *session) error {
 	c.begin(s)
 	err := c.pump(s, c.ctx.Done(), maxInFlight, false)
 	if err == nil {
-		err = c.sayFarewell(s)
+		err = c.depart(s)
 	}
 	c.pulse.Busy("closing the connection")
-	if err != nil {
+	if err == nil {
+		s.leave()
+	} else {
 		s.end()
 	}
-	c.finish(s, err)
+	c.finish(s)
 	return err
 }
 
@@ -27,20 +28,142 @@ func (c *Client) begin(s *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = s
-	if c.outbox.connections++; c.outbox.connections > 1 {
-		c.status.Reconnects++
-	}
+	c.connections++
+	c.status.Reconnects = c.connections - 1
 	c.status.Connected, c.status.Since = true, time.Now()
 	c.outbox.renew()
 }
 
-func (c *Client) finish(s *session, err error) {
+// finish puts what was in flight back into the outbox, s having ended.
+func (c *Client) finish(s *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.settle(c.delivered) // acknowledged between the last look and the end
-	c.session = nil
 	c.outbox.lost(s.entries())
+	c.session = nil
 	c.status.InFlight = 0
 	c.status.Connected, c.status.Since = false, time.Now()
-	c.status.LastError = reason(err)
+}
+
+// pump sends what the outbox holds, at most window messages unacknowledged at
+// a time, until stop is closed or, if drain is set, until all is delivered.
+func (c *Client) pump(s *session, stop <-chan struct{}, window int, drain bool) error {
+	patience := time.NewTimer(ackTimeout)
+	defer patience.Stop()
+	for {
+		c.pulse.Busy("publishing")
+		if c.sendNext(s, window) && drain && len(s.flight) == 0 {
+			return nil
+		}
+		c.pulse.Idle(waitsFor(s))
+		select {
+		case <-s.oldest():
+			if err := c.settle(s); err != nil {
+				return s.cause(err)
+			}
+			patience.Reset(ackTimeout)
+		case <-s.wire.wrote:
+			s.ready = true
+		case <-c.wake:
+			if len(s.flight) == 0 {
+				patience.Reset(ackTimeout)
+			}
+		case <-patience.C:
+			if len(s.flight) > 0 {
+				return errNoAck
+			}
+		case <-s.wire.closed:
+			return s.cause(errNoPing)
+		case <-stop:
+			return nil
+		}
+	}
+}
+
+func waitsFor(s *session) string {
+	if len(s.flight) > 0 {
+		return "waiting for the broker's acknowledgement"
+	}
+	return "nothing to publish"
+}
+
+// sendNext sends one message if the session can take it. It reports whether
+// there was nothing to send.
+func (c *Client) sendNext(s *session, window int) (none bool) {
+	if !s.ready || len(s.flight) >= window || s.wire.isClosed() {
+		return false
+	}
+	e, m := c.take(s)
+	if e == nil {
+		return true
+	}
+	s.send(e, m)
+	return false
+}
+
+func (c *Client) take(s *session) (*entry, Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, m := c.outbox.next()
+	if e != nil {
+		c.status.InFlight = len(s.flight) + 1
+	}
+	return e, m
+}
+
+func (c *Client) settle(s *session) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := s.settle(c.delivered)
+	c.status.InFlight = len(s.flight)
+	return err
+}
+
+// delivered needs c.mu.
+func (c *Client) delivered(e *entry) {
+	c.outbox.ack(e)
+	c.status.Published++
+}
+
+// depart carries out Close over a connection that stands: what waits goes out
+// until Close's context ends, then the last messages, whatever is still
+// unacknowledged.
+func (c *Client) depart(s *session) error {
+	if err := c.pump(s, c.closing.ctx.Done(), maxInFlight, true); err != nil {
+		return err
+	}
+	given, err := c.putLast()
+	if err != nil {
+		c.closing.err = fmt.Errorf("mqtt: close: last message: %w", err)
+		return nil
+	}
+	grace, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	if err := c.pump(s, grace.Done(), len(s.flight)+len(c.closing.last), true); err != nil {
+		return err
+	}
+	if left := given + len(s.flight) + c.unsent(); left > 0 {
+		c.closing.err = fmt.Errorf("mqtt: close: %d messages were not delivered", left)
+	}
+	return nil
+}
+
+// putLast replaces what waits by Close's last messages and returns how many
+// events that gave up.
+func (c *Client) putLast() (given int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	given = c.outbox.discard()
+	for _, m := range c.closing.last {
+		if err := c.put(m); err != nil {
+			return given, err
+		}
+	}
+	return given, nil
+}
+
+func (c *Client) unsent() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.outbox.waiting()
 }

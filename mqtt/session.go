@@ -23,6 +23,7 @@ var (
 type session struct {
 	paho   paho.Client
 	wire   *wire
+	ready  bool     // the last message sent has been written
 	flight []flight // in the order sent
 }
 
@@ -38,18 +39,19 @@ func open(ctx context.Context, o *Options, at address) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{wire: newWire(conn)}
+	s := &session{wire: newWire(conn), ready: true}
 	s.paho = paho.NewClient(s.options(o, at))
 	stop := context.AfterFunc(ctx, s.abort)
 	defer stop()
 	token := s.paho.Connect()
 	<-token.Done() // bounded by the deadline that paho sets for the handshake
-	if err = token.Error(); err == nil && s.wire.isClosed() {
-		err = errNoConnack
-	}
-	if err != nil {
-		s.end()
+	if err := token.Error(); err != nil {
+		s.abort() // not end: paho started nothing that would take a DISCONNECT
 		return nil, handshakeError(err)
+	}
+	if s.wire.isClosed() {
+		s.end()
+		return nil, errNoConnack
 	}
 	return s, nil
 }
@@ -82,7 +84,7 @@ func (s *session) options(o *Options, at address) *paho.ClientOptions {
 	p.SetAutoReconnect(false)
 	p.SetConnectRetry(false)
 	p.SetConnectTimeout(dialTimeout)
-	p.SetWriteTimeout(writeTimeout)
+	p.SetWriteTimeout(handOver)
 	p.SetKeepAlive(keepAlive)
 	p.SetPingTimeout(pingTimeout)
 	p.SetClientID(o.ClientID)
@@ -94,12 +96,14 @@ func (s *session) options(o *Options, at address) *paho.ClientOptions {
 	return p
 }
 
-// send hands e to paho, which reads e's payload until its token is done or the
-// session has ended. It blocks for at most writeTimeout, while an earlier
-// packet is being written.
-func (s *session) send(e *entry) {
-	token := s.paho.Publish(e.topic, e.qos, e.retain, e.payload)
+// send hands m, which is e's, to paho, which reads the payload until its token
+// is done or the session has ended. To be called only when ready: paho then
+// takes m at once unless the connection has just been lost, in which case send
+// blocks for handOver.
+func (s *session) send(e *entry, m Message) {
+	token := s.paho.Publish(m.Topic, m.QoS, m.Retain, m.Payload)
 	s.flight = append(s.flight, flight{e, token})
+	s.ready = false
 }
 
 // oldest is closed when the fate of the oldest message in flight is known; nil
@@ -143,12 +147,13 @@ func (s *session) entries() []*entry {
 	return list
 }
 
-// cause is why the wire closed.
-func (s *session) cause() error {
+// cause is why the connection ended: the wire knows better than paho, whose
+// guess is taken only where the wire saw nothing.
+func (s *session) cause(guess error) error {
 	if err := s.wire.err(); err != nil {
 		return err
 	}
-	return errNoPing
+	return guess
 }
 
 // abort cuts the connection without a word: the broker publishes the will.

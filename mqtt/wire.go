@@ -3,15 +3,22 @@ package mqtt
 import (
 	"net"
 	"sync"
+	"time"
 )
 
-// wire is a connection that remembers why it ended. paho closes connections
-// from several places and reports only some of them (an unknown CONNACK code,
-// for one, leaves its client "connected" on a closed socket), so the wire
-// itself says when it is over.
+// wire is a connection that remembers why it ended, puts a deadline on every
+// write and tells when a message has been written.
+//
+// paho closes connections from several places and reports only some of them
+// (an unknown CONNACK code, for one, leaves its client "connected" on a closed
+// socket), writes pings without a deadline, and does not tell when a QoS 1
+// message is on its way.
 type wire struct {
 	net.Conn
-	closed chan struct{}
+	closed chan struct{} // closed by Close
+	wrote  chan struct{} // gets one value for each PUBLISH written; holds one
+
+	writing sync.Mutex
 
 	mu    sync.Mutex
 	cause error // the first that Read or Write returned before Close
@@ -19,7 +26,7 @@ type wire struct {
 }
 
 func newWire(conn net.Conn) *wire {
-	return &wire{Conn: conn, closed: make(chan struct{})}
+	return &wire{Conn: conn, closed: make(chan struct{}), wrote: make(chan struct{}, 1)}
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -28,11 +35,27 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write writes p, a whole packet, within writeTimeout.
 func (w *wire) Write(p []byte) (int, error) {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	w.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // if it fails, so does Write
 	n, err := w.Conn.Write(p)
 	w.note(err)
+	if err == nil && isPublish(p) {
+		select {
+		case w.wrote <- struct{}{}:
+		default:
+		}
+	}
 	return n, err
 }
+
+// SetWriteDeadline does nothing: Write sets its own.
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+
+// isPublish looks at the packet type [MQTT-2.2.1].
+func isPublish(packet []byte) bool { return len(packet) > 0 && packet[0]>>4 == 3 }
 
 func (w *wire) Close() error {
 	w.once.Do(func() { close(w.closed) })

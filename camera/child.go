@@ -1,0 +1,149 @@
+package camera
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// child is a supervised program whose standard output we read. It leads a
+// process group of its own, which is killed as a whole when the child ends or is
+// killed, and dies with the daemon.
+type child struct {
+	name   string
+	out    *os.File // read end of its standard output
+	stderr tail     // the last of its standard error
+	exited chan struct{}
+	status error // of the program; to be read after exited
+
+	mu    sync.Mutex
+	group int // process group; 0 once the leader may be reaped
+}
+
+// startChild runs words[0], which must be a path, with the rest as arguments.
+func startChild(name string, words []string) (*child, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	defer w.Close()
+	c := &child{name: name, out: r, exited: make(chan struct{})}
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Stdout = w
+	cmd.Stderr = &c.stderr
+	// What left the group and still holds standard error is not waited for.
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	go c.supervise(cmd, started)
+	if err := <-started; err != nil {
+		r.Close()
+		return nil, fmt.Errorf("%s: %w", name, pathless(err))
+	}
+	return c, nil
+}
+
+// supervise starts the program and waits for it, on one operating system thread:
+// the kernel sends Pdeathsig when the thread that started the child ends, which
+// for a thread of ours must not be before the child does.
+func (c *child) supervise(cmd *exec.Cmd, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		started <- err
+		return
+	}
+	c.group = cmd.Process.Pid
+	started <- nil
+	waitUnreaped(cmd.Process.Pid)
+	// The leader is a zombie now, so its number still names its group and nothing
+	// else: the last moment to end what it left behind.
+	c.kill()
+	c.mu.Lock()
+	c.group = 0
+	c.mu.Unlock()
+	if c.status = cmd.Wait(); errors.Is(c.status, exec.ErrWaitDelay) {
+		c.status = nil // it ended well; another holds its standard error
+	}
+	close(c.exited)
+}
+
+// waitUnreaped blocks until the process has ended, without reaping it.
+func waitUnreaped(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// kill ends the whole group, if its leader has not been reaped.
+func (c *child) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.group != 0 {
+		syscall.Kill(-c.group, syscall.SIGKILL) // fails only if all have ended
+	}
+}
+
+// close kills the child and waits until it is reaped. It may be called twice and
+// unblocks a Read.
+func (c *child) close() {
+	c.kill()
+	<-c.exited
+	c.out.Close()
+}
+
+// Read reads standard output; see await for how long it waits.
+func (c *child) Read(p []byte) (int, error) { return c.out.Read(p) }
+
+// await runs read, which reads from c, for at most d and as long as ctx lasts.
+// When it fails, the child is no use any more.
+func (c *child) await(ctx context.Context, d time.Duration, read func() error) error {
+	if err := c.out.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return err
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		c.out.SetReadDeadline(time.Unix(1, 0)) // fails only once closed
+		close(interrupted)
+	})
+	err := read()
+	if !stop() {
+		<-interrupted
+		return ctx.Err()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%s: no frame in %v%s", c.name, d, c.stderr.suffix())
+	}
+	return err
+}
+
+// finish says how the child ended after its output has: io.EOF for status 0,
+// else the status and the last line of standard error. A child that closes its
+// output without ending is given until d.
+func (c *child) finish(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c.exited:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return fmt.Errorf("%s: closed its output but did not end in %v%s", c.name, d, c.stderr.suffix())
+	}
+	if c.status != nil {
+		return fmt.Errorf("%s: %w%s", c.name, c.status, c.stderr.suffix())
+	}
+	return io.EOF
+}

@@ -1,0 +1,58 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ConfigError is a mistake in the configuration: a key, where its value came
+// from, and what is wrong with it. It prints on one line and holds no secret.
+type ConfigError struct {
+	Where string // file:line:column, variable or flag; "" where it is a default
+	Key   string // such as cameras.door.max_fps; "" where no key is at fault
+	Flag  bool   // Where is a flag of the command line
+	Err   error
+}
+
+func (e *ConfigError) Error() string {
+	s := e.Err.Error()
+	if e.Key != "" {
+		s = e.Key + ": " + s
+	}
+	if e.Where != "" {
+		s = e.Where + ": " + s
+	}
+	return s
+}
+
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// invalid makes an error about a key whose place is found later.
+func invalid(key, format string, args ...any) error {
+	return &ConfigError{Key: key, Err: fmt.Errorf(format, args...)}
+}
+
+// origins remembers where each key's value came from.
+type origins map[string]origin
+
+type origin struct {
+	where string
+	flag  bool
+}
+
+// place adds to an error where its key was set. A key that was never set has the
+// place of the nearest key above it.
+func (o origins) place(err error) error {
+	var e *ConfigError
+	if !errors.As(err, &e) || e.Where != "" {
+		return err
+	}
+	for key := e.Key; key != ""; key = parentKey(key) {
+		if at, ok := o[key]; ok {
+			e.Where, e.Flag = at.where, at.flag
+			return e
+		}
+	}
+	e.Where, e.Flag = o[""].where, o[""].flag
+	return e
+}

@@ -1,0 +1,98 @@
+package modelfile
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+)
+
+// readZip reads the zip form: NAME/data.pkl is the pickle, NAME/data/KEY are the
+// storages, NAME/byteorder says "little"; the other entries do not matter.
+func (c *checkpoint) readZip(data []byte) (any, error) {
+	entries, err := zipEntries(data)
+	if err != nil {
+		return nil, err
+	}
+	object, root, err := findPickle(entries)
+	if err != nil {
+		return nil, err
+	}
+	if order, ok := entries[root+"byteorder"]; ok && string(order) != "little" {
+		return nil, fmt.Errorf("byte order %.20q: only little is read", order)
+	}
+	for name, b := range entries {
+		if key, is := strings.CutPrefix(name, root+"data/"); is {
+			c.storages[key] = b
+		}
+	}
+	if len(object) > maxPickle {
+		return nil, fmt.Errorf("object part of %d bytes, at most %d are read", len(object), maxPickle)
+	}
+	v, _, err := unpickle(object, c)
+	return v, err
+}
+
+// findPickle returns the one entry NAME/data.pkl, and "NAME/".
+func findPickle(entries map[string][]byte) (object []byte, root string, err error) {
+	found := 0
+	for name, b := range entries {
+		if prefix, is := strings.CutSuffix(name, "data.pkl"); is && (prefix == "" || prefix[len(prefix)-1] == '/') {
+			object, root = b, prefix
+			found++
+		}
+	}
+	if found != 1 {
+		return nil, "", fmt.Errorf("zip with %d data.pkl: not a PyTorch checkpoint", found)
+	}
+	return object, root, nil
+}
+
+// zipEntries cuts the entries out of a zip without copying them. Entries that
+// together claim more than the file has would have to overlap.
+func zipEntries(data []byte) (map[string][]byte, error) {
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	entries := make(map[string][]byte, len(z.File))
+	room := uint64(len(data))
+	for _, f := range z.File {
+		if _, twice := entries[f.Name]; twice {
+			return nil, fmt.Errorf("entry %.80q comes twice", f.Name)
+		}
+		if f.UncompressedSize64 > room {
+			return nil, errors.New("entries claim more bytes than the file has")
+		}
+		room -= f.UncompressedSize64
+		b, err := stored(data, f)
+		if err != nil {
+			return nil, fmt.Errorf("entry %.80q: %w", f.Name, err)
+		}
+		entries[f.Name] = b
+	}
+	return entries, nil
+}
+
+// stored returns the bytes of an uncompressed entry, which is the only kind that
+// torch.save writes.
+func stored(data []byte, f *zip.File) ([]byte, error) {
+	if f.Method != zip.Store || f.UncompressedSize64 != f.CompressedSize64 {
+		return nil, errors.New("compressed, which torch.save never does")
+	}
+	at, err := f.DataOffset()
+	if err != nil {
+		return nil, err
+	}
+	if at < 0 || at > int64(len(data)) || f.UncompressedSize64 > uint64(int64(len(data))-at) {
+		return nil, errors.New("reaches beyond the file")
+	}
+	end := at + int64(f.UncompressedSize64)
+	b := data[at:end:end]
+	if crc32.ChecksumIEEE(b) != f.CRC32 {
+		return nil, errors.New("checksum differs")
+	}
+	return b, nil
+}

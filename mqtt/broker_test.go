@@ -1,0 +1,229 @@
+package mqtt_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"dynvit/mqtt"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+func listenBroker(t *testing.T, o mqtt.BrokerOptions) *mqtt.Broker {
+	t.Helper()
+	b, err := mqtt.ListenBroker(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// subscriber reads from a real broker by hand.
+type subscriber struct {
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+// subscribe connects to addr and asks for all topics of the node.
+func subscribe(t *testing.T, addr, username, password string) *subscriber {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	s := &subscriber{conn, bufio.NewReader(conn)}
+	if code := s.connect(t, username, password); code != packets.Accepted {
+		t.Fatalf("the broker refused the subscriber with code %d", code)
+	}
+	p := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
+	p.MessageID, p.Topics, p.Qoss = 1, []string{node + "/#"}, []byte{0}
+	s.exchange(t, p)
+	return s
+}
+
+func (s *subscriber) connect(t *testing.T, username, password string) byte {
+	t.Helper()
+	p := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	p.ProtocolName, p.ProtocolVersion, p.CleanSession = "MQTT", 4, true
+	p.ClientIdentifier, p.Keepalive = "reader", 60
+	p.Username, p.UsernameFlag = username, username != ""
+	p.Password, p.PasswordFlag = []byte(password), password != ""
+	return s.exchange(t, p).(*packets.ConnackPacket).ReturnCode
+}
+
+func (s *subscriber) exchange(t *testing.T, p packets.ControlPacket) packets.ControlPacket {
+	t.Helper()
+	if err := p.Write(s.conn); err != nil {
+		t.Fatal(err)
+	}
+	return s.read(t)
+}
+
+func (s *subscriber) read(t *testing.T) packets.ControlPacket {
+	t.Helper()
+	p, err := packets.ReadPacket(s.r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// next reads one message as "topic payload", topics without the node.
+func (s *subscriber) next(t *testing.T) string {
+	t.Helper()
+	p, ok := s.read(t).(*packets.PublishPacket)
+	if !ok {
+		t.Fatalf("got %T, want a message", p)
+	}
+	return strings.TrimPrefix(p.TopicName, node+"/") + " " + string(p.Payload)
+}
+
+func TestEmbeddedBrokerCarriesMessages(t *testing.T) {
+	b := listenBroker(t, mqtt.BrokerOptions{Listen: "127.0.0.1:0"})
+	s := subscribe(t, b.Addr(), "", "")
+	c := startClient(t, func(o *mqtt.Options) { o.Broker = b.URL() })
+	publish(t, c, event("e1"))
+	for _, want := range []string{"status online", "camera/door/event e1"} {
+		if got := s.next(t); got != want {
+			t.Errorf("read %q, want %q", got, want)
+		}
+	}
+	mustClose(t, c)
+	if got := s.next(t); got != "status stopped" {
+		t.Errorf("read %q, want stopped", got)
+	}
+	late := subscribe(t, b.Addr(), "", "")
+	if got := late.next(t); got != "status stopped" {
+		t.Errorf("retained is %q, want stopped", got)
+	}
+}
+
+func TestEmbeddedBrokerAsksForThePassword(t *testing.T) {
+	const password = "hunter2-hunter2"
+	var log logBuffer
+	b := listenBroker(t, mqtt.BrokerOptions{
+		Listen: "0.0.0.0:0", Username: "cam", Password: password, Log: log.logger(slog.LevelDebug),
+	})
+	if !strings.HasPrefix(b.URL(), "mqtt://127.0.0.1:") {
+		t.Errorf("URL is %s, want one that reaches this machine", b.URL())
+	}
+	addr := strings.TrimPrefix(b.URL(), "mqtt://")
+	for _, try := range [][2]string{{"", ""}, {"cam", ""}, {"cam", "wrong"}, {"", password}, {"other", password}} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &subscriber{conn, bufio.NewReader(conn)}
+		if code := s.connect(t, try[0], try[1]); code == packets.Accepted {
+			t.Errorf("%q was let in", try)
+		}
+		conn.Close()
+	}
+	s := subscribe(t, addr, "cam", password)
+	connectAgain := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	connectAgain.ProtocolName, connectAgain.ProtocolVersion = "MQTT", 4
+	connectAgain.Username, connectAgain.UsernameFlag = "cam", true
+	connectAgain.Password, connectAgain.PasswordFlag = []byte(password), true
+	connectAgain.Write(s.conn) // a protocol error, which the broker logs with the packet
+	if _, err := packets.ReadPacket(s.r); err == nil {
+		t.Error("a second CONNECT was answered")
+	}
+	b.Close()
+	if strings.Contains(log.String(), password) || strings.Contains(log.String(), fmt.Sprint([]byte(password))) {
+		t.Errorf("the password is in the log:\n%s", log.String())
+	}
+	if strings.Contains(log.String(), "level=INFO") || strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("the broker's log is above debug:\n%s", log.String())
+	}
+	if log.String() == "" {
+		t.Error("the broker logged nothing at all")
+	}
+}
+
+func TestEmbeddedBrokerRefusesToListen(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	tests := []struct {
+		name    string
+		options mqtt.BrokerOptions
+		want    string
+	}{
+		{"every interface", mqtt.BrokerOptions{Listen: ":0"}, "open to the network"},
+		{"every interface by name", mqtt.BrokerOptions{Listen: "0.0.0.0"}, "set a user name and password"},
+		{"another address", mqtt.BrokerOptions{Listen: "192.0.2.1:1883"}, "open to the network"},
+		{"user without password", mqtt.BrokerOptions{Listen: "0.0.0.0:0", Username: "cam"}, "both a user name and a password"},
+		{"port alone", mqtt.BrokerOptions{Listen: "1883"}, "want host:port"},
+		{"bad port", mqtt.BrokerOptions{Listen: "127.0.0.1:mqtt"}, "want host:port"},
+		{"busy port", mqtt.BrokerOptions{Listen: busy.Addr().String()}, busy.Addr().String() + ": port in use"},
+		{"foreign address", mqtt.BrokerOptions{Listen: "192.0.2.1:1883", Username: "a", Password: "b"}, "cannot assign requested address"},
+	}
+	for _, tt := range tests {
+		b, err := mqtt.ListenBroker(tt.options)
+		if err == nil {
+			b.Close()
+			t.Errorf("%s: listens on %s", tt.name, b.Addr())
+			continue
+		}
+		if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one line with ...%s...", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestEmbeddedBrokerTakesTheNextPort(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	b := listenBroker(t, mqtt.BrokerOptions{Listen: busy.Addr().String(), NextPorts: 50})
+	first, got := busy.Addr().(*net.TCPAddr).Port, 0
+	fmt.Sscanf(b.URL(), "mqtt://127.0.0.1:%d", &got)
+	if got <= first || got > first+50 {
+		t.Errorf("broker took %s, want a port up to fifty after %d", b.URL(), first)
+	}
+}
+
+// mochi waits for ever for clients that connect and say nothing.
+func TestEmbeddedBrokerClosesWithSilentClients(t *testing.T) {
+	b := listenBroker(t, mqtt.BrokerOptions{Listen: "127.0.0.1:0"})
+	s := subscribe(t, b.Addr(), "", "")
+	silent, err := net.Dial("tcp", b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	done := make(chan error)
+	go func() { done <- b.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-ctx.Done():
+		t.Fatal("close hangs")
+	}
+	if _, err := s.r.ReadByte(); err == nil {
+		t.Error("the subscriber's connection is still open")
+	}
+	if _, err := net.Dial("tcp", b.Addr()); err == nil {
+		t.Error("the broker still listens")
+	}
+	if err := b.Close(); err != nil {
+		t.Errorf("second close: %v", err)
+	}
+}

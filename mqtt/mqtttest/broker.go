@@ -1,0 +1,266 @@
+package mqtttest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+)
+
+// Message is a publication as it arrived.
+type Message struct {
+	Client  string // client id
+	Conn    int    // number of the connection, from 1
+	Topic   string
+	Payload string
+	QoS     byte
+	Retain  bool
+	Dup     bool
+	Will    bool // published by the broker because the connection broke
+}
+
+// Fault is how the broker misbehaves. The zero Fault is a good broker.
+type Fault struct {
+	Refuse  byte // CONNACK return code; 0 accepts
+	Mute    bool // never answer CONNECT
+	NoAck   bool // never acknowledge a PUBLISH
+	NoPing  bool // never answer a PINGREQ
+	Stall   bool // read nothing after CONNECT
+	CutFrom int  // from this message of a connection on, cut it instead of acknowledging; 0 never
+}
+
+// State is what a broker has seen so far.
+type State struct {
+	Connects int // CONNECT packets, refused ones too
+	Open     int // connections
+	Messages []Message
+	Retained map[string]string // by topic
+	Username string            // of the last CONNECT
+	Password string
+}
+
+// Topic lists the payloads that arrived on topic, wills included.
+func (s State) Topic(topic string) []string {
+	var list []string
+	for _, m := range s.Messages {
+		if m.Topic == topic {
+			list = append(list, m.Payload)
+		}
+	}
+	return list
+}
+
+// Broker is the test broker. Its methods may be called from any goroutine.
+type Broker struct {
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced when state changes
+	fault    Fault
+	state    State
+	conns    map[net.Conn]struct{}
+	accepted int
+	down     bool
+	addr     string
+	listener net.Listener
+
+	wg sync.WaitGroup
+}
+
+// New returns a broker that is reached by Dial alone.
+func New() *Broker {
+	return &Broker{
+		changed: make(chan struct{}),
+		conns:   make(map[net.Conn]struct{}),
+		state:   State{Retained: make(map[string]string)},
+	}
+}
+
+// Listen returns a broker on a free loopback port.
+func Listen() (*Broker, error) {
+	b := New()
+	b.addr = "127.0.0.1:0"
+	if err := b.Up(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// URL is where a broker made by Listen is, up or down.
+func (b *Broker) URL() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return "mqtt://" + b.addr
+}
+
+// Dial connects in memory, or is refused while the broker is down.
+func (b *Broker) Dial(context.Context) (net.Conn, error) {
+	client, server := net.Pipe()
+	if !b.Serve(server) {
+		client.Close()
+		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: syscall.ECONNREFUSED}
+	}
+	return client, nil
+}
+
+// Set changes how the broker behaves, towards open connections too.
+func (b *Broker) Set(f Fault) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fault = f
+	b.notify()
+}
+
+// Cut breaks all connections: the broker publishes their wills.
+func (b *Broker) Cut() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for conn := range b.conns {
+		conn.Close()
+	}
+}
+
+// Down stops the broker: connections break and new ones are refused. It waits
+// for the broker's goroutines. What was retained is forgotten, as by a broker
+// without persistence.
+func (b *Broker) Down() {
+	b.mu.Lock()
+	b.down = true
+	if b.listener != nil {
+		b.listener.Close()
+	}
+	for conn := range b.conns {
+		conn.Close()
+	}
+	b.notify()
+	b.mu.Unlock()
+	b.wg.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.state.Retained)
+}
+
+// Close is Down for good.
+func (b *Broker) Close() { b.Down() }
+
+// Up starts the broker again, on the port that it had.
+func (b *Broker) Up() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.down = false
+	if b.addr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", b.addr)
+	if err != nil {
+		return fmt.Errorf("mqtttest: %w", err)
+	}
+	b.listener, b.addr = l, l.Addr().String()
+	b.wg.Add(1)
+	go b.accept(l)
+	return nil
+}
+
+func (b *Broker) accept(l net.Listener) {
+	defer b.wg.Done()
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		b.Serve(conn)
+	}
+}
+
+// Serve takes over conn, served by a goroutine of the broker's; while the
+// broker is down it closes conn and returns false.
+func (b *Broker) Serve(conn net.Conn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		conn.Close()
+		return false
+	}
+	b.conns[conn] = struct{}{}
+	b.state.Open++
+	b.accepted++
+	c := &client{broker: b, conn: conn, number: b.accepted}
+	b.wg.Add(1)
+	go c.serve()
+	return true
+}
+
+// State returns a copy of what the broker has seen.
+func (b *Broker) State() State {
+	s, _ := b.look()
+	return s
+}
+
+func (b *Broker) look() (State, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.state
+	s.Messages = slices.Clone(s.Messages)
+	s.Retained = maps.Clone(s.Retained)
+	return s, b.changed
+}
+
+// Await waits until ok holds of the broker's state and returns that state. The
+// error says what the broker had seen when ctx ended.
+func (b *Broker) Await(ctx context.Context, ok func(State) bool) (State, error) {
+	for {
+		s, changed := b.look()
+		if ok(s) {
+			return s, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return s, fmt.Errorf("mqtttest: %w; the broker saw %+v", context.Cause(ctx), s)
+		}
+	}
+}
+
+// notify needs b.mu.
+func (b *Broker) notify() {
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// update changes the state.
+func (b *Broker) update(change func(*State)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(&b.state)
+	b.notify()
+}
+
+func (b *Broker) record(m Message) {
+	b.update(func(s *State) {
+		s.Messages = append(s.Messages, m)
+		switch {
+		case m.Retain && m.Payload == "":
+			delete(s.Retained, m.Topic)
+		case m.Retain:
+			s.Retained[m.Topic] = m.Payload
+		}
+	})
+}
+
+// behaviour is the present fault, and a channel that tells when it may have
+// changed.
+func (b *Broker) behaviour() (Fault, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fault, b.changed
+}
+
+func (b *Broker) isDown() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.down
+}
+
+var errDown = errors.New("mqtttest: broker is down")
