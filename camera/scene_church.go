@@ -16,7 +16,7 @@ func drawMeadow(c *canvas, v variation) {
 
 // drawChurch is a white wooden church with a steeple, seen from the front.
 func drawChurch(c *canvas, p pose, v variation) {
-	x, foot, s := p.x, p.y+0.62*p.scale, p.scale
+	x, foot, s := p.x, p.y+0.62*p.scale, 0.86*p.scale
 	wall, roof := hex(0xf3f1ea), hex(0x4b4a50)
 	nave := 0.46 * s
 	// The nave with its gable, then the tower before it.

@@ -220,7 +220,8 @@ func (c *Config) checkCameras() error {
 }
 
 // Password reads the broker's password, from password_file or else from the
-// systemd credential "mqtt" of this service; "" where there is neither.
+// systemd credential "mqtt" of this service; "" where there is neither. The error
+// is a *ConfigError.
 func (c *Config) Password(getenv func(string) string) (string, error) {
 	path := c.MQTT.PasswordFile
 	if dir := getenv("CREDENTIALS_DIRECTORY"); path == "" && dir != "" {
@@ -234,7 +235,7 @@ func (c *Config) Password(getenv func(string) string) (string, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("mqtt.password_file %w", err)
+		return "", invalid("mqtt.password_file", "read %s: %w", path, pathless(err))
 	}
 	line, _, _ := strings.Cut(string(data), "\n")
 	return strings.TrimSuffix(line, "\r"), nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -78,8 +79,12 @@ func parseAddress(broker string) (address, error) {
 }
 
 func checkURL(u *url.URL, t transport) error {
-	if u.Hostname() == "" {
+	host := u.Hostname()
+	if host == "" {
 		return errors.New("mqtt: broker URL names no host")
+	}
+	if !isHost(host) {
+		return errors.New("mqtt: broker URL has a host that is neither a name nor an address")
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
@@ -94,3 +99,16 @@ func checkURL(u *url.URL, t transport) error {
 	}
 	return nil
 }
+
+// isHost accepts IP addresses and names as resolvers know them; an
+// international name must be in its ASCII form.
+func isHost(host string) bool {
+	name, zone, _ := strings.Cut(host, "%")
+	if strings.Trim(name+zone, hostCharacters+":") != "" {
+		return false
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil || !strings.ContainsAny(host, ":%")
+}
+
+const hostCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"

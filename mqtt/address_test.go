@@ -14,6 +14,7 @@ func TestParseAddress(t *testing.T) {
 		{"broker.lan", "mqtt://broker.lan:1883"},
 		{"127.0.0.1:1884", "mqtt://127.0.0.1:1884"},
 		{"mqtt://[::1]", "mqtt://[::1]:1883"},
+		{"mqtt://[fe80::1%25eth0]:1", "mqtt://[fe80::1%25eth0]:1"},
 		{"ws://broker.lan/mqtt", "ws://broker.lan:80/mqtt"},
 		{"WSS://broker.lan/mqtt?x=1", "wss://broker.lan:443/mqtt?x=1"},
 	}
@@ -31,6 +32,9 @@ func TestCheckRefuses(t *testing.T) {
 		{"http://broker.lan", `scheme "http"`},
 		{"mqtt://", "no host"},
 		{"mqtt://:1883", "no host"},
+		{"mqtt://brökér.lan", "neither a name nor an address"},
+		{"::", "neither a name nor an address"},
+		{"mqtt://[fe80::1%25\xff]", "neither a name nor an address"},
 		{"mqtt://broker.lan:0", "port"},
 		{"mqtt://broker.lan:65536", "port"},
 		{"mqtt://broker.lan:port", "not a valid URL"},

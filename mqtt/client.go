@@ -147,7 +147,11 @@ func (c *Client) Close(ctx context.Context, last ...Message) error {
 		return bye.err
 	case <-ctx.Done():
 	}
-	if c.wait(2*closeGrace) || c.abort() && c.wait(closeGrace) {
+	if c.wait(2 * closeGrace) {
+		return bye.err
+	}
+	c.abort()
+	if c.wait(closeGrace) {
 		return bye.err
 	}
 	return errors.New("mqtt: close: the connection did not end in time")
@@ -175,14 +179,13 @@ func (c *Client) wait(d time.Duration) bool {
 }
 
 // abort cuts the open connection, if any, to free a goroutine that is blocked
-// writing to it. It returns true.
-func (c *Client) abort() bool {
+// writing to it.
+func (c *Client) abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.session != nil {
 		c.session.abort()
 	}
-	return true
 }
 
 // run connects again and again until Close.

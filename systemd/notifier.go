@@ -20,8 +20,8 @@ const maxStatus = 512
 
 // Notifier sends sd_notify messages
 // (https://www.freedesktop.org/software/systemd/man/sd_notify.html). Without a
-// service manager all its methods do nothing and return nil. They may be
-// called from several goroutines at once.
+// service manager, and in the zero Notifier, all methods do nothing and return
+// nil. They may be called from several goroutines at once.
 type Notifier struct {
 	conn     *net.UnixConn // nil: no manager listens
 	interval time.Duration

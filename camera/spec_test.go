@@ -1,0 +1,182 @@
+package camera
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, c := range []struct {
+		uri, scheme, target string
+		words               []string
+		shown               string // "": as written
+	}{
+		{uri: "test:", scheme: "test"},
+		{uri: "test:?seed=1&fps=5&frames=100", scheme: "test"},
+		{uri: "test://?size=320x240", scheme: "test", shown: "test:?size=320x240"},
+		{uri: "file:a/b.jpg", scheme: "file", target: "a/b.jpg"},
+		{uri: "file:///a%20b/c%3F.mp4?loop=1&fps=2.5", scheme: "file", target: "/a b/c?.mp4", shown: "file:/a b/c?.mp4?loop=1&fps=2.5"},
+		{uri: "file://localhost/a.png", scheme: "file", target: "/a.png", shown: "file:/a.png"},
+		{uri: "/srv/photos#loop=0", scheme: "file", target: "/srv/photos", shown: "file:/srv/photos?loop=0"},
+		{uri: "photos/", scheme: "file", target: "photos", shown: "file:photos"},
+		{uri: "./odd:name.jpg", scheme: "file", target: "odd:name.jpg", shown: "file:odd:name.jpg"},
+		{uri: "100%.jpg", scheme: "file", target: "100%.jpg", shown: "file:100%.jpg"},
+		{uri: "v4l2:/dev/video0?size=1280x720&format=mjpeg&fps=30", scheme: "v4l2", target: "/dev/video0"},
+		{uri: "v4l2:///dev/v4l/by-id/usb-x", scheme: "v4l2", target: "/dev/v4l/by-id/usb-x", shown: "v4l2:/dev/v4l/by-id/usb-x"},
+		{uri: "/dev/video2#fps=10", scheme: "v4l2", target: "/dev/video2", shown: "v4l2:/dev/video2?fps=10"},
+		{uri: "http://cam.lan/stream?channel=1#fps=5", scheme: "http", shown: "http://cam.lan/stream?channel=***#fps=5"},
+		{uri: "HTTPS://me:s3cret@cam/x?user=a&pwd=b&raw", scheme: "https", shown: "https://***@cam/x?user=***&pwd=***&***"},
+		{uri: "rtsp://me@cam:554/live#transport=udp", scheme: "rtsp", shown: "rtsp://***@cam:554/live#transport=udp"},
+		{uri: "rtsps://cam", scheme: "rtsps"},
+		{uri: "csi://0?size=1640x1232", scheme: "csi", target: "0"},
+		{uri: "csi:1", scheme: "csi", target: "1", shown: "csi://1"},
+		{uri: "exec:grab", scheme: "exec", words: []string{"grab"}},
+		{uri: `exec:grab  -u "http://a:b@c/?x#y" 'a "b"' c\ d ""`, scheme: "exec", words: []string{"grab", "-u", "http://a:b@c/?x#y", `a "b"`, "c d", ""}, shown: "exec:grab …"},
+	} {
+		s, err := Parse(c.uri)
+		if err != nil {
+			t.Errorf("%s: %v", c.uri, err)
+			continue
+		}
+		if s.Scheme() != c.scheme || s.target != c.target || !reflect.DeepEqual(s.words, c.words) {
+			t.Errorf("%s: got %s, %q, %q", c.uri, s.scheme, s.target, s.words)
+		}
+		want := c.shown
+		if want == "" {
+			want = c.uri
+		}
+		if got := s.String(); got != want {
+			t.Errorf("%s is shown as %s, want %s", c.uri, got, want)
+		}
+	}
+}
+
+func TestParseSettings(t *testing.T) {
+	s, err := Parse("test:?seed=7&fps=0.5&frames=12&size=320x240")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := s.options
+	if o.seed != 7 || o.rate(9) != 0.5 || o.frames != 12 || o.width != 320 || o.height != 240 {
+		t.Errorf("got %+v", o)
+	}
+	if s, err = Parse("v4l2:/dev/video0?format=yuyv&size=64x48"); err != nil || s.options.format != "yuyv" || s.options.rate(9) != 9 {
+		t.Errorf("got %+v, %v", s.options, err)
+	}
+	if s, err = Parse("a.mp4?loop=1&fps=0"); err != nil || !s.options.loop || s.options.rate(9) != 0 {
+		t.Errorf("got %+v, %v", s.options, err)
+	}
+	if s, err = Parse("rtsp://h#transport=udp"); err != nil || s.options.transport != "udp" {
+		t.Errorf("got %+v, %v", s.options, err)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, c := range []struct{ uri, want string }{
+		{"", "source: empty"},
+		{"a\nb", "control character"},
+		{"ftp://x/y", `scheme "ftp" is not known: want test, file, v4l2, http`},
+		{"test:scenes", `source test: "scenes"`},
+		{"test:?fsp=5", `option "fsp" is not known: want fps, frames, seed, size`},
+		{"test:?fps=fast", `option fps="fast": want frames a second`},
+		{"test:?fps=NaN", `option fps="NaN"`},
+		{"test:?fps=-1", `option fps="-1"`},
+		{"test:?fps=1e9", `option fps="1e9"`},
+		{"test:?fps=1e-9", `option fps="1e-9"`},
+		{"test:?fps=1&fps=1", "option fps: given twice"},
+		{"test:?seed=-1", `option seed="-1"`},
+		{"test:?frames", `option frames=""`},
+		{"test:?size=640", `option size="640": want WIDTHxHEIGHT`},
+		{"test:?size=640x480x3", `option size="640x480x3"`},
+		{"test:?size=8x8", `option size="8x8"`},
+		{"test:?size=99999x480", `option size="99999x480"`},
+		{"test:?seed=%zz", `option seed="%zz"`},
+		{"file:", "source file: no path"},
+		{"file:?loop=1", "source file: no path"},
+		{"file://server/a.jpg", `"server": is on another host`},
+		{"file:///a%zz", "has a bad %"},
+		{"a.jpg?loop=yes", `option loop="yes": want 0 or 1`},
+		{"v4l2:video0", "want a device such as /dev/video0"},
+		{"v4l2:/dev/video0?format=h264", `option format="h264": want mjpeg`},
+		{"http:cam", "source http: not an address"},
+		{"http://", "not an address"},
+		{"http://me:s3cret@:80/", "not an address"},
+		{"http://me:s3cret@h:port/", "not an address"},
+		{"http://cam:70000/", "port 70000"},
+		{"http://cam/#transport=tcp", `option "transport" is not known: want fps`},
+		{"rtsp://cam#transport=quic", "want tcp or udp"},
+		{"csi://front", `sensor "front": want a number`},
+		{"csi://99", `sensor "99"`},
+		{"exec:", "no command"},
+		{"exec:  ", "no command"},
+		{`exec:"" x`, "no command"},
+		{`exec:grab "x`, `open "`},
+		{`exec:grab x\`, "ends in a backslash"},
+	} {
+		_, err := Parse(c.uri)
+		switch {
+		case err == nil:
+			t.Errorf("%q was taken", c.uri)
+		case !strings.Contains(err.Error(), c.want):
+			t.Errorf("%q: %v, want %q in it", c.uri, err, c.want)
+		case strings.Contains(err.Error(), "s3cret"):
+			t.Errorf("%q: %v: shows the password", c.uri, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, uri := range []string{"test:?seed=1", "file:///a%20b?loop=1", "http://u:p@h/x?a=b#fps=5", `exec:a "b\"c" 'd'`, "csi://0", "a:b", "rtsp://h#transport=udp"} {
+		f.Add(uri)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		s, err := Parse(uri)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\n\r") {
+				t.Errorf("%q: error of several lines: %q", uri, err)
+			}
+			return
+		}
+		if s.Scheme() == "" || strings.ContainsAny(s.String(), "\n\r") {
+			t.Errorf("%q became %q, shown as %q", uri, s.scheme, s.String())
+		}
+		if s.url == nil {
+			return
+		}
+		if password, ok := s.url.User.Password(); ok && len(password) > 8 && strings.Contains(s.String(), password) &&
+			!strings.Contains(s.url.Host+s.url.Path+s.url.RawQuery+s.options.suffix(""), password) {
+			t.Errorf("%q shows its password: %s", uri, s)
+		}
+	})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for _, c := range []struct {
+		uri      string
+		want     string
+		notBuilt bool
+	}{
+		{"v4l2:/dev/video0", "v4l2:/dev/video0: sources of scheme v4l2 are not built in", true},
+		{"rtsp://me:s3cret@cam/x", "rtsp://***@cam/x: ", true},
+		{"csi://0", "csi://0: ", true},
+		{"no/such/file.jpg", "source no/such/file.jpg: no such file or directory", false},
+		{"no/such/film.mp4", "source no/such/film.mp4: no such file or directory", false},
+		{"spec_test.go", "source spec_test.go: neither a folder, nor a picture", false},
+		{"cameratest", "source cameratest: no pictures (.jpg, .jpeg, .png) in this folder", false},
+		{"exec:no-such-program a", "source exec:no-such-program: program not found", false},
+	} {
+		s, err := Parse(c.uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Open(s, Options{})
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) || errors.Is(err, ErrNotBuilt) != c.notBuilt {
+			t.Errorf("%s: %v, want %q", c.uri, err, c.want)
+		}
+	}
+	if _, err := Open(Spec{}, Options{}); err == nil {
+		t.Error("the zero Spec was opened")
+	}
+}

@@ -1,0 +1,259 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dynvit/camera"
+	"dynvit/engine"
+	"dynvit/mqtt/mqtttest"
+	"dynvit/preprocess"
+	"dynvit/vit"
+)
+
+// fake is a classifier of four classes: a frame's first byte is its class, the
+// second its score in percent. A frame without bytes is damaged.
+type fake struct {
+	takes  time.Duration         // for a frame
+	hang   chan struct{}         // if set, Classify waits for it
+	calls  int                   // of Classify
+	closed bool                  // Close was called
+	seen   func(f *camera.Frame) // if set
+}
+
+var fakeLabels = []string{"cat", "dog", `a "quoted" owl`, "fox"}
+
+var errDamaged = errors.New("picture ends early")
+
+func (c *fake) Info() engine.Info {
+	return engine.Info{
+		Model: "fake", Architecture: "none", Backend: "ref", Why: "a test", Threads: 1, Scorer: "attention",
+		Patches: 196, Stages: 3, Classes: len(fakeLabels), ShortSide: 256,
+	}
+}
+func (c *fake) Label(class int) string           { return fakeLabels[class] }
+func (c *fake) Plan(vit.Keep) (vit.Plan, error)  { return vit.Plan{Keep: []int{137, 96, 67}}, nil }
+func (c *fake) Ratio(vit.Keep, vit.Plan) float64 { return 0.7 }
+func (c *fake) Close() error                     { c.closed = true; return nil }
+
+func (c *fake) Classify(r *engine.Result, f *camera.Frame, _ preprocess.Region, _ vit.Plan) error {
+	if c.takes > 0 {
+		time.Sleep(c.takes)
+	}
+	if c.hang != nil && c.calls > 0 { // the warm-up frame is let through
+		<-c.hang
+	}
+	c.calls++
+	if len(f.Data) < 2 {
+		return errDamaged
+	}
+	if c.seen != nil {
+		c.seen(f)
+	}
+	class, score := int(f.Data[0])%len(fakeLabels), float32(f.Data[1]%101)/100
+	r.Scores, r.Top = r.Scores[:0], append(r.Top[:0], class)
+	for i := range fakeLabels {
+		r.Scores = append(r.Scores, (1-score)/float32(len(fakeLabels)-1))
+		if i != class {
+			r.Top = append(r.Top, i)
+		}
+	}
+	r.Scores[class] = score
+	r.Tokens = append(r.Tokens[:0], 197, 138, 97, 68)
+	r.Latency, r.Frame = 12345678*time.Nanosecond, 14*time.Millisecond
+	return nil
+}
+
+// shot is one frame of a scripted source.
+type shot struct {
+	class byte
+	score byte // percent; 0: damaged
+}
+
+func shots(class byte, n int) []shot {
+	var list []shot
+	for range n {
+		list = append(list, shot{class, 90})
+	}
+	return list
+}
+
+// scripted shows shots at a steady pace, then fails with end, or is silent for
+// ever if that is nil.
+type scripted struct {
+	every  time.Duration
+	shots  []shot
+	end    error
+	n      int
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newScripted(every time.Duration, end error, list ...shot) *scripted {
+	return &scripted{every: every, shots: list, end: end, closed: make(chan struct{})}
+}
+
+func (s *scripted) Next(ctx context.Context, f *camera.Frame) error {
+	var tick <-chan time.Time
+	switch {
+	case s.n < len(s.shots):
+		tick = time.After(s.every)
+	case s.end != nil:
+		return s.end
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closed:
+		return camera.ErrClosed
+	case <-tick:
+	}
+	shot := s.shots[s.n]
+	s.n++
+	f.Format, f.Width, f.Height, f.Data = camera.RGB24, 1, 1, f.Data[:0]
+	if shot.score > 0 {
+		f.Data = append(f.Data, shot.class, shot.score, 0)
+	}
+	f.Seq, f.Captured, f.Name = uint64(s.n), time.Now(), fmt.Sprintf("shot %d", s.n)
+	return nil
+}
+
+func (s *scripted) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+// rig is a daemon with a test broker, running in a bubble.
+type rig struct {
+	*Daemon
+	t      *testing.T
+	broker *mqtttest.Broker
+	model  *fake
+	log    *syncBuffer
+	stop   context.CancelFunc
+	result chan error
+}
+
+// sources opens what a test has for a camera, by URI: the first call the first
+// of the list, and the last one ever after. An error is what opening fails with.
+type sources map[string][]any
+
+func (s sources) open(uri string, _ camera.Options) (camera.Source, error) {
+	list := s[uri]
+	if len(list) == 0 {
+		return nil, fmt.Errorf("no script for %s", uri)
+	}
+	if len(list) > 1 {
+		s[uri] = list[1:]
+	}
+	if err, ok := list[0].(error); ok {
+		return nil, err
+	}
+	return list[0].(camera.Source), nil
+}
+
+// testConfig has one camera "door" with the source test:door.
+func testConfig() Config {
+	c := Default("box")
+	c.MQTT.Broker = "mqtt://broker"
+	cam := DefaultCamera()
+	cam.Source = "test:"
+	c.Cameras["door"] = cam
+	c.derive()
+	return c
+}
+
+// withCamera adds a camera. Sources of the scheme exec are told apart by their
+// command and never run: tests open scripts in their place.
+func withCamera(c Config, name string, change func(*Camera)) Config {
+	cam := DefaultCamera()
+	cam.Source = "http://" + name + "/"
+	if change != nil {
+		change(&cam)
+	}
+	c.Cameras[name] = cam
+	return c
+}
+
+// run starts a daemon whose broker is there. It must be called in a bubble.
+func run(t *testing.T, c Config, s sources, change func(*rig, *Deps)) *rig {
+	t.Helper()
+	r := &rig{t: t, broker: mqtttest.New(), model: &fake{}, log: new(syncBuffer), result: make(chan error, 1)}
+	var mu sync.Mutex
+	deps := Deps{
+		Open:    func(engine.Options) (Classifier, error) { return r.model, nil },
+		Version: "1.2.3",
+		Log:     slog.New(slog.NewTextHandler(r.log, nil)),
+		Getenv:  noEnv,
+		dial:    r.broker.Dial,
+		bootID:  "b00t",
+		synced:  func() bool { return true },
+		openSource: func(uri string, o camera.Options) (camera.Source, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return s.open(uri, o)
+		},
+	}
+	if change != nil {
+		change(r, &deps)
+	}
+	var err error
+	if r.Daemon, err = New(c, deps); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	go func() { r.result <- r.Run(ctx) }()
+	return r
+}
+
+// ended waits for Run to return and closes the broker.
+func (r *rig) ended() error {
+	r.t.Helper()
+	err := <-r.result
+	r.stop()
+	r.broker.Close()
+	return err
+}
+
+// halt stops the daemon and expects no error.
+func (r *rig) halt() {
+	r.t.Helper()
+	r.stop()
+	if err := r.ended(); err != nil {
+		r.t.Errorf("Run: %v", err)
+	}
+}
+
+// after lets time pass until nothing moves any more.
+func after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func noEnv(string) string { return "" }
+
+// syncBuffer is a bytes.Buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Health is the daemon's condition, as /healthz and /readyz show it.
+type Health struct {
+	Alive   bool                    `json:"alive"` // no loop is stuck in its own work
+	Ready   bool                    `json:"ready"` // started, and not stopping
+	Reasons []string                `json:"reasons,omitempty"`
+	Broker  BrokerHealth            `json:"broker"`
+	Cameras map[string]CameraStatus `json:"cameras"`
+}
+
+// BrokerHealth is the condition of the connection to the broker. A broker that
+// is away does not make the daemon unhealthy.
+type BrokerHealth struct {
+	URL       string    `json:"url"`
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since"`
+	Error     string    `json:"error,omitempty"` // why it is not connected
+}
+
+// condition gathers the health. The client and the units exist.
+func (d *Daemon) condition() Health {
+	h := Health{Alive: true, Ready: d.isReady(), Cameras: map[string]CameraStatus{}}
+	if !h.Ready {
+		h.Reasons = append(h.Reasons, "starting or stopping")
+	}
+	if worst, stuck := d.loops.Stuck(time.Now()); stuck {
+		h.Alive = false
+		h.Reasons = append(h.Reasons, fmt.Sprintf("%s is stuck: %s", worst.Name, worst.What))
+	}
+	s := d.client.Status()
+	h.Broker = BrokerHealth{URL: s.Broker, Connected: s.Connected, Since: s.Since}
+	if !s.Connected {
+		h.Broker.Error = s.LastError
+	}
+	for _, u := range d.units {
+		h.Cameras[u.name] = u.status.get()
+	}
+	return h
+}
+
+// line is the health in words, for systemctl status.
+func (h *Health) line(names []string) string {
+	online := 0
+	var parts []string
+	for _, name := range names {
+		c := h.Cameras[name]
+		if c.Word == cameraOnline {
+			online++
+			continue
+		}
+		parts = append(parts, join(name+" "+c.Word, c.Reason))
+	}
+	broker := "broker connected"
+	if !h.Broker.Connected {
+		broker = join("broker away", h.Broker.Error)
+	}
+	parts = append([]string{fmt.Sprintf("%d of %d cameras online", online, len(names)), broker}, parts...)
+	return strings.Join(append(h.Reasons, parts...), "; ")
+}
+
+func join(what, why string) string {
+	if why == "" {
+		return what
+	}
+	return what + " (" + why + ")"
+}

@@ -1,0 +1,35 @@
+package daemon
+
+import "time"
+
+// pace lets through at most so many frames a second.
+type pace struct {
+	period time.Duration // 0: all
+	due    time.Time     // of the next frame
+}
+
+func newPace(fps float64) pace {
+	if fps == 0 {
+		return pace{}
+	}
+	period := min(float64(time.Second)/fps, float64(24*time.Hour))
+	return pace{period: time.Duration(period)}
+}
+
+// pass reports whether a frame captured at t is let through. A quarter of a
+// period too early is in time, else a camera that jitters around just that rate
+// would lose every second frame; the frames after it make up for that.
+func (p *pace) pass(t time.Time) bool {
+	early := p.period / 4
+	if p.period == 0 {
+		return true
+	}
+	if !p.due.IsZero() && t.Before(p.due.Add(-early)) {
+		return false
+	}
+	p.due = p.due.Add(p.period)
+	if least := t.Add(p.period - early); p.due.Before(least) {
+		p.due = least
+	}
+	return true
+}

@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"dynvit/camera"
+)
+
+// reader keeps one camera's source open and puts its frames into the queue. Its
+// run method is the only user of the source.
+type reader struct {
+	*unit
+	index int // in the queue
+	open  func() (camera.Source, error)
+	queue *queue
+	pulse pulse
+
+	frame *camera.Frame // to be filled next
+	pace  pace
+	retry backoff
+	seq   uint64 // of the last frame, over all times the source was opened
+}
+
+// run reads until ctx ends or the source has shown all it has, which is the one
+// case in which it returns true.
+func (r *reader) run(ctx context.Context) (ended bool) {
+	for {
+		err := r.session(ctx)
+		switch {
+		case ctx.Err() != nil:
+			r.status.closed("daemon stopped")
+			return false
+		case errors.Is(err, io.EOF):
+			r.status.closed("the source has ended")
+			return true
+		case errors.Is(err, camera.ErrNotBuilt):
+			r.status.closed(err.Error())
+			return false // the same binary will not learn it
+		}
+		r.status.closed(err.Error())
+		r.pulse.Idle("camera away")
+		sleep(ctx, r.retry.next())
+	}
+}
+
+// session opens the source and reads it until it fails.
+func (r *reader) session(ctx context.Context) error {
+	r.pulse.Idle("opening the camera")
+	source, err := r.open()
+	if err != nil {
+		return err
+	}
+	r.status.opened()
+	err = r.read(ctx, source)
+	if closing := source.Close(); closing != nil {
+		r.log.Debug("camera not closed cleanly", "err", closing)
+	}
+	return err
+}
+
+// read passes frames on until the source fails. A source may count anew each
+// time that it is opened; its camera's frames count on.
+func (r *reader) read(ctx context.Context, source camera.Source) error {
+	before, last := r.seq, uint64(0)
+	for {
+		r.pulse.Idle("no frame came")
+		if err := source.Next(ctx, r.frame); err != nil {
+			return err
+		}
+		r.retry.reset()
+		r.status.frame()
+		if missed := r.frame.Seq - last - 1; r.frame.Seq > last {
+			r.counts.missed.Add(missed)
+		}
+		last = r.frame.Seq
+		r.seq = before + last
+		r.frame.Seq = r.seq
+		r.pass()
+	}
+}
+
+// pass puts the frame into the queue unless it came too fast.
+func (r *reader) pass() {
+	if !r.pace.pass(r.frame.Captured) {
+		r.counts.tooFast.Add(1)
+		return
+	}
+	next, lost := r.queue.put(r.index, r.frame)
+	r.frame = next
+	if lost {
+		r.counts.busy.Add(1)
+	}
+}
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

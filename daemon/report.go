@@ -1,0 +1,81 @@
+package daemon
+
+import (
+	"time"
+
+	"dynvit/camera"
+	"dynvit/engine"
+)
+
+// noClass is the class where no label holds; it is published as label null.
+const noClass = -1
+
+// Report is what one frame of a camera showed.
+type Report struct {
+	Camera    string
+	Seq       uint64        // of the frame, as the camera counts
+	Captured  time.Time     // with a monotonic reading
+	Synced    bool          // the clock was synchronised when the frame was classified
+	Class     int           // -1 where no label holds
+	Label     string        // "" where Class is -1
+	Score     float32       // of the best class, 0 to 1, also where no label holds
+	Top       []Ranked      // best first
+	KeepRatio float64       // the ratio asked for
+	Tokens    []int         // alive: before the first stage, and after each
+	Latency   time.Duration // the model alone
+	Frame     time.Duration // decode, preprocess and model
+}
+
+// Ranked is a class with its score.
+type Ranked struct {
+	Class int
+	Label string
+	Score float32
+}
+
+// Change is how a camera's label became another.
+type Change struct {
+	ID       uint64 // counts all events of the daemon from 1
+	Previous int    // class before; -1 for none
+	Label    string // its label; "" where Previous is -1
+	Since    time.Time
+}
+
+// fill takes over a result, reusing the report's memory; the label is decided
+// later.
+func (r *Report) fill(f *camera.Frame, res *engine.Result, label func(int) string) {
+	r.Seq, r.Captured = f.Seq, f.Captured
+	r.Latency, r.Frame = res.Latency, res.Frame
+	r.Tokens = append(r.Tokens[:0], res.Tokens...)
+	r.Top = r.Top[:0]
+	for _, class := range res.Top {
+		r.Top = append(r.Top, Ranked{class, label(class), res.Scores[class]})
+	}
+	r.Score = 0
+	if len(r.Top) > 0 {
+		r.Score = r.Top[0].Score
+	}
+}
+
+// copyFrom makes r a copy of o in r's own memory.
+func (r *Report) copyFrom(o *Report) {
+	top, tokens := append(r.Top[:0], o.Top...), append(r.Tokens[:0], o.Tokens...)
+	*r = *o
+	r.Top, r.Tokens = top, tokens
+}
+
+// best is the class with the highest score, -1 where there is none.
+func (r *Report) best() int {
+	if len(r.Top) == 0 {
+		return noClass
+	}
+	return r.Top[0].Class
+}
+
+// name sets the label that holds.
+func (r *Report) name(class int, label func(int) string) {
+	r.Class, r.Label = class, ""
+	if class != noClass {
+		r.Label = label(class)
+	}
+}

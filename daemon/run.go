@@ -1,0 +1,264 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dynvit/camera"
+	"dynvit/preprocess"
+	"dynvit/systemd"
+)
+
+// errStuck says that the inference did not come back from a frame; it still uses
+// the model.
+var errStuck = errors.New("inference is stuck")
+
+// Run starts everything, works until ctx ends or all sources have ended
+// (Deps.NoFile), and stops everything: within a second and the frame in hand,
+// which is still published. That ctx ended is no error. Run is called once.
+func (d *Daemon) Run(ctx context.Context) error {
+	m, err := openModel(&d.config, &d.deps)
+	if err != nil {
+		return err
+	}
+	d.model = m
+	err = d.runModel(ctx)
+	if errors.Is(err, errStuck) {
+		return err
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		err = nil
+	}
+	return errors.Join(err, m.Close())
+}
+
+func (d *Daemon) runModel(ctx context.Context) error {
+	if err := d.checkSources(); err != nil {
+		return err
+	}
+	if err := d.model.warm(ctx); err != nil {
+		return err
+	}
+	if err := d.connect(); err != nil {
+		return err
+	}
+	err := d.runConnected(ctx)
+	return errors.Join(err, d.disconnect())
+}
+
+func (d *Daemon) runConnected(ctx context.Context) error {
+	d.build()
+	stopHTTP, err := d.serve()
+	if err != nil {
+		return err
+	}
+	err = d.work(ctx)
+	return errors.Join(err, stopHTTP())
+}
+
+// checkSources finds what is plainly missing where the sources were typed by
+// somebody who waits for an answer. A camera may be plugged in later.
+func (d *Daemon) checkSources() error {
+	if !d.deps.NoFile {
+		return nil
+	}
+	for _, name := range d.config.CameraNames() {
+		c := d.config.Cameras[name]
+		spec, err := camera.Parse(c.Source)
+		if err != nil {
+			return err
+		}
+		if s := spec.Scheme(); s != "file" && s != "exec" {
+			continue
+		}
+		source, err := d.openCamera(c)
+		if err != nil {
+			return err
+		}
+		source.Close() // nothing was read
+	}
+	return nil
+}
+
+func (d *Daemon) openCamera(c Camera) (camera.Source, error) {
+	return d.deps.openSource(c.Source, camera.Options{
+		ShortSide: shortSide(d.model.info.ShortSide, c.Region),
+		// The status says stalled before the source gives up.
+		Stall: c.Timeout + time.Second,
+	})
+}
+
+func openSource(uri string, o camera.Options) (camera.Source, error) {
+	spec, err := camera.Parse(uri)
+	if err != nil {
+		return nil, err
+	}
+	return camera.Open(spec, o)
+}
+
+// shortSide is what a whole picture's short side must be for the region's to be
+// at least side.
+func shortSide(side int, r preprocess.Region) int {
+	return int(math.Ceil(float64(side) / min(r.X1-r.X0, r.Y1-r.Y0)))
+}
+
+// build makes the units and what works on them.
+func (d *Daemon) build() {
+	names := d.config.CameraNames()
+	d.queue = newQueue(len(names))
+	d.inference = &inference{
+		model: d.model, queue: d.queue, out: d.client, encoder: newEncoder(d.model.info, d.bootID),
+		tally: d.tally, synced: d.deps.synced, show: d.deps.Show, log: d.log,
+		pulse: d.loops.Loop("inference", inferenceLimit),
+	}
+	for _, name := range names {
+		u := d.newUnit(name)
+		d.units = append(d.units, u)
+		v := &view{unit: u, busy: "a frame of camera " + name, judge: newJudge(u.config, d.model.wanted[name])}
+		v.newest.Camera = name
+		d.inference.views = append(d.inference.views, v)
+	}
+}
+
+// serve starts the local server, if it is wanted, and returns what ends it.
+func (d *Daemon) serve() (stop func() error, err error) {
+	if d.config.HTTP.Listen == "" {
+		return func() error { return nil }, nil
+	}
+	address, err := listenAddress(d.config.HTTP.Listen)
+	if err != nil {
+		return nil, err
+	}
+	s, err := listenHTTP(address, d.routes(), d.log)
+	if err != nil {
+		return nil, err
+	}
+	d.log.Info("http server started", "address", s.addr)
+	return func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+		defer cancel()
+		return s.close(ctx)
+	}, nil
+}
+
+// work runs the cameras and the inference.
+func (d *Daemon) work(ctx context.Context) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	var watchers sync.WaitGroup
+	watchdog := systemd.Supervisor{Notifier: d.deps.Notify, Health: d.loops, Log: d.log}
+	watchers.Go(func() { watchdog.Run(background) })
+	watchers.Go(func() { d.oversee(background) })
+	defer watchers.Wait()
+	defer stopBackground()
+
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	stop := make(chan struct{})
+	inferred := d.startInference(stop)
+	read := d.startReaders(reading)
+	d.becomeReady()
+	select {
+	case <-ctx.Done():
+	case <-inferred:
+		d.log.Info("all sources have ended")
+	}
+	d.stopping.Store(true)
+	d.notified(d.deps.Notify.Stopping())
+	stopReading()
+	close(stop)
+	return d.join(inferred, read)
+}
+
+func (d *Daemon) startInference(stop <-chan struct{}) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.inference.run(stop)
+	}()
+	return done
+}
+
+// startReaders starts the enabled cameras. The channel is closed when all have
+// ended; if they did so by themselves, and nothing can start them again, the
+// queue ends with them.
+func (d *Daemon) startReaders(ctx context.Context) <-chan struct{} {
+	var running sync.WaitGroup
+	var ended atomic.Int64
+	for i, u := range d.units {
+		if !u.config.Enabled {
+			u.status.start(cameraDisabled, "by configuration")
+			continue
+		}
+		u.status.start(cameraOffline, "not seen yet")
+		r := d.newReader(i, u)
+		running.Go(func() {
+			if r.run(ctx) {
+				ended.Add(1)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		running.Wait()
+		if n := ended.Load(); d.deps.NoFile && n > 0 && n == int64(len(d.units)) {
+			d.queue.end()
+		}
+	}()
+	return done
+}
+
+func (d *Daemon) becomeReady() {
+	info := d.model.info
+	d.log.Info("ready", "model", info.Model, "backend", info.Backend, "precision", info.Precision.String(),
+		"keep", d.model.ratio, "cameras", len(d.units), "topics", d.topics.root+"/#")
+	close(d.ready)
+	d.notified(d.deps.Notify.Ready(d.statusLine()))
+}
+
+func (d *Daemon) isReady() bool {
+	select {
+	case <-d.ready:
+		return !d.stopping.Load()
+	default:
+		return false
+	}
+}
+
+// join waits for the inference, which finishes the frame in hand, and for the
+// readers, which may hang in a driver.
+func (d *Daemon) join(inferred, read <-chan struct{}) error {
+	if !within(inferenceLimit, inferred) {
+		return fmt.Errorf("stop: %w for %v", errStuck, inferenceLimit)
+	}
+	if !within(closeLimit, read) {
+		d.log.Warn("a camera does not close, left behind")
+	}
+	return nil
+}
+
+// within waits for done, at most for limit.
+func within(limit time.Duration, done <-chan struct{}) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// Totals are the frames classified and dropped since the start.
+func (d *Daemon) Totals() (frames, dropped uint64) {
+	for _, u := range d.units {
+		frames += u.counts.looked.Load()
+		dropped += u.counts.drops().total()
+	}
+	return frames, dropped
+}

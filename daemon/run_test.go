@@ -1,0 +1,375 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dynvit/camera"
+)
+
+const root = "dynvit/box"
+
+// TestPayloads holds every payload of a short life to its text. Time in a bubble
+// begins at the year 2000.
+func TestPayloads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := append(shots(1, 3), shots(2, 3)...)
+		c := withCamera(testConfig(), "door", func(c *Camera) { c.Publish.Frame = true })
+		r := run(t, c, sources{"http://door/": {newScripted(time.Second, io.EOF, list...)}}, nil)
+		after(10 * time.Second)
+		r.halt()
+		got := r.broker.State()
+
+		frame := func(second, class string, seq string) string {
+			label := map[string]string{"1": `"dog"`, "2": `"a \"quoted\" owl"`}[class]
+			rest := `{"class":0,"label":"cat","score":0.0333},{"class":2,"label":"a \"quoted\" owl","score":0.0333}`
+			if class == "2" {
+				rest = `{"class":0,"label":"cat","score":0.0333},{"class":1,"label":"dog","score":0.0333}`
+			}
+			return `{"schema":1,"camera":"door","seq":` + seq + `,"captured_at":"2000-01-01T00:00:0` + second + `.000Z","clock_synced":true,"age_ms":0,` +
+				`"label":` + label + `,"class":` + class + `,"score":0.9,"top":[{"class":` + class + `,"label":` + label + `,"score":0.9},` + rest +
+				`,{"class":3,"label":"fox","score":0.0333}],"keep_ratio":0.7,"tokens":[197,138,97,68],"latency_ms":12.346,"frame_ms":14,` +
+				`"backend":"ref","precision":"f32","model":"fake"}`
+		}
+		null := strings.Replace(frame("1", "1", "1"), `"label":"dog","class":1`, `"label":null,"class":-1`, 1)
+		events := []string{
+			strings.TrimSuffix(frame("3", "1", "3"), "}") + `,"id":"b00t-1","boot_id":"b00t","previous":null,"since":"2000-01-01T00:00:01.000Z"}`,
+			strings.TrimSuffix(frame("6", "2", "6"), "}") + `,"id":"b00t-2","boot_id":"b00t","previous":"dog","since":"2000-01-01T00:00:04.000Z"}`,
+		}
+		for topic, want := range map[string][]string{
+			"/status":             {"online", "stopped"},
+			"/camera/door/status": {"offline", "online", "offline"},
+			"/camera/door/state":  {null, frame("3", "1", "3"), frame("6", "2", "6")},
+			"/camera/door/event":  events,
+			"/camera/door/frame": {
+				frame("1", "1", "1"), frame("2", "1", "2"), frame("3", "1", "3"),
+				frame("4", "2", "4"), frame("5", "2", "5"), frame("6", "2", "6"),
+			},
+		} {
+			if list := got.Topic(root + topic); !slices.Equal(list, want) {
+				t.Errorf("%s\n got %s\nwant %s", topic, strings.Join(list, "\n     "), strings.Join(want, "\n     "))
+			}
+		}
+		for _, m := range got.Messages {
+			volatile := strings.HasSuffix(m.Topic, "/frame") || strings.HasSuffix(m.Topic, "/stats")
+			event := strings.HasSuffix(m.Topic, "/event")
+			if m.Retain == (volatile || event) || (m.QoS == 0) != volatile {
+				t.Errorf("%s: retain %v, QoS %d", m.Topic, m.Retain, m.QoS)
+			}
+		}
+		if !r.model.closed {
+			t.Error("the classifier is still open")
+		}
+	})
+}
+
+func TestInfoSettingsAndStats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := shots(1, 40)
+		list[5].score = 0
+		s := sources{"test:": {newScripted(time.Second, nil, list...)}}
+		c := withCamera(testConfig(), "off", func(c *Camera) { c.Enabled = false })
+		r := run(t, c, s, nil)
+		after(31 * time.Second)
+		r.halt()
+		got := r.broker.State()
+		for topic, want := range map[string]map[string]any{
+			"/info": {
+				"schema": 1.0, "version": "1.2.3", "model": "fake", "backend": "ref", "backend_why": "a test",
+				"precision": "f32", "threads": 1.0, "boot_id": "b00t",
+			},
+			"/settings": {
+				"schema": 1.0, "auto": true, "keep": 0.7, "budget_ms": 50.0, "percentile": 95.0,
+				"cameras": map[string]any{"door": map[string]any{"enabled": true}, "off": map[string]any{"enabled": false}},
+			},
+			"/stats": {
+				"schema": 1.0, "keep_ratio": 0.7,
+				"latency_ms": map[string]any{"p50": 12.346, "p95": 12.346},
+				"age_ms":     map[string]any{"p50": 0.0, "p95": 0.0},
+				"drops":      map[string]any{"busy": 0.0, "max_fps": 0.0, "failed": 1.0, "source": 0.0},
+			},
+		} {
+			var payload map[string]any
+			if err := json.Unmarshal([]byte(append(got.Topic(root+topic), "")[0]), &payload); err != nil {
+				t.Fatalf("%s: %v", topic, err)
+			}
+			for key, value := range want {
+				if !reflect.DeepEqual(payload[key], value) {
+					t.Errorf("%s %s: got %v, want %v", topic, key, payload[key], value)
+				}
+			}
+		}
+		if list := got.Topic(root + "/camera/off/status"); !slices.Equal(list, []string{"disabled"}) {
+			t.Errorf("status of a disabled camera: %v", list)
+		}
+	})
+}
+
+func TestReadyWithoutCameraAndBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := errors.New("no such device")
+		s := sources{"test:": {gone, gone, gone, newScripted(time.Second, nil, shots(3, 500)...)}}
+		r := run(t, testConfig(), s, func(r *rig, _ *Deps) { r.broker.Down() })
+		synctest.Wait()
+		select {
+		case <-r.Ready():
+		default:
+			t.Fatal("not ready")
+		}
+		if line := r.statusLine(); !strings.Contains(line, "broker away") || !strings.Contains(line, "door offline (no such device)") {
+			t.Errorf("status line: %s", line)
+		}
+		if log := r.log.String(); !strings.Contains(log, "no such device") || !strings.Contains(log, "broker") {
+			t.Errorf("log:\n%s", log)
+		}
+		after(time.Minute)
+		if err := r.broker.Up(); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Minute)
+		got := r.broker.State()
+		if got.Retained[root+"/camera/door/status"] != "online" || !strings.Contains(got.Retained[root+"/camera/door/state"], `"label":"fox"`) {
+			t.Errorf("retained %v", got.Retained)
+		}
+		if n := len(got.Topic(root + "/camera/door/event")); n != 1 {
+			t.Errorf("%d events, want the one from before the broker came", n)
+		}
+		r.halt()
+	})
+}
+
+func TestStalledCameraComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := newScripted(15*time.Second, nil, shots(1, 2)...)
+		r := run(t, testConfig(), sources{"test:": {slow}}, nil)
+		after(time.Hour)
+		r.halt()
+		want := []string{"offline", "stalled", "online", "stalled", "online", "stalled", "stalled"}
+		got := r.broker.State().Topic(root + "/camera/door/status")
+		if !slices.Equal(got, want[:len(want)-1]) && !slices.Equal(got, append(want[:len(want)-1:len(want)-1], "offline")) {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
+// TestBrokenCameraHurtsNobody runs a good camera beside one that fails at every
+// attempt, one of damaged pictures, one of a scheme that is not built and one
+// that hangs.
+func TestBrokenCameraHurtsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig()
+		for _, name := range []string{"broken", "damaged", "unbuilt", "silent"} {
+			c = withCamera(c, name, nil)
+		}
+		s := sources{
+			"test:":           {newScripted(100*time.Millisecond, nil, shots(1, 1000)...)},
+			"http://broken/":  {newScripted(0, io.ErrUnexpectedEOF)},
+			"http://damaged/": {newScripted(50*time.Millisecond, nil, make([]shot, 1000)...)},
+			"http://unbuilt/": {camera.ErrNotBuilt},
+			"http://silent/":  {newScripted(0, nil)},
+		}
+		r := run(t, c, s, nil)
+		after(20 * time.Second)
+		for name, want := range map[string]string{
+			"door": "online", "broken": "offline", "damaged": "online", "unbuilt": "offline", "silent": "stalled",
+		} {
+			if got := r.broker.State().Retained[root+"/camera/"+name+"/status"]; got != want {
+				t.Errorf("%s is %s, want %s", name, got, want)
+			}
+		}
+		health := r.condition()
+		r.halt()
+		if !health.Alive {
+			t.Errorf("health %+v", health)
+		}
+		for _, u := range r.units {
+			looked, failed := u.counts.looked.Load(), u.counts.failed.Load()
+			if u.name == "door" && looked != 200 || u.name == "damaged" && (looked != 0 || failed != 400) {
+				t.Errorf("%s: %d looked at, %d failed", u.name, looked, failed)
+			}
+		}
+		if n := strings.Count(r.log.String(), "camera=broken"); n > 30 {
+			t.Errorf("%d log lines of the broken camera", n)
+		}
+	})
+}
+
+func TestCamerasAreServedFairly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig()
+		s := sources{"test:": {newScripted(time.Millisecond, nil, shots(1, 10000)...)}}
+		for name, every := range map[string]time.Duration{"a": 3 * time.Millisecond, "b": 10 * time.Millisecond, "z": 20 * time.Millisecond} {
+			c = withCamera(c, name, nil)
+			s["http://"+name+"/"] = []any{newScripted(every, nil, shots(1, 10000)...)}
+		}
+		r := run(t, c, s, func(r *rig, _ *Deps) { r.model.takes = 100 * time.Millisecond })
+		after(6050 * time.Millisecond)
+		r.halt()
+		var counts []uint64
+		total := uint64(0)
+		for _, u := range r.units {
+			counts = append(counts, u.counts.looked.Load())
+			total += u.counts.looked.Load()
+		}
+		if slices.Max(counts)-slices.Min(counts) > 1 || total < 55 {
+			t.Errorf("frames looked at: %v", counts)
+		}
+		if _, dropped := r.Totals(); dropped < 5000 {
+			t.Errorf("%d frames dropped", dropped)
+		}
+	})
+}
+
+func TestEndsWithItsSources(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		noFile bool
+		ends   bool
+	}{{"command line", true, true}, {"configuration file", false, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				config := withCamera(testConfig(), "yard", nil)
+				s := sources{
+					"test:":        {newScripted(time.Second, io.EOF, shots(1, 3)...)},
+					"http://yard/": {newScripted(time.Second, io.EOF, shots(1, 5)...)},
+				}
+				r := run(t, config, s, func(_ *rig, d *Deps) { d.NoFile = c.noFile })
+				after(time.Hour)
+				select {
+				case err := <-r.result:
+					if !c.ends || err != nil {
+						t.Errorf("ended with %v", err)
+					}
+					r.result <- err
+				default:
+					if c.ends {
+						t.Error("still runs")
+					}
+				}
+				r.halt()
+				if frames, _ := r.Totals(); frames != 8 {
+					t.Errorf("%d frames", frames)
+				}
+			})
+		})
+	}
+}
+
+// TestStopFinishesTheFrameInHand stops in the middle of an inference.
+func TestStopFinishesTheFrameInHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := withCamera(testConfig(), "door", func(c *Camera) { c.Stable = 1 })
+		s := sources{"http://door/": {newScripted(time.Second, nil, shots(2, 100)...)}}
+		r := run(t, c, s, func(r *rig, _ *Deps) { r.model.takes = 3 * time.Second })
+		time.Sleep(5 * time.Second) // the warm-up took 3 s, the first frame came at 4 s
+		begun := time.Now()
+		r.halt()
+		if took := time.Since(begun); took > 3*time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+		got := r.broker.State()
+		if events := got.Topic(root + "/camera/door/event"); len(events) != 1 {
+			t.Errorf("events %v", events)
+		}
+		if last := got.Messages[len(got.Messages)-1]; last.Topic != root+"/status" || last.Payload != "stopped" {
+			t.Errorf("last message %+v", last)
+		}
+	})
+}
+
+func TestStuckInferenceIsSick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		s := sources{"test:": {newScripted(time.Second, nil, shots(1, 1000)...)}}
+		r := run(t, testConfig(), s, func(r *rig, _ *Deps) { r.model.hang = hang })
+		after(30 * time.Second)
+		if code, body := get(r, "/healthz"); code != 200 {
+			t.Errorf("within the limit: %d %s", code, body)
+		}
+		after(inferenceLimit)
+		if code, body := get(r, "/healthz"); code != 503 || !strings.Contains(body, "a frame of camera door") {
+			t.Errorf("stuck: %d %s", code, body)
+		}
+		close(hang)
+		after(time.Second)
+		if code, body := get(r, "/healthz"); code != 200 {
+			t.Errorf("moving again: %d %s", code, body)
+		}
+		r.halt()
+	})
+}
+
+func TestIdleIsHealthy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, testConfig(), sources{"test:": {newScripted(0, nil)}}, func(r *rig, _ *Deps) { r.broker.Down() })
+		after(24 * time.Hour)
+		for _, path := range []string{"/healthz", "/readyz"} {
+			if code, body := get(r, path); code != 200 {
+				t.Errorf("%s: %d %s", path, code, body)
+			}
+		}
+		r.halt()
+		if code, _ := get(r, "/readyz"); code != 503 {
+			t.Errorf("/readyz after the end: %d", code)
+		}
+	})
+}
+
+func get(r *rig, path string) (code int, body string) {
+	w := httptest.NewRecorder()
+	r.routes().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	return w.Code, w.Body.String()
+}
+
+func TestHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, testConfig(), sources{"test:": {newScripted(time.Second, nil, shots(1, 1000)...)}}, nil)
+		after(5*time.Minute + 30*time.Second)
+		r.halt()
+		// One at the first frame, one at the change in the third second, one a
+		// minute since.
+		if n := len(r.broker.State().Topic(root + "/camera/door/state")); n != 7 {
+			t.Errorf("%d states", n)
+		}
+	})
+}
+
+func TestNewRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{"bad configuration", func(c *Config) { c.MQTT.Broker = "" }, "mqtt.broker: no broker named"},
+		{"password file that is not there", func(c *Config) { c.MQTT.PasswordFile = "/does/not/exist" }, "mqtt.password_file"},
+	} {
+		config := testConfig()
+		c.change(&config)
+		if _, err := New(config, Deps{Getenv: noEnv}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestUnknownLabelIsAConfigError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := withCamera(testConfig(), "yard", func(c *Camera) { c.Labels = []string{"cat", "unicorn"} })
+		r := run(t, c, sources{}, nil)
+		err := r.ended()
+		var bad *ConfigError
+		if !errors.As(err, &bad) || bad.Key != "cameras.yard.labels" || !strings.Contains(err.Error(), "unicorn") {
+			t.Errorf("got %v", err)
+		}
+		if !r.model.closed {
+			t.Error("the classifier is still open")
+		}
+	})
+}

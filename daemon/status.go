@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Words of a camera's status topic.
+const (
+	cameraOnline   = "online"
+	cameraOffline  = "offline"
+	cameraStalled  = "stalled"
+	cameraDisabled = "disabled"
+)
+
+// CameraStatus is the condition of a camera.
+type CameraStatus struct {
+	Word   string    `json:"status"` // online, offline, stalled or disabled
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"` // of the word
+}
+
+// status is the condition of one camera. Its reader reports what happens; each
+// change of the word is published, each new reason logged. It is safe for
+// concurrent use.
+type status struct {
+	timeout time.Duration // without a frame for so long the camera is stalled
+	publish func(word string)
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	now     CameraStatus
+	last    time.Time   // of the last frame, or of opening
+	timer   *time.Timer // runs out timeout after last; nil while the source is closed
+	stalled bool        // the timer ran out since the source was opened
+}
+
+// start sets the first word. It is not news: nothing is wrong with a camera
+// that has not been looked for yet.
+func (s *status) start(word, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = CameraStatus{word, reason, time.Now()}
+	s.publish(word)
+}
+
+// get returns the present condition.
+func (s *status) get() CameraStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+// opened starts to watch for a stall. Whether frames come is not known yet, so
+// the word stays.
+func (s *status) opened() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.stalled = time.Now(), false
+	s.timer = time.AfterFunc(s.timeout, s.check)
+}
+
+// frame reports that a frame came.
+func (s *status) frame() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = time.Now()
+	s.timer.Reset(s.timeout)
+	s.set(cameraOnline, "")
+}
+
+// check runs when the timer does. A frame that came in between is no stall.
+func (s *status) check() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.timer == nil || time.Since(s.last) < s.timeout {
+		return
+	}
+	s.stalled = true
+	s.set(cameraStalled, "no frame for "+s.timeout.String())
+}
+
+// closed reports that the source is not open any more, or could not be opened. A
+// camera that stalled stays so until something else is known: giving up on a
+// silent source says nothing new about it.
+func (s *status) closed(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	word := cameraOffline
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+		if s.stalled {
+			word = cameraStalled
+		}
+	}
+	s.set(word, reason)
+}
+
+// set needs s.mu.
+func (s *status) set(word, reason string) {
+	before := s.now
+	if word == before.Word && reason == before.Reason {
+		return
+	}
+	s.now.Word, s.now.Reason = word, reason
+	if word != before.Word {
+		s.now.Since = time.Now()
+		s.publish(word)
+	}
+	if word == cameraOnline {
+		s.log.Info("camera online")
+		return
+	}
+	s.log.Warn("camera "+word, "why", reason)
+}
