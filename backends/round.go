@@ -2,10 +2,11 @@ package backends
 
 import "math"
 
-// RoundBF16 rounds to the nearest bfloat16, ties to even. NaN stays NaN.
+// RoundBF16 rounds to the nearest bfloat16, ties to even. NaN stays NaN; what
+// rounds past the largest bfloat16 becomes Inf.
 func RoundBF16(x float32) float32 {
 	bits := math.Float32bits(x)
-	if bits&0x7fffffff > 0x7f800000 {
+	if bits&0x7fffffff > 0x7f800000 { // the addition below could carry a NaN into Inf
 		return x
 	}
 	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
@@ -18,7 +19,7 @@ func RoundF16(x float32) float32 {
 	switch {
 	case abs > 0x7f800000:
 		return x
-	case abs >= 0x477fe000: // 65504
+	case abs >= 0x477fe000: // 65504, the largest half
 		return float32(math.Copysign(65504, float64(x)))
 	case abs < 0x38800000: // below 2^-14 halves are multiples of 2^-24
 		return float32(math.RoundToEven(float64(x)*(1<<24)) / (1 << 24))
@@ -38,9 +39,9 @@ func (p Precision) Round(x float32) float32 {
 	return x
 }
 
-// QuantizeRow writes the int8 codes of a row and returns their scale: the
-// definition in Int8's comment, to the bit. ok is false where the row holds a NaN
-// or Inf; codes are then zero.
+// QuantizeRow writes the int8 codes of a row (as many as row has) and returns
+// their scale: the definition in Int8's comment, to the bit. ok is false where the
+// row holds a NaN or Inf; codes and scale are then zero.
 func QuantizeRow(codes []int8, row []float32) (scale float32, ok bool) {
 	var m float32
 	for _, v := range row {
@@ -61,21 +62,35 @@ func QuantizeRow(codes []int8, row []float32) (scale float32, ok bool) {
 	return m / 127, true
 }
 
-// FMA32 is x·y+z rounded once to float32. The product is exact in float64; where
-// adding z rounds, the sum is rounded to odd, so that the second rounding to
-// float32 sees on which side it lay (Boldo and Melquiond, 2008).
+// FMA32 is x·y+z rounded once to float32. The product is exact in float64. Its sum
+// with z, rounded to float64, rounds to the same float32 as the exact sum unless
+// it came to lie half-way between two of them (rounding is monotonic); those few
+// are decided by roundOdd.
 func FMA32(x, y, z float32) float32 {
-	p := float64(x) * float64(y)
-	s := p + float64(z)
-	// The error of the addition, exactly (Knuth's two-sum).
-	b := s - p
-	e := (p - (s - b)) + (float64(z) - b)
-	if e != 0 && math.Float64bits(s)&1 == 0 && !math.IsInf(s, 0) {
-		if (e > 0) == (s > 0) {
-			s = math.Float64frombits(math.Float64bits(s) + 1)
-		} else {
-			s = math.Float64frombits(math.Float64bits(s) - 1)
-		}
+	product := float64(x) * float64(y)
+	sum := product + float64(z)
+	const below, half = 1<<29 - 1, 1 << 28 // the bits that float32 drops
+	if math.Float64bits(sum)&below == half || math.Abs(sum) < 0x1p-126 {
+		return roundOdd(product, float64(z), sum)
 	}
-	return float32(s)
+	return float32(sum)
+}
+
+// roundOdd rounds p+z, of which sum is the nearest float64, to float32. An inexact
+// sum is first rounded to odd, so that the second rounding sees on which side
+// of it the exact value lies (Boldo and Melquiond, "Emulation of FMA and
+// correctly rounded sums", 2008).
+//
+//go:noinline
+func roundOdd(p, z, sum float64) float32 {
+	b := sum - p
+	e := (p - (sum - b)) + (z - b) // what the addition lost, exactly: Knuth's two-sum
+	if e != 0 && math.Float64bits(sum)&1 == 0 {
+		step := int64(1)
+		if (e > 0) != (sum > 0) {
+			step = -1
+		}
+		sum = math.Float64frombits(uint64(int64(math.Float64bits(sum)) + step))
+	}
+	return float32(sum)
 }

@@ -52,7 +52,7 @@ func filmArguments(s Spec, shortSide int) []string {
 	if s.options.rate(1) != 0 {
 		args = append(args, "-re")
 	}
-	args = append(args, "-i", "file:"+s.target, "-map", "0:v:0")
+	args = append(args, "-i", "file:"+s.target, "-an", "-sn", "-dn")
 	filters := scaleFilter(shortSide)
 	if fps := s.options.rate(0); fps != 0 {
 		filters = "fps=" + strconv.FormatFloat(fps, 'f', -1, 64) + "," + filters

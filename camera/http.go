@@ -126,7 +126,7 @@ func (h *httpCamera) receive(ctx context.Context, f *Frame) error {
 		x = newExchange(h.base)
 		h.open = x
 	}
-	return x.guard(ctx, h.stall, func() error {
+	err := x.guard(ctx, h.stall, func() error {
 		if x.body == nil {
 			if err := h.ask(x); err != nil {
 				return err
@@ -135,9 +135,12 @@ func (h *httpCamera) receive(ctx context.Context, f *Frame) error {
 		if x.parts != nil {
 			return x.parts.next(f)
 		}
-		defer h.drop()
 		return x.picture(f)
 	})
+	if x.parts == nil {
+		h.drop()
+	}
+	return err
 }
 
 // ask sends the request and looks at the head of the answer.

@@ -34,6 +34,8 @@ type Config struct {
 	HomeAssistant HomeAssistant     `yaml:"homeassistant"`
 	Cameras       map[string]Camera `yaml:"cameras" doc:"by name, [a-z0-9_-]+"`
 	HTTP          HTTP              `yaml:"http"`
+
+	from origins // where each key was set, for errors that only the model can find
 }
 
 // Latency is the budget of a whole frame and what may be given up for it.

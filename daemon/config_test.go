@@ -3,6 +3,7 @@ package daemon
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -140,7 +141,6 @@ func TestLoadNamesTheOrigin(t *testing.T) {
 		{"value out of range", "DYNVIT_CAMERAS_A_MAX_FPS: cameras.a.max_fps: out of range", false, LoadOptions{Environ: []string{"DYNVIT_CAMERAS_A_SOURCE=test:", "DYNVIT_CAMERAS_A_MAX_FPS=-1"}}},
 		{"flag", "--backend: backend: ", true, LoadOptions{Settings: []Setting{{"backend", "gpu", "--backend"}}}},
 		{"source", "--source: cameras.cam1.source: ", true, LoadOptions{Sources: []string{"test:", "nonsense://x"}}},
-		{"missing file", "/does/not/exist.yaml: read configuration: no such file", false, LoadOptions{File: "/does/not/exist.yaml"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.Host = "box"
@@ -153,10 +153,62 @@ func TestLoadNamesTheOrigin(t *testing.T) {
 	}
 }
 
-func TestLoadWithoutFile(t *testing.T) {
-	c, err := Load(LoadOptions{Host: "box", Sources: []string{"test:", "test:?seed=2"}, Environ: []string{"DYNVIT_CAMERAS_OLD_SOURCE=test:"}})
+// TestPlace gives a place to what only the model can find wrong.
+func TestPlace(t *testing.T) {
+	c, err := Load(LoadOptions{
+		Host: "box", Sources: []string{"test:"}, Environ: []string{"DYNVIT_CAMERAS_CAM0_LABELS=unicorn"},
+		Settings: []Setting{{"latency.keep", "9,9", "--keep"}},
+	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, e := range []struct {
+		err  error
+		want string
+		flag bool
+	}{
+		{invalid("latency.keep", "bad"), "--keep: latency.keep: bad", true},
+		{invalid("cameras.cam0.labels", "bad"), "DYNVIT_CAMERAS_CAM0_LABELS: cameras.cam0.labels: bad", false},
+		{invalid("latency.budget", "bad"), "latency.budget: bad", false},
+	} {
+		var bad *ConfigError
+		if err := c.Place(e.err); !errors.As(err, &bad) || err.Error() != e.want || bad.Flag != e.flag {
+			t.Errorf("got %v, want %s", err, e.want)
+		}
+	}
+	plain := errors.New("plain")
+	if got := c.Place(errors.Join(plain)); !errors.Is(got, plain) {
+		t.Errorf("got %v", got)
+	}
+	if got := c.Place(nil); got != nil {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestLoadOfUnreadableFiles(t *testing.T) {
+	_, err := Load(LoadOptions{File: "/does/not/exist.yaml", Host: "box"})
+	var bad *ConfigError
+	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, &bad) || err.Error() != "configuration /does/not/exist.yaml: no such file or directory" {
+		t.Errorf("missing file: %v", err)
+	}
+	if _, err := Load(LoadOptions{File: "/dev/zero", Host: "box"}); !errors.As(err, &bad) || !strings.Contains(err.Error(), "more than 256 KiB") {
+		t.Errorf("endless file: %v", err)
+	}
+	if _, err := Load(LoadOptions{File: t.TempDir(), Host: "box"}); err == nil || !strings.Contains(err.Error(), "is a directory") {
+		t.Errorf("folder: %v", err)
+	}
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	c, err := Load(LoadOptions{
+		Host: "box", Sources: []string{"test:", "test:?seed=2"},
+		Environ: []string{"DYNVIT_CAMERAS_OLD_SOURCE=test:", "DYNVIT_CAMERAS_CAM1_STABLE=7"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Cameras["cam0"].Stable != 3 || c.Cameras["cam1"].Stable != 7 {
+		t.Errorf("cameras %+v", c.Cameras)
 	}
 	if got := strings.Join(c.CameraNames(), " "); got != "cam0 cam1" || c.MQTT.Broker != Embedded {
 		t.Errorf("cameras %s, broker %s", got, c.MQTT.Broker)
@@ -202,7 +254,7 @@ func TestYAMLReadsBack(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, c.YAML())
 	}
-	back.Cameras["0"] = fillNil(back.Cameras["0"])
+	back.Cameras["0"], back.from = fillNil(back.Cameras["0"]), nil
 	if !reflect.DeepEqual(back, c) {
 		t.Errorf("got  %+v\nwant %+v", back, c)
 	}
@@ -297,7 +349,7 @@ func TestSample(t *testing.T) {
 	want.MQTT.Broker, cam.Source = Embedded, "test:"
 	want.Cameras["door"] = cam
 	want.derive()
-	got.Cameras["door"] = fillNil(got.Cameras["door"])
+	got.Cameras["door"], got.from = fillNil(got.Cameras["door"]), nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("with the lines marked (default)\n got %+v\nwant %+v", got, want)
 	}
@@ -325,10 +377,22 @@ func FuzzParseConfig(f *testing.F) {
 }
 
 func TestDeepNestingIsAnError(t *testing.T) {
-	for _, unit := range []string{"["} {
-		text := strings.Repeat(unit, maxConfigFile/len(unit)-1)
-		if _, err := ParseConfig("f", []byte(text), "box"); err == nil {
-			t.Errorf("%d times %q: accepted", maxConfigFile/len(unit)-1, unit)
+	for _, unit := range []string{"[", "{", "- ", "-\t", "? ", "a: {", "a: [\n", "a:\n ["} {
+		text := strings.Repeat(unit, 1000)
+		_, err := ParseConfig("f", []byte(text), "box")
+		if err == nil || !strings.Contains(err.Error(), "nested too deeply") {
+			t.Errorf("1000 times %q: %v", unit, err)
 		}
+	}
+	fine := "# " + strings.Repeat("[", 100) + "\n" + minimal + "node: a # " + strings.Repeat("{", 100) + "\n"
+	if _, err := ParseConfig("f", []byte(fine), "box"); err != nil {
+		t.Errorf("brackets in comments: %v", err)
+	}
+}
+
+func TestHugeFileIsAnError(t *testing.T) {
+	text := minimal + strings.Repeat("#\n", maxConfigFile/2)
+	if _, err := ParseConfig("f", []byte(text), "box"); err == nil || !strings.Contains(err.Error(), "more than 256 KiB") {
+		t.Errorf("got %v", err)
 	}
 }

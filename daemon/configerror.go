@@ -40,19 +40,25 @@ type origin struct {
 	flag  bool
 }
 
-// place adds to an error where its key was set. A key that was never set has the
-// place of the nearest key above it.
+// Place adds to a *ConfigError in err where its key was set, if it does not say
+// so yet, and returns err. Load does so itself; an error of New or Run, such as a
+// label that the model does not have, has no place until then.
+func (c *Config) Place(err error) error { return c.from.place(err) }
+
+// place finds where a key was set. One that never was has the place of the
+// nearest key above it.
 func (o origins) place(err error) error {
 	var e *ConfigError
 	if !errors.As(err, &e) || e.Where != "" {
 		return err
 	}
+	at := o[""]
 	for key := e.Key; key != ""; key = parentKey(key) {
-		if at, ok := o[key]; ok {
-			e.Where, e.Flag = at.where, at.flag
-			return e
+		if set, ok := o[key]; ok {
+			at = set
+			break
 		}
 	}
-	e.Where, e.Flag = o[""].where, o[""].flag
-	return e
+	e.Where, e.Flag = at.where, at.flag
+	return err
 }

@@ -22,10 +22,12 @@ type field struct {
 
 // fields lists the keys of the struct v in their order.
 func fields(v reflect.Value) []field {
-	list := make([]field, v.NumField())
-	for i := range list {
+	var list []field
+	for i := range v.NumField() {
 		tag := v.Type().Field(i).Tag
-		list[i] = field{tag.Get("yaml"), tag, v.Field(i)}
+		if name := tag.Get("yaml"); name != "" {
+			list = append(list, field{name, tag, v.Field(i)})
+		}
 	}
 	return list
 }

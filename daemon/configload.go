@@ -3,8 +3,11 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,18 +30,22 @@ type LoadOptions struct {
 
 // Load reads, merges and validates a configuration: flag over environment over
 // file over default. Without a file, a broker that is not named is the embedded
-// one. An error is a *ConfigError, or says that the file cannot be read.
+// one. An error is a *ConfigError, or says that the file cannot be read (it wraps
+// fs.ErrNotExist where there is none).
 func Load(o LoadOptions) (Config, error) {
-	c := Default(o.Host)
-	from := origins{}
+	c, from := Default(o.Host), origins{}
+	c.from = from
 	if o.File != "" {
-		data, err := os.ReadFile(o.File)
+		data, err := readFile(o.File)
 		if err != nil {
-			return c, &ConfigError{Where: o.File, Err: fmt.Errorf("read configuration: %w", pathless(err))}
+			return c, fmt.Errorf("configuration %s: %w", o.File, err)
 		}
 		if err := (yamlReader{o.File, from}).read(data, &c); err != nil {
 			return c, err
 		}
+	}
+	if len(o.Sources) > 0 {
+		clear(c.Cameras)
 	}
 	if err := applyEnv(o.Environ, &c, from); err != nil {
 		return c, err
@@ -53,10 +60,24 @@ func Load(o LoadOptions) (Config, error) {
 	return c, from.place(c.Validate())
 }
 
+// readFile reads no more of a file than shows that it is too large.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, pathless(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
+	if err != nil {
+		return nil, pathless(err)
+	}
+	return data, nil
+}
+
 // ParseConfig reads a file's content alone; name stands for it in errors.
 func ParseConfig(name string, data []byte, host string) (Config, error) {
-	c := Default(host)
-	from := origins{}
+	c, from := Default(host), origins{}
+	c.from = from
 	if err := (yamlReader{name, from}).read(data, &c); err != nil {
 		return c, err
 	}
@@ -72,21 +93,25 @@ func (c *Config) derive() {
 }
 
 func applyFlags(o LoadOptions, c *Config, from origins) error {
-	if len(o.Sources) > 0 {
-		clear(c.Cameras)
-	}
-	for i, uri := range o.Sources {
-		s := Setting{Key: "cameras.cam" + strconv.Itoa(i) + ".source", Value: uri, Flag: "--source"}
-		if err := apply(c, s, origin{s.Flag, true}, from); err != nil {
-			return err
-		}
-	}
-	for _, s := range o.Settings {
+	for _, s := range append(sourceSettings(o.Sources, c), o.Settings...) {
 		if err := apply(c, s, origin{s.Flag, true}, from); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sourceSettings names sources cam0, cam1, … and drops cameras of other names:
+// who types sources wants these alone. What the environment sets of cam0 holds.
+func sourceSettings(uris []string, c *Config) []Setting {
+	var list []Setting
+	for i, uri := range uris {
+		list = append(list, Setting{Key: "cameras.cam" + strconv.Itoa(i) + ".source", Value: uri, Flag: "--source"})
+	}
+	maps.DeleteFunc(c.Cameras, func(name string, _ Camera) bool {
+		return len(list) > 0 && !slices.ContainsFunc(list, func(s Setting) bool { return s.Key == "cameras."+name+".source" })
+	})
+	return list
 }
 
 // apply sets one key from a text and remembers where it came from.

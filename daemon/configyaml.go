@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -12,10 +13,12 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxConfigFile bounds a configuration file, in bytes: room for a hundred
-// cameras, and little enough for a file of brackets not to exhaust the stack of
-// the YAML parser, which recurses.
-const maxConfigFile = 32 << 10
+// Bounds of a configuration file, far above what a hundred cameras need. The
+// YAML parser recurses, and its time grows with the square of the depth.
+const (
+	maxConfigFile  = 256 << 10 // bytes
+	maxConfigDepth = 32        // brackets open at once, or dashes before a value
+)
 
 // yamlReader fills a Config from one file and notes where each key stands.
 type yamlReader struct {
@@ -31,6 +34,9 @@ func (y yamlReader) read(data []byte, c *Config) error {
 	if len(data) > maxConfigFile {
 		return &ConfigError{Where: y.file, Err: fmt.Errorf("more than %d KiB", maxConfigFile>>10)}
 	}
+	if line, deep := tooDeep(data); deep {
+		return &ConfigError{Where: fmt.Sprintf("%s:%d", y.file, line), Err: errors.New("nested too deeply")}
+	}
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return y.syntax(err)
@@ -42,6 +48,34 @@ func (y yamlReader) read(data []byte, c *Config) error {
 		return nil // an empty file is all defaults; Validate says what is missing
 	}
 	return y.group("", tree.Docs[0].Body, reflect.ValueOf(c).Elem())
+}
+
+// tooDeep looks for nesting beyond all sense, before the parser does, and names
+// the line. It takes brackets in quotes for brackets: nobody nests those either.
+func tooDeep(data []byte) (line int, deep bool) {
+	open := 0
+	for text := range bytes.Lines(data) {
+		line++
+		before, _, _ := bytes.Cut(text, []byte(" #"))
+		if bytes.HasPrefix(before, []byte("#")) {
+			continue
+		}
+		dashes := 0
+		for i, c := range before {
+			switch {
+			case c == '[' || c == '{':
+				open++
+			case c == ']' || c == '}':
+				open = max(0, open-1)
+			case (c == '-' || c == '?') && i+1 < len(before) && before[i+1] <= ' ':
+				dashes++
+			}
+		}
+		if open > maxConfigDepth || dashes > maxConfigDepth {
+			return line, true
+		}
+	}
+	return line, false
 }
 
 // syntax puts the parser's error, which draws the lines around, on one line.

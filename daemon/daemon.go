@@ -86,12 +86,15 @@ type Daemon struct {
 // configuration is a *ConfigError.
 func New(c Config, deps Deps) (*Daemon, error) {
 	if err := c.Validate(); err != nil {
-		return nil, err
+		return nil, c.Place(err)
+	}
+	if len(c.Cameras) == 0 {
+		return nil, c.Place(invalid("cameras", "no camera named: want one under cameras, or --source"))
 	}
 	deps = deps.withDefaults()
 	password, err := c.Password(deps.Getenv)
 	if err != nil {
-		return nil, err
+		return nil, c.Place(err)
 	}
 	return &Daemon{
 		config: c, deps: deps, log: deps.Log, password: password,

@@ -11,19 +11,19 @@
 //
 // # Frames
 //
-// Each camera has a goroutine ([reader]) that opens the source, reads, and
-// opens it again when it breaks. It leaves frames in its slot of the [queue]:
-// one waiting frame a camera, the newest wins, the loser is counted. One
-// goroutine ([inference]) takes them round robin over the cameras, classifies,
-// lets the camera's [judge] decide what the sequence of labels means, and
-// publishes. Three frames circulate per camera; nothing on this path allocates
-// after the first frames, a picture decoder apart.
+// Each camera has a goroutine (reader) that opens the source, reads, and opens it
+// again when it breaks; its status is what the camera's topic says. It leaves
+// frames in the queue: one waiting frame a camera, the newest wins, the loser is
+// counted. One goroutine (inference) takes them round robin over the cameras,
+// classifies, lets the camera's judge decide what the sequence of classes means,
+// and publishes what the encoder makes of it. Three frames circulate per camera;
+// nothing on this path allocates after the first frames, a picture decoder apart.
 //
 // # Life
 //
 // [Daemon.Run] opens the classifier, infers one drawn frame, starts the MQTT
-// client and the cameras, says READY, and ends when its context ends, or when
-// all sources given on the command line have ended. A camera or broker that is
-// away is reported and waited for, never a failed start. Everything that Run
-// starts it also waits for.
+// client and the cameras, says READY, and ends when its context ends, or when all
+// sources given on the command line have ended. A camera or broker that is away
+// is reported and waited for, never a failed start. Everything that Run starts it
+// also waits for.
 package daemon

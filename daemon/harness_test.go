@@ -159,7 +159,8 @@ func (s sources) open(uri string, _ camera.Options) (camera.Source, error) {
 	return list[0].(camera.Source), nil
 }
 
-// testConfig has one camera "door" with the source test:door.
+// testConfig has one camera "door" with the source test:, whose opening sources
+// replaces.
 func testConfig() Config {
 	c := Default("box")
 	c.MQTT.Broker = "mqtt://broker"
@@ -170,8 +171,8 @@ func testConfig() Config {
 	return c
 }
 
-// withCamera adds a camera. Sources of the scheme exec are told apart by their
-// command and never run: tests open scripts in their place.
+// withCamera adds a camera, or replaces one, with the source http://<name>/.
+// Nothing is ever asked over HTTP: sources has a script in its place.
 func withCamera(c Config, name string, change func(*Camera)) Config {
 	cam := DefaultCamera()
 	cam.Source = "http://" + name + "/"

@@ -31,7 +31,7 @@ func (r *reader) run(ctx context.Context) (ended bool) {
 		err := r.session(ctx)
 		switch {
 		case ctx.Err() != nil:
-			r.status.closed("daemon stopped")
+			r.status.stopped()
 			return false
 		case errors.Is(err, io.EOF):
 			r.status.closed("the source has ended")

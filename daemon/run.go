@@ -24,7 +24,7 @@ var errStuck = errors.New("inference is stuck")
 func (d *Daemon) Run(ctx context.Context) error {
 	m, err := openModel(&d.config, &d.deps)
 	if err != nil {
-		return err
+		return d.config.Place(err)
 	}
 	d.model = m
 	err = d.runModel(ctx)
@@ -34,7 +34,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 		err = nil
 	}
-	return errors.Join(err, m.Close())
+	return errors.Join(d.config.Place(err), m.Close())
 }
 
 func (d *Daemon) runModel(ctx context.Context) error {

@@ -151,11 +151,10 @@ func TestStalledCameraComesBack(t *testing.T) {
 		slow := newScripted(15*time.Second, nil, shots(1, 2)...)
 		r := run(t, testConfig(), sources{"test:": {slow}}, nil)
 		after(time.Hour)
-		r.halt()
-		want := []string{"offline", "stalled", "online", "stalled", "online", "stalled", "stalled"}
 		got := r.broker.State().Topic(root + "/camera/door/status")
-		if !slices.Equal(got, want[:len(want)-1]) && !slices.Equal(got, append(want[:len(want)-1:len(want)-1], "offline")) {
-			t.Errorf("got %v", got)
+		r.halt()
+		if want := []string{"offline", "stalled", "online", "stalled", "online", "stalled"}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	})
 }
@@ -310,7 +309,7 @@ func TestStuckInferenceIsSick(t *testing.T) {
 func TestIdleIsHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, testConfig(), sources{"test:": {newScripted(0, nil)}}, func(r *rig, _ *Deps) { r.broker.Down() })
-		after(24 * time.Hour)
+		after(2 * time.Hour)
 		for _, path := range []string{"/healthz", "/readyz"} {
 			if code, body := get(r, path); code != 200 {
 				t.Errorf("%s: %d %s", path, code, body)

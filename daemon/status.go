@@ -33,7 +33,7 @@ type status struct {
 	now     CameraStatus
 	last    time.Time   // of the last frame, or of opening
 	timer   *time.Timer // runs out timeout after last; nil while the source is closed
-	stalled bool        // the timer ran out since the source was opened
+	stalled bool        // the timer ran out, and no frame came since
 }
 
 // start sets the first word. It is not news: nothing is wrong with a camera
@@ -65,7 +65,7 @@ func (s *status) opened() {
 func (s *status) frame() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = time.Now()
+	s.last, s.stalled = time.Now(), false
 	s.timer.Reset(s.timeout)
 	s.set(cameraOnline, "")
 }
@@ -88,30 +88,49 @@ func (s *status) closed(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	word := cameraOffline
+	if s.timer != nil && s.stalled {
+		word = cameraStalled
+	}
+	s.unwatch()
+	s.set(word, reason)
+}
+
+// stopped reports that the daemon does not look at the camera any more, which is
+// no news of the camera and not logged.
+func (s *status) stopped() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unwatch()
+	s.turn(cameraOffline, "daemon stopped")
+}
+
+// unwatch needs s.mu.
+func (s *status) unwatch() {
 	if s.timer != nil {
 		s.timer.Stop()
 		s.timer = nil
-		if s.stalled {
-			word = cameraStalled
-		}
 	}
-	s.set(word, reason)
 }
 
 // set needs s.mu.
 func (s *status) set(word, reason string) {
-	before := s.now
-	if word == before.Word && reason == before.Reason {
+	if word == s.now.Word && reason == s.now.Reason {
 		return
 	}
-	s.now.Word, s.now.Reason = word, reason
-	if word != before.Word {
-		s.now.Since = time.Now()
-		s.publish(word)
-	}
+	s.turn(word, reason)
 	if word == cameraOnline {
 		s.log.Info("camera online")
 		return
 	}
 	s.log.Warn("camera "+word, "why", reason)
+}
+
+// turn needs s.mu.
+func (s *status) turn(word, reason string) {
+	s.now.Reason = reason
+	if word == s.now.Word {
+		return
+	}
+	s.now.Word, s.now.Since = word, time.Now()
+	s.publish(word)
 }

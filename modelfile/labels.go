@@ -93,7 +93,7 @@ func labelObject(text string) ([]string, error) {
 	byNumber := map[int]string{}
 	err := p.object(maxSize, func(key string) error {
 		n, err := strconv.Atoi(key)
-		if err != nil || strconv.Itoa(n) != key {
+		if err != nil || n < 0 || strconv.Itoa(n) != key {
 			return errors.New("is no class number")
 		}
 		byNumber[n], err = p.label()
@@ -139,13 +139,13 @@ func (p strictJSON) label() (string, error) {
 }
 
 // checkLabels refuses labels that a model file's metadata or a line of output
-// could not carry. It trims them.
+// could not carry. It trims them and makes tabs spaces.
 func checkLabels(lines []string) error {
 	if len(lines) > maxSize {
 		return fmt.Errorf("more than %d classes", maxSize)
 	}
 	for i, line := range lines {
-		line = strings.TrimSpace(line)
+		line = strings.TrimSpace(strings.ReplaceAll(line, "\t", " "))
 		switch {
 		case line == "":
 			return fmt.Errorf("label %d is empty", i)

@@ -24,34 +24,36 @@ func TestManifest(t *testing.T) {
 	if back := m.Encode(); !maps.Equal(back, meta) {
 		t.Errorf("encodes as %v", back)
 	}
-	for key, bad := range map[string]string{
-		"width": "-1", "depth": "x", "heads": "70000", "mlp_ratio": "0", "mean": "1,2", "std": "1,0,1",
-		"layer_norm_eps": "NaN", "prune_at": "3,3", "skip_lam": "-2", "image_size": "",
-	} {
-		if _, err := ParseManifest(map[string]string{key: bad}); err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("%s %q: error %v does not name the key", key, bad, err)
-		}
+	if empty, err := ParseManifest(map[string]string{"format": "pt"}); err != nil || len(empty.Encode()) != 0 {
+		t.Errorf("without known keys: %+v (%v)", empty, err)
 	}
 }
 
-func TestLabels(t *testing.T) {
-	for name, c := range map[string]struct {
-		text           string
-		names, synsets []string
-	}{
-		"synsets": {"n01440764 tench, Tinca tinca\nn01443537 goldfish\n", []string{"tench, Tinca tinca", "goldfish"}, []string{"n01440764", "n01443537"}},
-		"plain":   {"cat\ndog", []string{"cat", "dog"}, nil},
-		"array":   {`["cat","dog"]`, []string{"cat", "dog"}, nil},
-		"object":  {`{"1":"dog","0":"cat"}`, []string{"cat", "dog"}, nil},
+func TestManifestErrors(t *testing.T) {
+	for key, values := range map[string][]string{
+		"width":          {"-1", "0", "65537", "1.5", "x"},
+		"depth":          {"99999999999999999999"},
+		"heads":          {"70000"},
+		"patch_size":     {"16px"},
+		"image_size":     {""},
+		"resize":         {"NaN"},
+		"mlp_ratio":      {"0", "-4", "Inf", "1e9"},
+		"mean":           {"1,2", "1,2,3,4", "1,NaN,1", "", "1,2,x"},
+		"std":            {"1,0,1", "1,-1,1", "Inf,1,1", "1e-60,1,1"},
+		"layer_norm_eps": {"NaN", "0", "-1e-6", "Inf", ""},
+		"skip_lam":       {"-2"},
+		"prune_at":       {"3,3", "6,3", "-1", "", "3,,6", "a", "3;6"},
+		"classes":        {"", "a||b", "a|b\nc", strings.Repeat("a|", maxSize) + "a"},
+		"synsets":        {"|"},
 	} {
-		l, err := ParseLabels([]byte(c.text))
-		if err != nil || !slices.Equal(l.Names, c.names) || !slices.Equal(l.Synsets, c.synsets) {
-			t.Errorf("%s: %+v %v", name, l, err)
+		for _, bad := range values {
+			_, err := ParseManifest(map[string]string{key: bad})
+			if err == nil || !strings.Contains(err.Error(), "metadata "+key+" ") || strings.Contains(err.Error(), "\n") || len(err.Error()) > 200 {
+				t.Errorf("%s %.40q: error %v does not name the key in one short line", key, bad, err)
+			}
 		}
 	}
-	for _, bad := range []string{"", `{"5":"x"}`, `[1]`} {
-		if _, err := ParseLabels([]byte(bad)); err == nil {
-			t.Errorf("%q: no error", bad)
-		}
+	if _, err := ParseManifest(map[string]string{"classes": "a|b", "synsets": "n1"}); err == nil || !strings.Contains(err.Error(), "1 for 2 classes") {
+		t.Errorf("too few synsets give %v", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
-	"strconv"
+	"strings"
 )
 
 // The pickle machine below understands what torch.save writes, and nothing that
@@ -305,6 +305,10 @@ func (m *machine) int32() error {
 	return m.pushOr(int64(int32(n)), err)
 }
 
+// maxInt bounds an integer in bytes or digits; the magic number of the legacy
+// form has 24 digits.
+const maxInt = 1024
+
 // decimal reads a number in text, as protocol 1 writes long ones; there "00" and
 // "01" are its booleans.
 func (m *machine) decimal() error {
@@ -314,34 +318,36 @@ func (m *machine) decimal() error {
 		return err
 	case s == "00" || s == "01":
 		return m.push(s == "01")
+	case len(s) > maxInt:
+		return fmt.Errorf("integer of %d digits", len(s))
 	}
-	if len(s) > 0 && s[len(s)-1] == 'L' {
-		s = s[:len(s)-1]
+	n, ok := new(big.Int).SetString(strings.TrimSuffix(s, "L"), 10)
+	if !ok {
+		return fmt.Errorf("integer %.20q has more than digits", s)
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return fmt.Errorf("number %.20q is no 64-bit integer", s)
-	}
-	return m.push(n)
+	return m.push(shortest(n))
 }
 
-// long reads a two's complement integer; beyond 64 bits it stays a *big.Int.
+// long reads a two's complement integer.
 func long(width int) opcode {
-	const most = 1024 // bytes: the magic number of the legacy form has ten
 	return func(m *machine) error {
 		b, err := m.sized(width)
 		if err != nil {
 			return err
 		}
-		if len(b) > most {
+		if len(b) > maxInt {
 			return fmt.Errorf("integer of %d bytes", len(b))
 		}
-		n := twosComplement(b)
-		if n.IsInt64() {
-			return m.push(n.Int64())
-		}
-		return m.push(n)
+		return m.push(shortest(twosComplement(b)))
 	}
+}
+
+// shortest is an int64 where that is enough.
+func shortest(n *big.Int) any {
+	if n.IsInt64() {
+		return n.Int64()
+	}
+	return n
 }
 
 func twosComplement(littleEndian []byte) *big.Int {

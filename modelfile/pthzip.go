@@ -60,10 +60,13 @@ func zipEntries(data []byte) (map[string][]byte, error) {
 	entries := make(map[string][]byte, len(z.File))
 	room := uint64(len(data))
 	for _, f := range z.File {
-		if _, twice := entries[f.Name]; twice {
+		_, twice := entries[f.Name]
+		switch {
+		case twice:
 			return nil, fmt.Errorf("entry %.80q comes twice", f.Name)
-		}
-		if f.UncompressedSize64 > room {
+		case f.Method != zip.Store || f.UncompressedSize64 != f.CompressedSize64:
+			return nil, fmt.Errorf("entry %.80q: compressed, which torch.save never does", f.Name)
+		case f.UncompressedSize64 > room:
 			return nil, errors.New("entries claim more bytes than the file has")
 		}
 		room -= f.UncompressedSize64
@@ -76,12 +79,8 @@ func zipEntries(data []byte) (map[string][]byte, error) {
 	return entries, nil
 }
 
-// stored returns the bytes of an uncompressed entry, which is the only kind that
-// torch.save writes.
+// stored returns the bytes of an uncompressed entry.
 func stored(data []byte, f *zip.File) ([]byte, error) {
-	if f.Method != zip.Store || f.UncompressedSize64 != f.CompressedSize64 {
-		return nil, errors.New("compressed, which torch.save never does")
-	}
 	at, err := f.DataOffset()
 	if err != nil {
 		return nil, err

@@ -1,16 +1,20 @@
 // Package preprocess turns a camera's frame into a model's input: decode,
 // cut the region out, resize, crop, normalise, straight into the patch matrix.
 //
-// What comes out equals what the models were trained and evaluated with, to the
-// bit for raw pixels and PNG: Pillow's convert('RGB'), then torchvision's
-// Resize(256, bicubic, antialias) and CenterCrop(224) on a PIL image, ToTensor
-// and Normalize. JPEG goes through Go's decoder, whose inverse DCT may differ from
-// libjpeg-turbo's by a level; upsampling and colour conversion are libjpeg's.
+// What comes out is what the models were trained and evaluated with: Pillow's
+// Image.convert('RGB'), torchvision's Resize(256, bicubic) and CenterCrop(224) of
+// that picture, ToTensor and Normalize. From PNG and raw pixels it is equal to the
+// bit. From JPEG it differs by what image/jpeg's inverse DCT differs from
+// libjpeg-turbo's: a pixel in fifty, by a level or two (TestJPEG holds the
+// bounds); the chroma filter and the colour conversion are libjpeg's own.
+//
+// A frame takes two steps. [Preprocessor.Decode] brings the pixels into hand,
+// only those that the crop will need. [Preprocessor.Render] resizes them in two
+// passes of 8-bit fixed point, as Pillow does, and normalises by table.
 package preprocess
 
 import (
 	"fmt"
-	"math"
 
 	"dynvit/camera"
 )
@@ -32,82 +36,67 @@ type Spec struct {
 	Resize int        // short side before the centre crop; 0: warp to S×S, no crop
 	Filter Filter     // Bicubic unless the model says otherwise
 	Mean   [3]float32 // of R, G, B on a scale of 0 to 1
-	Std    [3]float32
-	Patch  int // P, side of a patch in pixels; Patches layout only
+	Std    [3]float32 // above 0
+	Patch  int        // P, side of a patch in pixels, divides S; Patches layout only
 	Layout Layout
 }
 
-// Region is the part of a picture to look at, as fractions of its width and
-// height: X0 < X1, Y0 < Y1, all within 0 to 1.
-type Region struct{ X0, Y0, X1, Y1 float64 }
+// The largest sizes that a Spec may ask for; models in use stay below 600.
+const (
+	maxSize   = 4096
+	maxResize = 16384
+)
 
-// Whole is the whole picture.
-var Whole = Region{0, 0, 1, 1}
-
-// Check reports a region that is empty or outside the picture.
-func (r Region) Check() error {
-	if !(r.X0 >= 0 && r.X0 < r.X1 && r.X1 <= 1 && r.Y0 >= 0 && r.Y0 < r.Y1 && r.Y1 <= 1) {
-		return fmt.Errorf("region [%v, %v, %v, %v]: want x0 < x1 and y0 < y1, all from 0 to 1", r.X0, r.Y0, r.X1, r.Y1)
+func (s Spec) check() error {
+	if s.Size < 1 || s.Size > maxSize {
+		return fmt.Errorf("input of %d pixels: want 1 to %d", s.Size, maxSize)
+	}
+	if s.Resize < 0 || s.Resize > maxResize {
+		return fmt.Errorf("resize to %d pixels: want 0 to %d", s.Resize, maxResize)
+	}
+	if s.Filter > Bilinear || s.Layout > Pixels {
+		return fmt.Errorf("filter %d, layout %d: not known", s.Filter, s.Layout)
+	}
+	if s.Layout == Patches && (s.Patch < 1 || s.Size%s.Patch != 0) {
+		return fmt.Errorf("input of %d pixels: not a multiple of patch %d", s.Size, s.Patch)
+	}
+	for _, v := range s.Std {
+		if !(v > 0) {
+			return fmt.Errorf("std %v: want numbers above 0", s.Std)
+		}
 	}
 	return nil
 }
 
-// box is a rectangle in pixels, x1 and y1 excluded.
-type box struct{ x0, y0, x1, y1 int }
-
-// pixels rounds a region to whole pixels, at least one.
-func (r Region) pixels(w, h int) box {
-	x0, x1 := span(r.X0, r.X1, w)
-	y0, y1 := span(r.Y0, r.Y1, h)
-	return box{x0, y0, x1, y1}
-}
-
-func span(from, to float64, n int) (int, int) {
-	a := min(int(math.Round(from*float64(n))), n-1)
-	return a, max(a+1, int(math.Round(to*float64(n))))
-}
-
-// Preprocessor holds the buffers and tables of one input size after another: the
-// tables are rebuilt when the picture's size changes, else nothing is allocated.
-// One goroutine uses it at a time.
+// Preprocessor holds a model's tables and the buffers of the frame in hand.
+// Nothing is allocated for a frame of a size seen before, except inside the
+// decoders of JPEG and PNG. One goroutine uses it at a time.
 type Preprocessor struct {
-	spec Spec
-	lut  [3][256]float32 // (v/255 - mean)/std by channel
+	spec  Spec
+	norm  normaliser
+	plans plans
 
-	width, height int // of rgb
-	rgb           []byte
-	plan          plan
-	rows          []byte  // [plan rows, plan columns, 3] after the horizontal pass
-	chroma        []byte  // scratch: a row of Cb and one of Cr
-	sum           []int32 // scratch of the vertical pass
-	out           []byte  // [S, S, 3] resized and cropped
+	window window  // pixels in hand
+	lines  scratch // of the decoders
+	rows   []byte  // [window's rows, plan.x.out, 3]: between the two passes
+	pairs  []int64 // scratch of the horizontal pass: two rows of the window
+	sums   []int32 // scratch of the vertical pass: a row of the output
+	out    []byte  // [S, S, 3]: resized and cropped
 }
 
 // New prepares for a model.
 func New(s Spec) (*Preprocessor, error) {
-	if s.Size < 1 || s.Size > 4096 || s.Resize < 0 || s.Resize > 16384 {
-		return nil, fmt.Errorf("preprocess: size %d, resize %d make no sense", s.Size, s.Resize)
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("preprocess: %w", err)
 	}
-	if s.Layout == Patches && (s.Patch < 1 || s.Size%s.Patch != 0) {
-		return nil, fmt.Errorf("preprocess: size %d is not a multiple of patch %d", s.Size, s.Patch)
-	}
-	p := &Preprocessor{spec: s, out: make([]byte, 3*s.Size*s.Size)}
-	for c := range p.lut {
-		if !(s.Std[c] > 0) {
-			return nil, fmt.Errorf("preprocess: std %v: want above 0", s.Std)
-		}
-		for v := range p.lut[c] {
-			unit := float32(v) / 255
-			p.lut[c][v] = float32(unit-s.Mean[c]) / s.Std[c]
-		}
-	}
-	return p, nil
+	return &Preprocessor{spec: s, norm: newNormaliser(s.Mean, s.Std), out: make([]byte, 3*s.Size*s.Size)}, nil
 }
 
-// Len is the number of elements of the input.
-func (p *Preprocessor) Len() int { return 3 * p.spec.Size * p.spec.Size }
+// Len is the number of elements of the input: 3·S·S in either layout.
+func (p *Preprocessor) Len() int { return len(p.out) }
 
-// Do decodes and renders one frame into dst (Len elements).
+// Do decodes a frame and renders the region r of it into dst, which has Len
+// elements. An error leaves dst as it was.
 func (p *Preprocessor) Do(dst []float32, f *camera.Frame, r Region) error {
 	if err := p.Decode(f, r); err != nil {
 		return err
@@ -116,45 +105,25 @@ func (p *Preprocessor) Do(dst []float32, f *camera.Frame, r Region) error {
 	return nil
 }
 
-// Render resizes, crops and normalises the pixels in hand into dst (Len
-// elements).
+// Render resizes, crops and normalises the pixels in hand into dst, which has
+// Len elements. It panics where dst has another length, or where there are no
+// pixels because the last Decode failed.
 func (p *Preprocessor) Render(dst []float32) {
 	if len(dst) != p.Len() {
 		panic(fmt.Sprintf("preprocess: Render: %d elements for an input of %d", len(dst), p.Len()))
 	}
+	if p.window.plan == nil {
+		panic("preprocess: Render: no pixels in hand")
+	}
 	p.resize()
-	if p.spec.Layout == Pixels {
-		p.writePixels(dst)
-	} else {
-		p.writePatches(dst)
+	switch p.spec.Layout {
+	case Pixels:
+		p.norm.pixels(dst, p.out)
+	case Patches:
+		p.norm.patches(dst, p.out, p.spec.Size, p.spec.Patch)
 	}
 }
 
-// RGB is the picture that the last Render showed the model: S×S pixels, 3 bytes
-// each. It is overwritten by the next.
+// RGB is the picture that the last Render showed to the model: [S, S, 3], rows
+// from the top, R, G, B. The next Render overwrites it.
 func (p *Preprocessor) RGB() []byte { return p.out }
-
-func (p *Preprocessor) writePixels(dst []float32) {
-	for i := 0; i < len(dst); i += 3 {
-		dst[i] = p.lut[0][p.out[i]]
-		dst[i+1] = p.lut[1][p.out[i+1]]
-		dst[i+2] = p.lut[2][p.out[i+2]]
-	}
-}
-
-func (p *Preprocessor) writePatches(dst []float32) {
-	s, side := p.spec.Size, p.spec.Patch
-	grid, area := s/side, side*side
-	for y := range s {
-		row := p.out[3*y*s : 3*(y+1)*s]
-		for px := range grid {
-			patch := dst[((y/side)*grid+px)*3*area:][:3*area]
-			at := (y % side) * side
-			for x, line := 0, row[3*px*side:]; x < side; x++ {
-				patch[at+x] = p.lut[0][line[3*x]]
-				patch[area+at+x] = p.lut[1][line[3*x+1]]
-				patch[2*area+at+x] = p.lut[2][line[3*x+2]]
-			}
-		}
-	}
-}

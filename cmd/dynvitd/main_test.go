@@ -51,7 +51,7 @@ func need(t *testing.T, path ...string) string {
 	return file
 }
 
-const picture = "../../preprocess/testdata/jpeg_420.jpg"
+const picture = "../../preprocess/testdata/drawn_420.jpg"
 
 // TestErrors: one line on stderr, nothing on stdout, the right exit code.
 func TestErrors(t *testing.T) {

@@ -1,86 +1,197 @@
 #!/usr/bin/env python3
-"""Draws small pictures in many modes and shapes and writes them with what Pillow
-makes of them: testdata/expect.json, and a PNG of the 224x224 crop for each JPEG.
+"""Writes the pictures beside this file and, in expect.json, what Pillow makes of
+them: checksums of Image.convert('RGB') and of what torchvision's transforms then
+show to a model. JPEGs with more than flat blocks also get Pillow's pixels as PNG,
+because decoders differ there in the last bit.
 
-    pip install pillow numpy; python3 make_fixtures.py [../../../shared/golden/deit_tiny]
+    pip install 'pillow<13' numpy
+    python3 make_fixtures.py [../../../shared/golden/deit_tiny]
 
-The sizes follow torchvision's Resize(256, BICUBIC) and CenterCrop(224) on PIL
-images. With the folder of golden photos, their crops' checksums are added (the
-photos themselves are not ours to copy)."""
-import hashlib, json, pathlib, sys
+With the folder of golden photos, their checksums are added; the photos are not
+ours to copy. torchvision's part is sizes alone (torchvision/transforms/
+functional.py: _compute_resized_output_size, center_crop); Pillow does the work.
+Pillow 13 resizes a picture whose height shrinks by more than twice what its width
+does top to bottom first, which moves some pixels by a level; all before it, which
+the models were trained and evaluated with, go left to right first.
+"""
+import hashlib, json, pathlib, sys, zlib
 import numpy as np
-from PIL import Image, __version__
+from PIL import Image, __version__, features
+from flatjpeg import flat_jpeg
 
 here = pathlib.Path(__file__).parent
-rng = np.random.default_rng(7)
+BICUBIC, BILINEAR = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
+SPECS = {  # name: size, resize (0: warp), filter
+    "deit": (224, 256, BICUBIC),
+    "bilinear": (224, 256, BILINEAR),
+    "odd": (225, 256, BICUBIC),
+    "whole": (160, 160, BICUBIC),
+    "padded": (224, 201, BICUBIC),
+    "warp": (384, 0, BICUBIC),
+}
+SHAPES = [
+    (1, 1), (2, 3), (3, 2), (1, 300), (300, 1), (7, 500), (500, 7), (256, 256), (224, 224), (255, 257), (257, 255), (201, 201),
+    (160, 160), (384, 384), (225, 256), (256, 455), (455, 256), (300, 200), (200, 300), (1000, 37), (37, 1000), (4096, 16),
+    (16, 4096), (640, 480), (1280, 720), (1081, 1919),
+]
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def crop(img):
-    img = img.convert("RGB")
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def drawn(w, h):
+    """Ramps with edges and a quarter of noise; the Go test draws the same."""
+    y, x, c = np.mgrid[0:h, 0:w, 0:3].astype(np.uint64)
+    i = (y * np.uint64(w) + x) * np.uint64(3) + c
+    noise = (i * np.uint64(2654435761)) & np.uint64(0xFFFFFFFF)
+    noise = ((noise ^ (noise >> np.uint64(15))) * np.uint64(2246822519) & np.uint64(0xFFFFFFFF)) >> np.uint64(24)
+    ramp = (x * np.uint64(2) + y * np.uint64(3) + c * np.uint64(40)) & np.uint64(255)
+    return Image.fromarray(((ramp * np.uint64(3) + noise) >> np.uint64(2)).astype(np.uint8))
+
+
+def transform(img, size, resize, how):
+    """Resize(resize) and CenterCrop(size), or Resize((size, size))."""
     w, h = img.size
+    if resize == 0:
+        return img.resize((size, size), how)
     short, long = min(w, h), max(w, h)
-    new_long = int(256 * long / short)
-    size = (256, new_long) if w <= h else (new_long, 256)
-    if size != img.size:
-        img = img.resize(size, Image.BICUBIC)
+    new_long = int(resize * long / short)
+    to = (resize, new_long) if w <= h else (new_long, resize)
+    if to != img.size:
+        img = img.resize(to, how)
     w, h = img.size
-    left, top = int(round((w - 224) / 2.0)), int(round((h - 224) / 2.0))
-    return img.crop((left, top, left + 224, top + 224))
+    if size > w or size > h:
+        left, top = max(0, (size - w) // 2), max(0, (size - h) // 2)
+        padded = Image.new("RGB", (max(w, size), max(h, size)))
+        padded.paste(img, (left, top))
+        img = padded
+        w, h = img.size
+    left, top = int(round((w - size) / 2.0)), int(round((h - size) / 2.0))
+    return img.crop((left, top, left + size, top + size))
 
 
-def picture(w, h):
-    """Smooth gradients, hard edges and noise."""
-    y, x = np.mgrid[0:h, 0:w].astype(float)
-    a = np.stack([127 + 120 * np.sin(x / 9 + y / 17), 255 * (x / max(w - 1, 1)), 255 * ((x // 8 + y // 8) % 2)], -1)
-    a += rng.normal(0, 12, a.shape)
-    return Image.fromarray(np.clip(a, 0, 255).astype(np.uint8))
+def crops(img, names=SPECS):
+    return {n: sha(transform(img, *SPECS[n]).tobytes()) for n in names}
 
 
-expect = {"pillow": __version__, "crops": {}}
+def model_input(img):
+    """ToTensor and Normalize in float32; as pixels and as patches of 16."""
+    unit = np.asarray(img, np.float32) / np.float32(255)
+    pixels = (unit - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+    s = img.size[0] // 16
+    patches = pixels.reshape(s, 16, s, 16, 3).transpose(0, 2, 4, 1, 3)
+    return {"pixels": sha(np.ascontiguousarray(pixels).tobytes()), "patches": sha(np.ascontiguousarray(patches).tobytes())}
 
 
-def record(name, img):
-    expect["crops"][name] = hashlib.sha256(crop(img).tobytes()).hexdigest()
+def record(file):
+    img = Image.open(here / file).convert("RGB")
+    expect["files"][file] = {"width": img.size[0], "height": img.size[1], "rgb": sha(img.tobytes()), "crops": crops(img, ["deit"])}
+    return img
 
 
-for w, h in [(1, 1), (2, 3), (7, 90), (500, 7), (256, 256), (224, 224), (255, 257), (300, 200), (257, 64), (333, 37), (512, 3), (97, 256)]:
-    name = f"rgb_{w}x{h}.png"
-    picture(w, h).save(here / name, optimize=True)
-    record(name, Image.open(here / name))
-
-base = picture(61, 47)
-modes = {
-    "gray": base.convert("L"), "graya": base.convert("LA"), "rgba": base.convert("RGBA"),
-    "onebit": base.convert("1"), "palette": base.convert("P", palette=Image.ADAPTIVE, colors=37),
+expect = {
+    "pillow": __version__,
+    "libjpeg_turbo": features.version("libjpeg_turbo"),
+    "specs": {n: {"size": s, "resize": r, "bilinear": how == BILINEAR} for n, (s, r, how) in SPECS.items()},
+    "shapes": [{"width": w, "height": h, "crops": crops(drawn(w, h))} for w, h in SHAPES],
+    "input": model_input(transform(drawn(640, 480), *SPECS["deit"])),
+    "files": {},
 }
-modes["rgba"].putalpha(base.convert("L"))
-modes["graya"].putalpha(base.convert("L"))
-for name, img in modes.items():
-    img.save(here / f"mode_{name}.png")
-    record(f"mode_{name}.png", Image.open(here / f"mode_{name}.png"))
-modes["palette"].save(here / "mode_palette_trns.png", transparency=3)
-record("mode_palette_trns.png", Image.open(here / "mode_palette_trns.png"))
-gray16 = Image.fromarray((np.asarray(base.convert("L")).astype(np.uint16) * 5).astype(np.uint16))
-gray16.save(here / "mode_gray16.png")
-try:
-    record("mode_gray16.png", Image.open(here / "mode_gray16.png"))
-except ValueError as e:
-    print("gray16:", e)
 
-jpegs = {
-    "444": dict(subsampling=0), "422": dict(subsampling=1), "420": dict(subsampling=2),
-    "420_progressive": dict(subsampling=2, progressive=True), "420_restart": dict(subsampling=2, restart_marker_blocks=3),
-}
-for name, options in jpegs.items():
-    f = f"jpeg_{name}.jpg"
-    picture(123, 77).save(here / f, quality=88, **options)
-    crop(Image.open(here / f)).save(here / f"{f}.crop.png", optimize=True)
-base.convert("L").save(here / "jpeg_gray.jpg", quality=88)
-crop(Image.open(here / "jpeg_gray.jpg")).save(here / "jpeg_gray.jpg.crop.png", optimize=True)
-base.convert("CMYK").save(here / "jpeg_cmyk.jpg", quality=88)
-crop(Image.open(here / "jpeg_cmyk.jpg")).save(here / "jpeg_cmyk.jpg.crop.png", optimize=True)
+
+def chunk(kind, body):
+    return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+
+def png(name, colour, depth, rows, palette=b"", trns=b"", interlaced=False):
+    """Writes packed rows as a PNG of any colour type; Pillow cannot write all."""
+    h = len(rows)
+    w = len(rows[0]) * 8 // depth // {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    body = b"".join(b"\0" + r for r in (adam7(rows, colour, depth) if interlaced else rows))
+    out = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", w.to_bytes(4, "big") + h.to_bytes(4, "big") + bytes([depth, colour, 0, 0, interlaced]))
+    out += chunk(b"PLTE", palette) if palette else b""
+    out += chunk(b"tRNS", trns) if trns else b""
+    (here / name).write_bytes(out + chunk(b"IDAT", zlib.compress(body, 9)) + chunk(b"IEND", b""))
+    record(name)
+
+
+def adam7(rows, colour, depth):
+    """The seven passes of an interlaced PNG whose pixels are whole bytes."""
+    step = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] * depth // 8
+    for x0, y0, dx, dy in [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]:
+        for r in rows[y0::dy]:
+            pixels = [r[i:i + step] for i in range(0, len(r), step)]
+            if line := b"".join(pixels[x0::dx]):
+                yield line
+
+
+base = drawn(61, 47)
+a = np.asarray(base)
+alpha = np.asarray(drawn(61, 47).rotate(180))[:, :, :1]
+grey = a[:, :, :1]
+wide = a.astype(np.uint16) * 257 ^ 0x5A  # low bytes unlike the high ones
+dim = a[:, :, 0].astype(np.uint16) * 3  # some above 255
+be = lambda x: [r.astype(">u2").tobytes() for r in x]
+rows = lambda x: [r.tobytes() for r in np.ascontiguousarray(x)]
+bits = lambda x, d: [np.packbits(np.unpackbits((r >> (8 - d)).astype(np.uint8)[:, None], axis=1)[:, 8 - d:]).tobytes() for r in x]
+full = np.concatenate([a, alpha], 2)
+ramp = bytes((i * 7 + c * 31) % 256 for i in range(256) for c in range(3))
+narrow = a[:, :56]  # whole bytes at any depth
+
+for d in (1, 2, 4):
+    png(f"grey{d}.png", 0, d, bits(narrow[:, :, 0], d))
+    png(f"palette{d}.png", 3, d, bits(narrow[:, :, 1], d), palette=ramp[:3 * 2**d])
+png("grey8.png", 0, 8, rows(grey))
+png("grey8_transparent.png", 0, 8, rows(grey), trns=b"\0\x55")
+png("grey16.png", 0, 16, be(dim))
+png("grey16_transparent.png", 0, 16, be(dim), trns=b"\0\x55")
+png("grey8_alpha.png", 4, 8, rows(np.concatenate([grey, alpha], 2)))
+png("grey16_alpha.png", 4, 16, be(np.concatenate([wide[:, :, :1], alpha.astype(np.uint16) * 257], 2)))
+png("rgb8.png", 2, 8, rows(a))
+png("rgb8_transparent.png", 2, 8, rows(a), trns=b"\0\x55\0\x55\0\x55")
+png("rgb8_interlaced.png", 2, 8, rows(a), interlaced=True)
+png("rgb16.png", 2, 16, be(wide))
+png("rgba8.png", 6, 8, rows(full))
+png("rgba8_interlaced.png", 6, 8, rows(full), interlaced=True)
+png("rgba16.png", 6, 16, be(np.concatenate([wide, alpha.astype(np.uint16) * 257], 2)))
+png("palette8.png", 3, 8, rows(grey), palette=ramp)
+png("palette8_transparent.png", 3, 8, rows(grey), palette=ramp, trns=bytes(range(0, 256, 3)))
+png("palette8_interlaced.png", 3, 8, rows(grey), palette=ramp, interlaced=True)
+png("pixel.png", 2, 8, [b"\x10\x80\xf0"])
+
+# Flat blocks: every decoder's inverse DCT is exact, so that the rest must be.
+for name, options in {
+    "444": dict(sampling=[(1, 1)] * 3), "422": dict(sampling=[(2, 1), (1, 1), (1, 1)]), "420": dict(sampling=[(2, 2), (1, 1), (1, 1)]),
+    "440": dict(sampling=[(1, 2), (1, 1), (1, 1)]), "411": dict(sampling=[(4, 1), (1, 1), (1, 1)]), "410": dict(sampling=[(4, 2), (1, 1), (1, 1)]),
+    "half_chroma_2x1": dict(sampling=[(2, 2), (2, 1), (2, 1)]), "grey": dict(sampling=[(1, 1)]), "grey_2x2": dict(sampling=[(2, 2)]),
+    "420_restart": dict(sampling=[(2, 2), (1, 1), (1, 1)], restart=3), "422_without_tables": dict(sampling=[(2, 1), (1, 1), (1, 1)], tables=False),
+    "no_jfif": dict(jfif=False), "ids_0": dict(jfif=False, ids=[0, 1, 2]), "jfif_ids_rgb": dict(ids=list(b"RGB")),
+    "rgb_ids": dict(jfif=False, ids=list(b"RGB")), "rgb_adobe": dict(jfif=False, adobe=0), "ycc_adobe": dict(jfif=False, adobe=1),
+    "adobe_ids_rgb": dict(jfif=False, adobe=1, ids=list(b"RGB")), "rgb_420": dict(jfif=False, adobe=0, sampling=[(2, 2), (1, 1), (1, 1)]),
+    "cmyk": dict(jfif=False, sampling=[(1, 1)] * 4), "cmyk_adobe": dict(jfif=False, adobe=0, sampling=[(1, 1)] * 4),
+    "cmyk_halved": dict(jfif=False, adobe=0, sampling=[(2, 2), (1, 1), (1, 1), (2, 2)]),
+    "ycck": dict(jfif=False, adobe=2, sampling=[(1, 1)] * 4), "ycck_420": dict(jfif=False, adobe=2, sampling=[(2, 2), (1, 1), (1, 1), (2, 2)]),
+    "420_1x1": dict(size=(1, 1), sampling=[(2, 2), (1, 1), (1, 1)]), "420_4x3": dict(size=(4, 3), sampling=[(2, 2), (1, 1), (1, 1)]),
+    "422_5x2": dict(size=(5, 2), sampling=[(2, 1), (1, 1), (1, 1)]), "420_33x17": dict(size=(33, 17), sampling=[(2, 2), (1, 1), (1, 1)]),
+    "440_16x33": dict(size=(16, 33), sampling=[(1, 2), (1, 1), (1, 1)]),
+}.items():
+    file = f"flat_{name}.jpg"
+    (here / file).write_bytes(flat_jpeg(**{"size": (61, 47), "sampling": [(1, 1)] * 3, **options}))
+    record(file)
+
+for name, (img, options) in {
+    "444": (base, dict(subsampling=0)), "422": (base, dict(subsampling=1)), "420": (base, dict(subsampling=2)),
+    "420_coarse": (base, dict(subsampling=2, quality=20)), "420_progressive": (base, dict(subsampling=2, progressive=True)),
+    "420_restart": (base, dict(subsampling=2, restart_marker_blocks=2)), "444_progressive": (base, dict(subsampling=0, progressive=True)),
+    "grey": (base.convert("L"), {}), "grey_progressive": (base.convert("L"), dict(progressive=True)),
+    "cmyk": (base.convert("CMYK"), {}), "cmyk_progressive": (base.convert("CMYK"), dict(progressive=True)),
+}.items():
+    file = f"drawn_{name}.jpg"
+    img.save(here / file, **{"quality": 85, **options})
+    record(file).save(here / (file + ".png"), optimize=True)
 
 if len(sys.argv) > 1:
-    for path in sorted(pathlib.Path(sys.argv[1]).glob("*.png")):
-        record("golden/" + path.name, Image.open(path))
-(here / "expect.json").write_text(json.dumps(expect, indent=1, sort_keys=True) + "\n")
+    expect["golden"] = {p.name: crops(Image.open(p).convert("RGB"), ["deit"])["deit"] for p in sorted(pathlib.Path(sys.argv[1]).glob("*.png"))}
+(here / "expect.json").write_text(json.dumps(expect, indent=1) + "\n")

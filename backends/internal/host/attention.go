@@ -6,188 +6,233 @@ import (
 	"dynvit/backends"
 )
 
-// queryBlock is how many queries of a head make one part: their keys and values
-// (100 KB at 197 tokens) are read from L2 once for each.
-const queryBlock = 16
+// Parts of an attention: tokenBlock keys and values of a head to pack, then
+// queryBlock queries of a head against them. The scores of a block (13 KB at 197
+// tokens) stay in L1, never more than that exists; a head's packed keys or
+// values (50 KB) are read from L2 once for each block.
+const (
+	tokenBlock = 48
+	queryBlock = 16
+)
 
-// attention is one call of Attention as a task. A part is one block of queries of one head;
-// its scores live in a row of the scratch, never as a whole matrix.
+// attention is one call of Attention. Keys become panels like a weight [n, width],
+// values like a weight [width, n], so that both products run in the kernel of
+// Linear.
 type attention struct {
-	dst, qkv    backends.Tensor // qkv as given
-	operands    []float32       // qkv, rounded to the products' precision
-	heads       int
-	p           backends.Precision
-	by          backends.Score
-	blocks      int       // query blocks of a head
-	weights     []float32 // [parts, n] scratch: one query's attention
-	received    []float32 // [parts, n]: attention summed over the block's queries
-	norms       []float32 // [heads, n]: ‖v‖ (Received only)
-	width, c, n int
+	k     *Kernels
+	lanes []lane
+
+	dst, qkv backends.Tensor
+	heads, n int
+	c, width int // columns of all heads, of one
+	p        backends.Precision
+	by       backends.Score
+	keys     []float32 // [heads, panels, width, cols]
+	values   []float32 // [heads, panels, n, cols]
+	norms    []float32 // [heads, n]: ‖v‖, if by is Received
 }
 
-func (b *portable) Attention(dst, qkv backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
+// Attention allocates only where scratch is too small for heads narrower than a
+// panel, the first time.
+func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
 	n, c := qkv.Rows, qkv.Cols/3
-	need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0 && dst.Cols == c && dst.Rows <= n, "shapes differ")
-	need("Attention", p != backends.Int8, "products are f32, bf16 or f16")
-	need("Attention", score.IsZero() || (score.Rows == n-1 && score.Cols == 1), "score is not [n-1, 1]")
-	need("Attention", score.IsZero() || by == backends.CLS || (by == backends.Received && dst.Rows == n), "score needs all queries")
+	b.need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0 && dst.Cols == c && dst.Rows <= n, "shapes differ")
+	b.need("Attention", p != backends.Int8, "products are f32, bf16 or f16")
+	b.need("Attention", score.IsZero() || (score.Rows == n-1 && score.Cols == 1), "score is not [n-1, 1]")
+	b.need("Attention", score.IsZero() || by == backends.CLS || (by == backends.Received && dst.Rows == n), "score needs all queries")
 	if dst.Rows == 0 {
 		return
 	}
 	if score.IsZero() {
 		by = backends.NoScore
 	}
+	s := &b.scratch
+	s.reserveHeads(&b.k, n, c, heads)
 	a := &b.attention
-	*a = attention{dst: dst, qkv: qkv, operands: qkv.Host, heads: heads, p: p, by: by, width: c / heads, c: c, n: n,
-		weights: a.weights, received: a.received, norms: a.norms}
-	if p != backends.F32 {
-		a.operands = b.rounded(qkv, p).Host
+	*a = attention{k: &b.k, lanes: s.lanes, dst: dst, qkv: qkv, heads: heads, n: n, c: c, width: c / heads,
+		p: p, by: by, keys: s.keys, values: s.values, norms: s.norms}
+	b.pool.run(packing{a}, heads*panels(n, tokenBlock))
+	if by != backends.NoScore {
+		a.clearScores()
 	}
-	a.blocks = (dst.Rows + queryBlock - 1) / queryBlock
-	parts := heads * a.blocks
-	a.weights = grow(a.weights, parts*n)
-	a.received = grow(a.received, parts*n)
-	if by == backends.Received {
-		a.norms = grow(a.norms, heads*n)
-	}
-	b.pool.run(a, parts)
-	if !score.IsZero() {
+	b.pool.run(mixing{a}, heads*panels(dst.Rows, queryBlock))
+	if by != backends.NoScore {
 		a.score(score.Host)
 	}
 }
 
-func grow(s []float32, n int) []float32 {
-	if cap(s) < n {
-		return make([]float32, n)
-	}
-	return s[:n]
-}
-
-func (a *attention) part(i int) {
-	h, block := i/a.blocks, i%a.blocks
-	weights, received := a.weights[i*a.n:(i+1)*a.n], a.received[i*a.n:(i+1)*a.n]
-	clear(received)
-	if a.by == backends.Received && block == 0 {
-		a.valueNorms(h)
-	}
-	for q := block * queryBlock; q < min((block+1)*queryBlock, a.dst.Rows); q++ {
-		most := a.logits(weights, h, q)
-		total := softmax(weights, most)
-		if a.by == backends.Received || (a.by == backends.CLS && q == 0) {
-			for j, w := range weights {
-				received[j] += w / total
-			}
-		}
-		for j, w := range weights {
-			weights[j] = a.p.Round(w)
-		}
-		a.mix(a.dst.Host[q*a.c+h*a.width:][:a.width], weights, h, 1/total)
-	}
-}
-
 // row is token i's part of q (0), k (1) or v (2) of head h.
-func (a *attention) row(from []float32, part, h, i int) []float32 {
-	return from[i*3*a.c+part*a.c+h*a.width:][:a.width]
+func (a *attention) row(part, h, i int) []float32 {
+	return a.qkv.Host[i*3*a.c+part*a.c+h*a.width:][:a.width]
 }
 
-// logits writes query q's scaled products with every key and returns the largest.
-func (a *attention) logits(dst []float32, h, q int) float32 {
+// panelsOf cuts head h's keys or values out of all; a panel holds cols columns of
+// inputs rows, a head holds as many as columns fill.
+func (a *attention) panelsOf(all []float32, h, columns, inputs int) []float32 {
+	size := roundUp(columns, a.k.Float.Cols) * inputs
+	return all[h*size : (h+1)*size]
+}
+
+// packing is the first task of an attention: rounding and packing keys and values.
+type packing struct{ *attention }
+
+func (a packing) part(lane, i int) {
+	blocks := panels(a.n, tokenBlock)
+	h, from := i/blocks, i%blocks*tokenBlock
+	keys, values := a.panelsOf(a.keys, h, a.n, a.width), a.panelsOf(a.values, h, a.width, a.n)
+	rounded := a.lanes[lane].query[:a.width]
+	for token := from; token < min(from+tokenBlock, a.n); token++ {
+		a.packKey(keys, a.operand(rounded, 1, h, token), token)
+		a.packValue(values, a.operand(rounded, 2, h, token), token)
+		if a.by == backends.Received {
+			a.norms[h*a.n+token] = length(a.row(2, h, token))
+		}
+	}
+}
+
+// operand is a row rounded to the products' precision, in scratch or as it lies.
+func (a *attention) operand(scratch []float32, part, h, i int) []float32 {
+	row := a.row(part, h, i)
+	if a.p == backends.F32 {
+		return row
+	}
+	a.k.Round(scratch, row, a.p)
+	return scratch
+}
+
+// packKey makes a key one column of its panel. Columns past the last token keep what
+// they held: their products are never looked at.
+func (a *attention) packKey(keys, row []float32, token int) {
+	cols := a.k.Float.Cols
+	panel := keys[token/cols*cols*a.width+token%cols:]
+	for i, v := range row {
+		panel[i*cols] = v
+	}
+}
+
+// packValue makes a value one row of each panel.
+func (a *attention) packValue(values, row []float32, token int) {
+	cols := a.k.Float.Cols
+	for p := 0; p*cols < len(row); p++ {
+		copy(values[(p*a.n+token)*cols:][:cols], row[p*cols:])
+	}
+}
+
+// length is ‖v‖.
+func length(v []float32) float32 {
+	return float32(math.Sqrt(squares(v, 0)))
+}
+
+// mixing is the second task: scores, softmax and weighted values.
+type mixing struct{ *attention }
+
+func (a mixing) part(lane, i int) {
+	blocks := panels(a.dst.Rows, queryBlock)
+	h, from := i/blocks, i%blocks*queryBlock
+	rows := min(queryBlock, a.dst.Rows-from)
+	l := &a.lanes[lane]
+	stride := a.logits(l, h, from, rows)
 	scale := float32(1 / math.Sqrt(float64(a.width)))
-	query := a.row(a.operands, 0, h, q)
-	most := float32(math.Inf(-1))
-	j := 0
-	for ; j+4 <= a.n; j += 4 {
-		d := dot4(query, a.row(a.operands, 1, h, j), a.row(a.operands, 1, h, j+1), a.row(a.operands, 1, h, j+2), a.row(a.operands, 1, h, j+3))
-		for i, s := range d {
-			dst[j+i] = s * scale
-			most = max(most, dst[j+i])
+	for r := range rows {
+		weights := l.score[r*stride:][:a.n]
+		l.total[r] = a.k.Softmax(weights, scale)
+		if a.by == backends.Received || (a.by == backends.CLS && from+r == 0) {
+			l.receive(h*a.n, weights, l.total[r])
+		}
+		if a.p != backends.F32 {
+			a.k.Round(weights, weights, a.p)
 		}
 	}
-	for ; j < a.n; j++ {
-		k := a.row(a.operands, 1, h, j)
-		dst[j] = dot4(query, k, k, k, k)[0] * scale
-		most = max(most, dst[j])
-	}
-	return most
+	a.mix(l, h, from, rows, stride)
 }
 
-// dot4 is one query's products with four keys, four inputs at a time as in dot2x4.
-func dot4(q, k0, k1, k2, k3 []float32) [4]float32 {
-	var s0, s1, s2, s3 float32
-	for len(q) >= 4 && len(k0) >= 4 && len(k1) >= 4 && len(k2) >= 4 && len(k3) >= 4 {
-		v, a, b, c, d := (*[4]float32)(q), (*[4]float32)(k0), (*[4]float32)(k1), (*[4]float32)(k2), (*[4]float32)(k3)
-		s0 += v[0]*a[0] + v[1]*a[1] + v[2]*a[2] + v[3]*a[3]
-		s1 += v[0]*b[0] + v[1]*b[1] + v[2]*b[2] + v[3]*b[3]
-		s2 += v[0]*c[0] + v[1]*c[1] + v[2]*c[2] + v[3]*c[3]
-		s3 += v[0]*d[0] + v[1]*d[1] + v[2]*d[2] + v[3]*d[3]
-		q, k0, k1, k2, k3 = q[4:], k0[4:], k1[4:], k2[4:], k3[4:]
-	}
-	for i, v := range q {
-		s0 += v * k0[i]
-		s1 += v * k1[i]
-		s2 += v * k2[i]
-		s3 += v * k3[i]
-	}
-	return [4]float32{s0, s1, s2, s3}
-}
-
-// softmax replaces logits by exp(s-most) and returns their sum.
-func softmax(s []float32, most float32) (total float32) {
-	for j, v := range s {
-		s[j] = exp(v - most)
-		total += s[j]
-	}
-	return total
-}
-
-// mix writes Σ weights·v · inverse.
-func (a *attention) mix(dst, weights []float32, h int, inverse float32) {
-	values := a.operands[2*a.c+h*a.width:]
-	i := 0
-	for ; i+4 <= len(dst); i += 4 {
-		var s0, s1, s2, s3 float32
-		at := i
-		for _, w := range weights {
-			v := (*[4]float32)(values[at:])
-			s0 += w * v[0]
-			s1 += w * v[1]
-			s2 += w * v[2]
-			s3 += w * v[3]
-			at += 3 * a.c
+// logits writes the products of the queries with all keys to l.score and returns the
+// length of its rows.
+func (a *attention) logits(l *lane, h, from, rows int) (stride int) {
+	query, step := a.qkv.Host[from*3*a.c+h*a.width:], 3*a.c
+	if a.p != backends.F32 {
+		for r := range rows {
+			a.k.Round(l.query[r*a.width:][:a.width], a.row(0, h, from+r), a.p)
 		}
-		dst[i], dst[i+1], dst[i+2], dst[i+3] = s0*inverse, s1*inverse, s2*inverse, s3*inverse
+		query, step = l.query, a.width
 	}
-	for ; i < len(dst); i++ {
-		var s float32
-		for j, w := range weights {
-			s += w * values[j*3*a.c+i]
+	cols := a.k.Float.Cols
+	keys := a.panelsOf(a.keys, h, a.n, a.width)
+	stride = roundUp(a.n, cols)
+	for p := 0; p < stride; p += cols {
+		a.k.Float.Mul(l.score[p:], stride, query, step, rows, a.width, keys[p*a.width:])
+	}
+	return stride
+}
+
+// mix writes the weighted sums of the values to dst.
+func (a *attention) mix(l *lane, h, from, rows, stride int) {
+	cols := a.k.Float.Cols
+	values := a.panelsOf(a.values, h, a.width, a.n)
+	wide := roundUp(a.width, cols)
+	for p := 0; p < wide; p += cols {
+		a.k.Float.Mul(l.mixed[p:], wide, l.score, stride, rows, a.n, values[p*a.n:])
+	}
+	for r := range rows {
+		dst, inverse := a.dst.Host[(from+r)*a.c+h*a.width:][:a.width], 1/l.total[r]
+		for j, v := range l.mixed[r*wide:][:a.width] {
+			dst[j] = v * inverse
 		}
-		dst[i] = s * inverse
 	}
 }
 
-func (a *attention) valueNorms(h int) {
-	for j := range a.n {
-		sum := float32(0)
-		for _, v := range a.row(a.qkv.Host, 2, h, j) {
-			sum += v * v
-		}
-		a.norms[h*a.n+j] = float32(math.Sqrt(float64(sum)))
+// unit is 1 in the fixed-point numbers of lane.received: 2⁻⁴⁰ is far below what a
+// float32 weight resolves, and sums of 2²³ queries fit.
+const unit = 1 << 40
+
+// receive adds a query's attention to what the tokens of a head received, at being the
+// head's place. Integers, because the lanes' sums must add up to the same
+// whichever lane saw which query.
+func (l *lane) receive(at int, weights []float32, total float32) {
+	if total != total {
+		l.broken = true
+		return
+	}
+	share := unit / total
+	received := l.received[at:][:len(weights)]
+	for j, w := range weights {
+		received[j] += int64(w * share)
 	}
 }
 
-// score adds up what the parts saw, in their order, so that the number of threads
-// does not change a bit.
+func (a *attention) clearScores() {
+	for i := range a.lanes {
+		a.lanes[i].broken = false
+		clear(a.lanes[i].received[:a.heads*a.n])
+	}
+}
+
+// score writes the importance of the patches: what each received, over the heads.
 func (a *attention) score(dst []float32) {
-	clear(dst)
-	for i := range a.heads * a.blocks {
-		h := i / a.blocks
-		for j := range dst {
-			w := a.received[i*a.n+j+1]
-			if a.by == backends.Received {
-				w *= a.norms[h*a.n+j+1] / float32(a.n)
-			}
-			dst[j] += w / float32(a.heads)
+	broken := false
+	for i := range a.lanes {
+		broken = broken || a.lanes[i].broken
+	}
+	for j := range dst {
+		total := 0.0
+		for h := range a.heads {
+			total += a.importance(h, j+1)
+		}
+		dst[j] = float32(total / float64(a.heads))
+		if broken {
+			dst[j] = float32(math.NaN())
 		}
 	}
+}
+
+// importance is what a token received of one head, as by says.
+func (a *attention) importance(h, token int) float64 {
+	var received int64
+	for i := range a.lanes {
+		received += a.lanes[i].received[h*a.n+token]
+	}
+	if a.by == backends.CLS {
+		return float64(received) / unit
+	}
+	return float64(received) / unit * float64(a.norms[h*a.n+token]) / float64(a.n)
 }

@@ -1,194 +1,105 @@
 package host
 
-import (
-	"fmt"
-	"math"
+import "dynvit/backends"
 
-	"dynvit/backends"
-)
-
-// weight is a matrix cut into panels of tileCols outputs, their weights
-// interleaved by input; the last panel is filled up with zeros.
-type weight struct {
-	out, in   int
-	precision backends.Precision
-	panels    []float32 // [panels, in, 4], rounded to the precision
-	pairs     []int64   // [panels, in, 2], int8: see dotInt8
-	scale     []float32 // [4·panels], int8
-	bias      []float32 // [4·panels]
-}
-
-func (w *weight) Dims() (out, in int)           { return w.out, w.in }
-func (w *weight) Precision() backends.Precision { return w.precision }
-
-func (b *portable) Pack(w []float32, out, in int, bias []float32, p backends.Precision) (backends.Weight, error) {
-	need("Pack", out > 0 && in > 0 && len(w) == out*in && (bias == nil || len(bias) == out), "lengths differ")
-	for i, v := range w {
-		if v-v != 0 {
-			return nil, fmt.Errorf("portable: weight %d is %v", i, v)
-		}
-	}
-	panels := (out + tileCols - 1) / tileCols
-	packed := &weight{out: out, in: in, precision: p, bias: make([]float32, panels*tileCols)}
-	copy(packed.bias, bias)
-	if p == backends.Int8 {
-		packed.packInt8(w, panels)
-	} else {
-		packed.packFloat(w, panels)
-	}
-	return packed, nil
-}
-
-func (w *weight) packFloat(src []float32, panels int) {
-	w.panels = make([]float32, panels*w.in*tileCols)
-	for o := range w.out {
-		panel := w.panels[o/tileCols*w.in*tileCols:]
-		for i, v := range src[o*w.in : (o+1)*w.in] {
-			panel[i*tileCols+o%tileCols] = w.precision.Round(v)
-		}
-	}
-}
-
-func (w *weight) packInt8(src []float32, panels int) {
-	w.pairs = make([]int64, panels*w.in*2)
-	w.scale = make([]float32, panels*tileCols)
-	codes := make([]int8, w.in)
-	for o := range w.out {
-		w.scale[o], _ = backends.QuantizeRow(codes, src[o*w.in:(o+1)*w.in])
-		panel := w.pairs[o/tileCols*w.in*2:]
-		for i, q := range codes {
-			panel[2*i+o%tileCols/2] += int64(q) << (32 * (o % 2))
-		}
-	}
-}
-
-// Parts of a Linear: rowBlock rows by panelBlock panels. 32 rows of 768 inputs are
-// 96 KB and stay in L2 while 16 panels (64 outputs) pass by; a layer of DeiT-T
-// makes 21 to 84 parts, enough to keep many workers busy to the end.
+// A part of a Linear is rowBlock rows by about partCols outputs. 32 rows of 192
+// inputs (24 KB) stay in L1 while the part's panels pass by, 32 of 768 in L2; a
+// layer of DeiT-T makes 28 to 112 parts, enough to keep many threads busy to the
+// end, and its CLS row alone still makes 4 to 21.
 const (
-	rowBlock   = 32
-	panelBlock = 16
+	rowBlock = 32
+	partCols = 48
 )
 
 // linear is one call of Linear as a task.
 type linear struct {
-	dst, x, res backends.Tensor
-	w           *weight
-	act         backends.Act
-	codes       []int8    // [rows, in], int8
-	scale       []float32 // [rows], int8; NaN where the row is not finite
-	columns     int       // parts across
+	k     *Kernels
+	lanes []lane
+
+	dst, res backends.Tensor
+	w        *weight
+	act      backends.Act
+	x        []float32 // [rows, in] operands, not int8
+	codes    []int8    // [rows, in] operands, int8
+	scale    []float32 // [rows], int8; NaN where the row is not finite
+	rows     int
+	panels   int // of a part
+	across   int // parts beside each other
 }
 
-func (b *portable) Linear(dst, x backends.Tensor, packed backends.Weight, act backends.Act, res backends.Tensor) {
-	w := packed.(*weight)
-	need("Linear", x.Cols == w.in && dst.Cols == w.out && dst.Rows == x.Rows, "shapes differ")
-	need("Linear", res.IsZero() || (res.Rows == dst.Rows && res.Cols == dst.Cols), "residual has another shape")
+func (b *driver) Linear(dst, x backends.Tensor, packed backends.Weight, act backends.Act, res backends.Tensor) {
+	w, ok := packed.(*weight)
+	b.need("Linear", ok, "the weight is another backend's")
+	b.need("Linear", x.Cols == w.in && dst.Cols == w.out && dst.Rows == x.Rows, "shapes differ")
+	b.need("Linear", res.IsZero() || (res.Rows == dst.Rows && res.Cols == dst.Cols), "residual has another shape")
 	if x.Rows == 0 {
 		return
 	}
 	l := &b.linear
-	*l = linear{dst: dst, x: x, res: res, w: w, act: act, codes: l.codes, scale: l.scale}
+	*l = linear{k: &b.k, lanes: b.scratch.lanes, dst: dst, res: res, w: w, act: act, x: x.Host, rows: x.Rows}
 	switch w.precision {
 	case backends.Int8:
-		b.quantise(l)
+		l.codes, l.scale = b.quantized(x)
 	case backends.BF16, backends.F16:
 		l.x = b.rounded(x, w.precision)
 	}
-	panels := len(w.bias) / tileCols
-	l.columns = (panels + panelBlock - 1) / panelBlock
-	b.pool.run(l, (x.Rows+rowBlock-1)/rowBlock*l.columns)
+	l.panels = max(1, partCols/w.cols)
+	l.across = panels(w.panels(), l.panels)
+	b.pool.run(l, panels(x.Rows, rowBlock)*l.across)
 }
 
-// quantise makes the codes of all rows once, before the parts share them.
-func (b *portable) quantise(l *linear) {
-	n := l.x.Rows * l.x.Cols
-	if cap(l.codes) < n {
-		l.codes = make([]int8, n)
+func (l *linear) part(lane, i int) {
+	row, panel := i/l.across*rowBlock, i%l.across*l.panels
+	rows, count := min(rowBlock, l.rows-row), min(l.panels, l.w.panels()-panel)
+	tile, stride := l.lanes[lane].tile, count*l.w.cols
+	if l.w.precision == backends.Int8 {
+		l.productsInt8(tile, l.lanes[lane].sums, row, rows, panel, count)
+	} else {
+		l.products(tile, row, rows, panel, count)
 	}
-	if cap(l.scale) < l.x.Rows {
-		l.scale = make([]float32, l.x.Rows)
+	for r := range rows {
+		l.finish(tile[r*stride:(r+1)*stride], row+r, panel*l.w.cols)
 	}
-	l.codes, l.scale = l.codes[:n], l.scale[:l.x.Rows]
-	b.quant = quantiser{l.codes, l.scale, l.x}
-	b.pool.run(&b.quant, l.x.Rows)
 }
 
-type quantiser struct {
-	codes []int8
-	scale []float32
-	x     backends.Tensor
-}
-
-func (q *quantiser) part(i int) {
-	n := q.x.Cols
-	scale, finite := backends.QuantizeRow(q.codes[i*n:(i+1)*n], q.x.Host[i*n:(i+1)*n])
-	if !finite {
-		scale = float32(math.NaN())
+// products writes x·Wᵀ + b of the rows and panels to tile.
+func (l *linear) products(tile []float32, row, rows, panel, count int) {
+	in, cols := l.w.in, l.w.cols
+	for p := range count {
+		l.k.Float.Mul(tile[p*cols:], count*cols, l.x[row*in:], in, rows, in, l.w.floats[(panel+p)*in*cols:][:in*cols])
 	}
-	q.scale[i] = scale
-}
-
-// part computes one block of rows by one block of panels.
-func (l *linear) part(i int) {
-	row := i / l.columns * rowBlock
-	rows := min(row+rowBlock, l.x.Rows)
-	first := i % l.columns * panelBlock
-	last := min(first+panelBlock, len(l.w.bias)/tileCols)
-	for p := first; p < last; p++ {
-		if l.w.precision == backends.Int8 {
-			l.panelInt8(p, row, rows)
-		} else {
-			l.panelFloat(p, row, rows)
+	bias := l.w.bias[panel*cols:][:count*cols]
+	for r := range rows {
+		y := tile[r*len(bias):][:len(bias)]
+		for j, v := range bias {
+			y[j] += v
 		}
 	}
 }
 
-func (l *linear) panelFloat(p, row, rows int) {
-	in := l.w.in
-	panel := l.w.panels[p*in*tileCols : (p+1)*in*tileCols]
-	var c [8]float32
-	for ; row < rows; row += 2 {
-		other := min(row+1, rows-1) // an odd last row is computed twice
-		dot2x4(&c, l.x.Host[row*in:(row+1)*in], l.x.Host[other*in:(other+1)*in], panel)
-		bias := l.w.bias[p*tileCols:][:tileCols]
-		for r := row; r <= other; r++ {
-			y := c[(r-row)*tileCols:][:tileCols]
-			for j := range y {
-				y[j] += bias[j]
-			}
-			l.finish(y, r, p*tileCols)
+// productsInt8 does the same with codes: the sums are exact, scale and bias take one
+// rounding together.
+func (l *linear) productsInt8(tile []float32, sums []int32, row, rows, panel, count int) {
+	in, cols := l.w.in, l.w.cols
+	for p := range count {
+		l.k.Int8.Mul(sums[p*cols:], count*cols, l.codes[row*in:], in, rows, in, l.w.codes[(panel+p)*l.w.words:][:l.w.words])
+	}
+	bias, scale := l.w.bias[panel*cols:][:count*cols], l.w.scale[panel*cols:][:count*cols]
+	for r := range rows {
+		y, acc, s := tile[r*len(bias):][:len(bias)], sums[r*len(bias):][:len(bias)], l.scale[row+r]
+		for j, v := range bias {
+			y[j] = backends.FMA32(float32(acc[j]), s*scale[j], v)
 		}
 	}
 }
 
-func (l *linear) panelInt8(p, row, rows int) {
-	in := l.w.in
-	panel := l.w.pairs[p*in*2 : (p+1)*in*2]
-	codes := func(r int) []int8 { r = min(r, rows-1); return l.codes[r*in : (r+1)*in] }
-	var c [16]int32
-	var y [tileCols]float32
-	for ; row < rows; row += tileRows {
-		dotInt8(&c, codes(row), codes(row+1), codes(row+2), codes(row+3), panel)
-		for r := row; r < min(row+tileRows, rows); r++ {
-			for j := range y {
-				o := p*tileCols + j
-				y[j] = backends.FMA32(float32(c[(r-row)*tileCols+j]), l.scale[r]*l.w.scale[o], l.w.bias[o])
-			}
-			l.finish(y[:], r, p*tileCols)
-		}
-	}
-}
-
-// finish applies activation and residual to the outputs from column on, and
+// finish applies activation and residual to a row's outputs from column on, and
 // stores those that exist.
 func (l *linear) finish(y []float32, row, column int) {
 	y = y[:min(len(y), l.w.out-column)]
 	switch l.act {
 	case backends.GELU:
-		for j, v := range y {
-			y[j] = gelu(v)
-		}
+		l.k.GELU(y)
 	case backends.ReLU:
 		for j, v := range y {
 			if v < 0 {
@@ -198,32 +109,56 @@ func (l *linear) finish(y []float32, row, column int) {
 	}
 	at := row*l.w.out + column
 	if !l.res.IsZero() {
-		for j, v := range l.res.Host[at : at+len(y)] {
+		for j, v := range l.res.Host[at:][:len(y)] {
 			y[j] += v
 		}
 	}
 	copy(l.dst.Host[at:], y)
 }
 
-// rounded returns x with every element rounded to p, in scratch.
-func (b *portable) rounded(x backends.Tensor, p backends.Precision) backends.Tensor {
-	if cap(b.operands) < len(x.Host) {
-		b.operands = make([]float32, len(x.Host))
-	}
-	b.round = rounder{b.operands[:len(x.Host)], x.Host, x.Cols, p}
-	b.pool.run(&b.round, x.Rows)
-	return backends.Tensor{Rows: x.Rows, Cols: x.Cols, Host: b.round.dst}
+// operandBlock rows make one part of rounding or coding a Linear's input.
+const operandBlock = 16
+
+// rounded returns x's elements rounded to p, in scratch.
+func (b *driver) rounded(x backends.Tensor, p backends.Precision) []float32 {
+	grow(&b.scratch.operands, len(x.Host))
+	dst := b.scratch.operands[:len(x.Host)]
+	b.rounding = rounding{&b.k, dst, x.Host, operandBlock * x.Cols, p}
+	b.pool.run(&b.rounding, panels(x.Rows, operandBlock))
+	return dst
 }
 
-type rounder struct {
+type rounding struct {
+	k        *Kernels
 	dst, src []float32
-	cols     int
+	block    int // elements of a part
 	p        backends.Precision
 }
 
-func (r *rounder) part(i int) {
-	dst := r.dst[i*r.cols : (i+1)*r.cols]
-	for j, v := range r.src[i*r.cols : (i+1)*r.cols] {
-		dst[j] = r.p.Round(v)
+func (r *rounding) part(_, i int) {
+	from, to := i*r.block, min((i+1)*r.block, len(r.src))
+	r.k.Round(r.dst[from:to], r.src[from:to], r.p)
+}
+
+// quantized returns the codes and scales of x's rows, in scratch.
+func (b *driver) quantized(x backends.Tensor) ([]int8, []float32) {
+	grow(&b.scratch.codes, len(x.Host))
+	grow(&b.scratch.scale, x.Rows)
+	b.coding = coding{&b.k, b.scratch.codes[:len(x.Host)], b.scratch.scale[:x.Rows], x}
+	b.pool.run(&b.coding, panels(x.Rows, operandBlock))
+	return b.coding.codes, b.coding.scale
+}
+
+type coding struct {
+	k     *Kernels
+	codes []int8
+	scale []float32
+	x     backends.Tensor
+}
+
+func (q *coding) part(_, i int) {
+	n := q.x.Cols
+	for r := i * operandBlock; r < min((i+1)*operandBlock, q.x.Rows); r++ {
+		q.scale[r] = q.k.Quantize(q.codes[r*n:(r+1)*n], q.x.Host[r*n:(r+1)*n])
 	}
 }

@@ -5,75 +5,145 @@ import (
 	"sync/atomic"
 )
 
-// task is work in numbered parts that do not depend on each other.
-type task interface{ part(i int) }
+// task is work in numbered parts that do not depend on each other. lane is the
+// number of the thread that does the part, 0 being run's caller: a task keeps
+// scratch by it. A part computes the same bits on every lane.
+type task interface{ part(lane, i int) }
 
-// pool is a fixed set of workers. run hands them the parts of one task; the
-// caller works, too. Nothing is allocated by run.
+// pool is a fixed set of workers that share the parts of one task at a time. The
+// caller of run works, too, and never waits for a worker that has not started:
+// on a loaded machine one may wake up long after the last part is done.
 type pool struct {
-	wake  []chan struct{} // one a worker; closed to end it
-	ended sync.WaitGroup
+	workers []worker
+	ended   sync.WaitGroup
 
-	current task
-	parts   int64
-	next    atomic.Int64
-	working sync.WaitGroup
+	task  task // written only while the gate is closed and nobody is inside
+	parts int64
+	next  atomic.Int64 // the first part that nobody has taken
+	// gate counts the workers inside the task; closed is added while there is none
+	// to work on.
+	gate    atomic.Int64
+	waiting atomic.Bool   // the caller sleeps until the last worker is out
+	out     chan struct{} // wakes the caller
 }
 
-// newPool starts threads-1 workers: the caller of run is the last.
+const closed = 1 << 32
+
+// spins is how often a thread looks for news before it sleeps, some 5 µs: longer
+// than the pauses between a model's operations, far shorter than those between
+// frames.
+const spins = 4096
+
+type worker struct {
+	calls  atomic.Uint64 // counts up with each task that wants this worker
+	asleep atomic.Bool
+	wake   chan struct{} // closed to end the worker
+}
+
+// newPool starts threads-1 workers.
 func newPool(threads int) *pool {
-	p := &pool{wake: make([]chan struct{}, threads-1)}
-	for i := range p.wake {
-		p.wake[i] = make(chan struct{}, 1)
-		p.ended.Add(1)
-		go p.worker(p.wake[i])
+	p := &pool{workers: make([]worker, threads-1), out: make(chan struct{}, 1)}
+	p.gate.Store(closed)
+	for i := range p.workers {
+		p.workers[i].wake = make(chan struct{}, 1)
+		p.ended.Go(func() { p.serve(i + 1) })
 	}
 	return p
 }
 
-func (p *pool) worker(wake chan struct{}) {
-	defer p.ended.Done()
-	for range wake {
-		p.work()
-		p.working.Done()
-	}
-}
+// threads is how many goroutines work, the caller of run being one.
+func (p *pool) threads() int { return len(p.workers) + 1 }
 
-func (p *pool) work() {
-	for {
-		i := p.next.Add(1) - 1
-		if i >= p.parts {
-			return
-		}
-		p.current.part(int(i))
-	}
-}
-
-// run does all parts of t and returns when the last is done.
+// run does all parts of t and returns when the last is done. It allocates nothing.
 func (p *pool) run(t task, parts int) {
-	helpers := min(len(p.wake), parts-1)
+	helpers := min(len(p.workers), parts-1)
 	if helpers <= 0 {
 		for i := range parts {
-			t.part(i)
+			t.part(0, i)
 		}
 		return
 	}
-	p.current, p.parts = t, int64(parts)
+	p.task, p.parts = t, int64(parts)
 	p.next.Store(0)
-	p.working.Add(helpers)
-	for _, w := range p.wake[:helpers] {
-		w <- struct{}{}
+	p.gate.Add(-closed)
+	for i := range helpers {
+		p.workers[i].call()
 	}
-	p.work()
-	p.working.Wait()
-	p.current = nil
+	p.work(0)
+	p.gate.Add(closed)
+	p.wait()
+	p.task = nil
 }
 
-// close ends the workers and waits for them; it may be called twice.
-func (p *pool) close() {
-	for _, w := range p.wake {
-		close(w)
+// work takes parts until none is left.
+func (p *pool) work(lane int) {
+	for i := p.next.Add(1) - 1; i < p.parts; i = p.next.Add(1) - 1 {
+		p.task.part(lane, int(i))
 	}
-	p.wake = nil
+}
+
+// wait returns when no worker is inside.
+func (p *pool) wait() {
+	for range spins {
+		if p.gate.Load() == closed {
+			return
+		}
+	}
+	p.waiting.Store(true)
+	if p.gate.Load() == closed && p.waiting.CompareAndSwap(true, false) {
+		return // the last worker left before it could see that we wait
+	}
+	<-p.out
+}
+
+// serve is the life of a worker.
+func (p *pool) serve(lane int) {
+	w := &p.workers[lane-1]
+	for seen := uint64(0); w.await(seen); {
+		seen = w.calls.Load()
+		p.help(lane)
+	}
+}
+
+// help joins the task, unless its last part was taken and the gate closed meanwhile.
+func (p *pool) help(lane int) {
+	if p.gate.Add(1) < closed {
+		p.work(lane)
+	}
+	if p.gate.Add(-1) == closed && p.waiting.CompareAndSwap(true, false) {
+		p.out <- struct{}{}
+	}
+}
+
+// call wakes the worker where it sleeps.
+func (w *worker) call() {
+	w.calls.Add(1)
+	if w.asleep.CompareAndSwap(true, false) {
+		w.wake <- struct{}{}
+	}
+}
+
+// await returns true at a call newer than seen, false at the end.
+func (w *worker) await(seen uint64) bool {
+	for range spins {
+		if w.calls.Load() != seen {
+			return true
+		}
+	}
+	w.asleep.Store(true)
+	if w.calls.Load() != seen && w.asleep.CompareAndSwap(true, false) {
+		return true // called between the last look and falling asleep
+	}
+	_, more := <-w.wake
+	return more
+}
+
+// close ends the workers and waits for them; it may be called twice, but not
+// during run.
+func (p *pool) close() {
+	for i := range p.workers {
+		close(p.workers[i].wake)
+	}
 	p.ended.Wait()
+	p.workers = nil
 }

@@ -6,103 +6,164 @@ import (
 	"dynvit/backends"
 )
 
-// The portable tile is 2 rows by 4 outputs for floats and 4 rows by 4 outputs for int8: the
-// largest whose sums stay in registers with Go's compiler on amd64 (16
-// vector, 14 general registers).
+// OpenPortable opens the backend that runs anywhere: the driver with its kernels in
+// plain Go.
+func OpenPortable(o backends.Options) (backends.Backend, error) {
+	return Open("portable", Portable(), "plain Go", o)
+}
+
+// Portable is the table in plain Go: the backend "portable", and for every faster
+// kernel its twin in tests and its stand-in until it is written.
+func Portable() Kernels {
+	return Kernels{
+		Precisions: portablePrecisions(),
+		Float:      Float{Rows: 2, Cols: 3, Mul: mulFloat},
+		Int8:       Int8{Rows: 1, Cols: 12, Words: fieldWords, Pack: packFields, Mul: mulFields},
+		Round:      round,
+		Quantize:   quantize,
+		Softmax:    softmax,
+		GELU:       gelu,
+		Norm:       norm,
+		Peak:       peak,
+	}
+}
+
+// portablePrecisions: DeiT-T dense on one thread of a Zen 3 took 280 ms in int8 and 299
+// in f32 at best (a busy machine; medians 318-347 and 467); bf16 and f16 are
+// f32 after rounding. Arm's cores do one 64-bit multiplication in three
+// cycles where they do six fused float32 ones, so int8 comes last there.
+func portablePrecisions() []backends.Precision {
+	if runtime.GOARCH == "amd64" {
+		return []backends.Precision{backends.Int8, backends.F32, backends.BF16, backends.F16}
+	}
+	return []backends.Precision{backends.F32, backends.BF16, backends.F16, backends.Int8}
+}
+
+// mulFloat's tile is the fastest of those tried (1×4 to 4×4, 1 to 8 inputs at a
+// time, by the least of 60 runs at 192 inputs on Zen 3, GFLOP/s): 2×3 by four 9.9, by
+// eight 10.3, 2×4 9.0, 3×3 7.9, 1×4 8.3, 4×4 below 6. Go's compiler for amd64
+// has 16 registers and no fused multiply-add to spend.
+func mulFloat(c []float32, ldc int, a []float32, lda, rows, in int, panel []float32) {
+	for r := 0; r < rows; r += 2 {
+		other := min(r+1, rows-1) // a last row alone is computed twice
+		c00, c01, c02, c10, c11, c12 := dot2x3(a[r*lda:][:in], a[other*lda:][:in], panel)
+		top, bottom := (*[3]float32)(c[r*ldc:]), (*[3]float32)(c[other*ldc:])
+		top[0], top[1], top[2] = c00, c01, c02
+		bottom[0], bottom[1], bottom[2] = c10, c11, c12
+	}
+}
+
+// dot2x3 multiplies two rows with a panel of three outputs. Written out over four
+// inputs, through array pointers, one bounds check serves 24 multiply-adds.
+func dot2x3(a0, a1, w []float32) (c00, c01, c02, c10, c11, c12 float32) {
+	a1 = a1[:len(a0)]
+	i := 0
+	for ; i <= len(a0)-4; i += 4 {
+		x, y := (*[4]float32)(a0[i:i+4]), (*[4]float32)(a1[i:i+4])
+		b := (*[12]float32)(w[3*i : 3*i+12])
+		c00 += x[0] * b[0]
+		c10 += y[0] * b[0]
+		c01 += x[0] * b[1]
+		c11 += y[0] * b[1]
+		c02 += x[0] * b[2]
+		c12 += y[0] * b[2]
+		c00 += x[1] * b[3]
+		c10 += y[1] * b[3]
+		c01 += x[1] * b[4]
+		c11 += y[1] * b[4]
+		c02 += x[1] * b[5]
+		c12 += y[1] * b[5]
+		c00 += x[2] * b[6]
+		c10 += y[2] * b[6]
+		c01 += x[2] * b[7]
+		c11 += y[2] * b[7]
+		c02 += x[2] * b[8]
+		c12 += y[2] * b[8]
+		c00 += x[3] * b[9]
+		c10 += y[3] * b[9]
+		c01 += x[3] * b[10]
+		c11 += y[3] * b[10]
+		c02 += x[3] * b[11]
+		c12 += y[3] * b[11]
+	}
+	for ; i < len(a0); i++ {
+		x, y, b := a0[i], a1[i], (*[3]float32)(w[3*i:])
+		c00 += x * b[0]
+		c01 += x * b[1]
+		c02 += x * b[2]
+		c10 += y * b[0]
+		c11 += y * b[1]
+		c12 += y * b[2]
+	}
+	return
+}
+
+// A word of portable int8 weights holds three outputs, w0 + w1·2²¹ + w2·2⁴², so that
+// one 64-bit multiplication by a code advances three sums. No sum of 64
+// products of ±127 leaves its 21 bits (64·127² < 2²⁰); after so many they move to
+// 32-bit sums. With four words a row this ran at 14.9 GOP/s where mulFloat
+// reached 9.9 (2×2 words 12.5, 3×2 12.0; measured alike).
 const (
-	tileRows = 4 // rows of a tile's buffer; floats take them two at a time
-	tileCols = 4
+	fieldBits = 21
+	fieldSpan = 64 // inputs between two moves
 )
 
-// OpenPortable opens the backend that runs anywhere: plain Go.
-func OpenPortable(o backends.Options) (backends.Backend, error) {
-	threads := o.Threads
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
-	return &portable{pool: newPool(threads), threads: threads}, nil
-}
+func fieldWords(in int) int { return 4 * in }
 
-// dot2x4 writes the products of two rows with four outputs, whose weights lie
-// interleaved in b. Four inputs at a time, through array pointers, leave one bounds
-// check for 32 multiply-adds: 1.5 times the speed of the plain loop (Zen 3).
-func dot2x4(c *[8]float32, a0, a1, b []float32) {
-	var c00, c01, c02, c03, c10, c11, c12, c13 float32
-	for len(a0) >= 4 && len(a1) >= 4 && len(b) >= 16 {
-		x, y, w := (*[4]float32)(a0), (*[4]float32)(a1), (*[16]float32)(b)
-		c00 += x[0] * w[0]
-		c10 += y[0] * w[0]
-		c01 += x[0] * w[1]
-		c11 += y[0] * w[1]
-		c02 += x[0] * w[2]
-		c12 += y[0] * w[2]
-		c03 += x[0] * w[3]
-		c13 += y[0] * w[3]
-		c00 += x[1] * w[4]
-		c10 += y[1] * w[4]
-		c01 += x[1] * w[5]
-		c11 += y[1] * w[5]
-		c02 += x[1] * w[6]
-		c12 += y[1] * w[6]
-		c03 += x[1] * w[7]
-		c13 += y[1] * w[7]
-		c00 += x[2] * w[8]
-		c10 += y[2] * w[8]
-		c01 += x[2] * w[9]
-		c11 += y[2] * w[9]
-		c02 += x[2] * w[10]
-		c12 += y[2] * w[10]
-		c03 += x[2] * w[11]
-		c13 += y[2] * w[11]
-		c00 += x[3] * w[12]
-		c10 += y[3] * w[12]
-		c01 += x[3] * w[13]
-		c11 += y[3] * w[13]
-		c02 += x[3] * w[14]
-		c12 += y[3] * w[14]
-		c03 += x[3] * w[15]
-		c13 += y[3] * w[15]
-		a0, a1, b = a0[4:], a1[4:], b[16:]
-	}
-	for i, x := range a0 { // what is left of a width that is no multiple of 4
-		w, y := (*[4]float32)(b[4*i:]), a1[i]
-		c00 += x * w[0]
-		c01 += x * w[1]
-		c02 += x * w[2]
-		c03 += x * w[3]
-		c10 += y * w[0]
-		c11 += y * w[1]
-		c12 += y * w[2]
-		c13 += y * w[3]
-	}
-	*c = [8]float32{c00, c01, c02, c03, c10, c11, c12, c13}
-}
-
-// dotInt8 writes the integer products of four rows of codes with four outputs. A weight
-// word holds two outputs, w0 + w1·2³², so that one 64-bit multiplication
-// advances both sums; pairs splits them.
-func dotInt8(c *[16]int32, a0, a1, a2, a3 []int8, b []int64) {
-	var s00, s01, s10, s11, s20, s21, s30, s31 int64
-	a1, a2, a3 = a1[:len(a0)], a2[:len(a0)], a3[:len(a0)]
-	for i, x := range a0 {
-		w := (*[2]int64)(b)
-		s00 += int64(x) * w[0]
-		s01 += int64(x) * w[1]
-		s10 += int64(a1[i]) * w[0]
-		s11 += int64(a1[i]) * w[1]
-		s20 += int64(a2[i]) * w[0]
-		s21 += int64(a2[i]) * w[1]
-		s30 += int64(a3[i]) * w[0]
-		s31 += int64(a3[i]) * w[1]
-		b = b[2:]
-	}
-	for i, s := range [8]int64{s00, s01, s10, s11, s20, s21, s30, s31} {
-		c[2*i], c[2*i+1] = pair(s)
+func packFields(panel []uint64, j int, codes []int8) {
+	for i, q := range codes {
+		panel[4*i+j/3] += uint64(int64(q)) << (fieldBits * (j % 3))
 	}
 }
 
-// pair splits Σ + Σ'·2³² into the two sums, each below 2³¹ in size.
-func pair(s int64) (lo, hi int32) {
-	lo = int32(s)
-	return lo, int32((s - int64(lo)) >> 32)
+func mulFields(c []int32, ldc int, a []int8, lda, rows, in int, panel []uint64) {
+	for r := range rows {
+		row, w := a[r*lda:][:in], panel
+		sums := (*[12]int32)(c[r*ldc:])
+		clear(sums[:])
+		for len(row) > 0 {
+			n := min(len(row), fieldSpan)
+			addFields(sums, row[:n], w)
+			row, w = row[n:], w[4*n:]
+		}
+	}
+}
+
+// addFields adds the products of up to fieldSpan codes to the sums of 12 outputs.
+func addFields(sums *[12]int32, a []int8, w []uint64) {
+	var s0, s1, s2, s3 uint64
+	i := 0
+	for ; i <= len(a)-2; i += 2 {
+		x, b := uint64(a[i]), (*[8]uint64)(w[4*i:4*i+8])
+		s0 += x * b[0]
+		s1 += x * b[1]
+		s2 += x * b[2]
+		s3 += x * b[3]
+		y := uint64(a[i+1])
+		s0 += y * b[4]
+		s1 += y * b[5]
+		s2 += y * b[6]
+		s3 += y * b[7]
+	}
+	if i < len(a) {
+		x, b := uint64(a[i]), (*[4]uint64)(w[4*i:])
+		s0 += x * b[0]
+		s1 += x * b[1]
+		s2 += x * b[2]
+		s3 += x * b[3]
+	}
+	for j, s := range [4]uint64{s0, s1, s2, s3} {
+		split((*[3]int32)(sums[3*j:]), int64(s))
+	}
+}
+
+// split adds the three fields of s to sums. A negative field borrows one from
+// the field above, which taking it away gives back.
+func split(sums *[3]int32, s int64) {
+	low := s << (64 - fieldBits) >> (64 - fieldBits)
+	s = (s - low) >> fieldBits
+	middle := s << (64 - fieldBits) >> (64 - fieldBits)
+	sums[0] += int32(low)
+	sums[1] += int32(middle)
+	sums[2] += int32((s - middle) >> fieldBits)
 }

@@ -1,0 +1,30 @@
+package host
+
+import "dynvit/backends"
+
+// MeanHalf and MaxRows run over the columns of a few hundred rows: too little work to
+// share.
+
+func (b *driver) MeanHalf(x backends.Tensor) {
+	b.need("MeanHalf", x.Cols%2 == 0, "odd number of columns")
+	for j := x.Cols / 2; j < x.Cols; j++ {
+		total := 0.0
+		for i := range x.Rows {
+			total += float64(x.Host[i*x.Cols+j])
+		}
+		mean := float32(total / float64(x.Rows))
+		for i := range x.Rows {
+			x.Host[i*x.Cols+j] = mean
+		}
+	}
+}
+
+func (b *driver) MaxRows(dst, x backends.Tensor) {
+	b.need("MaxRows", dst.Rows == 1 && dst.Cols == x.Cols && x.Rows >= 1, "shapes differ")
+	copy(dst.Host, x.Host[:x.Cols])
+	for i := 1; i < x.Rows; i++ {
+		for j, v := range x.Host[i*x.Cols : (i+1)*x.Cols] {
+			dst.Host[j] = max(dst.Host[j], v)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package host
+
+import (
+	"fmt"
+	"math"
+
+	"dynvit/backends"
+)
+
+// TopK finds the score at the cut and then takes, from the top, all rows above it and
+// as many at it as are left: linear in the number of rows, and ascending by itself.
+func (b *driver) TopK(kept backends.Index, score backends.Tensor) {
+	b.need("TopK", score.Cols == 1 && kept.N >= 1 && kept.N <= score.Rows+1, "shapes differ")
+	kept.Host[0] = 0
+	keep := kept.N - 1
+	if keep == 0 {
+		return
+	}
+	grow(&b.scratch.order, score.Rows)
+	keys := b.scratch.order[:score.Rows]
+	for i, v := range score.Host {
+		keys[i] = key(v)
+	}
+	cut := largest(keys, keep)
+	ties := keep // of those at the cut, the lower rows
+	for _, v := range score.Host {
+		if key(v) > cut {
+			ties--
+		}
+	}
+	at := 1
+	for i, v := range score.Host {
+		switch k := key(v); {
+		case k == cut && ties > 0:
+			ties--
+		case k <= cut:
+			continue
+		}
+		kept.Host[at] = int32(i + 1)
+		at++
+	}
+}
+
+// key orders floats as unsigned integers, NaN below all, both zeros equal.
+func key(v float32) uint32 {
+	if v != v {
+		return 0
+	}
+	bits := math.Float32bits(v + 0) // -0 + 0 is +0
+	if bits&(1<<31) != 0 {
+		return ^bits
+	}
+	return bits | 1<<31
+}
+
+// largest returns the k-th largest of keys, 1 <= k <= len, and reorders them
+// (quickselect around the middle element, three ways).
+func largest(keys []uint32, k int) uint32 {
+	for {
+		pivot := keys[len(keys)/2]
+		i, same, below := 0, 0, len(keys)
+		for same < below {
+			switch v := keys[same]; {
+			case v > pivot:
+				keys[i], keys[same] = v, keys[i]
+				i++
+				same++
+			case v < pivot:
+				below--
+				keys[same], keys[below] = keys[below], v
+			default:
+				same++
+			}
+		}
+		switch {
+		case k <= i:
+			keys = keys[:i]
+		case k <= below:
+			return pivot
+		default:
+			keys, k = keys[below:], k-below
+		}
+	}
+}
+
+func (b *driver) Gather(dst, x backends.Tensor, kept backends.Index) {
+	b.need("Gather", dst.Rows == kept.N && dst.Cols == x.Cols, "shapes differ")
+	for i, row := range kept.Host {
+		if row < 0 || int(row) >= x.Rows {
+			if b.err == nil {
+				b.err = fmt.Errorf("%s: Gather: row %d of %d", b.name, row, x.Rows)
+			}
+			continue
+		}
+		copy(dst.Host[i*x.Cols:(i+1)*x.Cols], x.Host[int(row)*x.Cols:])
+	}
+}

@@ -1,0 +1,120 @@
+package ref
+
+import (
+	"fmt"
+	"math"
+
+	"dynvit/backends"
+)
+
+// weight keeps the operands as the precision rounds them.
+type weight struct {
+	out, in   int
+	precision backends.Precision
+	w         []float32 // [out, in], rounded; not for int8
+	codes     []int8    // [out, in], int8
+	scale     []float32 // [out], int8
+	bias      []float32 // [out]
+}
+
+func (w *weight) Dims() (out, in int)           { return w.out, w.in }
+func (w *weight) Precision() backends.Precision { return w.precision }
+
+func (r *ref) Pack(w []float32, out, in int, bias []float32, p backends.Precision) (backends.Weight, error) {
+	need("Pack", out > 0 && in > 0 && len(w) == out*in, "not out·in weights")
+	need("Pack", bias == nil || len(bias) == out, "not out biases")
+	need("Pack", p <= backends.Int8, "unknown precision")
+	for i, v := range w {
+		if v-v != 0 {
+			return nil, fmt.Errorf("ref: weight [%d, %d] is %v", i/in, i%in, v)
+		}
+	}
+	packed := &weight{out: out, in: in, precision: p, bias: make([]float32, out)}
+	copy(packed.bias, bias)
+	if p == backends.Int8 {
+		packed.quantize(w)
+		return packed, nil
+	}
+	packed.w = rounded(w, p)
+	return packed, nil
+}
+
+// rounded is a copy of x as operands of p.
+func rounded(x []float32, p backends.Precision) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = p.Round(v)
+	}
+	return y
+}
+
+// quantize makes the codes of each output, with a scale of its own.
+func (w *weight) quantize(src []float32) {
+	w.codes, w.scale = make([]int8, w.out*w.in), make([]float32, w.out)
+	for o := range w.out {
+		w.scale[o], _ = backends.QuantizeRow(w.codes[o*w.in:], src[o*w.in:(o+1)*w.in])
+	}
+}
+
+func (r *ref) Linear(dst, x backends.Tensor, packed backends.Weight, act backends.Act, res backends.Tensor) {
+	w, ok := packed.(*weight)
+	need("Linear", ok, "weight of another backend")
+	need("Linear", x.Cols == w.in && dst.Cols == w.out && dst.Rows == x.Rows, "shapes differ")
+	need("Linear", res.IsZero() || res.Rows == dst.Rows && res.Cols == dst.Cols, "residual has another shape")
+	for i := range x.Rows {
+		y := row(dst, i)
+		for o, v := range w.times(row(x, i)) {
+			v = activate(v, act)
+			if !res.IsZero() {
+				v += row(res, i)[o]
+			}
+			y[o] = v
+		}
+	}
+}
+
+// times is W·x + b of one row of x.
+func (w *weight) times(x []float32) []float32 {
+	if w.precision == backends.Int8 {
+		return w.timesInt8(x)
+	}
+	x = rounded(x, w.precision)
+	y := make([]float32, w.out)
+	for o := range y {
+		sum := float64(w.bias[o])
+		for j, v := range w.w[o*w.in : (o+1)*w.in] {
+			sum += float64(float64(x[j]) * float64(v))
+		}
+		y[o] = float32(sum)
+	}
+	return y
+}
+
+func (w *weight) timesInt8(x []float32) []float32 {
+	codes := make([]int8, w.in)
+	scale, finite := backends.QuantizeRow(codes, x)
+	if !finite {
+		scale = float32(math.NaN()) // and so is all that it scales
+	}
+	y := make([]float32, w.out)
+	for o := range y {
+		var sum int32
+		for j, q := range w.codes[o*w.in : (o+1)*w.in] {
+			sum += int32(codes[j]) * int32(q)
+		}
+		y[o] = backends.FMA32(float32(sum), float32(scale*w.scale[o]), w.bias[o])
+	}
+	return y
+}
+
+func activate(y float32, act backends.Act) float32 {
+	switch act {
+	case backends.GELU:
+		return float32(float64(y) / 2 * (1 + math.Erf(float64(y)/math.Sqrt2)))
+	case backends.ReLU:
+		if y < 0 { // NaN stays
+			return 0
+		}
+	}
+	return y
+}

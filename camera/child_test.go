@@ -1,0 +1,224 @@
+package camera_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"dynvit/camera"
+	"dynvit/camera/cameratest"
+)
+
+// need skips a test that misses something of the machine, or fails it where all
+// is meant to be there.
+func need(t testing.TB, missing string) {
+	t.Helper()
+	if os.Getenv("DYNVIT_REQUIRE") == "1" {
+		t.Fatal("needs " + missing)
+	}
+	t.Skip("needs " + missing)
+}
+
+// shell is the source of a shell script, run in a folder with the picture p.jpg.
+func shell(t testing.TB, script string) (uri, folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "p.jpg"), still(t, 9), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("exec:sh -c 'cd %s; %s'", folder, script), folder
+}
+
+func TestCommandConforms(t *testing.T) {
+	for _, script := range []string{
+		"while :; do cat p.jpg; done",
+		"cat p.jpg p.jpg p.jpg p.jpg; exec sleep 1000",
+	} {
+		cameratest.Conform(t, func(t *testing.T) camera.Source {
+			uri, _ := shell(t, script)
+			return open(t, uri, camera.Options{})
+		})
+	}
+	uri, _ := shell(t, "cat p.jpg p.jpg p.jpg")
+	cameratest.ConformEnd(t, open(t, uri, camera.Options{}), 3)
+}
+
+func TestCommandErrors(t *testing.T) {
+	for _, c := range []struct{ name, script, want string }{
+		{"status", "cat p.jpg; echo first >&2; echo lost camera >&2; exit 3", "exec:sh: exit status 3: lost camera"},
+		{"progress line", `cat p.jpg; printf "10\\r20\\r" >&2; exit 1`, "exec:sh: exit status 1: 20"},
+		{"secrets", `cat p.jpg; echo "cannot open rtsp://me:s3cret@cam/x?pwd=s3cret now" >&2; exit 1`, "exec:sh: exit status 1: cannot open rtsp://***@cam/x?*** now"},
+		{"silent", "cat p.jpg; exit 1", "exec:sh: exit status 1"},
+		{"much on standard error", "cat p.jpg; seq 100000 >&2; exit 1", "exec:sh: exit status 1: 100000"},
+		{"signal", "cat p.jpg; kill -TERM $$", "exec:sh: signal: terminated"},
+		{"cut picture", "cat p.jpg; head -c 100 p.jpg; exit 4", "exec:sh: exit status 4"},
+		{"stall", "cat p.jpg; echo waiting >&2; exec sleep 1000", "exec:sh: no frame in 200ms: waiting"},
+		{"stall in a picture", "cat p.jpg; head -c 100 p.jpg; exec sleep 1000", "exec:sh: no frame in 200ms"},
+		{"closed output", "cat p.jpg; exec >&-; exec sleep 1000", "exec:sh: closed its output but did not end in 200ms"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			uri, _ := shell(t, c.script)
+			o := camera.Options{}
+			if strings.Contains(c.want, "200ms") {
+				o.Stall = 200 * time.Millisecond
+			}
+			s := open(t, uri, o)
+			var f camera.Frame
+			if err := s.Next(t.Context(), &f); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := s.Next(t.Context(), &f); err == nil || err.Error() != c.want {
+					t.Errorf("%v, want %s", err, c.want)
+				}
+			}
+		})
+	}
+}
+
+// A program that ends well without a picture is a source that has ended.
+func TestCommandWithoutPictures(t *testing.T) {
+	s := open(t, "exec:true", camera.Options{})
+	cameratest.ConformEnd(t, s, 0)
+}
+
+func TestCommandThatCannotStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "grab")
+	if err := os.WriteFile(path, []byte("\x7fELF, but broken"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, "exec:"+path, camera.Options{})
+	want := "exec:" + path + ": exec format error"
+	if err := s.Next(t.Context(), new(camera.Frame)); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// alive is a pipe that a child's descendants hold open: reading it ends when all
+// have.
+func alive(t *testing.T, folder string) *os.File {
+	t.Helper()
+	path := filepath.Join(folder, "alive")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// mustDie waits for the end of what holds the pipe.
+func mustDie(t *testing.T, held *os.File) {
+	t.Helper()
+	if err := held.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, held); err != nil {
+		t.Errorf("a process is left over: %v", err)
+	}
+}
+
+func TestCloseKillsTheWholeGroup(t *testing.T) {
+	uri, folder := shell(t, "exec 3>alive; sleep 1000 & (sleep 1000 & wait) & cat p.jpg; wait")
+	held := alive(t, folder)
+	s := open(t, uri, camera.Options{})
+	if err := s.Next(t.Context(), new(camera.Frame)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	mustDie(t, held)
+}
+
+func TestCancelKillsTheWholeGroup(t *testing.T) {
+	uri, folder := shell(t, "exec 3>alive; sleep 1000 & cat p.jpg; wait")
+	held := alive(t, folder)
+	s := open(t, uri, camera.Options{})
+	if err := s.Next(t.Context(), new(camera.Frame)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	// The first Next after cancel may not even look at the child; the one that
+	// waits for it when ctx ends does.
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := s.Next(ctx, new(camera.Frame)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	mustDie(t, held)
+	// And the source is good for another try.
+	if err := s.Next(t.Context(), new(camera.Frame)); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a program leaves behind when it ends goes with it.
+func TestEndKillsWhatIsLeft(t *testing.T) {
+	uri, folder := shell(t, "exec 3>alive; sleep 1000 & cat p.jpg")
+	held := alive(t, folder)
+	s := open(t, uri, camera.Options{})
+	cameratest.ConformEnd(t, s, 1)
+	mustDie(t, held)
+}
+
+// orphanEnv makes the test binary a daemon that is about to be killed.
+const orphanEnv = "CAMERA_TEST_ORPHAN"
+
+func TestMain(m *testing.M) {
+	if uri := os.Getenv(orphanEnv); uri != "" {
+		readAndHang(uri)
+	}
+	os.Exit(m.Run())
+}
+
+// readAndHang reads a frame, says so, and keeps the source open until it is
+// killed.
+func readAndHang(uri string) {
+	spec, err := camera.Parse(uri)
+	if err == nil {
+		var s camera.Source
+		if s, err = camera.Open(spec, camera.Options{}); err == nil {
+			err = s.Next(context.Background(), new(camera.Frame))
+		}
+	}
+	fmt.Println("read:", err)
+	select {
+	case <-time.After(time.Minute):
+		os.Exit(1)
+	}
+}
+
+func TestChildDiesWithTheDaemon(t *testing.T) {
+	uri, folder := shell(t, "cat p.jpg; exec sleep 1000 3>alive")
+	held := alive(t, folder)
+	daemon := exec.Command(os.Args[0])
+	daemon.Env = append(os.Environ(), orphanEnv+"="+uri)
+	out, err := daemon.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, len("read: <nil>\n"))
+	if _, err := io.ReadFull(out, line); err != nil || !bytes.Equal(line, []byte("read: <nil>\n")) {
+		t.Errorf("the daemon says %q, %v", line, err)
+	}
+	daemon.Process.Kill()
+	daemon.Wait()
+	mustDie(t, held)
+}

@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"dynvit/engine"
+	"dynvit/mqtt/mqtttest"
+)
+
+// TestHTTPServer asks a running daemon over a real port.
+func TestHTTPServer(t *testing.T) {
+	c := testConfig()
+	c.HTTP.Listen = "127.0.0.1:0"
+	lines := new(syncBuffer)
+	log, err := NewLogger(lines, c.Log, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := mqtttest.New()
+	defer broker.Close()
+	d, err := New(c, Deps{
+		Open: func(engine.Options) (Classifier, error) { return &fake{}, nil },
+		Log:  log, Getenv: noEnv, dial: broker.Dial,
+		openSource: sources{"test:": {newScripted(0, nil)}}.open,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	<-d.Ready()
+	_, after, found := strings.Cut(lines.String(), "address=")
+	address, _, _ := strings.Cut(after, "\n")
+	if !found {
+		t.Fatalf("no address in the log\n%s", lines)
+	}
+	askHealth(t, "http://"+address)
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if _, err := http.Get("http://" + address + "/healthz"); err == nil {
+		t.Error("the server still answers")
+	}
+}
+
+func askHealth(t *testing.T, url string) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/": 404, "/metrics": 404} {
+		resp, err := client.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != want {
+			t.Errorf("%s: %s, %v", path, resp.Status, err)
+		}
+		var h Health
+		if want != 200 {
+			continue
+		}
+		if err := json.Unmarshal(body, &h); err != nil || !h.Alive || !h.Ready || h.Cameras["door"].Word != cameraOffline {
+			t.Errorf("%s: %v in %s", path, err, body)
+		}
+	}
+}
+
+func TestHTTPPortInUse(t *testing.T) {
+	c := testConfig()
+	s, err := listenHTTP("127.0.0.1:0", http.NotFoundHandler(), Deps{}.withDefaults().Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close(context.Background())
+	c.HTTP.Listen = s.addr
+	broker := mqtttest.New()
+	defer broker.Close()
+	model := &fake{}
+	d, err := New(c, Deps{
+		Open:   func(engine.Options) (Classifier, error) { return model, nil },
+		Getenv: noEnv, dial: broker.Dial, openSource: sources{}.open,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "http.listen "+s.addr+": ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+	if !model.closed {
+		t.Error("the classifier is still open")
+	}
+}

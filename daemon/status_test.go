@@ -1,0 +1,56 @@
+package daemon
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestStatus lets things happen to a camera with a time-out of 10 s and holds
+// the published words to the wish.
+func TestStatus(t *testing.T) {
+	for _, c := range []struct{ name, script, want, reason string }{
+		{"frames", "open frame frame", "offline online", ""},
+		{"no frame yet", "open 9s", "offline", "at first"},
+		{"never a frame", "open 11s", "offline stalled", "no frame for 10s"},
+		{"slow but in time", "open 9s frame 9s frame 9s", "offline online", ""},
+		{"stall and back", "open frame 11s frame", "offline online stalled online", ""},
+		{"fails after a stall", "open frame 11s frame close", "offline online stalled online offline", "cut"},
+		{"fails", "open frame close", "offline online offline", "cut"},
+		{"fails at once, often", "open close open close open close", "offline", "cut"},
+		{"source gives up on a silent peer", "open frame 11s close", "offline online stalled", "cut"},
+		{"and is then away", "open frame 11s close open close", "offline online stalled offline", "cut"},
+		{"closed in time", "open frame close 1h", "offline online offline", "cut"},
+		{"cannot be opened", "close", "offline", "cut"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var words []string
+				s := &status{
+					timeout: 10 * time.Second, log: slog.New(slog.DiscardHandler),
+					publish: func(word string) { words = append(words, word) },
+				}
+				s.start(cameraOffline, "at first")
+				steps := map[string]func(){"open": s.opened, "frame": s.frame, "close": func() { s.closed("cut") }}
+				for _, step := range strings.Fields(c.script) {
+					if do, ok := steps[step]; ok {
+						do()
+						continue
+					}
+					d, err := time.ParseDuration(step)
+					if err != nil {
+						t.Fatal(err)
+					}
+					after(d)
+				}
+				got, said := s.get(), strings.Join(words, " ")
+				s.closed("end of the test")
+				if said != c.want || got.Reason != c.reason || !strings.HasSuffix(said, got.Word) {
+					t.Errorf("published %s; is %s, %q; want %s, %q", said, got.Word, got.Reason, c.want, c.reason)
+				}
+			})
+		})
+	}
+}

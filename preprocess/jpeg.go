@@ -1,0 +1,111 @@
+package preprocess
+
+import (
+	"fmt"
+	"image"
+	"image/jpeg"
+)
+
+// decodeJPEG lets image/jpeg do the entropy decoding and the inverse DCT, and
+// makes RGB of its planes as libjpeg-turbo does.
+func (p *Preprocessor) decodeJPEG(data []byte, r Region) (window, error) {
+	h, err := readJPEGHeader(data)
+	if err != nil {
+		return window{}, fmt.Errorf("jpeg: %w", err)
+	}
+	w, err := p.aim(h.width, h.height, r)
+	if err != nil {
+		return w, fmt.Errorf("jpeg: %w", err)
+	}
+	planes, err := decodePlanes(data, h)
+	if err != nil {
+		return w, fmt.Errorf("jpeg of %d×%d: %w", h.width, h.height, err)
+	}
+	p.convert(w, planes, h.colours)
+	return w, nil
+}
+
+func decodePlanes(data []byte, h jpegHeader) ([]plane, error) {
+	img, err := jpeg.Decode(h.open(data))
+	if err != nil {
+		return nil, err
+	}
+	if got := img.Bounds(); got != image.Rect(0, 0, h.width, h.height) {
+		return nil, fmt.Errorf("scans of another size, %v", got.Size())
+	}
+	return planesOf(img, h)
+}
+
+// convert writes the window's pixels.
+func (p *Preprocessor) convert(w window, planes []plane, c colours) {
+	for i := range w.box.height() {
+		var rows [4][]byte
+		for j, from := range planes {
+			rows[j] = from.row(&p.lines[j], w.box.x0, w.box.x1, w.box.y0+i)
+		}
+		c.row(w.row(i), rows)
+	}
+}
+
+// scratch holds a row of each component.
+type scratch [4][]byte
+
+// colours is what the components of a JPEG mean.
+type colours uint8
+
+const (
+	jpegGrey colours = iota // Y
+	jpegYCC                 // Y, Cb, Cr
+	jpegRGB                 // R, G, B
+	jpegCMYK                // C, M, Y, K; 255 is no ink
+	jpegYCCK                // Y, Cb, Cr of the paper's light without black, K
+)
+
+// row converts a row of as many components as there are.
+func (c colours) row(dst []byte, from [4][]byte) {
+	switch c {
+	case jpegGrey:
+		greyRow(dst, from[0], 1)
+	case jpegYCC:
+		yccRow(dst, from[0], from[1], from[2])
+	case jpegRGB:
+		for x, r := range from[0] {
+			dst[3*x], dst[3*x+1], dst[3*x+2] = r, from[1][x], from[2][x]
+		}
+	case jpegCMYK:
+		cmykRow(dst, from)
+	case jpegYCCK:
+		ycckRow(dst, from)
+	}
+}
+
+func yccRow(dst, luma, cb, cr []byte) {
+	cb, cr = cb[:len(luma)], cr[:len(luma)]
+	for x, y := range luma {
+		dst[0], dst[1], dst[2] = ycc(int32(y), int32(cb[x]), int32(cr[x]))
+		dst = dst[3:]
+	}
+}
+
+// cmykRow takes every CMYK JPEG for Adobe's, whose inks are inverted, as Pillow
+// does.
+func cmykRow(dst []byte, from [4][]byte) {
+	for x, black := range from[3] {
+		light := int32(black)
+		for c := range 3 {
+			dst[3*x+c] = inked(255-int32(from[c][x]), light)
+		}
+	}
+}
+
+// ycckRow: libjpeg inverts what it converts (jdcolor.c, ycck_cmyk_convert) and
+// Pillow inverts it back, so that the inks are R, G, B as they come.
+func ycckRow(dst []byte, from [4][]byte) {
+	for x, black := range from[3] {
+		light := int32(black)
+		r, g, b := ycc(int32(from[0][x]), int32(from[1][x]), int32(from[2][x]))
+		dst[3*x] = inked(int32(r), light)
+		dst[3*x+1] = inked(int32(g), light)
+		dst[3*x+2] = inked(int32(b), light)
+	}
+}

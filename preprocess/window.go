@@ -1,0 +1,56 @@
+package preprocess
+
+import (
+	"fmt"
+)
+
+// Limits of the pictures that are decoded: 64 megapixels are 192 MB of RGB and
+// beyond any camera that this package will meet; the side is JPEG's own limit.
+const (
+	maxPixels = 64 << 20
+	maxSide   = 1<<16 - 1
+)
+
+func checkSize(w, h int) error {
+	if w < 1 || h < 1 {
+		return fmt.Errorf("picture of %d×%d has no pixels", w, h)
+	}
+	if w > maxSide || h > maxSide || w*h > maxPixels {
+		return fmt.Errorf("picture of %d×%d is too large: limits are %d pixels and sides of %d", w, h, maxPixels, maxSide)
+	}
+	return nil
+}
+
+// window is the part of a picture that is decoded: of the region, what the
+// crop's pixels are made of.
+type window struct {
+	box  box    // in the picture
+	plan *plan  // of the region's size; nil: no pixels in hand
+	rgb  []byte // [box.height, box.width, 3]
+}
+
+// row returns row i of the window.
+func (w *window) row(i int) []byte {
+	n := 3 * w.box.width()
+	return w.rgb[i*n:][:n]
+}
+
+// aim returns the window of region r in a picture of w×h, its pixels still
+// unknown.
+func (p *Preprocessor) aim(w, h int, r Region) (window, error) {
+	if err := checkSize(w, h); err != nil {
+		return window{}, err
+	}
+	b := r.pixels(w, h)
+	plan := p.plans.of(p.spec, b.width(), b.height())
+	b = box{b.x0 + plan.x.from, b.y0 + plan.y.from, b.x0 + plan.x.to, b.y0 + plan.y.to}
+	return window{b, plan, grow(p.window.rgb, 3*b.width()*b.height())}, nil
+}
+
+// grow returns n elements of s, whose contents are lost where it is too small.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
