@@ -15,30 +15,31 @@ const schema = 1
 // timeFormat is RFC 3339 in UTC with milliseconds.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
-// encoder writes reports as JSON into one buffer, which the next call
+// Encoder writes reports as JSON into one buffer, which the next call
 // overwrites. After the first reports it allocates nothing.
-type encoder struct {
+type Encoder struct {
 	buf    []byte
 	bootID string
 	tail   []byte // the fields that are the same for every frame
 }
 
-func newEncoder(info engine.Info, bootID string) *encoder {
+// NewEncoder prepares for the results of a model; bootID is what events carry.
+func NewEncoder(info engine.Info, bootID string) *Encoder {
 	tail := appendString([]byte(`,"backend":`), info.Backend)
 	tail = appendString(append(tail, `,"precision":`...), info.Precision.String())
 	tail = appendString(append(tail, `,"model":`...), info.Model)
-	return &encoder{bootID: bootID, tail: tail}
+	return &Encoder{bootID: bootID, tail: tail}
 }
 
-// report is the payload of the topics state and frame, published at now.
-func (e *encoder) report(r *Report, now time.Time) []byte {
+// Report is the payload of the topics state and frame, published at now.
+func (e *Encoder) Report(r *Report, now time.Time) []byte {
 	e.begin(r, now)
 	e.buf = append(e.buf, '}')
 	return e.buf
 }
 
 // event is the payload of the topic event.
-func (e *encoder) event(r *Report, c Change, now time.Time) []byte {
+func (e *Encoder) event(r *Report, c Change, now time.Time) []byte {
 	e.begin(r, now)
 	b := append(e.buf, `,"id":"`...)
 	b = append(b, e.bootID...)
@@ -55,7 +56,7 @@ func (e *encoder) event(r *Report, c Change, now time.Time) []byte {
 }
 
 // begin writes all but the closing brace.
-func (e *encoder) begin(r *Report, now time.Time) {
+func (e *Encoder) begin(r *Report, now time.Time) {
 	b := append(e.buf[:0], `{"schema":`...)
 	b = strconv.AppendInt(b, schema, 10)
 	b = append(b, `,"camera":`...)

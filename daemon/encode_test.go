@@ -44,7 +44,7 @@ func TestNoAllocations(t *testing.T) {
 	defer u.status.closed("")
 	v := &view{unit: u, busy: "a frame", judge: newJudge(config, nil)}
 	w := &inference{
-		model: m, queue: newQueue(1), views: []*view{v}, out: out, encoder: newEncoder(m.info, "b00t"),
+		model: m, queue: newQueue(1), views: []*view{v}, out: out, encoder: NewEncoder(m.info, "b00t"),
 		tally: new(tally), synced: clockSynced, pulse: loops.Loop("inference", time.Hour), log: u.log,
 		show: func(*Report, bool) {},
 	}

@@ -36,7 +36,7 @@ type inference struct {
 	queue   *queue
 	views   []*view // by the queue's index
 	out     publisher
-	encoder *encoder
+	encoder *Encoder
 	tally   *tally
 	synced  func() bool
 	show    func(*Report, bool)
@@ -88,7 +88,7 @@ func (w *inference) look(v *view, f *camera.Frame) {
 	}
 	v.counts.looked.Add(1)
 	r := &v.newest
-	r.fill(f, &w.result, w.model.Label)
+	r.Fill(f, &w.result, w.model.Label)
 	r.KeepRatio, r.Synced = w.model.ratio, w.synced()
 	r.name(v.judge.class(r.best(), r.Score), w.model.Label)
 	w.decide(v, r)
@@ -111,7 +111,7 @@ func (w *inference) decide(v *view, r *Report) {
 		w.publishEvent(v, change, now)
 	}
 	if v.config.Publish.Frame {
-		w.publish(mqtt.Message{Topic: v.topics.frame, Payload: w.encoder.report(r, now)})
+		w.publish(mqtt.Message{Topic: v.topics.frame, Payload: w.encoder.Report(r, now)})
 	}
 	if w.show != nil {
 		w.show(r, changed)
@@ -120,7 +120,7 @@ func (w *inference) decide(v *view, r *Report) {
 
 func (w *inference) publishState(v *view, now time.Time) {
 	v.published = now
-	w.publish(mqtt.Message{Topic: v.topics.state, Payload: w.encoder.report(&v.state, now), QoS: 1, Retain: true})
+	w.publish(mqtt.Message{Topic: v.topics.state, Payload: w.encoder.Report(&v.state, now), QoS: 1, Retain: true})
 }
 
 func (w *inference) publishEvent(v *view, c Change, now time.Time) {

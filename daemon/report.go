@@ -41,9 +41,9 @@ type Change struct {
 	Since    time.Time
 }
 
-// fill takes over a result, reusing the report's memory; the label is decided
+// Fill takes over a result, reusing the report's memory; the label is decided
 // later.
-func (r *Report) fill(f *camera.Frame, res *engine.Result, label func(int) string) {
+func (r *Report) Fill(f *camera.Frame, res *engine.Result, label func(int) string) {
 	r.Seq, r.Captured = f.Seq, f.Captured
 	r.Latency, r.Frame = res.Latency, res.Frame
 	r.Tokens = append(r.Tokens[:0], res.Tokens...)

@@ -112,7 +112,7 @@ func (d *Daemon) build() {
 	names := d.config.CameraNames()
 	d.queue = newQueue(len(names))
 	d.inference = &inference{
-		model: d.model, queue: d.queue, out: d.client, encoder: newEncoder(d.model.info, d.bootID),
+		model: d.model, queue: d.queue, out: d.client, encoder: NewEncoder(d.model.info, d.bootID),
 		tally: d.tally, synced: d.deps.synced, show: d.deps.Show, log: d.log,
 		pulse: d.loops.Loop("inference", inferenceLimit),
 	}

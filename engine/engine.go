@@ -189,6 +189,15 @@ func (e *Engine) Ratio(k vit.Keep, p vit.Plan) float64 {
 // MACs counts the multiply-adds of one frame under a plan.
 func (e *Engine) MACs(p vit.Plan) int64 { return e.config.MACs(p, e.scorer) }
 
+// Peak measures what the backend's arithmetic could do in the model's precision,
+// in operations a second (backends.Prober); 0 where the backend cannot tell.
+func (e *Engine) Peak() float64 {
+	if p, ok := e.be.(backends.Prober); ok {
+		return p.Peak(e.info.Precision)
+	}
+	return 0
+}
+
 // Classify decodes, preprocesses and runs one frame. region is the part of the
 // picture to look at (preprocess.Whole for all of it). r's memory is reused:
 // after the first frame of a size nothing is allocated but what the JPEG or PNG

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"fmt"
-	"image"
-	"image/color"
-	"image/jpeg"
 	"math"
 	"os"
 	"runtime"
@@ -18,8 +15,8 @@ import (
 
 	"dynvit/backends/all"
 	"dynvit/camera"
+	"dynvit/daemon"
 	"dynvit/engine"
-	"dynvit/evaluate"
 	"dynvit/preprocess"
 	"dynvit/vit"
 )
@@ -50,6 +47,9 @@ type benched struct {
 	FrameMS   quantiles `json:"frame_ms"`
 	GMACs     float64   `json:"gmacs"`
 	GOPS      float64   `json:"gops_per_s"`
+	Peak      float64   `json:"peak_gops_per_s"`
+	Fraction  float64   `json:"peak_fraction"`
+	Allocs    float64   `json:"allocs_per_frame"`
 	RSS       int64     `json:"rss_bytes"`
 }
 
@@ -58,7 +58,7 @@ type benchFlags struct {
 	modelFlags
 	keeps, precisions []string
 	threads           []int
-	data              string
+	data, source      string
 	seconds           float64
 }
 
@@ -80,8 +80,10 @@ func newBench() *cobra.Command {
 	flags.StringArrayVar(&f.keeps, "keep", []string{"1"}, "keep ratio or counts, may be repeated")
 	flags.IntSliceVar(&f.threads, "threads", []int{runtime.GOMAXPROCS(0)}, "threads, may be repeated")
 	flags.StringVar(&f.data, "data", "", "folder of pictures instead of a drawn 1280x720 JPEG")
+	flags.StringVar(&f.source, "source", "", "camera, film or drawn scenes instead: up to 64 of its frames")
 	flags.Float64Var(&f.seconds, "seconds", 5, "seconds a combination")
-	flags.BoolVar(&f.json, "json", false, "JSON on stdout, one object a line")
+	flags.BoolVar(&f.json, "json", false, "JSON on stdout: an object, or a list of several combinations")
+	c.AddCommand(newBenchGEMM())
 	return c
 }
 
@@ -97,9 +99,9 @@ type combination struct {
 }
 
 func (f *benchFlags) run(c *cobra.Command) error {
-	frames, what, err := f.frames()
+	frames, what, err := f.frames(c.Context())
 	if err != nil {
-		return err
+		return fmt.Errorf("bench: %w", err)
 	}
 	combinations, err := f.open()
 	defer func() {
@@ -110,27 +112,45 @@ func (f *benchFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	for _, b := range combinations { // warm-up: tables, scratch, clocks
-		for range 3 {
+	if err := f.measure(c.Context(), combinations, frames); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	var list []benched
+	for _, b := range combinations {
+		one, err := b.summary(f.Arch, what)
+		if err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
+		list = append(list, one)
+	}
+	showBenched(list, f.json)
+	return nil
+}
+
+// warmUps fill tables and scratch and let the clocks rise.
+const warmUps = 3
+
+// measure gives every combination its seconds, interleaved so that drift hits all
+// alike.
+func (f *benchFlags) measure(ctx context.Context, list []*combination, frames []camera.Frame) error {
+	for _, b := range list {
+		for range warmUps {
 			if err := b.measure(&frames[0]); err != nil {
-				return fmt.Errorf("bench %s: %w", frames[0].Name, err)
+				return err
 			}
 		}
 		b.latency, b.frame, b.spent = nil, nil, 0
 	}
 	limit := time.Duration(f.seconds * float64(time.Second))
-	for i := 0; slices.ContainsFunc(combinations, func(b *combination) bool { return b.spent < limit }); i++ {
-		for _, b := range combinations { // interleaved, so that drift hits all alike
-			if err := c.Context().Err(); err != nil {
+	for i := 0; slices.ContainsFunc(list, func(b *combination) bool { return b.spent < limit }); i++ {
+		for _, b := range list {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
 			if err := b.measure(&frames[i%len(frames)]); err != nil {
-				return fmt.Errorf("bench %s: %w", frames[i%len(frames)].Name, err)
+				return err
 			}
 		}
-	}
-	for _, b := range combinations {
-		b.show(f.Arch, what, f.json)
 	}
 	return nil
 }
@@ -171,7 +191,7 @@ func (f *benchFlags) open() ([]*combination, error) {
 
 func (b *combination) measure(f *camera.Frame) error {
 	if err := b.e.Classify(&b.result, f, preprocess.Whole, b.plan); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", f.Name, err)
 	}
 	b.latency = append(b.latency, b.result.Latency)
 	b.frame = append(b.frame, b.result.Frame)
@@ -179,25 +199,81 @@ func (b *combination) measure(f *camera.Frame) error {
 	return nil
 }
 
-func (b *combination) show(arch, frame string, asJSON bool) {
+// summary is what was measured, with the processor's limit and the allocations
+// that are measured now.
+func (b *combination) summary(arch, frame string) (benched, error) {
 	info := b.e.Info()
 	out := benched{
 		Arch: arch, Backend: info.Backend, Precision: info.Precision.String(), Threads: b.threads,
 		KeepRatio: b.ratio, Keep: b.plan.Keep, Tokens: b.result.Tokens, Frame: frame, Frames: len(b.latency),
 		LatencyMS: summarise(b.latency), FrameMS: summarise(b.frame),
-		GMACs: float64(b.e.MACs(b.plan)) / 1e9, RSS: residentBytes(),
+		GMACs: float64(b.e.MACs(b.plan)) / 1e9, Peak: b.e.Peak() / 1e9,
 	}
 	if arch == "" {
 		out.Model = info.Model
 	}
 	out.GOPS = 2 * out.GMACs / (out.LatencyMS.P50 / 1000)
-	if asJSON {
-		printJSON(out)
+	if out.Peak > 0 {
+		out.Fraction = out.GOPS / out.Peak
+	}
+	var err error
+	out.Allocs, err = b.allocations()
+	out.RSS = residentBytes()
+	return out, err
+}
+
+// allocations counts what a frame allocates from pixels in hand to the encoded
+// result, on average of a few.
+func (b *combination) allocations() (float64, error) {
+	const frames = 4
+	side := b.e.Info().ShortSide
+	pixels := camera.Frame{Format: camera.RGB24, Width: side, Height: side, Data: make([]byte, 3*side*side), Name: "pixels"}
+	encoder, report := daemon.NewEncoder(b.e.Info(), "bench"), daemon.Report{Camera: "bench"}
+	one := func() error {
+		if err := b.e.Classify(&b.result, &pixels, preprocess.Whole, b.plan); err != nil {
+			return err
+		}
+		report.Fill(&pixels, &b.result, b.e.Label)
+		encoder.Report(&report, time.Now())
+		return nil
+	}
+	if err := one(); err != nil {
+		return 0, err
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range frames {
+		if err := one(); err != nil {
+			return 0, err
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / frames, nil
+}
+
+// showBenched prints one object for one combination, a list for several.
+func showBenched(list []benched, asJSON bool) {
+	if !asJSON {
+		for _, b := range list {
+			b.print()
+		}
 		return
 	}
-	fmt.Printf("%s %s %s, %d threads, keep %.3g (%v): model p50 %.1f p95 %.1f ms, frame p50 %.1f p95 %.1f ms, %.2f GMAC, %.1f GOP/s, %d frames\n",
-		info.Model, out.Backend, out.Precision, out.Threads, out.KeepRatio, b.plan, out.LatencyMS.P50, out.LatencyMS.P95,
-		out.FrameMS.P50, out.FrameMS.P95, out.GMACs, out.GOPS, out.Frames)
+	if len(list) == 1 {
+		printJSON(list[0])
+		return
+	}
+	printJSON(list)
+}
+
+func (b *benched) print() {
+	fmt.Printf("%s %s %s, %d threads, keep %.3g %v: model p50 %.1f p95 %.1f ms, frame p50 %.1f p95 %.1f ms, %.2f GMAC, %.1f GOP/s",
+		b.Arch+b.Model, b.Backend, b.Precision, b.Threads, b.KeepRatio, b.Keep, b.LatencyMS.P50, b.LatencyMS.P95,
+		b.FrameMS.P50, b.FrameMS.P95, b.GMACs, b.GOPS)
+	if b.Peak > 0 {
+		fmt.Printf(" of %.1f", b.Peak)
+	}
+	fmt.Printf(", %d frames\n", b.Frames)
 }
 
 func summarise(d []time.Duration) quantiles {
@@ -225,40 +301,4 @@ func residentBytes() int64 {
 	}
 	kb, _ := strconv.ParseInt(fields[0], 10, 64)
 	return kb << 10
-}
-
-// frames are the pictures to measure on, and their description.
-func (f *benchFlags) frames() ([]camera.Frame, string, error) {
-	if f.data == "" {
-		frame, err := drawn()
-		return []camera.Frame{frame}, "1280x720 jpeg", err
-	}
-	list, err := evaluate.List(f.data, func(string) int { return -1 })
-	if err != nil {
-		return nil, "", fmt.Errorf("bench: %w", err)
-	}
-	list = evaluate.Spread(list, 64)
-	frames := make([]camera.Frame, len(list))
-	for i, p := range list {
-		if err := camera.ReadPicture(&frames[i], p.Path); err != nil {
-			return nil, "", fmt.Errorf("bench: %w", err)
-		}
-	}
-	return frames, fmt.Sprintf("%d pictures of %s", len(frames), f.data), nil
-}
-
-// drawn is a 1280×720 JPEG of waves and edges, about as hard to decode as a
-// camera's.
-func drawn() (camera.Frame, error) {
-	img := image.NewRGBA(image.Rect(0, 0, 1280, 720))
-	for y := range 720 {
-		for x := range 1280 {
-			wave := 60 * math.Sin(float64(x*y)/9000)
-			edge := float64((x/40 + y/40) % 2 * 50)
-			img.SetRGBA(x, y, color.RGBA{uint8(100 + wave + edge), uint8(90 + wave), uint8(x * 255 / 1280), 255})
-		}
-	}
-	var buf bytes.Buffer
-	err := jpeg.Encode(&buf, img, &jpeg.Options{Quality: 85})
-	return camera.Frame{Format: camera.JPEG, Width: 1280, Height: 720, Data: buf.Bytes(), Name: "drawn"}, err
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"dynvit/daemon"
 )
 
 // Exit codes, part of the interface.
@@ -20,6 +22,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitConfig = 78 // EX_CONFIG of sysexits.h
 )
 
 // usageError marks a bad flag or argument.
@@ -27,8 +30,10 @@ type usageError struct{ error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:]))
+	context.AfterFunc(ctx, stop) // a second signal ends at once
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // run executes one command line and returns its exit code; an error is one line
@@ -43,9 +48,19 @@ func run(ctx context.Context, args []string) int {
 	if !errors.Is(err, errReported) {
 		fmt.Fprintln(os.Stderr, "dynvitd: "+strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
 	var usage usageError
-	if errors.As(err, &usage) {
+	var config *daemon.ConfigError
+	switch {
+	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &config) && config.Flag:
+		return exitUsage
+	case errors.As(err, &config):
+		return exitConfig
 	}
 	return exitFailed
 }
@@ -68,7 +83,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newClassify(), newEval(), newBench(), newDevices(), newModel(), newVersion())
+	root.AddCommand(newRun(), newClassify(), newEval(), newBench(), newDevices(), newModel(), newConfig(), newVersion())
 	for _, c := range root.Commands() {
 		asUsage(c)
 	}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"dynvit/daemon"
+)
+
+func newConfig() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Check and show configurations",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return usageError{fmt.Errorf("config: want check, print or schema")}
+		},
+	}
+	c.AddCommand(newConfigCheck(), newConfigPrint(), newConfigSchema())
+	return c
+}
+
+func newConfigCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Check a configuration file, with the environment's settings",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			f := runFlags{file: args[0]}
+			config, err := f.load(newRun().Flags())
+			if err != nil {
+				return err
+			}
+			if len(config.Cameras) == 0 {
+				return &daemon.ConfigError{Where: args[0], Key: "cameras", Err: fmt.Errorf("no camera named")}
+			}
+			fmt.Printf("%s: good, %d cameras, broker %s\n", args[0], len(config.Cameras), config.MQTT.Broker)
+			return nil
+		},
+	}
+}
+
+func newConfigPrint() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "print",
+		Short: "Print every key as `run` would have it, secrets as ***",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			config, err := f.load(c.Flags())
+			if err != nil {
+				return err
+			}
+			_, err = os.Stdout.Write(config.YAML())
+			return err
+		},
+	}
+	f.register(c)
+	return c
+}
+
+func newConfigSchema() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON schema of configuration files",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := os.Stdout.Write(daemon.Schema())
+			return err
+		},
+	}
+}
