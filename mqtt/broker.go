@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -45,6 +47,7 @@ type BrokerOptions struct {
 type Broker struct {
 	server *mochi.Server
 	gate   *gate
+	sent   traffic
 
 	once sync.Once
 	err  error
@@ -71,6 +74,9 @@ func ListenBroker(o BrokerOptions) (*Broker, error) {
 
 func (b *Broker) serve(o BrokerOptions) error {
 	if err := b.server.AddHook(&admission{username: o.Username, password: o.Password}, nil); err != nil {
+		return err
+	}
+	if err := b.server.AddHook(&b.sent, nil); err != nil {
 		return err
 	}
 	if err := b.server.AddListener(b.gate); err != nil {
@@ -106,13 +112,57 @@ func (b *Broker) URL() string {
 	return "mqtt://" + b.Addr()
 }
 
-// Close cuts all connections and waits for them. It may be called again.
+// Close lets subscribers have what is on its way to them, a moment long, then cuts
+// all connections and waits for them. It may be called again.
 func (b *Broker) Close() error {
 	b.once.Do(func() {
+		b.drain()
 		b.gate.shut() // else mochi waits for clients that never sent CONNECT
 		b.err = b.server.Close()
 	})
 	return b.err
+}
+
+// mochi drops what still waits for its subscribers when it closes: without a
+// pause, "stopped" would reach nobody.
+const (
+	drainLimit = 200 * time.Millisecond
+	drainQuiet = 20 * time.Millisecond // without a packet: nothing is on its way at QoS 0
+	drainPoll  = 2 * time.Millisecond
+)
+
+func (b *Broker) drain() {
+	start := time.Now()
+	for now := start; now.Sub(start) < drainLimit; now = time.Now() {
+		if now.Sub(start) >= drainQuiet && now.Sub(b.sent.last()) >= drainQuiet && b.acknowledged() {
+			return
+		}
+		time.Sleep(drainPoll)
+	}
+}
+
+// acknowledged reports whether no connected subscriber owes an answer.
+func (b *Broker) acknowledged() bool {
+	for _, c := range b.server.Clients.GetAll() {
+		if !c.Net.Inline && !c.Closed() && c.State.Inflight.Len() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// traffic remembers when a packet was last sent.
+type traffic struct {
+	mochi.HookBase
+	nanoseconds atomic.Int64
+}
+
+func (t *traffic) ID() string                { return "traffic" }
+func (t *traffic) Provides(method byte) bool { return method == mochi.OnPacketSent }
+func (t *traffic) last() time.Time           { return time.Unix(0, t.nanoseconds.Load()) }
+
+func (t *traffic) OnPacketSent(*mochi.Client, packets.Packet, []byte) {
+	t.nanoseconds.Store(time.Now().UnixNano())
 }
 
 // address is the host and port to listen on, once that is allowed.

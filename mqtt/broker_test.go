@@ -75,7 +75,7 @@ func (s *subscriber) connect(t *testing.T, username, password string) byte {
 	t.Helper()
 	p := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
 	p.ProtocolName, p.ProtocolVersion, p.CleanSession = "MQTT", 4, true
-	p.ClientIdentifier, p.Keepalive = "reader", 60
+	p.ClientIdentifier, p.Keepalive = s.conn.LocalAddr().String(), 60 // each its own
 	p.Username, p.UsernameFlag = username, username != ""
 	p.Password, p.PasswordFlag = []byte(password), password != ""
 	return s.exchange(t, p).(*packets.ConnackPacket).ReturnCode
@@ -239,5 +239,34 @@ func TestEmbeddedBrokerClosesWithSilentClients(t *testing.T) {
 	}
 	if err := b.Close(); err != nil {
 		t.Errorf("second close: %v", err)
+	}
+}
+
+// TestEmbeddedBrokerDeliversTheLastWord: who closes the broker right after the
+// client, as the daemon does, still reaches every subscriber.
+func TestEmbeddedBrokerDeliversTheLastWord(t *testing.T) {
+	b := listenBroker(t, mqtt.BrokerOptions{Listen: "127.0.0.1:0"})
+	var list []*subscriber
+	for range 20 {
+		s := dialBroker(t, b.Addr())
+		s.connect(t, "", "")
+		s.exchange(t, subscription())
+		s.exchange(t, packets.NewControlPacket(packets.Pingreq))
+		list = append(list, s)
+	}
+	c := startClient(t, func(o *mqtt.Options) { o.Broker = b.URL() })
+	if got := list[0].next(t); got != "status online" {
+		t.Fatalf("read %q, want online", got)
+	}
+	for range 100 {
+		publish(t, c, event("e"))
+	}
+	mustClose(t, c)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		for s.next(t) != "status stopped" { // fails where the connection ends first
+		}
 	}
 }

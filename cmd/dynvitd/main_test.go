@@ -2,17 +2,50 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"hash/crc32"
+	"image"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"dynvit/models"
 )
 
-// binary builds dynvitd for an architecture.
-func binary(t *testing.T, arch string) string {
+// asProgram makes the test binary be dynvitd.
+const asProgram = "DYNVITD_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Unsetenv(asProgram)
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// dynvitd is a command line of the program, with a model store of its own.
+func dynvitd(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return prepared(t, exec.Command(self, args...))
+}
+
+func prepared(t *testing.T, c *exec.Cmd) *exec.Cmd {
+	c.Env = append(os.Environ(), asProgram+"=1", "DYNVIT_MODELS="+t.TempDir())
+	return c
+}
+
+// crossBuilt builds dynvitd for an architecture.
+func crossBuilt(t *testing.T, arch string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "dynvitd")
 	c := exec.Command("go", "build", "-o", out, ".")
@@ -23,13 +56,11 @@ func binary(t *testing.T, arch string) string {
 	return out
 }
 
-// outcome runs a command.
-func outcome(t *testing.T, name string, args ...string) (stdout, stderr string, code int) {
+// outcome runs a command to its end.
+func outcome(t *testing.T, c *exec.Cmd) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	c := exec.Command(name, args...)
 	c.Stdout, c.Stderr = &out, &errs
-	c.Env = append(os.Environ(), "DYNVIT_MODELS="+t.TempDir())
 	err := c.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -55,13 +86,19 @@ const picture = "../../preprocess/testdata/drawn_420.jpg"
 
 // TestErrors: one line on stderr, nothing on stdout, the right exit code.
 func TestErrors(t *testing.T) {
-	dynvitd := binary(t, "")
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text.jpg")
 	if err := os.WriteFile(text, []byte("no picture"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, "out.safetensors")
+	files := t.TempDir()
+	unknown := write(t, files, "unknown.yaml", "mqtt: {broker: embedded}\ncamera: {}\n")
+	brokerless := write(t, files, "brokerless.yaml", "cameras: {door: {source: \"test:\"}}\n")
+	slashed := write(t, files, "slashed.yaml", "mqtt: {broker: embedded}\ncameras: {front/door: {source: \"test:\"}}\n")
+	good := write(t, files, "good.yaml", "mqtt: {broker: \"mqtt://127.0.0.1:1\"}\ncameras: {door: {source: \"test:\"}}\n")
+	badLabel := write(t, files, "badlabel.yaml", "mqtt: {broker: \"mqtt://127.0.0.1:1\"}\ncameras: {door: {source: \"test:\", labels: [unicorn]}}\n")
+	nan, huge := nanModel(t, files), hugePicture(t, files)
 	for _, c := range []struct {
 		args string
 		code int
@@ -90,8 +127,31 @@ func TestErrors(t *testing.T) {
 		{"model import /nowhere.pth -o " + out, 1, "/nowhere.pth"},
 		{"model import " + text + " -o " + out + " --prune-at 9,3", 2, "prune_at"},
 		{"model info " + text, 1, "text.jpg"},
+		{"bench --data . --source test:", 2, "not both"},
+		{"bench --source nonsense://x", 2, "nonsense"},
+		{"bench gemm --rows 0", 2, "--rows 0"},
+		{"bench gemm --backend abacus", 2, "abacus"},
+		{"config", 2, "check"},
+		{"config check /nowhere.yaml", 1, "/nowhere.yaml"},
+		{"config check " + unknown, 78, "unknown.yaml:2:1: "},
+		{"config check " + brokerless, 78, "mqtt.broker"},
+		{"config check " + slashed, 78, "front/door"},
+		{"run --config /nowhere.yaml", 1, "/nowhere.yaml"},
+		{"run --config " + unknown, 78, "unknown.yaml:2:1: "},
+		{"run --config " + brokerless, 78, "mqtt.broker"},
+		{"run --config " + slashed, 78, "front/door"},
+		{"run --config " + good + " --backend abacus", 2, "abacus"},
+		{"run --config " + good + " --model nothing", 1, "nothing"},
+		{"run --config " + badLabel, 78, "badlabel.yaml:2:"},
+		{"run --source /nowhere.mp4", 1, "/nowhere.mp4"},
+		{"run --source nonsense://x", 2, "nonsense"},
+		{"run --keep 7", 2, "--keep"},
+		{"run --budget soon", 2, "--budget"},
+		{"run --broker http://x", 2, "--broker"},
+		{"classify --model " + nan + " " + picture, 1, "NaN"},
+		{"classify " + huge, 1, "20000×20000"},
 	} {
-		stdout, stderr, code := outcome(t, dynvitd, strings.Fields(c.args)...)
+		stdout, stderr, code := outcome(t, dynvitd(t, strings.Fields(c.args)...))
 		if code != c.code || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "dynvitd: ") || !strings.Contains(stderr, c.says) {
 			t.Errorf("dynvitd %s: exit %d, want %d; stdout %q, stderr %q", c.args, code, c.code, stdout, stderr)
 		}
@@ -101,11 +161,43 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// nanModel is the default model with one weight that is no number.
+func nanModel(t *testing.T, dir string) string {
+	t.Helper()
+	data := slices.Clone(models.Default())
+	at := 8 + binary.LittleEndian.Uint64(data) // the tensors follow the header, in f16
+	binary.LittleEndian.PutUint16(data[at+1000:], 0x7e00)
+	return write(t, dir, "nan.safetensors", string(data))
+}
+
+// hugePicture is the beginning of a PNG of 20,000×20,000.
+func hugePicture(t *testing.T, dir string) string {
+	t.Helper()
+	var file bytes.Buffer
+	if err := png.Encode(&file, image.NewGray(image.Rect(0, 0, 1, 1))); err != nil {
+		t.Fatal(err)
+	}
+	data := file.Bytes()
+	const size, crc = 16, 29 // of the header chunk
+	binary.BigEndian.PutUint32(data[size:], 20000)
+	binary.BigEndian.PutUint32(data[size+4:], 20000)
+	binary.BigEndian.PutUint32(data[crc:], crc32.ChecksumIEEE(data[size-4:crc]))
+	return write(t, dir, "huge.png", string(data))
+}
+
 // TestClassify: one object a picture, in order; a broken one is named and the
 // others are answered.
 func TestClassify(t *testing.T) {
-	dynvitd := binary(t, "")
-	stdout, stderr, code := outcome(t, dynvitd, "classify", "--json", "--logits", "--kept", "--keep", "0.7", "--top", "2", picture, "/nowhere.png", picture)
+	stdout, stderr, code := outcome(t, dynvitd(t, "classify", "--json", "--logits", "--kept", "--keep", "0.7", "--top", "2", picture, "/nowhere.png", picture))
 	if code != 1 || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}
@@ -130,20 +222,19 @@ func TestClassify(t *testing.T) {
 // TestImport turns both official-format checkpoints into model files that
 // classify.
 func TestImport(t *testing.T) {
-	dynvitd := binary(t, "")
 	for _, name := range []string{"mini_deit", "mini_lvvit"} {
 		out := filepath.Join(t.TempDir(), name+".safetensors")
 		in := need(t, "golden", name, name+".pth")
-		if _, stderr, code := outcome(t, dynvitd, "model", "import", in, "-o", out); code != 1 || !strings.Contains(stderr, "--heads") {
+		if _, stderr, code := outcome(t, dynvitd(t, "model", "import", in, "-o", out)); code != 1 || !strings.Contains(stderr, "--heads") {
 			t.Errorf("%s without heads: exit %d, %q", name, code, stderr)
 		}
-		if stdout, stderr, code := outcome(t, dynvitd, "model", "import", in, "-o", out, "--heads", "2"); code != 0 || !strings.Contains(stdout, "predictors true") {
+		if stdout, stderr, code := outcome(t, dynvitd(t, "model", "import", in, "-o", out, "--heads", "2")); code != 0 || !strings.Contains(stdout, "predictors true") {
 			t.Errorf("%s: exit %d, %q %q", name, code, stdout, stderr)
 		}
-		if stdout, stderr, code := outcome(t, dynvitd, "model", "verify", out); code != 0 || !strings.Contains(stdout, "ok") {
+		if stdout, stderr, code := outcome(t, dynvitd(t, "model", "verify", out)); code != 0 || !strings.Contains(stdout, "ok") {
 			t.Errorf("%s: exit %d, %q %q", name, code, stdout, stderr)
 		}
-		if stdout, stderr, code := outcome(t, dynvitd, "classify", "--model", out, "--keep", "0.5", picture); code != 0 || strings.Count(stdout, "%") != 5 {
+		if stdout, stderr, code := outcome(t, dynvitd(t, "classify", "--model", out, "--keep", "0.5", picture)); code != 0 || strings.Count(stdout, "%") != 5 {
 			t.Errorf("%s: exit %d, %q %q", name, code, stdout, stderr)
 		}
 	}
@@ -163,11 +254,11 @@ func TestArm64(t *testing.T) {
 		t.Skip("needs the Debian package qemu-user-static")
 	}
 	args := []string{"classify", "--json", "--logits", "--keep", "0.5", picture}
-	here, _, code := outcome(t, binary(t, ""), args...)
+	here, _, code := outcome(t, dynvitd(t, args...))
 	if code != 0 {
 		t.Fatal("exit", code)
 	}
-	arm, stderr, code := outcome(t, qemu, append([]string{binary(t, "arm64")}, args...)...)
+	arm, stderr, code := outcome(t, prepared(t, exec.Command(qemu, append([]string{crossBuilt(t, "arm64")}, args...)...)))
 	if code != 0 {
 		t.Fatal("exit", code, stderr)
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -135,16 +134,13 @@ func (f *runFlags) serve(ctx context.Context, config daemon.Config, log *slog.Lo
 	if err != nil {
 		return err
 	}
-	if f.file == "" && len(f.sources) == 0 {
-		log.Info("no --source: looking at the camera of the environment, or at drawn scenes")
-	}
 	start := time.Now()
 	if err := d.Run(ctx); err != nil {
 		return err
 	}
 	if deps.Show != nil && !f.json {
 		frames, dropped := d.Totals()
-		out.total(frames, dropped, time.Since(start))
+		fmt.Printf("%d frames, %d dropped, in %.1f s\n", frames, dropped, time.Since(start).Seconds())
 	}
 	return nil
 }
@@ -178,13 +174,4 @@ func (p *results) line(r *daemon.Report) {
 		fmt.Fprintf(p.out, "%-18s %5.1f %%", r.Label, 100*r.Score)
 	}
 	fmt.Fprintf(p.out, "  %.1f ms, tokens %v\n", milliseconds(r.Frame), r.Tokens)
-}
-
-func (p *results) total(frames, dropped uint64, took time.Duration) {
-	writeTotal(p.out, frames, dropped, took)
-	p.out.Flush()
-}
-
-func writeTotal(w io.Writer, frames, dropped uint64, took time.Duration) {
-	fmt.Fprintf(w, "%d frames, %d dropped, in %.1f s\n", frames, dropped, took.Seconds())
 }

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long anything may take that does come.
+const patience = 60 * time.Second
+
+// program finds one of Debian's, or skips; it fails if DYNVIT_REQUIRE is set.
+func program(t *testing.T, name, debianPackage string) string {
+	t.Helper()
+	for _, n := range []string{name, "/usr/sbin/" + name} { // sbin is not in everybody's PATH
+		if path, err := exec.LookPath(n); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("DYNVIT_REQUIRE") != "" {
+		t.Fatalf("%s is missing: install the Debian package %s", name, debianPackage)
+	}
+	t.Skipf("needs the Debian package %s", debianPackage)
+	return ""
+}
+
+// process is a running program whose lines the test waits for.
+type process struct {
+	*exec.Cmd
+	t     *testing.T
+	lines chan string
+	seen  []string
+}
+
+// start runs c and reads the lines of both its outputs.
+func start(t *testing.T, c *exec.Cmd) *process {
+	t.Helper()
+	out, in := io.Pipe()
+	c.Stdout, c.Stderr = in, in
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{Cmd: c, t: t, lines: make(chan string, 1000)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Wait()
+		in.Close()
+	}()
+	go func() {
+		defer close(p.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			p.lines <- s.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		c.Process.Kill()
+		for range p.lines {
+		}
+		<-ended
+	})
+	return p
+}
+
+// await returns the first group of the next line that matches.
+func (p *process) await(pattern string) string {
+	p.t.Helper()
+	re := regexp.MustCompile(pattern)
+	timeout := time.After(patience)
+	for {
+		select {
+		case line, more := <-p.lines:
+			if !more {
+				p.t.Fatalf("%s ended without %q; it said\n%s", p.Path, pattern, strings.Join(p.seen, "\n"))
+			}
+			p.seen = append(p.seen, line)
+			if m := re.FindStringSubmatch(line); m != nil {
+				return m[len(m)-1]
+			}
+		case <-timeout:
+			p.t.Fatalf("%s does not say %q; it said\n%s", p.Path, pattern, strings.Join(p.seen, "\n"))
+		}
+	}
+}
+
+// end waits for the program's end and returns its exit code.
+func (p *process) end() int {
+	p.t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case line, more := <-p.lines:
+			if !more {
+				return p.ProcessState.ExitCode()
+			}
+			p.seen = append(p.seen, line)
+		case <-timeout:
+			p.t.Fatalf("%s does not end; it said\n%s", p.Path, strings.Join(p.seen, "\n"))
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// mosquitto starts Debian's broker.
+func mosquitto(t *testing.T, port string) {
+	t.Helper()
+	conf := write(t, t.TempDir(), "mosquitto.conf", "listener "+port+" 127.0.0.1\nallow_anonymous true\nuser root\n")
+	start(t, exec.Command(program(t, "mosquitto", "mosquitto"), "-c", conf, "-v")).await("running")
+}
+
+// subscriber starts Debian's, whose lines are "topic payload".
+func subscriber(t *testing.T, port string) *process {
+	t.Helper()
+	// -d tells when it has subscribed; stdbuf, for it else keeps lines back.
+	p := start(t, exec.Command("stdbuf", "-oL", program(t, "mosquitto_sub", "mosquitto-clients"),
+		"-h", "127.0.0.1", "-p", port, "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"))
+	p.await("Subscribed")
+	return p
+}
+
+const classes = `"label":"(tench|English springer|cassette player|chain saw|church|French horn|garbage truck|gas pump|golf ball|parachute)"`
+
+// photos is a folder of a few of the shared photos, one of each class.
+func photos(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	folders, err := os.ReadDir(need(t, "data", "imagenette160", "val"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range folders {
+		list, err := filepath.Glob(filepath.Join(need(t, "data", "imagenette160", "val"), f.Name(), "*.*"))
+		if err != nil || len(list) == 0 {
+			t.Fatal(f.Name(), err)
+		}
+		data, err := os.ReadFile(list[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, f.Name()+filepath.Ext(list[0]), string(data))
+	}
+	return dir
+}
+
+// TestRunShowsAndEnds is the demo, shortened.
+func TestRunShowsAndEnds(t *testing.T) {
+	stdout, stderr, code := outcome(t, dynvitd(t, "run", "--source", "test:?frames=12&fps=10", "--node", "box"))
+	if code != 0 || !regexp.MustCompile(`(?m)^[\d:.]+  cam0  .*%.*tokens \[197 138 97 68\]$`).MatchString(stdout) ||
+		!regexp.MustCompile(`\n\d+ frames, \d+ dropped, in [\d.]+ s\n$`).MatchString(stdout) {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	if !strings.Contains(stderr, "embedded broker started") || !strings.Contains(stderr, "topics=dynvit/box/#") {
+		t.Errorf("the broker is not told: %s", stderr)
+	}
+}
+
+// TestRunJSON: stdout is JSON alone, one frame a line.
+func TestRunJSON(t *testing.T) {
+	stdout, stderr, code := outcome(t, dynvitd(t, "run", "--json", "--source", "test:?frames=3&fps=2"))
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if code != 0 || len(lines) == 0 {
+		t.Fatalf("exit %d, %q", code, stderr)
+	}
+	for _, line := range lines {
+		var frame struct {
+			Camera string
+			Seq    int
+			Score  float64
+			Top    []ranked
+		}
+		if err := json.Unmarshal([]byte(line), &frame); err != nil || frame.Camera != "cam0" || frame.Seq < 1 || len(frame.Top) != 5 {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+// TestRunPublishes: photos and a film, over Debian's broker and the embedded
+// one, reach Debian's subscriber; SIGTERM says stopped.
+func TestRunPublishes(t *testing.T) {
+	film := need(t, "data", "video", "car-detection.mp4")
+	for name, source := range map[string]func() string{
+		"photos": func() string { return photos(t) + "?loop=1&fps=10" },
+		"film":   func() string { program(t, "ffmpeg", "ffmpeg"); return film + "?loop=1" },
+	} {
+		for _, broker := range []string{"mosquitto", "embedded"} {
+			t.Run(name+"/"+broker, func(t *testing.T) { testPublishes(t, name, source(), broker) })
+		}
+	}
+}
+
+func testPublishes(t *testing.T, name, source, broker string) {
+	args := []string{"run", "--node", "box", "--source", source}
+	port := ""
+	if broker == "mosquitto" {
+		port = freePort(t)
+		mosquitto(t, port)
+		args = append(args, "--broker", "mqtt://127.0.0.1:"+port)
+	}
+	d := start(t, dynvitd(t, args...))
+	if broker == "embedded" {
+		port = d.await(`embedded broker started.*:(\d+) topics`)
+	}
+	d.await("msg=ready")
+	s := subscriber(t, port)
+	s.await(`^dynvit/box/status online$`)
+	state := s.await(`^dynvit/box/camera/cam0/state (\{.*\})$`)
+	if name == "photos" && !regexp.MustCompile(classes).MatchString(state) {
+		s.await(`^dynvit/box/camera/cam0/event .*` + classes)
+	}
+	var got struct {
+		Schema int
+		Score  *float64
+		Tokens []int
+	}
+	if err := json.Unmarshal([]byte(state), &got); err != nil || got.Schema != 1 || got.Score == nil || len(got.Tokens) != 4 {
+		t.Errorf("state %s: %v", state, err)
+	}
+	d.Process.Signal(syscall.SIGTERM)
+	s.await(`^dynvit/box/status stopped$`)
+	if code := d.end(); code != 0 {
+		t.Errorf("exit %d after SIGTERM\n%s", code, strings.Join(d.seen, "\n"))
+	}
+}
+
+// TestKilledRunLeavesItsWill: kill -9 makes the broker say offline.
+func TestKilledRunLeavesItsWill(t *testing.T) {
+	port := freePort(t)
+	mosquitto(t, port)
+	d := start(t, dynvitd(t, "run", "--node", "box", "--source", "test:", "--broker", "mqtt://127.0.0.1:"+port))
+	s := subscriber(t, port)
+	s.await(`^dynvit/box/status online$`)
+	d.Process.Kill()
+	s.await(`^dynvit/box/status offline$`)
+}
+
+// TestRunWaits: with the camera gone and the broker away from the start the
+// daemon is ready, says both, and publishes as soon as they come.
+func TestRunWaits(t *testing.T) {
+	port, page := freePort(t), freePort(t)
+	dir := filepath.Join(t.TempDir(), "pictures")
+	config := write(t, t.TempDir(), "dynvit.yaml", fmt.Sprintf(`
+node: box
+mqtt: {broker: "mqtt://127.0.0.1:%s"}
+http: {listen: "127.0.0.1:%s"}
+cameras: {door: {source: "file:%s?loop=1&fps=5", stable: 1}}
+`, port, page, dir))
+	program(t, "mosquitto", "mosquitto")
+	d := start(t, dynvitd(t, "run", "--config", config))
+	d.await("msg=ready")
+	d.await(`camera offline.*no such file`)
+	if !strings.Contains(strings.Join(d.seen, "\n"), "connection refused") {
+		d.await("connection refused")
+	}
+	if code, body := fetch(t, "http://127.0.0.1:"+page+"/readyz"); code != 200 || !strings.Contains(body, `"connected":false`) {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+	data, err := os.ReadFile(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "a.jpg", string(data))
+	mosquitto(t, port)
+	s := subscriber(t, port)
+	s.await(`^dynvit/box/camera/door/state `)
+	if code, body := fetch(t, "http://127.0.0.1:"+page+"/healthz"); code != 200 || !strings.Contains(body, `"connected":true`) {
+		t.Errorf("healthz: %d %s", code, body)
+	}
+	d.Process.Signal(syscall.SIGTERM)
+	s.await(`^dynvit/box/status stopped$`)
+}
+
+func fetch(t *testing.T, url string) (int, string) {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(r.Body); err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, body.String()
+}
+
+// TestPortsInUse: a busy port is an error of one line.
+func TestPortsInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, stderr, code := outcome(t, dynvitd(t, "run", "--source", "test:", "--broker", "mqtt://127.0.0.1:1", "--http", l.Addr().String(), "--log-level", "error"))
+	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "address already in use") {
+		t.Errorf("exit %d, %q", code, stderr)
+	}
+}
