@@ -6,13 +6,13 @@ import (
 	"dynvit/backends"
 )
 
-// Parts of an attention: tokenBlock keys and values of a head to pack, then
-// queryBlock queries of a head against them. The scores of a block (13 KB at 197
-// tokens) stay in L1, never more than that exists; a head's packed keys or
-// values (50 KB) are read from L2 once for each block.
+// tokenBlock tokens of a head, about, are packed as one part of an attention; queryRows
+// queries of a head, about, meet its keys and values in one. Their scores (13 KB
+// at 197 tokens) stay in L1, never more than that exists; a head's packed keys or
+// values (50 KB in f32) are read from L2 once for each.
 const (
 	tokenBlock = 48
-	queryBlock = 16
+	queryRows  = 16
 )
 
 // attention is one call of Attention. Keys become panels like a weight [n, width],
@@ -20,15 +20,18 @@ const (
 // Linear.
 type attention struct {
 	k     *Kernels
+	mul   *Product // of precision p
 	lanes []lane
 
 	dst, qkv backends.Tensor
 	heads, n int
 	c, width int // columns of all heads, of one
-	p        backends.Precision
+	block    int // tokens packed in a part: whole panels of keys
+	tiles    tiling
 	by       backends.Score
-	keys     []float32 // [heads, panels, width, cols]
-	values   []float32 // [heads, panels, n, cols]
+	keys     []uint32  // [heads, panels of n, panel of width inputs]
+	values   []uint32  // [heads, panels of width, panel of n inputs]
+	zeros    []float32 // [Cols]: no bias
 	norms    []float32 // [heads, n]: ‖v‖, if by is Received
 }
 
@@ -37,7 +40,7 @@ type attention struct {
 func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
 	n, c := qkv.Rows, qkv.Cols/3
 	b.need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0 && dst.Cols == c && dst.Rows <= n, "shapes differ")
-	b.need("Attention", p != backends.Int8, "products are f32, bf16 or f16")
+	b.need("Attention", p < backends.Int8, "products are f32, bf16 or f16")
 	b.need("Attention", score.IsZero() || (score.Rows == n-1 && score.Cols == 1), "score is not [n-1, 1]")
 	b.need("Attention", score.IsZero() || by == backends.CLS || (by == backends.Received && dst.Rows == n), "score needs all queries")
 	if dst.Rows == 0 {
@@ -46,76 +49,78 @@ func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Preci
 	if score.IsZero() {
 		by = backends.NoScore
 	}
-	s := &b.scratch
+	s, mul := &b.scratch, &b.k.Products[p]
 	s.reserveHeads(&b.k, n, c, heads)
 	a := &b.attention
-	*a = attention{k: &b.k, lanes: s.lanes, dst: dst, qkv: qkv, heads: heads, n: n, c: c, width: c / heads,
-		p: p, by: by, keys: s.keys, values: s.values, norms: s.norms}
-	b.pool.run(packing{a}, heads*panels(n, tokenBlock))
+	*a = attention{k: &b.k, mul: mul, lanes: s.lanes, dst: dst, qkv: qkv, heads: heads, n: n, c: c, width: c / heads,
+		by: by, keys: s.keys, values: s.values, zeros: s.zeros[:mul.Cols], norms: s.norms}
+	a.block = max(1, tokenBlock/mul.Cols) * mul.Cols
+	a.tiles = tile(dst.Rows, mul.Rows, queryRows)
+	b.pool.run(packing{a}, heads*panels(n, a.block))
 	if by != backends.NoScore {
 		a.clearScores()
 	}
-	b.pool.run(mixing{a}, heads*panels(dst.Rows, queryBlock))
+	b.pool.run(mixing{a}, heads*a.tiles.parts())
 	if by != backends.NoScore {
 		a.score(score.Host)
 	}
 }
 
-// row is token i's part of q (0), k (1) or v (2) of head h.
-func (a *attention) row(part, h, i int) []float32 {
-	return a.qkv.Host[i*3*a.c+part*a.c+h*a.width:][:a.width]
+// part q (0), k (1) or v (2) of head h from token i on; rows lie 3·c apart.
+func (a *attention) from(part, h, i int) []float32 {
+	return a.qkv.Host[i*3*a.c+part*a.c+h*a.width:]
 }
 
-// panelsOf cuts head h's keys or values out of all; a panel holds cols columns of
-// inputs rows, a head holds as many as columns fill.
-func (a *attention) panelsOf(all []float32, h, columns, inputs int) []float32 {
-	size := roundUp(columns, a.k.Float.Cols) * inputs
-	return all[h*size : (h+1)*size]
+// panelOf is panel p of head h's in all, each of outputs outputs and inputs inputs.
+func (a *attention) panelOf(all []uint32, h, p, outputs, inputs int) []uint32 {
+	size := a.mul.PanelWords(inputs)
+	return all[(h*panels(outputs, a.mul.Cols)+p)*size:][:size]
 }
 
-// packing is the first task of an attention: rounding and packing keys and values.
+// packing is the first task of an attention: converting and packing keys and values.
 type packing struct{ *attention }
 
 func (a packing) part(lane, i int) {
-	blocks := panels(a.n, tokenBlock)
-	h, from := i/blocks, i%blocks*tokenBlock
-	keys, values := a.panelsOf(a.keys, h, a.n, a.width), a.panelsOf(a.values, h, a.width, a.n)
-	rounded := a.lanes[lane].query[:a.width]
-	for token := from; token < min(from+tokenBlock, a.n); token++ {
-		a.packKey(keys, a.operand(rounded, 1, h, token), token)
-		a.packValue(values, a.operand(rounded, 2, h, token), token)
-		if a.by == backends.Received {
-			a.norms[h*a.n+token] = length(a.row(2, h, token))
+	blocks := panels(a.n, a.block)
+	h, from := i/blocks, i%blocks*a.block
+	to := min(from+a.block, a.n)
+	for token := from; token < to; token += a.mul.Cols {
+		a.packKeys(&a.lanes[lane], h, token, min(a.mul.Cols, to-token))
+	}
+	a.packValues(h, from, to-from)
+	if a.by == backends.Received {
+		for token := from; token < to; token++ {
+			a.norms[h*a.n+token] = length(a.from(2, h, token)[:a.width])
 		}
 	}
 }
 
-// operand is a row rounded to the products' precision, in scratch or as it lies.
-func (a *attention) operand(scratch []float32, part, h, i int) []float32 {
-	row := a.row(part, h, i)
-	if a.p == backends.F32 {
-		return row
-	}
-	a.k.Round(scratch, row, a.p)
-	return scratch
+// packKeys makes n tokens one panel. Products past the last token are never looked at.
+func (a *attention) packKeys(l *lane, h, token, n int) {
+	rows, stride := l.rows(a.mul, a.from(1, h, token), 3*a.c, n, a.width)
+	a.mul.Pack(a.panelOf(a.keys, h, token/a.mul.Cols, a.n, a.width), rows, stride, n, a.mul.Words(a.width))
 }
 
-// packKey makes a key one column of its panel. Columns past the last token keep what
-// they held: their products are never looked at.
-func (a *attention) packKey(keys, row []float32, token int) {
-	cols := a.k.Float.Cols
-	panel := keys[token/cols*cols*a.width+token%cols:]
-	for i, v := range row {
-		panel[i*cols] = v
+// packValues makes tokens from on, n of them, inputs of each panel. from is a multiple
+// of the block's length, and that of the operands in a word.
+func (a *attention) packValues(h, from, n int) {
+	cols := a.mul.Cols
+	for p := 0; p*cols < a.width; p++ {
+		panel := a.panelOf(a.values, h, p, a.width, a.n)
+		a.mul.PackRows(panel[from/a.mul.Group*cols:], a.from(2, h, from)[p*cols:], 3*a.c, n, min(cols, a.width-p*cols))
 	}
 }
 
-// packValue makes a value one row of each panel.
-func (a *attention) packValue(values, row []float32, token int) {
-	cols := a.k.Float.Cols
-	for p := 0; p*cols < len(row); p++ {
-		copy(values[(p*a.n+token)*cols:][:cols], row[p*cols:])
+// rows returns n rows of float32, stride apart, as operands: in l.query or as they lie.
+func (l *lane) rows(mul *Product, x []float32, stride, n, width int) (a []uint32, aStride int) {
+	if mul.Convert == nil {
+		return Words(x), stride
 	}
+	words := mul.Words(width)
+	for r := range n {
+		mul.Convert(l.query[r*words:][:words], x[r*stride:][:width])
+	}
+	return l.query, words
 }
 
 // length is ‖v‖.
@@ -127,10 +132,17 @@ func length(v []float32) float32 {
 type mixing struct{ *attention }
 
 func (a mixing) part(lane, i int) {
-	blocks := panels(a.dst.Rows, queryBlock)
-	h, from := i/blocks, i%blocks*queryBlock
-	rows := min(queryBlock, a.dst.Rows-from)
-	l := &a.lanes[lane]
+	parts := a.tiles.parts()
+	h := i / parts
+	first, last := a.tiles.part(i % parts)
+	for t := first; t < last; t++ {
+		from, to := a.tiles.rows(t)
+		a.attend(&a.lanes[lane], h, from, to-from)
+	}
+}
+
+// attend answers rows queries of head h.
+func (a *attention) attend(l *lane, h, from, rows int) {
 	stride := a.logits(l, h, from, rows)
 	scale := float32(1 / math.Sqrt(float64(a.width)))
 	for r := range rows {
@@ -139,9 +151,6 @@ func (a mixing) part(lane, i int) {
 		if a.by == backends.Received || (a.by == backends.CLS && from+r == 0) {
 			l.receive(h*a.n, weights, l.total[r])
 		}
-		if a.p != backends.F32 {
-			a.k.Round(weights, weights, a.p)
-		}
 	}
 	a.mix(l, h, from, rows, stride)
 }
@@ -149,90 +158,37 @@ func (a mixing) part(lane, i int) {
 // logits writes the products of the queries with all keys to l.score and returns the
 // length of its rows.
 func (a *attention) logits(l *lane, h, from, rows int) (stride int) {
-	query, step := a.qkv.Host[from*3*a.c+h*a.width:], 3*a.c
-	if a.p != backends.F32 {
-		for r := range rows {
-			a.k.Round(l.query[r*a.width:][:a.width], a.row(0, h, from+r), a.p)
-		}
-		query, step = l.query, a.width
-	}
-	cols := a.k.Float.Cols
-	keys := a.panelsOf(a.keys, h, a.n, a.width)
+	query, step := l.rows(a.mul, a.from(0, h, from), 3*a.c, rows, a.width)
+	cols := a.mul.Cols
 	stride = roundUp(a.n, cols)
-	for p := 0; p < stride; p += cols {
-		a.k.Float.Mul(l.score[p:], stride, query, step, rows, a.width, keys[p*a.width:])
+	c := &l.call
+	*c = Call{A: query, AStride: step, Words: a.mul.Words(a.width), Rows: rows, Bias: a.zeros, DstStride: stride}
+	for p := range stride / cols {
+		c.Dst, c.Panel = l.score[p*cols:], a.panelOf(a.keys, h, p, a.n, a.width)
+		a.mul.Mul(c)
 	}
 	return stride
 }
 
 // mix writes the weighted sums of the values to dst.
 func (a *attention) mix(l *lane, h, from, rows, stride int) {
-	cols := a.k.Float.Cols
-	values := a.panelsOf(a.values, h, a.width, a.n)
+	weights, step := Words(l.score), stride
+	if a.mul.Convert != nil {
+		step = a.mul.Words(a.n)
+		weights = l.weights
+		for r := range rows {
+			a.mul.Convert(weights[r*step:][:step], l.score[r*stride:][:a.n])
+		}
+	}
+	cols := a.mul.Cols
 	wide := roundUp(a.width, cols)
-	for p := 0; p < wide; p += cols {
-		a.k.Float.Mul(l.mixed[p:], wide, l.score, stride, rows, a.n, values[p*a.n:])
+	c := &l.call
+	*c = Call{A: weights, AStride: step, Words: a.mul.Words(a.n), Rows: rows, Bias: a.zeros, DstStride: wide}
+	for p := range wide / cols {
+		c.Dst, c.Panel = l.mixed[p*cols:], a.panelOf(a.values, h, p, a.width, a.n)
+		a.mul.Mul(c)
 	}
 	for r := range rows {
-		dst, inverse := a.dst.Host[(from+r)*a.c+h*a.width:][:a.width], 1/l.total[r]
-		for j, v := range l.mixed[r*wide:][:a.width] {
-			dst[j] = v * inverse
-		}
+		a.k.Scale(a.dst.Host[(from+r)*a.c+h*a.width:][:a.width], l.mixed[r*wide:][:a.width], 1/l.total[r])
 	}
-}
-
-// unit is 1 in the fixed-point numbers of lane.received: 2⁻⁴⁰ is far below what a
-// float32 weight resolves, and sums of 2²³ queries fit.
-const unit = 1 << 40
-
-// receive adds a query's attention to what the tokens of a head received, at being the
-// head's place. Integers, because the lanes' sums must add up to the same
-// whichever lane saw which query.
-func (l *lane) receive(at int, weights []float32, total float32) {
-	if total != total {
-		l.broken = true
-		return
-	}
-	share := unit / total
-	received := l.received[at:][:len(weights)]
-	for j, w := range weights {
-		received[j] += int64(w * share)
-	}
-}
-
-func (a *attention) clearScores() {
-	for i := range a.lanes {
-		a.lanes[i].broken = false
-		clear(a.lanes[i].received[:a.heads*a.n])
-	}
-}
-
-// score writes the importance of the patches: what each received, over the heads.
-func (a *attention) score(dst []float32) {
-	broken := false
-	for i := range a.lanes {
-		broken = broken || a.lanes[i].broken
-	}
-	for j := range dst {
-		total := 0.0
-		for h := range a.heads {
-			total += a.importance(h, j+1)
-		}
-		dst[j] = float32(total / float64(a.heads))
-		if broken {
-			dst[j] = float32(math.NaN())
-		}
-	}
-}
-
-// importance is what a token received of one head, as by says.
-func (a *attention) importance(h, token int) float64 {
-	var received int64
-	for i := range a.lanes {
-		received += a.lanes[i].received[h*a.n+token]
-	}
-	if a.by == backends.CLS {
-		return float64(received) / unit
-	}
-	return float64(received) / unit * float64(a.norms[h*a.n+token]) / float64(a.n)
 }

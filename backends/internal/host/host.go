@@ -5,7 +5,7 @@
 // backend "portable", other packages hand [Open] theirs.
 //
 // Weights are cut into panels of a few outputs, interleaved by input, once at load
-// time (weight.go). An operation is a task of numbered parts, such as 32 rows by
+// time (weight.go). An operation is a task of numbered parts, such as 48 rows by
 // 48 outputs of a Linear, that the threads take one by one (pool.go); how the
 // parts are cut never depends on the number of threads, so neither do the bits
 // of a result. Scratch memory is set aside when the caller allocates
@@ -29,12 +29,11 @@ type driver struct {
 	scratch   scratch
 	err       error // first failure since the last download
 
-	linear    linear
-	rounding  rounding
-	coding    coding
-	layerNorm layerNorm
-	attention attention
-	unfold    unfold
+	linear     linear
+	conversion conversion
+	layerNorm  layerNorm
+	attention  attention
+	unfold     unfold
 }
 
 // Open starts the threads of a backend that works by the table k: o.Threads of

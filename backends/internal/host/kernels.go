@@ -9,53 +9,75 @@ import "dynvit/backends"
 type Kernels struct {
 	// Precisions is what the table carries, the fastest on this machine first.
 	Precisions []backends.Precision
-	// Float multiplies operands that are float32: as they are, or rounded to
-	// bf16 or f16.
-	Float Float
-	// Int8 multiplies codes.
-	Int8 Int8
+	// Products carry them, by the precision's number.
+	Products [4]Product
 
-	// Round writes src, rounded to p (BF16 or F16), to dst of the same
-	// length, which may be src.
-	Round func(dst, src []float32, p backends.Precision)
-	// Quantize writes the codes of a row, as many as row has, and returns their
-	// scale; bit by bit what backends.QuantizeRow does, but the scale is NaN
-	// where the row holds a NaN or Inf.
-	Quantize func(codes []int8, row []float32) (scale float32)
 	// Softmax replaces each s by exp(scale·s − max) where max is the largest
-	// scale·s, and returns the sum of the results. Rows with a NaN become NaN.
+	// scale·s, and returns the sum of the results. Rows with a NaN or +Inf have
+	// a sum of NaN.
 	Softmax func(s []float32, scale float32) (total float32)
-	// GELU replaces each x by x/2·(1+erf(x/√2)).
-	GELU func(x []float32)
+	// GELU replaces each x by x/2·(1+erf(x/√2)) in a block of rows by cols
+	// elements whose rows lie stride apart.
+	GELU func(x []float32, stride, rows, cols int)
 	// Norm is one row of backends.Backend's LayerNorm; dst may be x.
 	Norm func(dst, x, gamma, beta []float32, eps float32)
+	// Scale writes src·factor to dst, of the same length.
+	Scale func(dst, src []float32, factor float32)
 	// Peak does n rounds of the multiply-adds that carry p, with operands in
 	// registers alone. It returns how many operations (2 a multiply-add) that
 	// was, and a number that depends on all of them.
 	Peak func(p backends.Precision, n int) (operations, checksum float64)
 }
 
-// Float is a matrix product on float32. Weights lie in panels: Cols outputs
-// interleaved by input, [in, Cols], where the last panel has fewer outputs the rest is anything,
-// and so are its results.
-type Float struct {
-	Rows, Cols int // the tile whose sums stay in registers (MR, NR)
-	// Mul writes c[r·ldc+j] = Σ a[r·lda+i]·panel[i·Cols+j] for r < rows, j < Cols
-	// and i < in. rows and in are any number from 1 on; the sums of a row do
-	// not depend on which rows stand beside it.
-	Mul func(c []float32, ldc int, a []float32, lda, rows, in int, panel []float32)
+// Product multiplies matrices in one precision. Operands lie in 32-bit words,
+// Group to a word: one float32, two bfloat16 or int16, four codes. The right
+// matrix is cut into panels of Cols outputs, interleaved by word.
+type Product struct {
+	Rows  int // of one call at most (the tile's MR)
+	Cols  int // of a panel (NR)
+	Group int // operands in a word
+
+	// Convert writes a row as operands, Words(len(src)) words, the last filled
+	// up with zeros, and returns what they are to be multiplied with: 1, or the
+	// scale of int8's codes, bit by bit as backends.QuantizeRow has them (NaN
+	// for a row that holds a NaN or Inf). nil: operands are float32 as they are.
+	Convert func(dst []uint32, src []float32) (scale float32)
+	// PanelWords is the length of a panel of in inputs.
+	PanelWords func(in int) int
+	// Pack makes rows of operands, n <= Cols of them and stride apart, the
+	// outputs of a panel that holds zeros or an earlier Pack's outputs. words
+	// is the length of a row. Outputs from n on become anything.
+	Pack func(panel, rows []uint32, stride, n, words int)
+	// PackRows makes a matrix of float32 [rows, cols], rows stride apart, the
+	// inputs of a panel from its beginning on: what Pack makes of the transposed
+	// matrix. cols <= Cols. Float32 or bfloat16 operands only; an odd last row
+	// of those is paired with zeros.
+	PackRows func(panel []uint32, src []float32, stride, rows, cols int)
+	// Mul multiplies. The sums of a row do not depend on which rows stand
+	// beside it.
+	Mul func(c *Call)
 }
 
-// Int8 is a matrix product on codes of ±127 with exact sums. How the Cols outputs of a
-// panel lie in its words is the kernel's own affair.
-type Int8 struct {
-	Rows, Cols int
-	// Words is the length of a panel of in inputs.
-	Words func(in int) int
-	// Pack adds the codes of output j < Cols to a panel that starts as zeros.
-	Pack func(panel []uint64, j int, codes []int8)
-	// Mul writes c[r·ldc+j] = Σ a[r·lda+i]·w[j, i], as Float.Mul does.
-	Mul func(c []int32, ldc int, a []int8, lda, rows, in int, panel []uint64)
+// Words is how many words n operands fill.
+func (p *Product) Words(n int) int { return panels(n, p.Group) }
+
+// Call is one multiplication of a few rows with a panel:
+//
+//	Dst[r·DstStride+j] = Σ_i A[r, i]·W[j, i]·(Scale[r]·Unit[j]) + Bias[j] + Res[r·DstStride+j]
+//
+// for r < Rows and j < Cols; Scale and Unit for int8 alone, where scale and bias take
+// one rounding together (backends.FMA32). Assembly reads it by offset: a test
+// holds the order of the fields.
+type Call struct {
+	Dst   []float32
+	A     []uint32  // operands, rows AStride words apart
+	Panel []uint32  // of Words words an output
+	Bias  []float32 // [Cols]
+	Res   []float32 // as Dst, or nil
+	Scale []float32 // [Rows]
+	Unit  []float32 // [Cols]
+
+	Rows, Words, DstStride, AStride int
 }
 
 // panels is how many panels of cols columns n outputs fill.

@@ -2,12 +2,11 @@ package host
 
 import "dynvit/backends"
 
-// A part of a Linear is rowBlock rows by about partCols outputs. 32 rows of 192
-// inputs (24 KB) stay in L1 while the part's panels pass by, 32 of 768 in L2; a
-// layer of DeiT-T makes 28 to 112 parts, enough to keep many threads busy to the
-// end, and its CLS row alone still makes 4 to 21.
+// A part of a Linear is about partRows rows by partCols outputs: of DeiT-T's layers
+// 30 to 250 of them, enough to keep many threads busy to the end, and its CLS row
+// alone still makes 4 to 24; none below a microsecond.
 const (
-	rowBlock = 32
+	partRows = 48
 	partCols = 48
 )
 
@@ -19,12 +18,12 @@ type linear struct {
 	dst, res backends.Tensor
 	w        *weight
 	act      backends.Act
-	x        []float32 // [rows, in] operands, not int8
-	codes    []int8    // [rows, in] operands, int8
+	a        []uint32  // [rows, stride] operands
 	scale    []float32 // [rows], int8; NaN where the row is not finite
-	rows     int
+	stride   int
+	tiles    tiling
 	panels   int // of a part
-	across   int // parts beside each other
+	down     int // parts above each other
 }
 
 func (b *driver) Linear(dst, x backends.Tensor, packed backends.Weight, act backends.Act, res backends.Tensor) {
@@ -35,130 +34,159 @@ func (b *driver) Linear(dst, x backends.Tensor, packed backends.Weight, act back
 	if x.Rows == 0 {
 		return
 	}
-	l := &b.linear
-	*l = linear{k: &b.k, lanes: b.scratch.lanes, dst: dst, res: res, w: w, act: act, x: x.Host, rows: x.Rows}
-	switch w.precision {
-	case backends.Int8:
-		l.codes, l.scale = b.quantized(x)
-	case backends.BF16, backends.F16:
-		l.x = b.rounded(x, w.precision)
-	}
-	l.panels = max(1, partCols/w.cols)
-	l.across = panels(w.panels(), l.panels)
-	b.pool.run(l, panels(x.Rows, rowBlock)*l.across)
+	l, k := &b.linear, w.product
+	*l = linear{k: &b.k, lanes: b.scratch.lanes, dst: dst, res: res, w: w, act: act, stride: k.Words(w.in)}
+	l.a, l.scale = b.convert(x, k)
+	l.tiles = tile(x.Rows, k.Rows, partRows)
+	l.panels = max(1, partCols/k.Cols)
+	l.down = l.tiles.parts()
+	b.pool.run(l, l.down*panels(w.panels(), l.panels))
 }
 
+// part does some row tiles of some panels. Parts beside each other in time share their
+// panels, which then come from a near cache.
 func (l *linear) part(lane, i int) {
-	row, panel := i/l.across*rowBlock, i%l.across*l.panels
-	rows, count := min(rowBlock, l.rows-row), min(l.panels, l.w.panels()-panel)
-	tile, stride := l.lanes[lane].tile, count*l.w.cols
-	if l.w.precision == backends.Int8 {
-		l.productsInt8(tile, l.lanes[lane].sums, row, rows, panel, count)
-	} else {
-		l.products(tile, row, rows, panel, count)
-	}
-	for r := range rows {
-		l.finish(tile[r*stride:(r+1)*stride], row+r, panel*l.w.cols)
-	}
-}
-
-// products writes x·Wᵀ + b of the rows and panels to tile.
-func (l *linear) products(tile []float32, row, rows, panel, count int) {
-	in, cols := l.w.in, l.w.cols
-	for p := range count {
-		l.k.Float.Mul(tile[p*cols:], count*cols, l.x[row*in:], in, rows, in, l.w.floats[(panel+p)*in*cols:][:in*cols])
-	}
-	bias := l.w.bias[panel*cols:][:count*cols]
-	for r := range rows {
-		y := tile[r*len(bias):][:len(bias)]
-		for j, v := range bias {
-			y[j] += v
-		}
-	}
-}
-
-// productsInt8 does the same with codes: the sums are exact, scale and bias take one
-// rounding together.
-func (l *linear) productsInt8(tile []float32, sums []int32, row, rows, panel, count int) {
-	in, cols := l.w.in, l.w.cols
-	for p := range count {
-		l.k.Int8.Mul(sums[p*cols:], count*cols, l.codes[row*in:], in, rows, in, l.w.codes[(panel+p)*l.w.words:][:l.w.words])
-	}
-	bias, scale := l.w.bias[panel*cols:][:count*cols], l.w.scale[panel*cols:][:count*cols]
-	for r := range rows {
-		y, acc, s := tile[r*len(bias):][:len(bias)], sums[r*len(bias):][:len(bias)], l.scale[row+r]
-		for j, v := range bias {
-			y[j] = backends.FMA32(float32(acc[j]), s*scale[j], v)
-		}
-	}
-}
-
-// finish applies activation and residual to a row's outputs from column on, and
-// stores those that exist.
-func (l *linear) finish(y []float32, row, column int) {
-	y = y[:min(len(y), l.w.out-column)]
-	switch l.act {
-	case backends.GELU:
-		l.k.GELU(y)
-	case backends.ReLU:
-		for j, v := range y {
-			if v < 0 {
-				y[j] = 0
+	first := i / l.down * l.panels
+	last := min(first+l.panels, l.w.panels())
+	from, to := l.tiles.part(i % l.down)
+	direct := l.direct()
+	for p := first; p < last; p++ {
+		for t := from; t < to; t++ {
+			row, end := l.tiles.rows(t)
+			if p < direct {
+				l.multiply(&l.lanes[lane], row, end-row, p)
+			} else {
+				l.multiplyAside(&l.lanes[lane], row, end-row, p)
 			}
 		}
 	}
-	at := row*l.w.out + column
+	if last = min(last, direct); first < last {
+		row, _ := l.tiles.rows(from)
+		_, end := l.tiles.rows(to - 1)
+		cols := l.w.product.Cols
+		l.activate(l.dst.Host[row*l.w.out+first*cols:], l.w.out, end-row, (last-first)*cols)
+	}
+}
+
+// direct is how many panels' outputs the kernel may write to dst: full ones, and none
+// where dst may hold the residual that comes after the activation.
+func (l *linear) direct() int {
+	if l.act != backends.None && !l.res.IsZero() {
+		return 0
+	}
+	return l.w.out / l.w.product.Cols
+}
+
+// call prepares the kernel's arguments for a tile of x·Wᵀ + b.
+func (l *linear) call(c *Call, row, rows, panel int) {
+	w, cols := l.w, l.w.product.Cols
+	column := panel * cols
+	*c = Call{A: l.a[row*l.stride:], AStride: l.stride, Words: l.stride, Rows: rows,
+		Panel: w.packed[panel*w.panel:][:w.panel], Bias: w.bias[column:][:cols],
+		Unit: w.unit[column:][:cols], Scale: l.scale[row:][:rows]}
+}
+
+// multiply writes a tile to dst, but for the activation.
+func (l *linear) multiply(s *lane, row, rows, panel int) {
+	c := &s.call
+	l.call(c, row, rows, panel)
+	at := row*l.w.out + panel*l.w.product.Cols
+	c.Dst, c.DstStride = l.dst.Host[at:], l.w.out
 	if !l.res.IsZero() {
-		for j, v := range l.res.Host[at:][:len(y)] {
-			y[j] += v
+		c.Res = l.res.Host[at:]
+	}
+	l.w.product.Mul(c)
+}
+
+// multiplyAside finishes a tile in scratch and copies the outputs that exist.
+func (l *linear) multiplyAside(s *lane, row, rows, panel int) {
+	c, cols := &s.call, l.w.product.Cols
+	l.call(c, row, rows, panel)
+	c.Dst, c.DstStride = s.tile, cols
+	l.w.product.Mul(c)
+	count := min(cols, l.w.out-panel*cols)
+	l.activate(s.tile, cols, rows, count)
+	for r := range rows {
+		y, at := s.tile[r*cols:][:count], (row+r)*l.w.out+panel*cols
+		if !l.res.IsZero() {
+			for j, v := range l.res.Host[at:][:count] {
+				y[j] += v
+			}
+		}
+		copy(l.dst.Host[at:], y)
+	}
+}
+
+func (l *linear) activate(y []float32, stride, rows, cols int) {
+	switch l.act {
+	case backends.GELU:
+		l.k.GELU(y, stride, rows, cols)
+	case backends.ReLU:
+		relu(y, stride, rows, cols)
+	}
+}
+
+// relu keeps NaN.
+func relu(x []float32, stride, rows, cols int) {
+	for r := range rows {
+		for j, v := range x[r*stride:][:cols] {
+			if v < 0 {
+				x[r*stride+j] = 0
+			}
 		}
 	}
-	copy(l.dst.Host[at:], y)
 }
 
-// operandBlock rows make one part of rounding or coding a Linear's input.
-const operandBlock = 16
+// tiling cuts rows into the fewest tiles of at most a kernel's height, as equal as
+// they can be: kernels exist for every height, so that nothing is padded. A
+// part is a run of tiles.
+type tiling struct{ total, tiles, run int }
 
-// rounded returns x's elements rounded to p, in scratch.
-func (b *driver) rounded(x backends.Tensor, p backends.Precision) []float32 {
-	grow(&b.scratch.operands, len(x.Host))
-	dst := b.scratch.operands[:len(x.Host)]
-	b.rounding = rounding{&b.k, dst, x.Host, operandBlock * x.Cols, p}
-	b.pool.run(&b.rounding, panels(x.Rows, operandBlock))
-	return dst
+func tile(rows, most, part int) tiling {
+	return tiling{rows, panels(rows, most), max(1, part/most)}
 }
 
-type rounding struct {
-	k        *Kernels
-	dst, src []float32
-	block    int // elements of a part
-	p        backends.Precision
+// rows of tile t are from…to-1.
+func (t tiling) rows(i int) (from, to int) {
+	return i * t.total / t.tiles, (i + 1) * t.total / t.tiles
 }
 
-func (r *rounding) part(_, i int) {
-	from, to := i*r.block, min((i+1)*r.block, len(r.src))
-	r.k.Round(r.dst[from:to], r.src[from:to], r.p)
+func (t tiling) parts() int { return panels(t.tiles, t.run) }
+
+// part i is the tiles from…to-1.
+func (t tiling) part(i int) (from, to int) {
+	return i * t.run, min((i+1)*t.run, t.tiles)
 }
 
-// quantized returns the codes and scales of x's rows, in scratch.
-func (b *driver) quantized(x backends.Tensor) ([]int8, []float32) {
-	grow(&b.scratch.codes, len(x.Host))
+// convertRows rows make one part of converting a Linear's input.
+const convertRows = 16
+
+// convert returns x's rows as k's operands, in scratch or as they lie, and their
+// scales.
+func (b *driver) convert(x backends.Tensor, k *Product) (a []uint32, scale []float32) {
 	grow(&b.scratch.scale, x.Rows)
-	b.coding = coding{&b.k, b.scratch.codes[:len(x.Host)], b.scratch.scale[:x.Rows], x}
-	b.pool.run(&b.coding, panels(x.Rows, operandBlock))
-	return b.coding.codes, b.coding.scale
+	if k.Convert == nil {
+		return Words(x.Host), b.scratch.scale
+	}
+	stride := k.Words(x.Cols)
+	grow(&b.scratch.operands, x.Rows*stride)
+	c := &b.conversion
+	*c = conversion{k, b.scratch.operands, stride, b.scratch.scale, x}
+	b.pool.run(c, panels(x.Rows, convertRows))
+	return c.dst, c.scale
 }
 
-type coding struct {
-	k     *Kernels
-	codes []int8
-	scale []float32
-	x     backends.Tensor
+type conversion struct {
+	k      *Product
+	dst    []uint32 // [rows, stride]
+	stride int
+	scale  []float32
+	x      backends.Tensor
 }
 
-func (q *coding) part(_, i int) {
-	n := q.x.Cols
-	for r := i * operandBlock; r < min((i+1)*operandBlock, q.x.Rows); r++ {
-		q.scale[r] = q.k.Quantize(q.codes[r*n:(r+1)*n], q.x.Host[r*n:(r+1)*n])
+func (c *conversion) part(_, i int) {
+	n := c.x.Cols
+	for r := i * convertRows; r < min((i+1)*convertRows, c.x.Rows); r++ {
+		c.scale[r] = c.k.Convert(c.dst[r*c.stride:][:c.stride], c.x.Host[r*n:(r+1)*n])
 	}
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"runtime"
+	"unsafe"
 
 	"dynvit/backends"
 )
@@ -15,17 +16,21 @@ func OpenPortable(o backends.Options) (backends.Backend, error) {
 // Portable is the table in plain Go: the backend "portable", and for every faster
 // kernel its twin in tests and its stand-in until it is written.
 func Portable() Kernels {
-	return Kernels{
+	float := Product{Rows: 32, Cols: 3, Group: 1, PanelWords: floatWords, Pack: packFloat, PackRows: packFloatRows, Mul: mulFloat}
+	bf16, f16 := float, float
+	bf16.Convert, bf16.PackRows = convertBF16, packBF16Rows
+	f16.Convert, f16.PackRows = convertF16, packF16Rows
+	k := Kernels{
 		Precisions: portablePrecisions(),
-		Float:      Float{Rows: 2, Cols: 3, Mul: mulFloat},
-		Int8:       Int8{Rows: 1, Cols: 12, Words: fieldWords, Pack: packFields, Mul: mulFields},
-		Round:      round,
-		Quantize:   quantize,
 		Softmax:    softmax,
 		GELU:       gelu,
 		Norm:       norm,
+		Scale:      scale,
 		Peak:       peak,
 	}
+	k.Products[backends.F32], k.Products[backends.BF16], k.Products[backends.F16] = float, bf16, f16
+	k.Products[backends.Int8] = Product{Rows: 32, Cols: 12, Group: 4, Convert: convertInt8, PanelWords: fieldWords, Pack: packFields, Mul: mulFields}
+	return k
 }
 
 // portablePrecisions: DeiT-T dense on one thread of a Zen 3 took 280 ms in int8 and 299
@@ -43,13 +48,55 @@ func portablePrecisions() []backends.Precision {
 // time, by the least of 60 runs at 192 inputs on Zen 3, GFLOP/s): 2×3 by four 9.9, by
 // eight 10.3, 2×4 9.0, 3×3 7.9, 1×4 8.3, 4×4 below 6. Go's compiler for amd64
 // has 16 registers and no fused multiply-add to spend.
-func mulFloat(c []float32, ldc int, a []float32, lda, rows, in int, panel []float32) {
-	for r := 0; r < rows; r += 2 {
-		other := min(r+1, rows-1) // a last row alone is computed twice
-		c00, c01, c02, c10, c11, c12 := dot2x3(a[r*lda:][:in], a[other*lda:][:in], panel)
-		top, bottom := (*[3]float32)(c[r*ldc:]), (*[3]float32)(c[other*ldc:])
-		top[0], top[1], top[2] = c00, c01, c02
-		bottom[0], bottom[1], bottom[2] = c10, c11, c12
+func mulFloat(c *Call) {
+	a, panel := Floats(c.A), Floats(c.Panel)
+	bias := (*[3]float32)(c.Bias)
+	for r := 0; r < c.Rows; r += 2 {
+		other := min(r+1, c.Rows-1) // a last row alone is computed twice
+		c00, c01, c02, c10, c11, c12 := dot2x3(a[r*c.AStride:][:c.Words], a[other*c.AStride:][:c.Words], panel)
+		store3(c, r, c00+bias[0], c01+bias[1], c02+bias[2])
+		if other > r {
+			store3(c, other, c10+bias[0], c11+bias[1], c12+bias[2])
+		}
+	}
+}
+
+// store3 writes three outputs of row r, plus the residual.
+func store3(c *Call, r int, y0, y1, y2 float32) {
+	y := (*[3]float32)(c.Dst[r*c.DstStride:])
+	if c.Res != nil {
+		res := (*[3]float32)(c.Res[r*c.DstStride:])
+		y0, y1, y2 = y0+res[0], y1+res[1], y2+res[2]
+	}
+	y[0], y[1], y[2] = y0, y1, y2
+}
+
+func floatWords(in int) int { return 3 * in }
+
+// packFloat interleaves three rows; those from n on are left as they are.
+func packFloat(panel, rows []uint32, stride, n, words int) {
+	for j := range n {
+		for i, v := range rows[j*stride:][:words] {
+			panel[3*i+j] = v
+		}
+	}
+}
+
+func packFloatRows(panel []uint32, src []float32, stride, rows, cols int) {
+	for r := range rows {
+		copy(panel[3*r:3*r+3], Words(src[r*stride:][:cols]))
+	}
+}
+
+func packBF16Rows(panel []uint32, src []float32, stride, rows, cols int) {
+	for r := range rows {
+		convertBF16(panel[3*r:3*r+cols], src[r*stride:][:cols])
+	}
+}
+
+func packF16Rows(panel []uint32, src []float32, stride, rows, cols int) {
+	for r := range rows {
+		convertF16(panel[3*r:3*r+cols], src[r*stride:][:cols])
 	}
 }
 
@@ -108,24 +155,47 @@ const (
 	fieldSpan = 64 // inputs between two moves
 )
 
-func fieldWords(in int) int { return 4 * in }
+func fieldWords(in int) int { return 8 * roundUp(in, 4) }
 
-func packFields(panel []uint64, j int, codes []int8) {
-	for i, q := range codes {
-		panel[4*i+j/3] += uint64(int64(q)) << (fieldBits * (j % 3))
+func packFields(panel, rows []uint32, stride, n, words int) {
+	clear(panel)
+	fields := wide(panel)
+	for j := range n {
+		for i, q := range Bytes(rows[j*stride:][:words]) {
+			fields[4*i+j/3] += uint64(int64(q)) << (fieldBits * (j % 3))
+		}
 	}
 }
 
-func mulFields(c []int32, ldc int, a []int8, lda, rows, in int, panel []uint64) {
-	for r := range rows {
-		row, w := a[r*lda:][:in], panel
-		sums := (*[12]int32)(c[r*ldc:])
-		clear(sums[:])
+// wide is the panel in its own words.
+func wide(panel []uint32) []uint64 {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(panel))), len(panel)/2)
+}
+
+func mulFields(c *Call) {
+	panel := wide(c.Panel)
+	for r := range c.Rows {
+		row, w := Bytes(c.A[r*c.AStride:][:c.Words]), panel
+		var sums [12]int32
 		for len(row) > 0 {
 			n := min(len(row), fieldSpan)
-			addFields(sums, row[:n], w)
+			addFields(&sums, row[:n], w)
 			row, w = row[n:], w[4*n:]
 		}
+		storeSums(c, r, &sums)
+	}
+}
+
+// storeSums writes a row's outputs: scale and bias, then the residual.
+func storeSums(c *Call, r int, sums *[12]int32) {
+	y, scale := (*[12]float32)(c.Dst[r*c.DstStride:]), c.Scale[r]
+	unit, bias := (*[12]float32)(c.Unit), (*[12]float32)(c.Bias)
+	for j, sum := range sums {
+		v := backends.FMA32(float32(sum), scale*unit[j], bias[j])
+		if c.Res != nil {
+			v += c.Res[r*c.DstStride+j]
+		}
+		y[j] = v
 	}
 }
 

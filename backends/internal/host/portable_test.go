@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"dynvit/backends"
@@ -15,24 +16,26 @@ const untouched = 12345
 // TestFloatMul compares the tile with the plain triple loop around its cut-offs, with
 // rows that are longer than what is multiplied.
 func TestFloatMul(t *testing.T) {
-	k := Portable().Float
+	k := Portable().Products[backends.F32]
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, rows := range []int{1, 2, 3, 4, 5} {
 		for _, in := range []int{1, 2, 3, 4, 5, 7, 8, 9, 64, 197} {
 			lda, ldc := in+3, k.Cols+2
-			a, panel := random32(rng, rows*lda), random32(rng, in*k.Cols)
+			a, w, bias := random32(rng, rows*lda), random32(rng, in*k.Cols), random32(rng, k.Cols)
+			panel := make([]uint32, k.PanelWords(in))
+			k.Pack(panel, Words(w), in, k.Cols, in)
 			c := make([]float32, rows*ldc)
 			for i := range c {
 				c[i] = untouched
 			}
-			k.Mul(c, ldc, a, lda, rows, in, panel)
+			k.Mul(&Call{Dst: c, DstStride: ldc, A: Words(a), AStride: lda, Rows: rows, Words: in, Panel: panel, Bias: bias})
 			for r := range rows {
 				for j := range ldc {
 					want := float64(untouched)
 					if j < k.Cols {
-						want = 0
+						want = float64(bias[j])
 						for i := range in {
-							want += float64(a[r*lda+i]) * float64(panel[i*k.Cols+j])
+							want += float64(a[r*lda+i]) * float64(w[j*in+i])
 						}
 					}
 					if got := float64(c[r*ldc+j]); math.Abs(got-want) > 1e-5*math.Sqrt(float64(in)) {
@@ -55,7 +58,7 @@ func random32(rng *rand.Rand, n int) []float32 {
 // TestInt8Mul: sums are exact, also where every product has the largest size
 // and the fields of a word pull in different directions.
 func TestInt8Mul(t *testing.T) {
-	k := Portable().Int8
+	k := Portable().Products[backends.Int8]
 	rng := rand.New(rand.NewPCG(2, 2))
 	codes := map[string]func() int8{
 		"random":   func() int8 { return int8(rng.IntN(255) - 127) },
@@ -70,38 +73,44 @@ func TestInt8Mul(t *testing.T) {
 	}
 }
 
-func checkInt8(t *testing.T, k Int8, in int, input, weight func() int8) {
+func checkInt8(t *testing.T, k Product, in int, input, weight func() int8) {
 	const rows = 3
-	lda, ldc := in+1, k.Cols+1
-	a, w := make([]int8, rows*lda), make([]int8, in*k.Cols)
-	for i := range a {
-		a[i] = input()
+	words := k.Words(in)
+	lda, ldc := words+1, k.Cols+1
+	a, w := make([]uint32, rows*lda), make([]uint32, words*k.Cols)
+	for r := range rows {
+		fill(Bytes(a[r*lda:])[:in], input)
 	}
-	panel := make([]uint64, k.Words(in))
 	for j := range k.Cols {
-		for i := range in {
-			w[j*in+i] = weight()
-		}
-		k.Pack(panel, j, w[j*in:(j+1)*in])
+		fill(Bytes(w[j*words:])[:in], weight)
 	}
-	c := make([]int32, rows*ldc)
+	panel := make([]uint32, k.PanelWords(in))
+	k.Pack(panel, w, words, k.Cols, words)
+	c, ones := make([]float32, rows*ldc), slices.Repeat([]float32{1}, k.Cols)
 	for i := range c {
 		c[i] = untouched
 	}
-	k.Mul(c, ldc, a, lda, rows, in, panel)
+	k.Mul(&Call{Dst: c, DstStride: ldc, A: a, AStride: lda, Rows: rows, Words: words, Panel: panel,
+		Bias: make([]float32, k.Cols), Unit: ones, Scale: ones})
 	for r := range rows {
 		for j := range k.Cols {
 			var want int32
 			for i := range in {
-				want += int32(a[r*lda+i]) * int32(w[j*in+i])
+				want += int32(Bytes(a[r*lda:])[i]) * int32(Bytes(w[j*words:])[i])
 			}
-			if got := c[r*ldc+j]; got != want {
-				t.Fatalf("c[%d, %d] = %d, want %d", r, j, got, want)
+			if got := c[r*ldc+j]; got != float32(want) {
+				t.Fatalf("c[%d, %d] = %v, want %d", r, j, got, want)
 			}
 		}
 		if c[r*ldc+k.Cols] != untouched {
 			t.Fatal("wrote past the panel's columns")
 		}
+	}
+}
+
+func fill(codes []int8, next func() int8) {
+	for i := range codes {
+		codes[i] = next()
 	}
 }
 

@@ -9,23 +9,34 @@ import (
 // The kernels of one row in plain Go. In scalar code float64 costs no more than
 // float32, so sums and the error function are kept in it.
 
-func round(dst, src []float32, p backends.Precision) {
+// convertBF16 and convertF16 round a row to operands that stay float32.
+func convertBF16(dst []uint32, src []float32) (scale float32) {
 	dst = dst[:len(src)]
-	if p == backends.BF16 {
-		for i, v := range src {
-			dst[i] = backends.RoundBF16(v)
-		}
-		return
+	for i, v := range src {
+		dst[i] = math.Float32bits(backends.RoundBF16(v))
 	}
+	return 1
+}
+
+func convertF16(dst []uint32, src []float32) (scale float32) {
+	dst = dst[:len(src)]
 	const least, most = 0x38800000, 0x477fe000 // 2^-14 and 65504: the normal halves
 	for i, v := range src {
 		bits := math.Float32bits(v)
 		if bits&^(1<<31)-least < most-least {
-			dst[i] = math.Float32frombits((bits + 0xfff + bits>>13&1) &^ 0x1fff)
+			dst[i] = (bits + 0xfff + bits>>13&1) &^ 0x1fff
 			continue
 		}
-		dst[i] = backends.RoundF16(v)
+		dst[i] = math.Float32bits(backends.RoundF16(v))
 	}
+	return 1
+}
+
+// convertInt8 writes the codes of a row, and zeros up to a whole word.
+func convertInt8(dst []uint32, src []float32) (scale float32) {
+	codes := Bytes(dst)
+	clear(codes[len(src):])
+	return quantize(codes[:len(src)], src)
 }
 
 // quantize is backends.QuantizeRow without branches: sizes are compared as
@@ -92,10 +103,16 @@ func maximum(s []float32) float32 {
 	return most
 }
 
-// gelu inlines the error function, to 7e-8: the rational minimax approximation on
+// geluRow inlines the error function, to 7e-8: the rational minimax approximation on
 // ±4 of Eigen's generic_fast_erf, evaluated in float64. A call would cost as
 // much again.
-func gelu(x []float32) {
+func gelu(x []float32, stride, rows, cols int) {
+	for r := range rows {
+		geluRow(x[r*stride:][:cols])
+	}
+}
+
+func geluRow(x []float32) {
 	for i, v := range x {
 		y := float64(v) * (1 / math.Sqrt2)
 		if y > 4 {
@@ -130,6 +147,13 @@ func norm(dst, x, gamma, beta []float32, eps float32) {
 	dst, gamma, beta = dst[:len(x)], gamma[:len(x)], beta[:len(x)]
 	for i, v := range x {
 		dst[i] = float32((float64(v)-mean)*inverse)*gamma[i] + beta[i]
+	}
+}
+
+func scale(dst, src []float32, factor float32) {
+	dst = dst[:len(src)]
+	for i, v := range src {
+		dst[i] = v * factor
 	}
 }
 

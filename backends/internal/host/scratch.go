@@ -5,63 +5,83 @@ package host
 // that are never touched cost address space alone. The operations still call grow,
 // for a caller that cuts its memory into tensors of other shapes.
 type scratch struct {
-	operands []float32 // a Linear's input, rounded to bf16 or f16
-	codes    []int8    // the same as int8 codes
-	scale    []float32 // their scale by row
+	operands []uint32  // a Linear's input in the words of its product
+	scale    []float32 // the scale of its rows, int8
 	order    []uint32  // TopK's sort keys
 
-	keys   []float32 // attention: keys and values of all heads in panels
-	values []float32
+	keys   []uint32 // attention: keys and values of all heads in panels
+	values []uint32
 	norms  []float32 // attention: ‖v‖ by head and token
+	zeros  []float32 // of a panel's width
 
 	lanes []lane
 }
 
 // lane is the scratch of one thread.
 type lane struct {
-	tile  []float32 // one part's outputs, [rowBlock, partCols]
-	sums  []int32   // the same before scaling, int8
-	query []float32 // rounded queries or a rounded key, [queryBlock, width]
-	score []float32 // [queryBlock, n]: products, then weights of the values
-	mixed []float32 // [queryBlock, width]: weighted values
-	total []float32 // [queryBlock]: the weights' sums
+	call    Call      // arguments of the running kernel
+	tile    []float32 // outputs of a panel that is not full
+	query   []uint32  // queries of a tile, or keys of a panel, as operands
+	score   []float32 // [Rows, n]: products, then weights of the values
+	weights []uint32  // [Rows, n]: the same as operands
+	mixed   []float32 // [Rows, width]: weighted values
+	total   []float32 // [Rows]: the weights' sums
 
 	received []int64 // [heads, n]: attention received, see attention.score
 	broken   bool    // received missed a NaN
 }
 
 func (s *scratch) open(k *Kernels, threads int) {
+	rows, cols := k.tallest(), k.widest()
+	s.zeros = make([]float32, cols)
 	s.lanes = make([]lane, threads)
 	for i := range s.lanes {
 		l := &s.lanes[i]
-		l.tile = make([]float32, rowBlock*max(partCols, k.Float.Cols, k.Int8.Cols))
-		l.sums = make([]int32, len(l.tile))
-		l.total = make([]float32, queryBlock)
+		l.tile = make([]float32, rows*cols)
+		l.total = make([]float32, rows)
 	}
+}
+
+// tallest is the largest number of rows in a call.
+func (k *Kernels) tallest() int {
+	most := 0
+	for i := range k.Products {
+		most = max(most, k.Products[i].Rows)
+	}
+	return most
+}
+
+// widest is the largest number of columns of a panel.
+func (k *Kernels) widest() int {
+	most := 0
+	for i := range k.Products {
+		most = max(most, k.Products[i].Cols)
+	}
+	return most
 }
 
 // reserve grows scratch to what a tensor of this size can need.
 func (s *scratch) reserve(k *Kernels, rows, cols int) {
 	grow(&s.operands, rows*cols)
-	grow(&s.codes, rows*cols)
 	grow(&s.scale, rows)
 	grow(&s.order, rows)
 	if c := cols / 3; cols%3 == 0 && c > 0 {
-		s.reserveHeads(k, rows, c, max(1, c/k.Float.Cols))
+		s.reserveHeads(k, rows, c, max(1, c/k.widest()))
 	}
 }
 
 // reserveHeads grows the scratch of an attention over n tokens of width c.
 func (s *scratch) reserveHeads(k *Kernels, n, c, heads int) {
-	cols := k.Float.Cols
-	grow(&s.keys, roundUp(n, cols)*c)
-	grow(&s.values, n*min(heads*roundUp(c/heads, cols), heads*cols+c))
+	rows, cols := k.tallest(), k.widest()
+	grow(&s.keys, (n+cols)*(c+heads))
+	grow(&s.values, (n+1)*(c+heads*cols))
 	grow(&s.norms, heads*n)
 	for i := range s.lanes {
 		l := &s.lanes[i]
-		grow(&l.query, queryBlock*c)
-		grow(&l.score, queryBlock*roundUp(n, cols))
-		grow(&l.mixed, queryBlock*roundUp(c, cols))
+		grow(&l.query, max(rows, cols)*c)
+		grow(&l.score, rows*(n+cols))
+		grow(&l.weights, rows*n)
+		grow(&l.mixed, rows*(c+cols))
 		grow(&l.received, heads*n)
 	}
 }
