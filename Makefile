@@ -10,9 +10,8 @@ help: ## list the targets (at once)
 build: ## build bin/dynvitd, one static binary (1 min the first time)
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/dynvitd
 
-demo: build ## build, list the backends, measure the embedded model dense and pruned (1 min)
-	$(BIN) devices
-	$(BIN) bench --keep 1 --keep 0.7 --seconds 5
+demo: build ## build, look at drawn scenes for 20 s, publish over an embedded broker (1 min)
+	$(BIN) run --source 'test:?frames=100'
 
 test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 	$(GO) test ./...

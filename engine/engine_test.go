@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +128,57 @@ func TestPrecisions(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStem: a model with a convolutional stem (pixels, not patches) and an
+// auxiliary head prunes as planned and looks at the picture.
+func TestStem(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow under the race detector")
+	}
+	e := open(t, Options{Arch: "lvvit_small", Precision: "f32"})
+	plan, err := e.Plan(vit.Keep{Ratio: 0.7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Result{WantKept: true}
+	var logits [][]float32
+	for _, f := range []*camera.Frame{grey(), {Format: camera.GREY, Width: 300, Height: 300, Data: make([]byte, 300*300)}, grey()} {
+		if err := e.Classify(&r, f, preprocess.Whole, plan); err != nil {
+			t.Fatal(err)
+		}
+		logits = append(logits, slices.Clone(r.Logits))
+	}
+	if want := []int{197, 138, 97, 68}; !slices.Equal(r.Tokens, want) || len(r.Kept[2]) != 67 || len(r.Logits) != 1000 {
+		t.Errorf("tokens %v, want %v; %d logits", r.Tokens, want, len(r.Logits))
+	}
+	if slices.Equal(logits[0], logits[1]) || !slices.Equal(logits[0], logits[2]) {
+		t.Error("the logits do not follow the picture")
+	}
+}
+
+// TestCloseEndsGoroutines: none is left of the backend's threads.
+func TestCloseEndsGoroutines(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 3 {
+		e, err := Open(Options{Threads: 4}, all.List())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if runtime.NumGoroutine() <= before {
+			t.Error("no goroutine was started: the test looks at nothing")
+		}
+		if err := errors.Join(e.Close(), e.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		if runtime.NumGoroutine() == before {
+			return
+		}
+		runtime.Gosched() // an ended goroutine may still be counted
+	}
+	t.Errorf("%d goroutines, began with %d", runtime.NumGoroutine(), before)
 }
 
 func TestDamagedPicture(t *testing.T) {

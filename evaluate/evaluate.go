@@ -27,14 +27,15 @@ type Picture struct {
 
 // List finds the pictures under dir, sorted by path. A picture's class is that of
 // its folder (synset id, class number or label), or the number before the first _
-// of its own name ("007_cock.jpg").
+// of its own name ("007_cock.jpg"), which comes first right under dir: what dir is
+// called seldom is a class.
 func List(dir string, class func(name string) int) ([]Picture, error) {
 	var list []Picture
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !camera.IsPicture(path) {
 			return err
 		}
-		list = append(list, Picture{path, classOf(path, class)})
+		list = append(list, Picture{path, classOf(path, filepath.Dir(path) == filepath.Clean(dir), class)})
 		return nil
 	})
 	if err != nil {
@@ -47,16 +48,22 @@ func List(dir string, class func(name string) int) ([]Picture, error) {
 	return list, nil
 }
 
-func classOf(path string, class func(string) int) int {
-	if c := class(filepath.Base(filepath.Dir(path))); c >= 0 {
-		return c
+func classOf(path string, top bool, class func(string) int) int {
+	folder, own := class(filepath.Base(filepath.Dir(path))), prefixOf(filepath.Base(path), class)
+	if own >= 0 && (top || folder < 0) {
+		return own
 	}
-	number, _, ok := strings.Cut(filepath.Base(path), "_")
-	if _, err := strconv.Atoi(number); err != nil || !ok {
+	return folder
+}
+
+// prefixOf is the class of the number before the first _ of a file's name.
+func prefixOf(name string, class func(string) int) int {
+	number, _, ok := strings.Cut(name, "_")
+	n, err := strconv.Atoi(number)
+	if err != nil || !ok {
 		return -1
 	}
-	n, _ := strconv.Atoi(number) // without leading zeros
-	return class(strconv.Itoa(n))
+	return class(strconv.Itoa(n)) // without leading zeros
 }
 
 // Spread takes limit pictures evenly over the list; 0 or more than there are
