@@ -1,0 +1,126 @@
+package calibrate
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Plan is one way to prune, whatever the precision and the threads.
+type Plan struct {
+	KeepRatio float64 `json:"keep_ratio"` // as asked for, in (0, 1]
+	Keep      []int   `json:"keep"`       // patches kept at each stage, never rising, each at least 1
+	Tokens    []int   `json:"tokens"`     // alive with CLS: at the input, and after each stage
+	GMACs     float64 `json:"gmacs"`      // 10⁹ multiply-adds a frame
+}
+
+// Group is what the points of one opened model have in common.
+type Group struct {
+	Precision string `json:"precision"`
+	Threads   int    `json:"threads"`
+}
+
+func (g Group) String() string {
+	return fmt.Sprintf("%s on %d %s", g.Precision, g.Threads, plural(g.Threads, "thread"))
+}
+
+// Point is one setting of the machine: how much to prune, in which precision, on
+// how many threads. It is a value; nothing here changes its slices.
+type Point struct {
+	Plan
+	Group
+}
+
+func (p Point) String() string {
+	return fmt.Sprintf("keep %s (%s) %s", short(p.KeepRatio), counts(p.Keep), p.Group)
+}
+
+// same reports whether two points are one setting.
+func (p Point) same(q Point) bool { return p.Group == q.Group && slices.Equal(p.Keep, q.Keep) }
+
+// Grid is every plan in every precision on every number of threads, group by
+// group.
+func Grid(plans []Plan, precisions []string, threads []int) []Point {
+	points := make([]Point, 0, len(plans)*len(precisions)*len(threads))
+	for _, precision := range precisions {
+		for _, n := range threads {
+			for _, plan := range plans {
+				points = append(points, Point{plan, Group{precision, n}})
+			}
+		}
+	}
+	return points
+}
+
+// AtTileEdges raises each count until its token rows (CLS included) fill whole
+// tiles of the kernel, where the next row would cost another tile: more patches
+// for the same time. Counts stay at most patches and never rise. tile < 2
+// returns them unchanged.
+func AtTileEdges(keep []int, patches, tile int) []int {
+	edges := slices.Clone(keep)
+	alive := patches
+	for i, k := range edges {
+		if tile > 1 {
+			k = (k+1+tile-1)/tile*tile - 1
+		}
+		alive = min(k, alive)
+		edges[i] = alive
+	}
+	return edges
+}
+
+// Measured is a point and what was found of it. Times are milliseconds of whole
+// frames.
+type Measured struct {
+	Point
+	P50     float64  `json:"p50_ms"`
+	P90     float64  `json:"p90_ms"`
+	P95     float64  `json:"p95_ms"`
+	P99     float64  `json:"p99_ms"`
+	CI95    Interval `json:"ci95_ms"` // of the wanted percentile
+	Frames  int      `json:"frames"`  // measured, warm-up apart
+	Settled bool     `json:"settled"` // three windows agreed before the time was up
+	Quality
+}
+
+// Quality is how well a point answers. Where Judged is 0 nothing is known and
+// the rest means nothing.
+type Quality struct {
+	Judged        int       `json:"judged"`                  // frames compared with the dense f32 model
+	Agreement     float64   `json:"agreement"`               // share of them with the same first class
+	AgreementCI95 Interval  `json:"agreement_ci95"`          //
+	KL            float64   `json:"kl"`                      // mean KL(dense ‖ point) in nats, over frames where both are finite
+	KLCI95        Interval  `json:"kl_ci95"`                 //
+	Broken        int       `json:"broken,omitempty"`        // frames with NaN or infinite logits: they agree with nothing
+	Labelled      int       `json:"labelled,omitempty"`      // judged frames whose class is known
+	Accuracy      *float64  `json:"accuracy,omitempty"`      // share of them answered right; nil without labels
+	AccuracyCI95  *Interval `json:"accuracy_ci95,omitempty"` //
+}
+
+// Value is what points are compared by: accuracy where there are labels, else
+// agreement.
+func (q Quality) Value() float64 {
+	if q.Accuracy != nil {
+		return *q.Accuracy
+	}
+	return q.Agreement
+}
+
+func counts(keep []int) string {
+	words := make([]string, len(keep))
+	for i, k := range keep {
+		words[i] = strconv.Itoa(k)
+	}
+	return strings.Join(words, ",")
+}
+
+// short writes a number with three digits at most, as people say it.
+func short(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
