@@ -23,7 +23,7 @@ func (i *Interval) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	if len(bounds) != 2 {
-		return fmt.Errorf("interval %s: want [lo, hi]", data)
+		return fmt.Errorf("interval of %d values: want [lo, hi]", len(bounds))
 	}
 	i.Lo, i.Hi = bounds[0], bounds[1]
 	return nil
