@@ -91,9 +91,14 @@ func (c *chart) text(x, y float64, class, words string) {
 	c.f(`<text x="%.1f" y="%.1f" class="%s">%s</text>`+"\n", x, y, class, html.EscapeString(clean(strings.ToValidUTF8(words, "?"))))
 }
 
+// columns of panels: as square as they go, so that no row is left nearly empty.
+func (c *chart) columns() int {
+	return max(1, min(panelColumns, int(math.Ceil(math.Sqrt(float64(len(c.groups)))))))
+}
+
 // head opens the drawing and writes title and legend.
 func (c *chart) head() {
-	columns := max(1, min(panelColumns, len(c.groups)))
+	columns := c.columns()
 	rows := (len(c.groups) + columns - 1) / columns
 	width, height := max(panelWidth*columns, 640), headHeight+panelHeight*rows
 	c.f(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n", width, height, width, height)
@@ -124,8 +129,9 @@ func (c *chart) good(v float64) float64 {
 }
 
 func (c *chart) panel(i int, g Group) {
-	c.originX = i%panelColumns*panelWidth + marginLeft
-	c.y = headHeight + i/panelColumns*panelHeight + marginTop
+	columns := c.columns()
+	c.originX = i%columns*panelWidth + marginLeft
+	c.y = headHeight + i/columns*panelHeight + marginTop
 	c.text(float64(c.originX), float64(c.y-10), "name", g.String())
 	c.axes()
 	c.budget()
@@ -146,10 +152,10 @@ func (c *chart) axes() {
 		c.f(`<path class="grid" d="M%.1f %.1fH%.1f"/>`, left, y, right)
 		c.text(left-7, y+4, "timetext end", short(ms))
 	}
-	for tenth := int(math.Round(c.worst * 10)); tenth <= 10; tenth += tenths(c.worst) {
+	for tenth := 10; tenth >= int(math.Round(c.worst*10)); tenth -= tenths(c.worst) {
 		c.text(right+7, c.good(float64(tenth)/10)+4, "qualitytext", fmt.Sprint(10*tenth))
 	}
-	for tenth := int(math.Round(c.least * 10)); tenth <= 10; tenth += tenths(c.least) {
+	for tenth := 10; tenth >= int(math.Round(c.least*10)); tenth -= tenths(c.least) {
 		x := c.x(float64(tenth) / 10)
 		c.f(`<path class="grid" d="M%.1f %.1fv5"/>`, x, bottom)
 		c.text(x, bottom+18, "soft middle", short(float64(tenth)/10))
