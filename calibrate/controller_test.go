@@ -465,3 +465,43 @@ func BenchmarkStep(b *testing.B) {
 		s, _ = c.Step(s, 27+float64(i%3), time.Duration(i)*time.Millisecond)
 	}
 }
+
+// A recorded neighbour: held fixed the first point would miss far too often, the
+// controller keeps the budget and comes back.
+func TestControllerRecordedNeighbour(t *testing.T) {
+	when, ms := recorded(t, "testdata/neighbour.txt")
+	var calm []float64
+	for i, v := range ms {
+		if when[i] < 25*second {
+			calm = append(calm, v)
+		}
+	}
+	median, tail := percentile(calm, 50), percentile(calm, 95)
+	points := ladder()
+	for i := range points {
+		points[i].CI95.Hi = points[i].P50 * tail / median
+	}
+	budget := points[1].CI95.Hi // the second best just holds
+	c := controller(t, points, Limits{Budget: time.Duration(budget * 1e6)})
+	s := c.Start()
+	first := c.Decision(s).Index
+	var held, fixed []frame
+	for i, v := range ms {
+		f := frame{at: when[i], ms: v / median * points[c.Decision(s).Index].P50}
+		s, f.Decision = c.Step(s, f.ms, f.at)
+		held = append(held, f)
+		fixed = append(fixed, frame{at: f.at, ms: v / median * points[first].P50})
+	}
+	if share := over(fixed, budget, 26*second, 50*second); share < 0.2 {
+		t.Fatalf("the neighbour makes only %.3f of the frames late: the trace shows nothing", share)
+	}
+	if share := over(held, budget, 26*second, 50*second); share > 0.1 {
+		t.Errorf("%.3f of the frames over budget beside the neighbour", share)
+	}
+	if share := over(held, budget, 0, 75*second); share > 0.06 {
+		t.Errorf("%.3f of all frames over budget at p95", share)
+	}
+	if last := held[len(held)-1].Index; points[last].P50 < points[first].P50 {
+		t.Errorf("before the neighbour at %v, 25 s after it at %v", points[first].Point, points[last].Point)
+	}
+}
