@@ -183,6 +183,38 @@ func TestControllerNoisyNeighbour(t *testing.T) {
 	}
 }
 
+// A neighbour that comes and goes is the hardest: each calm stretch invites a
+// step up.
+func TestControllerIntermittentNeighbour(t *testing.T) {
+	points := ladder()
+	budget := 3 * 1.05 * 12.0
+	c := controller(t, points, Limits{Budget: time.Duration(budget * 1e6)})
+	for seed := range uint64(40) {
+		noise, r := jitter(seed), rand.New(rand.NewPCG(seed, 2))
+		busy, until := false, time.Duration(0)
+		seen := simulate(c, points, 5, 180*second, func(at time.Duration) float64 {
+			slow := noise()
+			if at < 60*second || at >= 120*second {
+				return slow
+			}
+			if at > until {
+				busy, until = !busy, at+time.Duration((1+9*r.Float64())*1e9)
+			}
+			if busy {
+				slow *= 1.2 + r.Float64()
+			}
+			return slow
+		})
+		if share := over(seen, budget, 61*second, 120*second); share > 0.1 {
+			t.Errorf("seed %d: %.3f of the frames over budget beside the neighbour", seed, share)
+		}
+		before, after := at(seen, 60*second), at(seen, 180*second)
+		if points[after.index].P50 < points[before.index].P50 {
+			t.Errorf("seed %d: %v before, %v a minute after", seed, points[before.index].Point, points[after.index].Point)
+		}
+	}
+}
+
 // Where even the floor misses the budget the rate falls, and the age of what is
 // published never grows.
 func TestControllerOverload(t *testing.T) {
