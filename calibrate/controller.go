@@ -30,8 +30,8 @@ type Decision struct {
 	Reason Reason
 }
 
-// State is what a Controller remembers: a value without pointers. It outlives a
-// change of budget as long as points and floors stay.
+// State is what a Controller remembers: a value without pointers, and zero as
+// good as Start. It outlives a change of budget as long as points and floors stay.
 type State struct {
 	rung     int
 	rate     float64
@@ -74,10 +74,19 @@ func (c *Controller) Start() State {
 
 // Decision of a state: what holds until the next Step.
 func (c *Controller) Decision(s State) Decision {
-	return Decision{Index: c.rungs[c.clamp(s.rung)].index, Rate: s.rate, Reason: Steady}
+	s = c.begun(s)
+	return Decision{Index: c.rungs[s.rung].index, Rate: s.rate, Reason: Steady}
 }
 
-func (c *Controller) clamp(rung int) int { return min(max(rung, 0), len(c.rungs)-1) }
+// begun is a state that fits this controller: the zero State is Start, and one
+// of a longer ladder is at the top of this.
+func (c *Controller) begun(s State) State {
+	if s.patience == 0 {
+		return c.Start()
+	}
+	s.rung = min(s.rung, len(c.rungs)-1)
+	return s
+}
 
 // Step takes the latency in milliseconds of a frame run at the point in force, and
 // when it was done on a clock that only has to be monotonic (one that goes back
@@ -89,7 +98,7 @@ func (c *Controller) clamp(rung int) int { return min(max(rung, 0), len(c.rungs)
 // the median that was measured for the point. So it holds for every point at once,
 // a step goes as far as needed, and none empties the window.
 func (c *Controller) Step(s State, latency float64, at time.Duration) (State, Decision) {
-	s.rung = c.clamp(s.rung)
+	s = c.begun(s)
 	s.now = max(s.now, at)
 	reason := Unmeasured
 	if latency > 0 && !math.IsInf(latency, 0) {
@@ -186,18 +195,23 @@ func (c *Controller) fits(slow float64) int {
 	return best
 }
 
-// fitsAgain is the same for a step up, which must leave headroom, except where
-// calibration found that the point holds the budget: the machine is then back to
-// what was measured.
+// fitsAgain is the best rung to step up to; else the floor.
 func (c *Controller) fitsAgain(slow float64) int {
 	best := 0
-	budget := milliseconds(c.limits.Budget)
 	for i, r := range c.rungs {
-		if slow*r.ms <= budget && (r.bound <= budget || slow*r.ms <= headroom*budget) {
+		if c.holds(r, slow) {
 			best = i
 		}
 	}
 	return best
+}
+
+// holds reports whether a rung that is slowed down is within the budget with
+// headroom, which it needs not where calibration found that it holds: the machine
+// is then back to what was measured.
+func (c *Controller) holds(r rung, slow float64) bool {
+	budget := milliseconds(c.limits.Budget)
+	return slow*r.ms <= headroom*budget || slow*r.ms <= budget && r.bound <= budget
 }
 
 func (c *Controller) rateFor(slow float64) float64 {
@@ -216,6 +230,9 @@ func (c *Controller) quietFor(s *State) bool {
 func (c *Controller) up(s *State, slow float64) Reason {
 	if s.rate < 1 {
 		rate := c.rateFor(slow / headroom)
+		if c.holds(c.rungs[0], slow) {
+			rate = 1
+		}
 		if rate <= s.rate {
 			return Steady
 		}

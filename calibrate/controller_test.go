@@ -440,6 +440,35 @@ func TestControllerIsPureAndAllocatesNothing(t *testing.T) {
 	}
 }
 
+func TestControllerZeroState(t *testing.T) {
+	points := ladder()
+	c := controller(t, points, Limits{Budget: 33 * time.Millisecond})
+	if got, want := c.Decision(State{}), c.Decision(c.Start()); got != want {
+		t.Errorf("zero state %+v, start %+v", got, want)
+	}
+	a, da := c.Step(State{}, 20, second)
+	b, db := c.Step(c.Start(), 20, second)
+	if a != b || da != db {
+		t.Errorf("zero state steps to %+v, start to %+v", da, db)
+	}
+}
+
+// A floor that calibration found to hold gets its full rate back, headroom or
+// not.
+func TestControllerGivesRateBack(t *testing.T) {
+	points := ladder()[7:] // 12 ms, bound 12.72
+	c := controller(t, points, Limits{Budget: 12800 * time.Microsecond})
+	seen := simulate(c, points, 5, 60*second, func(at time.Duration) float64 {
+		if at < 10*second {
+			return 3
+		}
+		return 1.04
+	})
+	if low, last := at(seen, 9*second), seen[len(seen)-1]; low.Rate > 0.36 || last.Rate != 1 {
+		t.Errorf("rate %v under load, %v after it", low.Rate, last.Rate)
+	}
+}
+
 // A state outlives a change of the budget, also onto fewer rungs.
 func TestControllerChangeOfBudget(t *testing.T) {
 	points := ladder()

@@ -205,3 +205,11 @@ func TestRunMeasuresAndJudges(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+func TestRunChecksTheReferenceFirst(t *testing.T) {
+	f := judging()
+	_, err := Run(t.Context(), f, Grid(plans(1), []string{"f32"}, []int{1}), Options{Frames: 1, Clock: f.clock})
+	if err == nil || !strings.Contains(err.Error(), "reference: keep ratio 0") || f.calls != 0 {
+		t.Errorf("error %v after %d frames", err, f.calls)
+	}
+}

@@ -1,11 +1,17 @@
 package calibrate
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Run measures the points and judges those that could be run. A cancelled ctx
 // returns what was found so far with its error: points that were measured but not
 // yet judged have Judged 0.
 func Run(ctx context.Context, t Target, points []Point, o Options) (Measurement, error) {
+	if err := o.Reference.check(); err != nil { // before minutes were spent
+		return Measurement{}, fmt.Errorf("reference: %w", err)
+	}
 	found, err := Measure(ctx, t, points, o)
 	if err != nil {
 		return found, err

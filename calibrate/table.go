@@ -38,7 +38,7 @@ type Table struct {
 	Origin
 	Frame      string     `json:"frame"` // what was measured on, such as "1280x720 jpeg"
 	BudgetMS   float64    `json:"budget_ms"`
-	Percentile float64    `json:"percentile"`
+	Percentile float64    `json:"percentile"`        // of ci95_ms: another wanted one needs another measurement
 	Partial    bool       `json:"partial,omitempty"` // cut off: kept to look at, not to run by
 	Points     []Measured `json:"points"`
 	Chosen     *Measured  `json:"chosen"` // one of Points; nil where none meets the budget
@@ -51,15 +51,20 @@ func NewTable(m Measurement, from Origin, frame string, budget time.Duration, cr
 		Schema: Schema, Created: created.UTC().Truncate(time.Millisecond), Origin: from, Frame: frame,
 		BudgetMS: milliseconds(budget), Percentile: m.Percentile, Points: m.Points,
 	}
-	i, err := Choose(m.Points, m.Percentile, budget)
+	return t, t.Choose(budget)
+}
+
+// Choose chooses anew for another budget, without measuring. The percentile
+// cannot be changed that way: the intervals are of the one that was measured. Where
+// nothing fits Chosen is nil and the error a *NothingFits.
+func (t *Table) Choose(budget time.Duration) error {
+	i, err := Choose(t.Points, t.Percentile, budget)
+	t.BudgetMS, t.Chosen = milliseconds(budget), nil
 	if err == nil {
 		t.Chosen = &t.Points[i]
 	}
-	return t, err
+	return err
 }
-
-// Budget of the table's choice.
-func (t *Table) Budget() time.Duration { return time.Duration(t.BudgetMS * float64(time.Millisecond)) }
 
 // Group returns the indices of the points of one precision and thread count,
 // what a running daemon can move among.
@@ -109,7 +114,15 @@ func Read(r io.Reader) (*Table, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
+	if i := t.chosen(); i >= 0 { // what a file says of it twice counts once
+		t.Chosen = &t.Points[i]
+	}
 	return &t, nil
+}
+
+// chosen is the index of the chosen point, -1 where it is none of the points.
+func (t *Table) chosen() int {
+	return slices.IndexFunc(t.Points, func(p Measured) bool { return t.Chosen != nil && p.same(t.Chosen.Point) })
 }
 
 // checkSchema comes before the rest, which another version may spell otherwise.
@@ -146,7 +159,7 @@ func (t *Table) Check() error {
 			return fmt.Errorf("point %d: %w", i, err)
 		}
 	}
-	if t.Chosen != nil && !slices.ContainsFunc(t.Points, func(p Measured) bool { return p.same(t.Chosen.Point) && p.CI95 == t.Chosen.CI95 }) {
+	if t.Chosen != nil && t.chosen() < 0 {
 		return fmt.Errorf("the chosen point, %v, is not in the table", t.Chosen.Point)
 	}
 	return nil

@@ -59,6 +59,9 @@ func TestTableJSON(t *testing.T) {
 		t.Errorf("ci95_ms %v", ci)
 	}
 	again, err := Read(&buf)
+	if err == nil && again.Chosen != &again.Points[1] {
+		t.Error("the choice is not one of the points")
+	}
 	if err != nil || !reflect.DeepEqual(again, made) {
 		t.Errorf("read back %+v, %v, want %+v", again, err, made)
 	}
@@ -153,6 +156,17 @@ func TestMatches(t *testing.T) {
 	made.Partial = true
 	if err := made.Matches(origin()); err == nil {
 		t.Error("a partial table is taken")
+	}
+}
+
+func TestTableChoose(t *testing.T) {
+	made := table(t)
+	if err := made.Choose(40 * time.Millisecond); err != nil || made.Chosen != &made.Points[0] || made.BudgetMS != 40 {
+		t.Errorf("%v, %v at budget %v", made.Chosen, err, made.BudgetMS)
+	}
+	var none *NothingFits
+	if err := made.Choose(time.Millisecond); !errors.As(err, &none) || made.Chosen != nil {
+		t.Errorf("%v, %v", made.Chosen, err)
 	}
 }
 
