@@ -33,6 +33,7 @@ func TestChoose(t *testing.T) {
 		want   int
 	}{
 		{"best that fits", []Measured{found(1, f1, 30, 1), found(0.7, f1, 20, 0.95), found(0.5, f1, 10, 0.8)}, 25 * time.Millisecond, 1},
+		{"the bound counts, not the percentile", []Measured{found(0.7, f1, 20, 0.95), found(0.5, f1, 10, 0.8)}, 19500 * time.Microsecond, 1},
 		{"bound on the budget", []Measured{found(0.7, f1, 20, 0.95), found(0.5, f1, 10, 0.8)}, 20 * time.Millisecond, 0},
 		{"over precisions", []Measured{found(0.5, f1, 20, 0.8), found(0.9, i1, 20, 0.97)}, 25 * time.Millisecond, 1},
 		{"tie to fewer threads", []Measured{found(0.9, f2, 10, 0.97), found(0.9, f1, 20, 0.97)}, 25 * time.Millisecond, 1},

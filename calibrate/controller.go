@@ -126,7 +126,7 @@ func (c *Controller) see(s *State, latency float64) {
 func (c *Controller) decide(s *State) Reason {
 	if s.run > 0 { // this frame is over the budget
 		slow := max(c.percentile(s, s.n), c.lately(s))
-		if s.run >= c.missRun || slow*c.rungs[s.rung].ms > milliseconds(c.limits.Budget) {
+		if slow*c.rungs[s.rung].ms > milliseconds(c.limits.Budget) {
 			return c.down(s, slow)
 		}
 	}

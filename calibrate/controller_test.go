@@ -440,6 +440,32 @@ func TestControllerIsPureAndAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A step up that fails doubles the quiet time before the next.
+func TestControllerPatience(t *testing.T) {
+	points := ladder()
+	c := controller(t, points, Limits{Budget: 33 * time.Millisecond})
+	s, d := c.Step(c.Start(), 60, 0)
+	var now time.Duration
+	var waits []time.Duration
+	for range 4 {
+		from := now
+		for d.Reason != Recovered {
+			now += 100 * time.Millisecond
+			s, d = c.Step(s, points[d.Index].P50, now)
+		}
+		waits = append(waits, now-from)
+		for d.Reason != Missed { // at once again
+			now += 100 * time.Millisecond
+			s, d = c.Step(s, 60, now)
+		}
+	}
+	for i, want := range []time.Duration{4, 8, 16, 16} {
+		if got := waits[i].Round(second); got != want*second {
+			t.Errorf("step up %d came after %v, want %v s", i, waits[i], want)
+		}
+	}
+}
+
 func TestControllerZeroState(t *testing.T) {
 	points := ladder()
 	c := controller(t, points, Limits{Budget: 33 * time.Millisecond})

@@ -97,6 +97,9 @@ func TestJudgeStopsAtLimit(t *testing.T) {
 	if spent := f.now.Sub(f.start); spent > limit+400*time.Millisecond || spent < limit/2 {
 		t.Errorf("%v spent of %v", spent, limit)
 	}
+	if kept := q[0].Judged * 5; kept < f.calls*9/10 { // the reference and four points a frame
+		t.Errorf("%d frames of %d counted", kept, f.calls)
+	}
 	for i := range q {
 		if q[i].Judged != q[0].Judged || q[i].Judged < 28 {
 			t.Errorf("point %d judged on %d frames, the first on %d", i, q[i].Judged, q[0].Judged)

@@ -94,6 +94,40 @@ func TestMeasureAmortisesUse(t *testing.T) {
 	}
 }
 
+// Three whole windows must agree within 5 %.
+func TestSampleSettles(t *testing.T) {
+	for _, c := range []struct {
+		levels []float64 // of a window each
+		want   bool
+	}{
+		{[]float64{100, 100, 104.9}, true},
+		{[]float64{100, 100, 105.1}, false},
+		{[]float64{100, 106, 100}, false},
+		{[]float64{200, 100, 100, 100}, true},
+		{[]float64{100, 100}, false},
+	} {
+		var s sample
+		for i, ms := range c.levels {
+			for range 20 {
+				s.add(ms, 20, 95)
+			}
+			if s.settled && i < len(c.levels)-1 {
+				t.Errorf("%v: settled after window %d", c.levels, i)
+			}
+		}
+		if s.settled != c.want {
+			t.Errorf("%v: settled %v", c.levels, s.settled)
+		}
+	}
+	var s sample
+	for i := range 70 { // 10 frames of a start, then steady: no whole windows agree before 80
+		s.add(map[bool]float64{true: 200, false: 100}[i < 10], 20, 95)
+	}
+	if s.settled {
+		t.Error("settled within a window")
+	}
+}
+
 func TestMeasureCancelled(t *testing.T) {
 	f := newFake(5)
 	f.noise = 0.5
