@@ -19,6 +19,7 @@ type Classifier interface {
 	Label(class int) string
 	Plan(vit.Keep) (vit.Plan, error)
 	Ratio(vit.Keep, vit.Plan) float64
+	MACs(vit.Plan) int64 // multiply-adds of a frame
 	Classify(*engine.Result, *camera.Frame, preprocess.Region, vit.Plan) error
 	Close() error
 }

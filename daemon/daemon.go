@@ -33,6 +33,7 @@ const (
 type Deps struct {
 	Open    func(engine.Options) (Classifier, error)
 	Store   []string            // folders of named models
+	State   string              // folder for what outlives a restart; "": nothing is kept, and nothing calibrated
 	Version string              // as info shows it
 	Log     *slog.Logger        // nil: none
 	Notify  *systemd.Notifier   // nil: none
@@ -70,13 +71,16 @@ type Daemon struct {
 	loops    *systemd.Health
 
 	// Set by Run, in this order.
-	model     *model
-	broker    *mqtt.Broker // nil where it is not embedded
-	client    *mqtt.Client
-	units     []*unit // by name
-	queue     *queue
-	inference *inference
-	tally     *tally
+	model        *model
+	tuner        *tuner
+	calibrator   *calibrator  // nil: calibration is off
+	uncalibrated bool         // no calibration was found
+	broker       *mqtt.Broker // nil where it is not embedded
+	client       *mqtt.Client
+	units        []*unit // by name
+	queue        *queue
+	inference    *inference
+	tally        *tally
 
 	ready    chan struct{} // closed when ready
 	stopping atomic.Bool

@@ -76,7 +76,7 @@ func countFrames(t *testing.T, c Classifier, picture camera.Frame) lastMessage {
 	defer u.status.closed("")
 	v := &view{unit: u, busy: "a frame", judge: newJudge(config, nil)}
 	w := &inference{
-		model: m, queue: newQueue(1), views: []*view{v}, out: out, encoder: NewEncoder(m.info, "b00t"),
+		model: m, tuner: newTuner(Default("box").Latency, m.plan, m.ratio), queue: newQueue(1), views: []*view{v}, out: out, encoder: NewEncoder(m.info, "b00t"),
 		tally: new(tally), synced: clockSynced, pulse: loops.Loop("inference", time.Hour), log: u.log,
 		show: func(*Report, bool) {},
 	}

@@ -38,10 +38,21 @@ func (c *fake) Info() engine.Info {
 		Patches: 196, Stages: 3, Classes: len(fakeLabels), ShortSide: 256,
 	}
 }
-func (c *fake) Label(class int) string           { return fakeLabels[class] }
-func (c *fake) Plan(vit.Keep) (vit.Plan, error)  { return vit.Plan{Keep: []int{137, 96, 67}}, nil }
-func (c *fake) Ratio(vit.Keep, vit.Plan) float64 { return 0.7 }
-func (c *fake) Close() error                     { c.closed = true; return nil }
+func (c *fake) Label(class int) string { return fakeLabels[class] }
+func (c *fake) Plan(k vit.Keep) (vit.Plan, error) {
+	if k.IsAuto() {
+		k.Ratio = 0.7
+	}
+	return vit.PlanFor(k.Ratio, 196, 3)
+}
+func (c *fake) Ratio(k vit.Keep, _ vit.Plan) float64 {
+	if k.IsAuto() {
+		return 0.7
+	}
+	return k.Ratio
+}
+func (c *fake) MACs(p vit.Plan) int64 { return int64(1000 * p.Keep[0]) }
+func (c *fake) Close() error          { c.closed = true; return nil }
 
 func (c *fake) Classify(r *engine.Result, f *camera.Frame, _ preprocess.Region, _ vit.Plan) error {
 	if c.takes > 0 {
@@ -66,8 +77,12 @@ func (c *fake) Classify(r *engine.Result, f *camera.Frame, _ preprocess.Region, 
 		}
 	}
 	r.Scores[class] = score
+	r.Logits = append(r.Logits[:0], r.Scores...)
 	r.Tokens = append(r.Tokens[:0], 197, 138, 97, 68)
 	r.Latency, r.Frame = 12345678*time.Nanosecond, 14*time.Millisecond
+	if c.takes > 0 {
+		r.Frame = c.takes
+	}
 	return nil
 }
 

@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
+	"dynvit/calibrate"
 	"dynvit/camera"
 	"dynvit/engine"
 	"dynvit/mqtt"
@@ -33,6 +35,7 @@ type view struct {
 // only user of the model while it runs.
 type inference struct {
 	model   *model
+	tuner   *tuner
 	queue   *queue
 	views   []*view // by the queue's index
 	out     publisher
@@ -43,31 +46,45 @@ type inference struct {
 	pulse   pulse
 	log     *slog.Logger
 
-	result engine.Result
-	events uint64
+	orders      chan order    // from commands
+	calibrator  *calibrator   // nil: calibration is off
+	uncertain   bool          // calibrate first
+	calibrating bool          //
+	result      engine.Result //
+	events      uint64
 }
 
-// run looks at frames until stop is closed or the queue has ended and is empty.
-// A frame in hand is finished and published either way.
-func (w *inference) run(stop <-chan struct{}) {
+// order is something to do between two frames, on the goroutine that owns the
+// model.
+type order struct {
+	do   func(context.Context) error
+	done chan error // holds one
+}
+
+// run looks at frames until ctx ends, or the queue has ended and is empty. A
+// frame in hand is finished and published either way.
+func (w *inference) run(ctx context.Context) {
 	heartbeat := time.NewTimer(0)
 	defer heartbeat.Stop()
 	for {
 		w.beat(time.Now())
 		heartbeat.Reset(w.untilBeat(time.Now()))
-		select {
-		case <-stop:
+		if ctx.Err() != nil {
 			return
-		default:
 		}
-		if i, f := w.queue.take(); f != nil {
-			w.look(w.views[i], f)
-			w.queue.giveBack(i, f)
+		if w.uncertain {
+			w.uncertain = false
+			w.recalibrate(ctx) // logged
+			continue
+		}
+		if w.next(ctx) {
 			continue
 		}
 		select {
-		case <-stop:
+		case <-ctx.Done():
 		case <-w.queue.ready:
+		case o := <-w.orders:
+			o.done <- o.do(ctx)
 		case <-heartbeat.C:
 		case <-w.queue.ended:
 			if w.queue.empty() {
@@ -77,11 +94,33 @@ func (w *inference) run(stop <-chan struct{}) {
 	}
 }
 
+// next carries out an order or looks at a frame, and reports whether there was
+// one.
+func (w *inference) next(ctx context.Context) bool {
+	select {
+	case o := <-w.orders:
+		o.done <- o.do(ctx)
+		return true
+	default:
+	}
+	i, f := w.queue.take()
+	if f == nil {
+		return false
+	}
+	if w.tuner.admit() {
+		w.look(w.views[i], f)
+	} else {
+		w.views[i].counts.slowed.Add(1)
+	}
+	w.queue.giveBack(i, f)
+	return true
+}
+
 // look classifies a frame and publishes what follows from it.
 func (w *inference) look(v *view, f *camera.Frame) {
 	w.pulse.Busy(v.busy)
 	defer w.pulse.Idle("no frame came")
-	if err := w.model.Classify(&w.result, f, v.config.Region, w.model.plan); err != nil {
+	if err := w.model.Classify(&w.result, f, v.config.Region, w.tuner.plan); err != nil {
 		v.counts.failed.Add(1)
 		v.log.Warn("frame not classified", "picture", f.Name, "err", err)
 		return
@@ -89,10 +128,28 @@ func (w *inference) look(v *view, f *camera.Frame) {
 	v.counts.looked.Add(1)
 	r := &v.newest
 	r.Fill(f, &w.result, w.model.Label)
-	r.KeepRatio, r.Synced = w.model.ratio, w.synced()
+	r.KeepRatio, r.Synced = w.tuner.shown().ratio, w.synced()
 	r.name(v.judge.class(r.best(), r.Score), w.model.Label)
 	w.decide(v, r)
 	w.tally.add(r, time.Since(r.Captured))
+	w.tune(r.Frame)
+}
+
+// tune lets the frame's time decide on the next one's plan. While it calibrates,
+// the processor is not what it will be.
+func (w *inference) tune(frame time.Duration) {
+	if w.calibrating {
+		return
+	}
+	if reason := w.tuner.step(frame); reason != calibrate.Steady {
+		now := w.tuner.shown()
+		level := slog.LevelDebug
+		if reason == calibrate.Overloaded {
+			level = slog.LevelWarn
+		}
+		w.log.Log(context.Background(), level, "keep changed", "why", reason.String(), "keep", now.ratio, "frame_ms", milliseconds(frame),
+			"budget", now.budget, "rate", now.rate)
+	}
 }
 
 // decide publishes the state on a change and at least every heartbeat, the

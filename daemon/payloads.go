@@ -49,10 +49,10 @@ type cameraSettings struct {
 }
 
 func (d *Daemon) settings() settings {
-	l := d.config.Latency
+	now := d.tuner.shown()
 	s := settings{
-		Schema: schema, Auto: l.Keep.IsAuto(), Keep: d.model.ratio,
-		BudgetMS: milliseconds(l.Budget), Percentile: l.Percentile, Cameras: map[string]cameraSettings{},
+		Schema: schema, Auto: now.auto, Keep: now.ratio,
+		BudgetMS: milliseconds(now.budget), Percentile: now.percentile, Cameras: map[string]cameraSettings{},
 	}
 	for name, c := range d.config.Cameras {
 		s.Cameras[name] = cameraSettings{c.Enabled}
@@ -70,6 +70,7 @@ type stats struct {
 	Frame       spread                 `json:"frame_ms"`
 	Age         spread                 `json:"age_ms"`
 	KeepRatio   float64                `json:"keep_ratio"`
+	Rate        float64                `json:"rate"` // share of the frames that the budget lets look at
 	Drops       drops                  `json:"drops"`
 	Temperature *float64               `json:"temperature_c"`
 	RSS         uint64                 `json:"rss_bytes"`
@@ -80,6 +81,7 @@ type stats struct {
 // drops counts frames that were not classified, by reason.
 type drops struct {
 	Busy    uint64 `json:"busy"`    // a newer frame came while it waited
+	Slowed  uint64 `json:"budget"`  // even the least keep ratio misses the budget
 	TooFast uint64 `json:"max_fps"` // more than max_fps
 	Failed  uint64 `json:"failed"`  // damaged
 	Missed  uint64 `json:"source"`  // never handed over by the source
@@ -87,12 +89,13 @@ type drops struct {
 
 func (d *drops) add(o drops) {
 	d.Busy += o.Busy
+	d.Slowed += o.Slowed
 	d.TooFast += o.TooFast
 	d.Failed += o.Failed
 	d.Missed += o.Missed
 }
 
-func (d drops) total() uint64 { return d.Busy + d.TooFast + d.Failed + d.Missed }
+func (d drops) total() uint64 { return d.Busy + d.Slowed + d.TooFast + d.Failed + d.Missed }
 
 // outboxStats says how publishing goes.
 type outboxStats struct {
@@ -111,10 +114,10 @@ type cameraStats struct {
 
 // stats ends a period of the given length.
 func (d *Daemon) stats(period time.Duration) stats {
-	now := time.Now()
+	now, force := time.Now(), d.tuner.shown()
 	s := stats{
 		Schema: schema, At: now.UTC().Format(timeFormat), Uptime: now.Sub(d.started).Round(time.Second).Seconds(),
-		KeepRatio: d.model.ratio, Temperature: d.machine.temperature(), RSS: d.machine.rss(),
+		KeepRatio: force.ratio, Rate: force.rate, Temperature: d.machine.temperature(), RSS: d.machine.rss(),
 		Outbox: d.outbox(), Cameras: map[string]cameraStats{},
 	}
 	s.Latency, s.Frame, s.Age = d.tally.drain()

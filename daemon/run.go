@@ -27,6 +27,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return d.config.Place(err)
 	}
 	d.model = m
+	if err := d.recall(); err != nil {
+		return errors.Join(d.config.Place(err), d.model.Close())
+	}
 	err = d.runModel(ctx)
 	if errors.Is(err, errStuck) {
 		return err
@@ -34,7 +37,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 		err = nil
 	}
-	return errors.Join(d.config.Place(err), m.Close())
+	return errors.Join(d.config.Place(err), d.model.Close())
 }
 
 func (d *Daemon) runModel(ctx context.Context) error {
@@ -112,7 +115,8 @@ func (d *Daemon) build() {
 	names := d.config.CameraNames()
 	d.queue = newQueue(len(names))
 	d.inference = &inference{
-		model: d.model, queue: d.queue, out: d.client, encoder: NewEncoder(d.model.info, d.bootID),
+		model: d.model, tuner: d.tuner, queue: d.queue, orders: make(chan order, 1),
+		calibrator: d.calibrator, uncertain: d.uncalibrated, out: d.client, encoder: NewEncoder(d.model.info, d.bootID),
 		tally: d.tally, synced: d.deps.synced, show: d.deps.Show, log: d.log,
 		pulse: d.loops.Loop("inference", inferenceLimit),
 	}
@@ -158,8 +162,9 @@ func (d *Daemon) work(ctx context.Context) error {
 
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
-	stop := make(chan struct{})
-	inferred := d.startInference(stop)
+	inferring, stopInferring := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopInferring()
+	inferred := d.startInference(inferring)
 	read := d.startReaders(reading)
 	d.becomeReady()
 	select {
@@ -170,15 +175,15 @@ func (d *Daemon) work(ctx context.Context) error {
 	d.stopping.Store(true)
 	d.notified(d.deps.Notify.Stopping())
 	stopReading()
-	close(stop)
+	stopInferring()
 	return d.join(inferred, read)
 }
 
-func (d *Daemon) startInference(stop <-chan struct{}) <-chan struct{} {
+func (d *Daemon) startInference(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.inference.run(stop)
+		d.inference.run(ctx)
 	}()
 	return done
 }
@@ -216,7 +221,7 @@ func (d *Daemon) startReaders(ctx context.Context) <-chan struct{} {
 func (d *Daemon) becomeReady() {
 	info := d.model.info
 	d.log.Info("ready", "model", info.Model, "backend", info.Backend, "precision", info.Precision.String(),
-		"keep", d.model.ratio, "cameras", len(d.units), "topics", d.topics.root+"/#")
+		"keep", d.tuner.shown().ratio, "cameras", len(d.units), "topics", d.topics.root+"/#")
 	close(d.ready)
 	d.notified(d.deps.Notify.Ready(d.statusLine()))
 }

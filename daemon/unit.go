@@ -58,6 +58,7 @@ type counts struct {
 	looked  atomic.Uint64 // classified
 	missed  atomic.Uint64 // the source saw it and did not hand it over
 	tooFast atomic.Uint64 // over max_fps
+	slowed  atomic.Uint64 // the budget cannot be held at the full rate
 	busy    atomic.Uint64 // a newer one came while it waited
 	failed  atomic.Uint64 // damaged, or the model could not be run on it
 
@@ -65,7 +66,7 @@ type counts struct {
 }
 
 func (c *counts) drops() drops {
-	return drops{Busy: c.busy.Load(), TooFast: c.tooFast.Load(), Failed: c.failed.Load(), Missed: c.missed.Load()}
+	return drops{Busy: c.busy.Load(), Slowed: c.slowed.Load(), TooFast: c.tooFast.Load(), Failed: c.failed.Load(), Missed: c.missed.Load()}
 }
 
 // stats ends a period of the given length.

@@ -189,6 +189,15 @@ func (e *Engine) Ratio(k vit.Keep, p vit.Plan) float64 {
 // MACs counts the multiply-adds of one frame under a plan.
 func (e *Engine) MACs(p vit.Plan) int64 { return e.config.MACs(p, e.scorer) }
 
+// Precisions are the names of those that the backend carries, the fastest first.
+func (e *Engine) Precisions() []string {
+	var names []string
+	for _, p := range e.be.Precisions() {
+		names = append(names, p.String())
+	}
+	return names
+}
+
 // Peak measures what the backend's arithmetic could do in the model's precision,
 // in operations a second (backends.Prober); 0 where the backend cannot tell.
 func (e *Engine) Peak() float64 {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,12 +24,17 @@ type modelFlags struct {
 }
 
 func (f *modelFlags) register(c *cobra.Command) {
+	f.registerShared(c)
+	c.Flags().IntVar(&f.Threads, "threads", 0, "threads (default: all usable cores)")
+}
+
+// registerShared leaves out what some commands take several times.
+func (f *modelFlags) registerShared(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.Model, "model", "", "model: a name in the store or a path to .safetensors (default: the embedded one)")
 	flags.StringVar(&f.Predictors, "predictors", "", "file with trained predictors to add to the model")
 	flags.StringVar(&f.Scorer, "scorer", "auto", "what makes a patch worth keeping: auto, predictor, attention, cls-attention")
 	flags.StringVar(&f.Backend, "backend", "auto", "backend: auto or a name that `dynvitd devices` lists")
-	flags.IntVar(&f.Threads, "threads", 0, "threads (default: all usable cores)")
 	flags.BoolVar(&f.json, "json", false, "JSON on stdout, one object a line")
 	flags.BoolVarP(&f.v, "verbose", "v", false, "say more on stderr")
 }
@@ -87,6 +93,17 @@ func (f *modelFlags) open() (*engine.Engine, vit.Keep, vit.Plan, error) {
 		return nil, keep, plan, usageError{fmt.Errorf("--%w", err)}
 	}
 	return e, keep, plan, nil
+}
+
+// stateDir is where calibrations are kept: systemd's folder, else the user's.
+func stateDir() string {
+	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); dir != "" {
+		return dir
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "dynvit")
+	}
+	return filepath.Join(os.Getenv("HOME"), ".local", "state", "dynvit")
 }
 
 // modelStore is where named models lie: $DYNVIT_MODELS alone, else the system's

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"dynvit/calibrate"
 	"dynvit/daemon"
 )
 
@@ -22,6 +23,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitBudget = 3  // no setting meets the budget
 	exitConfig = 78 // EX_CONFIG of sysexits.h
 )
 
@@ -54,7 +56,10 @@ func run(ctx context.Context, args []string) int {
 func exitCode(err error) int {
 	var usage usageError
 	var config *daemon.ConfigError
+	var nothing *calibrate.NothingFits
 	switch {
+	case errors.As(err, &nothing):
+		return exitBudget
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &config) && config.Flag:
@@ -83,7 +88,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRun(), newClassify(), newEval(), newBench(), newDevices(), newModel(), newConfig(), newVersion())
+	root.AddCommand(newRun(), newClassify(), newEval(), newBench(), newCalibrate(), newDevices(), newModel(), newConfig(), newVersion())
 	for _, c := range root.Commands() {
 		asUsage(c)
 	}

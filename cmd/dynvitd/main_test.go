@@ -40,7 +40,7 @@ func dynvitd(t *testing.T, args ...string) *exec.Cmd {
 }
 
 func prepared(t *testing.T, c *exec.Cmd) *exec.Cmd {
-	c.Env = append(os.Environ(), asProgram+"=1", "DYNVIT_MODELS="+t.TempDir())
+	c.Env = append(os.Environ(), asProgram+"=1", "DYNVIT_MODELS="+t.TempDir(), "STATE_DIRECTORY="+t.TempDir())
 	return c
 }
 
@@ -131,6 +131,13 @@ func TestErrors(t *testing.T) {
 		{"bench --source nonsense://x", 2, "nonsense"},
 		{"bench gemm --rows 0", 2, "--rows 0"},
 		{"bench gemm --backend abacus", 2, "abacus"},
+		{"calibrate", 2, "--budget"},
+		{"calibrate --budget 0s", 2, "--budget"},
+		{"calibrate --budget 25ms --percentile 100", 2, "--percentile"},
+		{"calibrate --budget 25ms --threads 0", 2, "--threads"},
+		{"calibrate --budget 25ms --keep 9", 2, "--keep"},
+		{"calibrate --budget 25ms --data /nowhere", 1, "/nowhere"},
+		{"calibrate --budget 25ms --model nothing", 1, "nothing"},
 		{"config", 2, "check"},
 		{"config check /nowhere.yaml", 1, "/nowhere.yaml"},
 		{"config check " + unknown, 78, "unknown.yaml:2:1: "},

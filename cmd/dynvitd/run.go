@@ -125,7 +125,7 @@ func (f *runFlags) serve(ctx context.Context, config daemon.Config, log *slog.Lo
 			out.encoder = daemon.NewEncoder(e.Info(), "")
 			return e, nil
 		},
-		Store: modelStore(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
+		Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
 	}
 	if f.file == "" || f.json {
 		deps.Show = out.show

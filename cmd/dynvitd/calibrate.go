@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"dynvit/backends/all"
+	"dynvit/calibrate"
+	"dynvit/camera"
+	"dynvit/daemon"
+	"dynvit/engine"
+	"dynvit/evaluate"
+	"dynvit/vit"
+)
+
+// calibrateFlags say what is tried, on what, and where the result goes.
+type calibrateFlags struct {
+	modelFlags
+	budget            time.Duration
+	percentile        float64
+	data, source      string
+	keeps, precisions []string
+	threads           []int
+	limit             time.Duration
+	output, plot      string
+}
+
+func newCalibrate() *cobra.Command {
+	var f calibrateFlags
+	c := &cobra.Command{
+		Use:   "calibrate --budget 25ms",
+		Short: "Find the setting with the best answers that holds a latency budget",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	f.registerShared(c)
+	flags := c.Flags()
+	flags.DurationVar(&f.budget, "budget", 0, "time for a whole frame: decode, preprocess and model")
+	flags.Float64Var(&f.percentile, "percentile", 95, "share of frames, in percent, that hold the budget")
+	flags.StringVar(&f.data, "data", "", "folder of pictures to measure and judge on; labelled ones give accuracy")
+	flags.StringVar(&f.source, "source", "", "camera or film instead: up to 64 of its frames (default: drawn scenes)")
+	flags.StringArrayVar(&f.keeps, "keep", nil, "keep ratio or counts to try, may be repeated (default: 1, 0.9 … 0.4)")
+	flags.StringArrayVar(&f.precisions, "precision", nil, "precision to try, may be repeated (default: all that the backend has)")
+	flags.IntSliceVar(&f.threads, "threads", nil, "threads to try, may be repeated (default: 1, 2, 4 … all usable cores)")
+	flags.DurationVar(&f.limit, "limit", 150*time.Second, "time for the whole")
+	flags.StringVarP(&f.output, "output", "o", "", "file to write (default: where `run` looks for it)")
+	flags.StringVar(&f.plot, "plot", "", "SVG to draw")
+	return c
+}
+
+func (f *calibrateFlags) run(c *cobra.Command) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	frames, labels, what, err := f.frames(c.Context())
+	if err != nil {
+		return fmt.Errorf("calibrate: %w", err)
+	}
+	table, err := f.measure(c.Context(), frames, labels, what)
+	var nothing *calibrate.NothingFits
+	if table == nil || err != nil && !table.Partial && !errors.As(err, &nothing) {
+		return fmt.Errorf("calibrate: %w", err)
+	}
+	if writing := f.write(table); writing != nil {
+		return fmt.Errorf("calibrate: %w", writing)
+	}
+	if err != nil {
+		return fmt.Errorf("calibrate: %w", err)
+	}
+	return nil
+}
+
+func (f *calibrateFlags) check() error {
+	switch {
+	case f.budget < time.Millisecond || f.budget > time.Minute:
+		return usageError{fmt.Errorf("--budget %v: want 1ms to 1m", f.budget)}
+	case !(f.percentile >= 1 && f.percentile <= 99.9):
+		return usageError{fmt.Errorf("--percentile %v: want 1 to 99.9", f.percentile)}
+	case f.data != "" && f.source != "":
+		return usageError{errors.New("want --data or --source, not both")}
+	case f.limit < time.Second:
+		return usageError{fmt.Errorf("--limit %v: want at least 1s", f.limit)}
+	}
+	for _, n := range f.threads {
+		if n < 1 || n > 1024 {
+			return usageError{fmt.Errorf("--threads %d: want 1 to 1024", n)}
+		}
+	}
+	if len(f.threads) == 0 {
+		f.threads = powersOfTwo(runtime.GOMAXPROCS(0))
+	}
+	f.Store = modelStore()
+	if f.output == "" {
+		f.output = filepath.Join(stateDir(), daemon.CalibrationFile)
+	}
+	return f.modelFlags.check()
+}
+
+// powersOfTwo are 1, 2, 4 … and most itself.
+func powersOfTwo(most int) []int {
+	var list []int
+	for n := 1; n < most; n *= 2 {
+		list = append(list, n)
+	}
+	return append(list, most)
+}
+
+// frames are the pictures, with the class of each where their folder tells it.
+func (f *calibrateFlags) frames(ctx context.Context) (frames []camera.Frame, labels []int, what string, err error) {
+	switch {
+	case f.data != "":
+		return f.pictures()
+	case f.source != "":
+		frames, what, err = sourceFrames(ctx, f.source)
+	default:
+		frames, err = daemon.DrawnFrames(ctx, mostFrames)
+		what = "1280x720 jpeg"
+	}
+	return frames, nil, what, err
+}
+
+// mostPictures bounds the memory of a folder's files: at 100 KB a photo 100 MB.
+const mostPictures = 1000
+
+func (f *calibrateFlags) pictures() ([]camera.Frame, []int, string, error) {
+	e, err := engine.Open(f.Options, all.List()) // knows the classes
+	if err != nil {
+		return nil, nil, "", err
+	}
+	defer e.Close()
+	list, err := evaluate.List(f.data, e.Class)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	list = evaluate.Spread(list, mostPictures)
+	frames, labels := make([]camera.Frame, len(list)), make([]int, len(list))
+	known := false
+	for i, p := range list {
+		if err := camera.ReadPicture(&frames[i], p.Path); err != nil {
+			return nil, nil, "", err
+		}
+		labels[i], known = p.Class, known || p.Class >= 0
+	}
+	if !known {
+		labels = nil
+	}
+	return frames, labels, fmt.Sprintf("%d pictures of %s", len(frames), filepath.Base(f.data)), nil
+}
+
+// measure runs the grid. After Ctrl-C the table is partial and the error the
+// context's.
+func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, labels []int, what string) (*calibrate.Table, error) {
+	open := func(o engine.Options) (daemon.Classifier, error) { return engine.Open(o, all.List()) }
+	first, err := open(f.Options)
+	if err != nil {
+		return nil, err
+	}
+	info := first.Info()
+	plans, err := f.plans(first)
+	precisions := f.precisions
+	if len(precisions) == 0 {
+		precisions = first.(*engine.Engine).Precisions()
+	}
+	first.Close()
+	if err != nil {
+		return nil, err
+	}
+	dense, err := vit.PlanFor(1, info.Patches, info.Stages)
+	if err != nil {
+		return nil, err
+	}
+	most := slices.Max(f.threads)
+	target := daemon.NewTarget(open, f.Options, frames)
+	defer target.Close()
+	found, err := calibrate.Run(ctx, target, calibrate.Grid(plans, precisions, f.threads), calibrate.Options{
+		Percentile: f.percentile, Frames: len(frames), Labels: labels,
+		Reference:    calibrate.Point{Plan: calibrate.Plan{KeepRatio: 1, Keep: dense.Keep}, Group: calibrate.Group{Precision: "f32", Threads: most}},
+		MeasureLimit: f.limit * 2 / 3, JudgeLimit: f.limit / 3, Progress: f.progress(),
+	})
+	for _, failure := range found.Failures {
+		fmt.Fprintf(os.Stderr, "dynvitd: %v left out: %v\n", failure.Point, failure.Err)
+	}
+	if err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	if len(found.Points) == 0 {
+		return nil, err
+	}
+	table, choice := calibrate.NewTable(found, daemon.Origin(info, version, os.DirFS("/")), what, f.budget, time.Now())
+	if err != nil {
+		table.Partial = true
+		return table, err
+	}
+	return table, choice
+}
+
+func (f *calibrateFlags) plans(c daemon.Classifier) ([]calibrate.Plan, error) {
+	keeps := daemon.Keeps()
+	if len(f.keeps) > 0 {
+		keeps = nil
+	}
+	for _, word := range f.keeps {
+		k, err := vit.ParseKeep(word)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--%w", err)}
+		}
+		keeps = append(keeps, k)
+	}
+	plans, err := daemon.Plans(c, keeps)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--%w", err)}
+	}
+	return plans, nil
+}
+
+// write keeps the table, draws it and shows it.
+func (f *calibrateFlags) write(t *calibrate.Table) error {
+	if err := daemon.KeepCalibration(t, f.output); err != nil {
+		return err
+	}
+	if f.plot != "" {
+		if err := writeAtomically(f.plot, func(out *os.File) error { return calibrate.WriteSVG(out, t) }); err != nil {
+			return err
+		}
+	}
+	if f.json {
+		return t.Encode(os.Stdout)
+	}
+	return calibrate.WriteText(os.Stdout, t)
+}
+
+// writeAtomically leaves the old file or the whole new one.
+func writeAtomically(path string, write func(*os.File) error) error {
+	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(write(out), out.Chmod(0o644), out.Sync(), out.Close())
+	if err == nil {
+		err = os.Rename(out.Name(), path)
+	}
+	if err != nil {
+		os.Remove(out.Name())
+	}
+	return err
+}
+
+// progress shows a line that moves on a terminal, and with -v one every few
+// seconds elsewhere; nil: nothing.
+func (f *calibrateFlags) progress() func(calibrate.Progress) {
+	every, begin, end := 200*time.Millisecond, "\r", "\033[K"
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		every, begin, end = 5*time.Second, "", "\n"
+		if !f.v {
+			return nil
+		}
+	}
+	var last time.Time
+	return func(p calibrate.Progress) {
+		if now := time.Now(); now.Sub(last) > every {
+			last = now
+			fmt.Fprintf(os.Stderr, "%s%s: %d of %d frames, %d of %d points settled, %v left%s",
+				begin, p.Phase, p.Done, p.Total, p.Settled, p.Points, p.Left.Round(time.Second), end)
+		}
+	}
+}
