@@ -1,6 +1,10 @@
 package host
 
-import "dynvit/backends"
+import (
+	"math"
+
+	"dynvit/backends"
+)
 
 // Kernels is the table of everything that depends on the processor. [Portable]
 // returns it in plain Go; a package of faster kernels starts from that table and
@@ -85,3 +89,43 @@ func panels(n, cols int) int { return (n + cols - 1) / cols }
 
 // roundUp is the least multiple of cols that holds n.
 func roundUp(n, cols int) int { return panels(n, cols) * cols }
+
+// Check panics where a call of up to rows rows by cols outputs does not fit its
+// memory: what stands between a kernel in assembly and a mistake. Panels of
+// codes begin with cols more words.
+func (c *Call) Check(rows, cols int, codes bool) {
+	panel := c.Words * cols
+	fits := c.Rows >= 1 && c.Rows <= rows && c.Words >= 1
+	if codes {
+		panel += cols
+		fits = fits && len(c.Scale) >= c.Rows && len(c.Unit) >= cols
+	}
+	outputs := (c.Rows-1)*c.DstStride + cols
+	fits = fits && len(c.Dst) >= outputs && (c.Res == nil || len(c.Res) >= outputs) && len(c.Bias) >= cols
+	if !fits || len(c.Panel) < panel || len(c.A) < (c.Rows-1)*c.AStride+c.Words || c.AStride < 0 || c.DstStride < 0 {
+		panic("host: a kernel's arguments do not fit")
+	}
+}
+
+// Interleave makes n rows of words the first columns of a panel of cols: row by row,
+// word by word.
+func Interleave(panel, rows []uint32, stride, n, words, cols int) {
+	for j := range n {
+		for i, v := range rows[j*stride:][:words] {
+			panel[i*cols+j] = v
+		}
+	}
+}
+
+// CodeScale returns the scale of a row's int8 codes, and what to multiply the row with to
+// get them, of the row's largest |x|. inverse is 0 where all codes are: then
+// scale is 0, or NaN where most is not finite.
+func CodeScale(most float32) (scale, inverse float32) {
+	switch {
+	case most-most != 0:
+		return float32(math.NaN()), 0
+	case most < 1e-30:
+		return 0, 0
+	}
+	return most / 127, 127 / most
+}

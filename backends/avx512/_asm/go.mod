@@ -1,0 +1,3 @@
+module dynvit.asm/avx512
+
+go 1.26.8
