@@ -16,14 +16,15 @@ import (
 // allowed says which of our packages each package may import outside tests.
 // "*" stands for all but cmd and the concrete backends.
 var allowed = map[string][]string{
-	"backends":               {},
-	"backends/ref":           {"backends"},
-	"backends/internal/host": {"backends"},
-	"backends/avx512":        {"backends", "backends/internal/host"},
-	"backends/avx2":          {"backends", "backends/internal/host"},
-	"backends/neon":          {"backends", "backends/internal/host"},
-	"backends/cuda":          {"backends"},
-	"backends/backendtest":   {"backends", "backends/ref"},
+	"backends":                        {},
+	"backends/ref":                    {"backends"},
+	"backends/internal/host":          {"backends"},
+	"backends/avx512":                 {"backends", "backends/internal/host"},
+	"backends/avx2":                   {"backends", "backends/internal/host"},
+	"backends/neon":                   {"backends", "backends/internal/host"},
+	"backends/cuda":                   {"backends"},
+	"backends/internal/host/hosttest": {"backends", "backends/internal/host"},
+	"backends/backendtest":            {"backends", "backends/ref"},
 	"backends/all": {"backends", "backends/ref", "backends/internal/host", "backends/avx512", "backends/avx2",
 		"backends/neon", "backends/cuda"},
 	"modelfile":     {},

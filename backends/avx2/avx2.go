@@ -1,5 +1,10 @@
-// Package avx2 is the place of the AVX2 kernels. This version detects the
-// processor and refuses; the kernels come with a later one.
+// Package avx2 is the backend for x86 processors without AVX-512: the driver of
+// package host with kernels in assembly, written by the generator in
+// backends/_asm.
+//
+// AVX2, FMA and F16C are needed. int8 is carried by VPDPBUSD where the processor
+// has AVX-VNNI, else by pairs of int16 (VPMADDWD), which never saturate. bf16 and
+// f16 are float32 multiply-adds on rounded operands.
 package avx2
 
 import (
@@ -9,11 +14,11 @@ import (
 	"dynvit/backends/internal/host"
 )
 
-// Open reports which feature the processor lacks, or that this version has no
-// kernels for it; the error wraps backends.ErrUnavailable.
+// Open starts the backend, or reports, wrapping backends.ErrUnavailable, what is
+// missing. Features in o.Disable are done without.
 func Open(o backends.Options) (backends.Backend, error) {
 	if err := host.Require(o, cpuid.AVX2, cpuid.FMA3, cpuid.F16C); err != nil {
 		return nil, err
 	}
-	return nil, host.NotBuilt("AVX2")
+	return open(o)
 }

@@ -18,11 +18,21 @@ func (g *Gen) MaxAbs() {
 	g.Return()
 }
 
-// Codes8 writes codes8: bytes round(src·inverse)+128, n of them.
+// Codes8 writes codes8: bytes round(src·inverse)+128, n of them. On AVX2 n is a
+// multiple of 8.
 func (g *Gen) Codes8() {
 	g.Func("codes8", 28, "(dst *uint32, src *float32, n int, inverse float32)")
 	g.codesArguments()
-	g.Op("VMOVDQU32", g.Word(128), g.R(2))
+	g.Op("VMOVUPS", g.Word(128), g.R(2))
+	if !g.Wide {
+		g.narrowCodes(8, func() {
+			g.Op("VPADDD", g.R(2), g.R(0), g.R(0))
+			g.halves()
+			g.Op("VPACKUSWB", "X0", "X0", "X0")
+			g.Op("VMOVQ", "X0", "(DI)")
+		})
+		return
+	}
 	g.EachVector([]string{"SI"}, func(tail bool) {
 		g.code(tail)
 		g.Op("VPADDD", g.R(2), g.R(0), g.R(0))
@@ -36,10 +46,18 @@ func (g *Gen) Codes8() {
 	g.Return()
 }
 
-// Codes16 writes codes16: int16 round(src·inverse), n of them.
+// Codes16 writes codes16: int16 round(src·inverse), n of them. On AVX2 n is a
+// multiple of 8.
 func (g *Gen) Codes16() {
 	g.Func("codes16", 28, "(dst *uint32, src *float32, n int, inverse float32)")
 	g.codesArguments()
+	if !g.Wide {
+		g.narrowCodes(16, func() {
+			g.halves()
+			g.Op("VMOVUPS", "X0", "(DI)")
+		})
+		return
+	}
 	g.EachVector([]string{"SI"}, func(tail bool) {
 		g.code(tail)
 		if tail {
@@ -52,18 +70,41 @@ func (g *Gen) Codes16() {
 	g.Return()
 }
 
+// narrowCodes writes whole vectors of codes: AVX2 has no stores of part of a
+// vector in bytes.
+func (g *Gen) narrowCodes(step int, store func()) {
+	loop, done := g.NewLabel("loop"), g.NewLabel("done")
+	g.Op("SUBQ", g.Lanes(), "DX")
+	g.Op("JLT", done)
+	g.Label(loop)
+	g.code(false)
+	store()
+	g.Op("ADDQ", g.Bytes(), "SI")
+	g.Op("ADDQ", step, "DI")
+	g.Op("SUBQ", g.Lanes(), "DX")
+	g.Op("JGE", loop)
+	g.Label(done)
+	g.Return()
+}
+
+// halves makes X0 the eight words of Y0 as int16.
+func (g *Gen) halves() {
+	g.Op("VEXTRACTI128", 1, "Y0", "X1")
+	g.Op("VPACKSSDW", "X1", "X0", "X0")
+}
+
 func (g *Gen) codesArguments() {
 	g.Op("MOVQ", "dst+0(FP)", "DI")
 	g.Op("MOVQ", "src+8(FP)", "SI")
 	g.Op("MOVQ", "n+16(FP)", "DX")
-	g.Op("VBROADCASTSS", "inverse+24(FP)", g.R(1))
+	g.Op("VBROADCASTSS", "inverse+24(FP)", g.R(3))
 }
 
 // code makes register 0 the codes of a vector at SI. No product exceeds 127 by
 // more than its rounding error: nothing is left to clamp.
 func (g *Gen) code(tail bool) {
 	g.Load(tail, "(SI)", 0)
-	g.Op("VMULPS", g.R(1), g.R(0), g.R(0))
+	g.Op("VMULPS", g.R(3), g.R(0), g.R(0))
 	g.Op("VCVTPS2DQ", g.R(0), g.R(0))
 }
 

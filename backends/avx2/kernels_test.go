@@ -1,0 +1,19 @@
+//go:build amd64 && !purego
+
+package avx2
+
+import (
+	"testing"
+
+	"dynvit/backends"
+	"dynvit/backends/backendtest"
+	"dynvit/backends/internal/host/hosttest"
+)
+
+func TestKernels(t *testing.T) {
+	backendtest.Available(t, Open, built, features...)
+	for _, disabled := range [][]string{nil, {"avxvnni"}} {
+		k, why := table(backends.Options{Disable: disabled})
+		t.Run(why, func(t *testing.T) { hosttest.Run(t, k) })
+	}
+}

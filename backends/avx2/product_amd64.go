@@ -1,0 +1,42 @@
+//go:build !purego
+
+package avx2
+
+import "dynvit/backends/internal/host"
+
+//go:noescape
+func mulF32(c *host.Call)
+
+// mulInt8 needs AVX-VNNI.
+//
+//go:noescape
+func mulInt8(c *host.Call)
+
+//go:noescape
+func mulInt16(c *host.Call)
+
+func mulF32Checked(c *host.Call) {
+	c.Check(tileRows, tileCols, false)
+	mulF32(c)
+}
+
+func mulInt8Checked(c *host.Call) {
+	c.Check(tileRows, tileCols, true)
+	mulInt8(c)
+}
+
+func mulInt16Checked(c *host.Call) {
+	c.Check(tileRows, tileCols, true)
+	mulInt16(c)
+}
+
+//go:noescape
+func peakF32(n int) float32
+
+// peakInt8 needs AVX-VNNI.
+//
+//go:noescape
+func peakInt8(n int) float32
+
+//go:noescape
+func peakInt16(n int) float32

@@ -1,3 +1,0 @@
-module dynvit.asm/avx512
-
-go 1.26.8
