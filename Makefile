@@ -16,21 +16,24 @@ demo: build ## build, look at drawn scenes for 20 s, publish over an embedded br
 test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 	$(GO) test ./...
 
-check: ## format, vet for amd64 and arm64, staticcheck, static builds (3 min)
+check: ## format, vet for amd64, arm64 and purego, staticcheck, assembly, static builds (3 min)
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w"; exit 1; }
 	GOARCH=amd64 $(GO) vet ./...
 	GOARCH=arm64 $(GO) vet ./...
+	$(GO) vet -tags purego ./...
 	$(GO) tool staticcheck ./...
+	@dir=$$(mktemp -d) && mkdir $$dir/avx512 $$dir/avx2 && (cd backends/_asm && $(GO) run . $$dir) && \
+	for f in avx512 avx2; do for s in $$dir/$$f/*.s; do cmp $$s backends/$$f/$$(basename $$s) || exit 1; done; done && \
+	rm -r $$dir && echo "assembly: as the generator writes it"
 	CGO_ENABLED=0 GOARCH=amd64 $(GO) build -o /dev/null ./cmd/dynvitd
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) build -o /dev/null ./cmd/dynvitd
 
 race: ## the tests under the race detector, short ones (5 min; needs a C compiler)
 	$(GO) test -race -short ./...
 
-fuzz: ## each fuzz target for 20 s (2 min)
-	$(GO) test ./modelfile -run '^$$' -fuzz '^FuzzParse$$' -fuzztime 20s
-	$(GO) test ./modelfile -run '^$$' -fuzz '^FuzzPTH$$' -fuzztime 20s
-	$(GO) test ./preprocess -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime 20s
+fuzz: ## each fuzz target for 20 s (4 min)
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz); do \
+	echo "$$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime 20s -fuzzminimizetime 10x || exit 1; done; done
 
 bench: build ## DeiT-T and the default model, dense and pruned, by precision (2 min)
 	$(BIN) bench --arch deit_tiny --keep 1 --keep 0.7 --precision f32 --precision int8

@@ -17,3 +17,10 @@ func TestKernels(t *testing.T) {
 		t.Run(why, func(t *testing.T) { hosttest.Run(t, k) })
 	}
 }
+
+// TestEncodings: VPDPBUSD in VEX form, which Go's assembler would write as EVEX
+// and processors with AVX-VNNI alone refuse.
+func TestEncodings(t *testing.T) {
+	hosttest.Encodings(t, "product_amd64.s", 40)
+	hosttest.Encodings(t, "peak_amd64.s", 12)
+}

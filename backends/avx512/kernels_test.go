@@ -17,3 +17,10 @@ func TestKernels(t *testing.T) {
 		t.Run(why, func(t *testing.T) { hosttest.Run(t, k) })
 	}
 }
+
+func TestEncodings(t *testing.T) {
+	hosttest.Encodings(t, "product_amd64.s", 100)
+	hosttest.Encodings(t, "rows_amd64.s", 2)
+	hosttest.Encodings(t, "pack_amd64.s", 4)
+	hosttest.Encodings(t, "peak_amd64.s", 12)
+}
