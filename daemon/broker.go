@@ -29,7 +29,9 @@ func (d *Daemon) connect() error {
 		}
 		url = d.broker.URL()
 	}
+	d.inbox = d.newInbox()
 	o := mqtt.Options{
+		Subscribe: d.inbox.filters(), Received: d.inbox.put,
 		Broker: url, Username: d.config.MQTT.Username, Password: d.password, ClientID: d.config.MQTT.ClientID,
 		Will:  &mqtt.Message{Topic: d.topics.status, Payload: []byte(nodeOffline), QoS: 1, Retain: true},
 		Birth: d.birth(),

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -110,6 +111,38 @@ func TestCommands(t *testing.T) {
 		after(time.Second)
 		if s := r.broker.State().Retained[root+"/settings"]; !strings.Contains(s, `"keep":0.9`) || len(r.broker.State().Topic(root+"/cmd/reboot/result")) > 0 {
 			t.Errorf("a retained or unknown command, or an answer, was obeyed: %s", s)
+		}
+		r.halt()
+	})
+}
+
+// TestCommandsOverMQTT: from the broker to the answer, and stats after Home
+// Assistant's birth.
+func TestCommandsOverMQTT(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, testConfig(), sources{"test:": {newScripted(100*time.Millisecond, nil, shots(1, 300)...)}}, nil)
+		after(time.Second)
+		if got := slices.Sorted(slices.Values(r.broker.State().Subscribed)); !slices.Equal(got, []string{root + "/cmd/+", "homeassistant/status"}) {
+			t.Errorf("subscribed to %q", got)
+		}
+		for _, m := range [][2]string{{root + "/cmd/keep", "0.5"}, {"homeassistant/status", "online"}} {
+			if err := r.broker.Send(m[0], m[1], false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.broker.Send(root+"/cmd/keep", "0.4", true); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Second)
+		if got := r.broker.State().Topic(root + "/cmd/keep/result"); len(got) != 1 || !strings.Contains(got[0], `"ok":true`) || r.tuner.shown().ratio != 0.5 {
+			t.Errorf("answers %v, keep %v", got, r.tuner.shown().ratio)
+		}
+		if got := r.broker.State().Topic(root + "/stats"); len(got) != 0 {
+			t.Errorf("stats too soon: %v", got)
+		}
+		after(2 * time.Second)
+		if got := r.broker.State().Topic(root + "/stats"); len(got) != 1 {
+			t.Errorf("stats after the birth: %v", got)
 		}
 		r.halt()
 	})

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -77,10 +78,14 @@ type Daemon struct {
 	uncalibrated bool         // no calibration was found
 	broker       *mqtt.Broker // nil where it is not embedded
 	client       *mqtt.Client
+	inbox        *inbox
 	units        []*unit // by name
 	queue        *queue
 	inference    *inference
 	tally        *tally
+
+	statsMu   sync.Mutex // guards lastStats, and the periods of units and tally
+	lastStats time.Time
 
 	ready    chan struct{} // closed when ready
 	stopping atomic.Bool

@@ -27,9 +27,19 @@ func (d *Daemon) oversee(ctx context.Context) {
 		case <-tick.C:
 			shown = d.tell(shown)
 		case <-stats.C:
-			d.publish(mqtt.Message{Topic: d.topics.stats, Payload: encode(d.stats(statsEvery))})
+			d.publishStats()
 		}
 	}
+}
+
+// publishStats ends a period of stats; periods are counted from the last.
+func (d *Daemon) publishStats() {
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	now := time.Now()
+	period := now.Sub(d.lastStats)
+	d.lastStats = now
+	d.publish(mqtt.Message{Topic: d.topics.stats, Payload: encode(d.stats(period))})
 }
 
 // tell notifies systemd of the status line where it differs from what is shown.

@@ -156,7 +156,9 @@ func (d *Daemon) work(ctx context.Context) error {
 	var watchers sync.WaitGroup
 	watchdog := systemd.Supervisor{Notifier: d.deps.Notify, Health: d.loops, Log: d.log}
 	watchers.Go(func() { watchdog.Run(background) })
+	d.lastStats = time.Now()
 	watchers.Go(func() { d.oversee(background) })
+	watchers.Go(func() { d.receive(background) })
 	defer watchers.Wait()
 	defer stopBackground()
 

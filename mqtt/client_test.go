@@ -541,3 +541,34 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 		t.Errorf("%d messages held", st.Held)
 	}
 }
+
+// TestSubscription: it is made on every connection, what comes is handed over as it
+// is, and a broker that refuses it is still published to.
+func TestSubscription(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := mqtttest.New()
+		defer b.Close()
+		received := make(chan mqtt.Message, 10)
+		c := startClient(t, func(o *mqtt.Options) {
+			o.Dial = b.Dial
+			o.Subscribe, o.Received = []string{node + "/cmd/+"}, func(m mqtt.Message) { received <- m }
+		})
+		await(t, b, func(s mqtttest.State) bool { return len(s.Subscribed) == 1 && s.Subscribed[0] == node+"/cmd/+" })
+		for _, retain := range []bool{false, true} {
+			if err := b.Send(node+"/cmd/keep", "0.5", retain); err != nil {
+				t.Fatal(err)
+			}
+			if m := <-received; m.Topic != node+"/cmd/keep" || string(m.Payload) != "0.5" || m.Retain != retain || m.QoS != 1 {
+				t.Errorf("received %+v", m)
+			}
+		}
+		b.Cut()
+		await(t, b, func(s mqtttest.State) bool { return len(s.Subscribed) == 2 })
+		b.Set(mqtttest.Fault{Suback: 0x80})
+		b.Cut()
+		await(t, b, func(s mqtttest.State) bool { return len(s.Subscribed) == 3 })
+		publish(t, c, event("e1"))
+		await(t, b, func(s mqtttest.State) bool { return len(s.Topic(node+"/camera/door/event")) == 1 })
+		mustClose(t, c)
+	})
+}

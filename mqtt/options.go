@@ -35,6 +35,12 @@ type Options struct {
 	// Close.
 	Will *Message
 
+	// Subscribe are topic filters, subscribed at QoS 1 on every connection.
+	// Received gets what comes: on the connection's reader, which stops until
+	// it returns, so it only hands over. The payload is the receiver's to keep.
+	Subscribe []string
+	Received  func(Message)
+
 	// Birth are the first states, published first on every connection. They
 	// must be retained.
 	Birth []Message
@@ -88,6 +94,9 @@ func (o *Options) check() error {
 		if len(o.Will.Payload) > maxTopic { // the same length field
 			return fmt.Errorf("mqtt: will of %d bytes is longer than %d", len(o.Will.Payload), maxTopic)
 		}
+	}
+	if len(o.Subscribe) > 0 && o.Received == nil {
+		return fmt.Errorf("mqtt: subscription to %q without a receiver", o.Subscribe[0])
 	}
 	for _, m := range o.Birth {
 		if !m.Retain {

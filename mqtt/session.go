@@ -15,6 +15,7 @@ import (
 var (
 	errNoPing    = errors.New("no answer to keep-alive")
 	errNoAck     = fmt.Errorf("no acknowledgement in %v", ackTimeout)
+	errNoSuback  = fmt.Errorf("no answer to a subscription in %v", ackTimeout)
 	errNoConnack = errors.New("the broker refused the connection with an unknown code")
 )
 
@@ -53,8 +54,42 @@ func open(ctx context.Context, o *Options, at address) (*session, error) {
 		s.end()
 		return nil, errNoConnack
 	}
+	if err := s.subscribe(o); err != nil {
+		s.end()
+		return nil, err
+	}
 	return s, nil
 }
+
+// subscribe asks for the topics and waits for the answer.
+func (s *session) subscribe(o *Options) error {
+	if len(o.Subscribe) == 0 {
+		return nil
+	}
+	filters := make(map[string]byte)
+	for _, f := range o.Subscribe {
+		filters[f] = 1
+	}
+	token := s.paho.SubscribeMultiple(filters, func(_ paho.Client, m paho.Message) {
+		o.Received(Message{Topic: m.Topic(), Payload: m.Payload(), QoS: min(m.Qos(), 1), Retain: m.Retained()})
+	})
+	if !token.WaitTimeout(ackTimeout) {
+		return errNoSuback
+	}
+	if err := token.Error(); err != nil {
+		return fmt.Errorf("subscribe: %w", s.cause(err))
+	}
+	for filter, code := range token.(*paho.SubscribeToken).Result() {
+		if code == refused {
+			// What is published does not depend on it.
+			o.Log.Warn("mqtt: the broker refuses a subscription: commands will not arrive", "topic", filter)
+		}
+	}
+	return nil
+}
+
+// refused is SUBACK's return code for a filter that the broker does not allow.
+const refused = 0x80
 
 // dial opens the network connection. A WebSocket's cannot be cut short by ctx,
 // only by dialTimeout: paho offers no context for it.

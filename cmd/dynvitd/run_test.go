@@ -320,3 +320,27 @@ func TestPortsInUse(t *testing.T) {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
 }
+
+// TestRunTakesCommands by Debian's publisher: the answer comes, and settings show
+// what holds.
+func TestRunTakesCommands(t *testing.T) {
+	port := freePort(t)
+	mosquitto(t, port)
+	d := start(t, dynvitd(t, "run", "--node", "box", "--source", "test:", "--keep", "0.7", "--broker", "mqtt://127.0.0.1:"+port))
+	s := subscriber(t, port)
+	s.await(`^dynvit/box/status online$`)
+	publish := func(topic, payload string) {
+		t.Helper()
+		if out, err := exec.Command(program(t, "mosquitto_pub", "mosquitto-clients"), "-h", "127.0.0.1", "-p", port, "-q", "1", "-t", topic, "-m", payload).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	d.await("msg=ready")
+	publish("dynvit/box/cmd/keep", `{"id":"7","value":0.5}`)
+	s.await(`^dynvit/box/settings .*"keep":0\.5`)
+	s.await(`^dynvit/box/cmd/keep/result \{"id":"7","ok":true,"error":null,"value":0\.5\}$`)
+	publish("dynvit/box/cmd/budget", `a lot`)
+	s.await(`^dynvit/box/cmd/budget/result .*"ok":false`)
+	d.Process.Signal(syscall.SIGTERM)
+	s.await(`^dynvit/box/status stopped$`)
+}

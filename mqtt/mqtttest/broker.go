@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // Message is a publication as it arrived.
@@ -28,6 +30,7 @@ type Fault struct {
 	Refuse  byte // CONNACK return code; 0 accepts
 	Mute    bool // never answer CONNECT
 	NoAck   bool // never acknowledge a PUBLISH
+	Suback  byte // SUBACK return code; 0 accepts
 	NoPing  bool // never answer a PINGREQ
 	Stall   bool // read nothing after CONNECT
 	CutFrom int  // from this message of a connection on, cut it instead of acknowledging; 0 never
@@ -35,12 +38,13 @@ type Fault struct {
 
 // State is what a broker has seen so far.
 type State struct {
-	Connects int // CONNECT packets, refused ones too
-	Open     int // connections
-	Messages []Message
-	Retained map[string]string // by topic
-	Username string            // of the last CONNECT
-	Password string
+	Connects   int // CONNECT packets, refused ones too
+	Open       int // connections
+	Messages   []Message
+	Retained   map[string]string // by topic
+	Subscribed []string          // filters, of all connections
+	Username   string            // of the last CONNECT
+	Password   string
 }
 
 // Topic lists the payloads that arrived on topic, wills included.
@@ -61,6 +65,7 @@ type Broker struct {
 	fault    Fault
 	state    State
 	conns    map[net.Conn]struct{}
+	readers  []net.Conn // that have subscribed
 	accepted int
 	down     bool
 	addr     string
@@ -204,6 +209,7 @@ func (b *Broker) look() (State, <-chan struct{}) {
 	s := b.state
 	s.Messages = slices.Clone(s.Messages)
 	s.Retained = maps.Clone(s.Retained)
+	s.Subscribed = slices.Clone(s.Subscribed)
 	return s, b.changed
 }
 
@@ -264,3 +270,19 @@ func (b *Broker) isDown() bool {
 }
 
 var errDown = errors.New("mqtttest: broker is down")
+
+// Send delivers a message to every connection that has subscribed to anything, at
+// QoS 1.
+func (b *Broker) Send(topic, payload string, retain bool) error {
+	b.mu.Lock()
+	readers := slices.Clone(b.readers)
+	b.mu.Unlock()
+	for _, conn := range readers {
+		p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+		p.TopicName, p.Payload, p.Retain, p.Qos, p.MessageID = topic, []byte(payload), retain, 1, 1
+		if err := p.Write(conn); err != nil {
+			return err
+		}
+	}
+	return nil
+}

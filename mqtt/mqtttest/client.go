@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
@@ -34,6 +35,7 @@ func (c *client) serve() {
 func (b *Broker) forget(conn net.Conn) {
 	b.update(func(s *State) {
 		delete(b.conns, conn)
+		b.readers = slices.DeleteFunc(b.readers, func(r net.Conn) bool { return r == conn })
 		s.Open--
 	})
 }
@@ -113,6 +115,10 @@ func (c *client) answer(packet packets.ControlPacket) error {
 	switch p := packet.(type) {
 	case *packets.PublishPacket:
 		return c.publish(p, fault)
+	case *packets.SubscribePacket:
+		return c.subscribe(p, fault)
+	case *packets.PubackPacket:
+		return nil // of what Send sent
 	case *packets.PingreqPacket:
 		if fault.NoPing {
 			return nil
@@ -123,6 +129,24 @@ func (c *client) answer(packet packets.ControlPacket) error {
 		return errors.New("mqtttest: client left")
 	}
 	return fmt.Errorf("mqtttest: unexpected %T", packet)
+}
+
+func (c *client) subscribe(p *packets.SubscribePacket, fault Fault) error {
+	ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+	ack.MessageID = p.MessageID
+	for range p.Topics {
+		ack.ReturnCodes = append(ack.ReturnCodes, fault.Suback)
+	}
+	if err := ack.Write(c.conn); err != nil {
+		return err
+	}
+	c.broker.update(func(s *State) {
+		s.Subscribed = append(s.Subscribed, p.Topics...)
+		if fault.Suback < 0x80 {
+			c.broker.readers = append(c.broker.readers, c.conn)
+		}
+	})
+	return nil
 }
 
 func (c *client) publish(p *packets.PublishPacket, fault Fault) error {
