@@ -64,5 +64,3 @@ def logistic_noise(generator, shape):
 def draw_ratio(generator, low, high):
     """A keep ratio, uniform between low and high."""
     return low + (high - low) * torch.rand((), generator=generator).item()
-
-

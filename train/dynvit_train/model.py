@@ -180,13 +180,18 @@ class Predictor(nn.Module):
         super().__init__()
         self.in_conv = nn.Sequential(nn.LayerNorm(width, eps=PREDICTOR_EPS), nn.Linear(width, width), nn.GELU())
         self.out_conv = nn.Sequential(
-            nn.Linear(width, width // 2), nn.GELU(), nn.Linear(width // 2, width // 4), nn.GELU(), nn.Linear(width // 4, 2)
+            nn.Linear(width, width // 2),
+            nn.GELU(),
+            nn.Linear(width // 2, width // 4),
+            nn.GELU(),
+            nn.Linear(width // 4, 2),
         )
 
     def forward(self, x, alive, ids=None):
         """x [B, n, D] patch tokens, alive [B, n, 1] of 0 and 1 -> log-probabilities [B, n, 2], column 0 = keep."""
         local, spread = self.in_conv(x).chunk(2, -1)
-        mean = (spread * alive).sum(1, keepdim=True) / alive.sum(1, keepdim=True)
+        # The clamp speaks only where Gumbel noise dropped every patch of a picture, which gave 0/0.
+        mean = (spread * alive).sum(1, keepdim=True) / alive.sum(1, keepdim=True).clamp(min=0.5)
         return self.out_conv(torch.cat([local, mean.expand_as(spread)], -1)).float().log_softmax(-1)
 
 

@@ -38,7 +38,13 @@ def main(clone, shared):
     sizes = dict(embed_dim=64, depth=16, num_heads=2, mlp_ratio=3.0, num_classes=10, p_emb="4_2", skip_lam=2.0)
     norm = partial(torch.nn.LayerNorm, eps=1e-5)
     student = LVViTDiffPruning(
-        **sizes, norm_layer=norm, return_dense=True, mix_token=False, pruning_loc=[4, 8, 12], token_ratio=[0.7, 0.49, 0.343], distill=True
+        **sizes,
+        norm_layer=norm,
+        return_dense=True,
+        mix_token=False,
+        pruning_loc=[4, 8, 12],
+        token_ratio=[0.7, 0.49, 0.343],
+        distill=True,
     )
     teacher = LVViT_Teacher(**sizes, norm_layer=norm, return_dense=True)
     state = torch.load(shared / "golden/mini_lvvit/mini_lvvit.pth", weights_only=True)["model"]
@@ -57,7 +63,12 @@ def main(clone, shared):
     torch.nn.functional.gumbel_softmax = gumbel_softmax
     criterion = lambda p, t: -(t * p.log_softmax(-1)).sum(-1).mean()  # noqa: E731
     loss = DistillDiffPruningLoss_dynamic(
-        lambda inputs: teacher(inputs * 0.9), criterion, clf_weight=1.0, keep_ratio=[0.7, 0.49, 0.343], pruning_loc=[4, 8, 12], mse_token=False
+        lambda inputs: teacher(inputs * 0.9),
+        criterion,
+        clf_weight=1.0,
+        keep_ratio=[0.7, 0.49, 0.343],
+        pruning_loc=[4, 8, 12],
+        mse_token=False,
     )
     out = student.train()(x)
     total, (cls, ratio, kl, token) = loss(x, out, labels)

@@ -1,0 +1,73 @@
+"""The command line: python -m dynvit_train fit | export | golden | ablate."""
+
+import argparse
+import sys
+
+from . import config
+from .errors import UserError
+
+
+def parser():
+    top = argparse.ArgumentParser(prog="dynvit_train", description="Trains DynamicViT models for dynvitd.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    config.add_arguments(commands.add_parser("fit", help="train a model or its predictors"))
+    add_export(commands.add_parser("export", help="write a model file for dynvitd"))
+    add_golden(commands.add_parser("golden", help="write a model's activations for tests"))
+    return top
+
+
+def add_export(p):
+    p.add_argument("source", help="folder of a run, checkpoint or model file")
+    p.add_argument("-o", "--output", required=True, help="model file to write (.safetensors)")
+    p.add_argument("--dtype", choices=["f32", "f16", "int8"], default="f32")
+    p.add_argument("--raw", action="store_true", help="the last weights of a run instead of their average")
+    p.add_argument("--only-predictors", action="store_true", help="a predictors file for --predictors")
+    p.add_argument("--dense", action="store_true", help="leave the predictors out")
+    p.add_argument("--predictors", default="", help="add those of another file")
+    p.add_argument("--license", default="")
+    p.add_argument("--training", default="", help="how the weights came to be (default: the run's recipe)")
+    p.add_argument("--card", default="", help="model card to write (.md)")
+
+
+def add_golden(p):
+    p.add_argument("source", help="model file")
+    p.add_argument("images", nargs="+")
+    p.add_argument("-o", "--output", required=True)
+    p.add_argument("--keep", default="0.7,0.5", help="ratios")
+    p.add_argument("--predictors", default=None)
+    p.add_argument("--heads", type=int, default=0)
+
+
+def run(args):
+    if args.command == "fit":
+        from .fit import fit
+
+        fit(config.from_arguments(args))
+    elif args.command == "export":
+        from .export import export
+
+        flags = {k: v for k, v in vars(args).items() if k not in ("command", "source", "output")}
+        export(args.source, args.output, **flags)
+    elif args.command == "golden":
+        from .export import golden
+
+        ratios = [float(w) for w in args.keep.split(",")]
+        golden(args.source, args.images, args.output, ratios, args.predictors, args.heads)
+
+
+def main():
+    try:
+        run(parser().parse_args())
+    except UserError as e:
+        print(f"dynvit_train: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("dynvit_train: interrupted; --resume goes on from the last finished epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.exit(code)
