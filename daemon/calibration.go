@@ -53,7 +53,7 @@ func groupOf(info engine.Info) calibrate.Group {
 // few seconds, calling between ahead of each frame. The table is written even if
 // no point meets the budget.
 func (c *calibrator) measure(ctx context.Context, m *model, l inForce, between func()) (*calibrate.Table, error) {
-	frames, err := DrawnFrames(ctx, quickFrames)
+	frames, err := DrawnFrames(ctx, quickFrames, between)
 	if err != nil {
 		return nil, err
 	}
@@ -205,10 +205,12 @@ func (w *inference) recalibrate(ctx context.Context) error {
 	w.calibrating = true
 	defer func() { w.calibrating = false }()
 	start, now := time.Now(), w.tuner.shown()
-	table, err := w.calibrator.measure(ctx, w.model, now, func() { w.serve(ctx) })
+	measuring, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	table, err := w.calibrator.measure(measuring, w.model, now, func() { w.serve(ctx, stop) })
 	w.pulse.Idle("no frame came")
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if measuring.Err() != nil {
+		return context.Cause(measuring)
 	}
 	if table == nil {
 		w.log.Warn("not calibrated, keep stays", "keep", now.ratio, "why", err)
@@ -229,14 +231,20 @@ func (w *inference) recalibrate(ctx context.Context) error {
 	return nil
 }
 
+// errNoMoreFrames stops a calibration that nobody will profit from.
+var errNoMoreFrames = errors.New("all sources have ended")
+
 // serve looks at the frames that wait, each camera's turn once, so that they are
-// answered while it calibrates.
-func (w *inference) serve(ctx context.Context) {
+// answered while it calibrates. It stops the calibration when no more will come.
+func (w *inference) serve(ctx context.Context, stop context.CancelCauseFunc) {
 	w.beat(time.Now())
 	for range w.views {
 		if !w.next(ctx) {
 			break
 		}
+	}
+	if w.queue.over() {
+		stop(errNoMoreFrames)
 	}
 	w.pulse.Busy("calibration")
 }

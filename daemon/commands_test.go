@@ -1,7 +1,10 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -161,6 +164,44 @@ func TestCommandsRefused(t *testing.T) {
 		}
 		r.halt()
 	})
+}
+
+// TestCalibrationEndsWithTheSources: nobody waits for a calibration that no frame
+// will profit from, and every frame is answered while it draws its pictures.
+func TestCalibrationEndsWithTheSources(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		state := t.TempDir()
+		r := run(t, testConfig(), sources{"test:": {newScripted(100*time.Millisecond, io.EOF, shots(1, 5)...)}}, func(r *rig, d *Deps) {
+			d.NoFile, d.State = true, state
+			r.model.takes = 20 * time.Millisecond
+		})
+		if err := r.ended(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("ended after %v", took)
+		}
+		if frames, dropped := r.Totals(); frames != 5 || dropped != 0 {
+			t.Errorf("%d frames answered, %d dropped", frames, dropped)
+		}
+		if list, err := os.ReadDir(state); err != nil || len(list) != 0 || strings.Contains(r.log.String(), "calibrated") {
+			t.Errorf("kept %v, %v; log\n%s", list, err, r.log)
+		}
+	})
+}
+
+func TestDrawnFramesLetOthersIn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	frames, err := DrawnFrames(ctx, 3, func() {
+		if calls++; calls == 102 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || frames != nil || calls != 102 {
+		t.Errorf("%d frames, %v after %d calls", len(frames), err, calls)
+	}
 }
 
 // TestFirstStartCalibrates: frames are answered meanwhile, the file is kept, and

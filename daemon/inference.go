@@ -87,7 +87,7 @@ func (w *inference) run(ctx context.Context) {
 			o.done <- o.do(ctx)
 		case <-heartbeat.C:
 		case <-w.queue.ended:
-			if w.queue.empty() {
+			if w.queue.over() {
 				return
 			}
 		}

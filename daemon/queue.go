@@ -95,5 +95,15 @@ func (q *queue) empty() bool {
 	return !slices.ContainsFunc(q.slots, func(s slot) bool { return s.waiting != nil })
 }
 
+// over reports whether the queue has ended and no frame waits.
+func (q *queue) over() bool {
+	select {
+	case <-q.ended:
+		return q.empty()
+	default:
+		return false
+	}
+}
+
 // end says that nothing more will be put.
 func (q *queue) end() { q.once.Do(func() { close(q.ended) }) }

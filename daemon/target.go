@@ -112,7 +112,12 @@ const drawnForCalibration = "test:?size=640x360&fps=0&frames=100"
 // DrawnFrames are n JPEGs of 1280×720, what most cameras send, where there are no
 // pictures of the place: each is two of the drawn scenes mixed. A scene alone is
 // recognised at any keep ratio; a mixture is a close call, on which plans differ.
-func DrawnFrames(ctx context.Context, n int) ([]camera.Frame, error) {
+// between is called ahead of each drawing, some ten milliseconds apart; nil:
+// nothing.
+func DrawnFrames(ctx context.Context, n int, between func()) ([]camera.Frame, error) {
+	if between == nil {
+		between = func() {}
+	}
 	source, err := openSource(drawnForCalibration, camera.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("drawn frames: %w", err)
@@ -120,12 +125,17 @@ func DrawnFrames(ctx context.Context, n int) ([]camera.Frame, error) {
 	defer source.Close()
 	scenes := make([]camera.Frame, 100)
 	for i := range scenes {
+		between()
 		if err := source.Next(ctx, &scenes[i]); err != nil {
 			return nil, fmt.Errorf("drawn frames: %w", err)
 		}
 	}
 	frames := make([]camera.Frame, n)
 	for i := range frames {
+		between()
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("drawn frames: %w", err)
+		}
 		// Steps that have no divisor in common with 100 meet all pairs of scenes.
 		a, b := &scenes[i*37%100], &scenes[(i*59+23)%100]
 		if err := mix(&frames[i], a, b, 0.3+0.4*float64(i*61%100)/100); err != nil {
