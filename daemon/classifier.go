@@ -74,7 +74,7 @@ func engineOptions(c *Config, store []string) engine.Options {
 	}
 	return engine.Options{
 		Model: c.Model, Predictors: c.Predictors, Scorer: c.Scorer, Backend: c.Backend,
-		Precision: c.Precision, Threads: threads, Store: store,
+		Precision: c.Precision, Threads: threads, Store: store, Scaled: true,
 	}
 }
 

@@ -27,6 +27,7 @@ type Options struct {
 	Precision  string   // auto, f32, bf16, f16, int8; "" = auto
 	Threads    int      // 0 = all usable cores
 	Store      []string // folders of named models, searched in order
+	Scaled     bool     // large JPEGs may be decoded at a fraction of their size (preprocess.Spec)
 }
 
 // Info says what was opened; it does not change.
@@ -76,7 +77,7 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{config: m.config, scorer: scorer, be: be}
-	if err := e.load(m, o.Precision); err != nil {
+	if err := e.load(m, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("model %s: %w", m.name, err), be.Close())
 	}
 	e.info.Why, e.info.Threads = why, o.Threads
@@ -84,11 +85,11 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 }
 
 // load packs the weights, allocates, and describes what it did.
-func (e *Engine) load(m *model, precision string) error {
+func (e *Engine) load(m *model, o Options) error {
 	p := e.be.Precisions()[0]
-	if precision != "" && precision != "auto" {
+	if o.Precision != "" && o.Precision != "auto" {
 		var err error
-		if p, err = backends.ParsePrecision(precision); err != nil {
+		if p, err = backends.ParsePrecision(o.Precision); err != nil {
 			return err
 		}
 	}
@@ -99,7 +100,7 @@ func (e *Engine) load(m *model, precision string) error {
 	if e.session, err = vit.NewSession(e.be, w, e.scorer); err != nil {
 		return err
 	}
-	if e.pre, err = preprocess.New(inputSpec(m.config)); err != nil {
+	if e.pre, err = preprocess.New(inputSpec(m.config, o.Scaled)); err != nil {
 		return err
 	}
 	e.input = make([]float32, e.pre.Len())
@@ -115,8 +116,8 @@ func (e *Engine) load(m *model, precision string) error {
 	return nil
 }
 
-func inputSpec(c vit.Config) preprocess.Spec {
-	s := preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize}
+func inputSpec(c vit.Config, scaled bool) preprocess.Spec {
+	s := preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize, Scaled: scaled}
 	if c.Interpolation == "bilinear" {
 		s.Filter = preprocess.Bilinear
 	}

@@ -1,28 +1,76 @@
 package preprocess
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
+
+	"dynvit/preprocess/baseline"
 )
 
-// decodeJPEG lets image/jpeg do the entropy decoding and the inverse DCT, and
-// makes RGB of its planes as libjpeg-turbo does.
+// decodeJPEG takes the planes in hand and makes RGB of them as libjpeg-turbo does.
 func (p *Preprocessor) decodeJPEG(data []byte, r Region) (window, error) {
 	h, err := readJPEGHeader(data)
 	if err != nil {
 		return window{}, fmt.Errorf("jpeg: %w", err)
 	}
-	w, err := p.aim(h.width, h.height, r)
-	if err != nil {
-		return w, fmt.Errorf("jpeg: %w", err)
-	}
-	planes, err := decodePlanes(data, h)
+	w, planes, err := p.planes(data, h, r)
 	if err != nil {
 		return w, fmt.Errorf("jpeg of %d×%d: %w", h.width, h.height, err)
 	}
 	p.convert(w, planes, h.colours)
 	return w, nil
+}
+
+// planes decodes by package baseline what that can, and by image/jpeg the rest,
+// which is always whole pictures of full size.
+func (p *Preprocessor) planes(data []byte, h jpegHeader, r Region) (window, []plane, error) {
+	if err := checkSize(h.width, h.height); err != nil {
+		return window{}, nil, err
+	}
+	scale := p.scale(h, r)
+	w, err := p.aim((h.width+scale-1)/scale, (h.height+scale-1)/scale, r)
+	if err != nil {
+		return w, nil, err
+	}
+	list, err := p.jpeg.Decode(data, scale, baseline.Window{X0: w.box.x0, Y0: w.box.y0, X1: w.box.x1, Y1: w.box.y1})
+	if err == nil {
+		return w, p.own(list, w), nil
+	}
+	if !errors.Is(err, baseline.ErrKind) {
+		return w, nil, err
+	}
+	if w, err = p.aim(h.width, h.height, r); err != nil {
+		return w, nil, err
+	}
+	planes, err := decodePlanes(data, h)
+	return w, planes, err
+}
+
+// scale is by how much a JPEG's region may shrink while it is decoded.
+func (p *Preprocessor) scale(h jpegHeader, r Region) int {
+	if !p.spec.Scaled {
+		return 1
+	}
+	scale := 8
+	for ; scale > 1; scale /= 2 {
+		b := r.pixels((h.width+scale-1)/scale, (h.height+scale-1)/scale)
+		toW, toH := p.spec.target(b.width(), b.height())
+		if b.width() >= toW && b.height() >= toH {
+			break
+		}
+	}
+	return scale
+}
+
+// own describes the planes of the window's picture.
+func (p *Preprocessor) own(list []baseline.Plane, w window) []plane {
+	p.from = p.from[:0]
+	for _, c := range list {
+		p.from = append(p.from, newPlane(c.Pix, c.Stride, w.width, w.height, c.SX, c.SY))
+	}
+	return p.from
 }
 
 func decodePlanes(data []byte, h jpegHeader) ([]plane, error) {
@@ -80,6 +128,8 @@ func (c colours) row(dst []byte, from [4][]byte) {
 }
 
 func yccRow(dst, luma, cb, cr []byte) {
+	done := convertYCC.pixels(dst, len(luma), luma, cb, cr)
+	dst, luma, cb, cr = dst[3*done:], luma[done:], cb[done:], cr[done:]
 	cb, cr = cb[:len(luma)], cr[:len(luma)]
 	for x, y := range luma {
 		dst[0], dst[1], dst[2] = ycc(int32(y), int32(cb[x]), int32(cr[x]))

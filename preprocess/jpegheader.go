@@ -137,12 +137,9 @@ func (h *jpegHeader) judge(f jpegFacts) error {
 	return nil
 }
 
-// open returns data with segments added, such that image/jpeg reads it without
-// converting colours:
-//   - in front of all, the standard Huffman tables, which cameras leave out of
-//     their Motion-JPEG (image/jpeg refuses that, https://go.dev/issue/10464);
-//   - in front of the first scan, the marker by which image/jpeg takes three
-//     components for YCbCr and four for CMYK, whatever they are.
+// open returns data with a segment added in front of the first scan, such that
+// image/jpeg reads it without converting colours: the marker by which it takes
+// three components for YCbCr and four for CMYK, whatever they are.
 func (h jpegHeader) open(data []byte) io.Reader {
 	last := ""
 	switch h.colours {
@@ -151,11 +148,7 @@ func (h jpegHeader) open(data []byte) io.Reader {
 	case jpegCMYK, jpegYCCK:
 		last = adobeSegment
 	}
-	return io.MultiReader(
-		bytes.NewReader(data[:2]), strings.NewReader(huffmanSegment),
-		bytes.NewReader(data[2:h.scan]), strings.NewReader(last),
-		bytes.NewReader(data[h.scan:]),
-	)
+	return io.MultiReader(bytes.NewReader(data[:h.scan]), strings.NewReader(last), bytes.NewReader(data[h.scan:]))
 }
 
 const (

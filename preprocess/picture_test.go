@@ -68,11 +68,11 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestJPEG: what the inverse DCT's rounding leaves between image/jpeg and
-// libjpeg-turbo. On 50 photos (7.5 million samples) 2.24 % differ, by 3 at most and
-// by 0.025 in the mean; these drawn pictures, half noise, are harder.
+// TestJPEG: baseline pictures are Pillow's to the bit. In progressive ones the
+// inverse DCT's rounding leaves something between image/jpeg and libjpeg-turbo: on
+// 50 photos (7.5 million samples) 2.24 % differ, by 3 at most and by 0.025 in the
+// mean; these drawn pictures, half noise, are harder.
 func TestJPEG(t *testing.T) {
-	const most, mean = 3, 0.06
 	files, err := filepath.Glob("testdata/drawn_*.jpg")
 	if err != nil || len(files) < 11 {
 		t.Fatal(files, err)
@@ -81,6 +81,10 @@ func TestJPEG(t *testing.T) {
 		name := filepath.Base(file)
 		t.Run(name, func(t *testing.T) {
 			want, w, h := truth(t, name+".png")
+			most, mean := 0, 0.0
+			if strings.Contains(name, "progressive") {
+				most, mean = 3, 0.06
+			}
 			d := difference(pixels(t, picture(t, name), w, h), want)
 			t.Logf("%.2f %% of samples differ, by %d at most, %.4f in the mean", 100*d.share, d.most, d.mean)
 			if d.most > most || d.mean > mean {

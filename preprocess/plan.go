@@ -12,6 +12,11 @@ type axis struct {
 	taps    []tap     // [out], empty where copied
 	weights []int32   // of all taps, one after another
 	exact   []float64 // scratch of build
+
+	// What acrossAVX2 takes in place of taps and weights; pairs is 0 where it can't.
+	pairs   int        // of pixels for each output
+	offsets []int32    // of the first pair in bytes
+	wide    [][8]int32 // [out, pairs]: two pixels' weights for R, G, B
 }
 
 // tap is what one output pixel is made of: count pixels of the window, the
@@ -93,6 +98,7 @@ func (p *plans) of(s Spec, w, h int) *plan {
 	toW, toH := s.target(w, h)
 	k.x.build(w, toW, s.Size, s.Filter)
 	k.y.build(h, toH, s.Size, s.Filter)
+	k.x.widen()
 	k.tall = h > 100*w && toH < h
 	return k
 }

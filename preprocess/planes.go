@@ -86,7 +86,7 @@ func (p plane) row(buf *[]byte, x0, x1, y int) []byte {
 	if p.sx == 1 && !fancyY {
 		return near[x0:x1]
 	}
-	dst := grow(*buf, p.sx*(c1-c0))
+	dst := grow(*buf, p.sx*(c1-c0)+slack)[:p.sx*(c1-c0)]
 	*buf = dst
 	switch {
 	case fancyX && fancyY:
@@ -114,7 +114,9 @@ func (p plane) farther(y int) int {
 // triangleAcross is h2v1_fancy_upsample from sample c0 on: 3/4 of the nearer,
 // 1/4 of the farther sample; the outermost repeat.
 func triangleAcross(dst, row []byte, c0 int) {
-	before, here := int32(row[max(c0-1, 0)]), int32(row[c0])
+	done := triangle(dst, row, row, c0, acrossEven, acrossOdd)
+	dst, c0 = dst[2*done:], c0+done
+	before, here := int32(row[max(c0-1, 0)]), int32(row[min(c0, len(row)-1)])
 	for c := c0; len(dst) >= 2; c++ {
 		after := int32(row[min(c+1, len(row)-1)])
 		dst[0], dst[1] = byte((3*here+before+1)>>2), byte((3*here+after+2)>>2)
@@ -135,7 +137,9 @@ func triangleDown(dst, near, far []byte, bias int32) {
 // triangleBoth is h2v2_fancy_upsample: both of the above, rounded once.
 func triangleBoth(dst, near, far []byte, c0 int) {
 	sum := func(c int) int32 { return 3*int32(near[c]) + int32(far[c]) }
-	before, here := sum(max(c0-1, 0)), sum(c0)
+	done := triangle(dst, near, far, c0, bothEven, bothOdd)
+	dst, c0 = dst[2*done:], c0+done
+	before, here := sum(max(c0-1, 0)), sum(min(c0, len(near)-1))
 	for c := c0; len(dst) >= 2; c++ {
 		after := sum(min(c+1, len(near)-1))
 		dst[0], dst[1] = byte((3*here+before+8)>>4), byte((3*here+after+7)>>4)

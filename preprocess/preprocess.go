@@ -4,9 +4,10 @@
 // What comes out is what the models were trained and evaluated with: Pillow's
 // Image.convert('RGB'), torchvision's Resize(256, bicubic) and CenterCrop(224) of
 // that picture, ToTensor and Normalize. From PNG and raw pixels it is equal to the
-// bit. From JPEG it differs by what image/jpeg's inverse DCT differs from
-// libjpeg-turbo's: a pixel in fifty, by a level or two (TestJPEG holds the
-// bounds); the chroma filter and the colour conversion are libjpeg's own.
+// bit, and so it is from baseline JPEG, unless Spec.Scaled asks for less. From the
+// JPEGs that image/jpeg decodes (progressive ones) it differs by what its inverse
+// DCT differs from libjpeg-turbo's: a pixel in fifty, by a level or two (TestJPEG
+// holds the bounds).
 //
 // A frame takes two steps. [Preprocessor.Decode] brings the pixels into hand,
 // only those that the crop will need. [Preprocessor.Render] resizes them in two
@@ -17,6 +18,7 @@ import (
 	"fmt"
 
 	"dynvit/camera"
+	"dynvit/preprocess/baseline"
 )
 
 // Layout is the order of a model's input.
@@ -39,6 +41,11 @@ type Spec struct {
 	Std    [3]float32 // above 0
 	Patch  int        // P, side of a patch in pixels, divides S; Patches layout only
 	Layout Layout
+
+	// Scaled lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size where its
+	// region then still has the pixels that the resize wants. It saves half of the
+	// decoding of a large picture, and gives a slightly smoother one than Pillow.
+	Scaled bool
 }
 
 // The largest sizes that a Spec may ask for; models in use stay below 600.
@@ -76,7 +83,9 @@ type Preprocessor struct {
 	norm  normaliser
 	plans plans
 
-	window window  // pixels in hand
+	window window // pixels in hand
+	jpeg   baseline.Decoder
+	from   []plane // of a JPEG
 	lines  scratch // of the decoders
 	rows   []byte  // [window's rows, plan.x.out, 3]: between the two passes
 	pairs  []int64 // scratch of the horizontal pass: two rows of the window

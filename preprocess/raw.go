@@ -49,21 +49,28 @@ func rawRow(dst []byte, f *camera.Frame, x0, y int) {
 		greyRow(dst, f.Data[y*w+x0:], 1)
 	case camera.YUYV:
 		line := f.Data[4*half*y:][:4*half]
-		studioRow(dst, line, 2, line[1:], line[3:], 4, x0)
+		studioRow(dst, line, 2, line[1:], line[3:], 4, x0, convertYUYV)
 	case camera.NV12:
 		uv := f.Data[w*h+2*half*(y/2):][:2*half]
-		studioRow(dst, f.Data[y*w:], 1, uv, uv[1:], 2, x0)
+		studioRow(dst, f.Data[y*w:], 1, uv, uv[1:], 2, x0, convertNV12)
 	case camera.I420:
 		u := f.Data[w*h+half*(y/2):][:half]
 		v := f.Data[w*h+half*((h+1)/2)+half*(y/2):][:half]
-		studioRow(dst, f.Data[y*w:], 1, u, v, 1, x0)
+		studioRow(dst, f.Data[y*w:], 1, u, v, 1, x0, convertI420)
 	}
 }
 
 // studioRow converts the pixels from x0 on of a row of BT.601's limited range:
-// luma every stepY bytes, chroma every stepC bytes for two pixels.
-func studioRow(dst, luma []byte, stepY int, u, v []byte, stepC, x0 int) {
-	for x := x0; len(dst) >= 3; x++ {
+// luma every stepY bytes, chroma every stepC bytes for two pixels, as bulk takes
+// them eight at a time.
+func studioRow(dst, luma []byte, stepY int, u, v []byte, stepC, x0 int, bulk *conversion) {
+	x := x0
+	if x%2 == 0 {
+		c := x / 2 * stepC
+		done := bulk.pixels(dst, len(dst)/3, luma[x*stepY:], u[c:], v[c:])
+		x, dst = x+done, dst[3*done:]
+	}
+	for ; len(dst) >= 3; x++ {
 		c := x / 2 * stepC
 		dst[0], dst[1], dst[2] = studio(int32(luma[x*stepY]), int32(u[c]), int32(v[c]))
 		dst = dst[3:]

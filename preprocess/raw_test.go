@@ -64,7 +64,7 @@ func (p planar) frame(format camera.Format) *camera.Frame {
 // TestChroma: in each format every pixel has its own luma and the chroma that
 // lies under it, at odd sizes and where a region begins between two.
 func TestChroma(t *testing.T) {
-	for _, size := range [][2]int{{8, 6}, {7, 5}, {1, 1}, {2, 1}, {1, 4}} {
+	for _, size := range [][2]int{{8, 6}, {7, 5}, {1, 1}, {2, 1}, {1, 4}, {33, 3}, {64, 4}, {77, 9}} {
 		p := newPlanar(size[0], size[1])
 		for _, format := range []camera.Format{camera.I420, camera.NV12, camera.YUYV} {
 			f := p.frame(format)
@@ -75,11 +75,13 @@ func TestChroma(t *testing.T) {
 				continue
 			}
 			pre := newPreprocessor(t, Spec{Size: 64, Std: deit.Std, Layout: Pixels})
-			if err := pre.Decode(f, Region{3 / float64(p.w), 0, 1, 1}); err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(pre.window.rgb, p.rgb(3)) {
-				t.Errorf("%v of %v: pixels from column 3 on differ", format, size)
+			for x0 := 3; x0 < 5; x0++ {
+				if err := pre.Decode(f, Region{float64(x0) / float64(p.w), 0, 1, 1}); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(pre.window.rgb, p.rgb(x0)) {
+					t.Errorf("%v of %v: pixels from column %d on differ", format, size, x0)
+				}
 			}
 		}
 	}

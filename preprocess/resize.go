@@ -50,8 +50,7 @@ func (p *Preprocessor) horizontal(dst []byte, stride int, rows []byte, wide, hei
 			copy(dst[other*stride:][:n], rows[other*wide:])
 			continue
 		}
-		join(p.pairs, rows[i*wide:][:wide], rows[other*wide:][:wide])
-		x.row(dst[i*stride:][:n], dst[other*stride:][:n], p.pairs)
+		x.rows(dst[i*stride:][:n], dst[other*stride:][:n], rows[i*wide:], rows[other*wide:], p.pairs)
 	}
 }
 
@@ -72,10 +71,19 @@ func split(sum int64) (a, b byte) {
 	return level(lower), level(int32((sum - int64(lower)) >> 32))
 }
 
-// row resamples the two rows joined in pairs.
-func (a *axis) row(dst0, dst1 []byte, pairs []int64) {
+// rows resamples two rows; pairs is scratch of a row's length.
+func (a *axis) rows(dst0, dst1, row0, row1 []byte, pairs []int64) {
+	done := a.across(dst0, dst1, row0, row1)
+	first := 3 * int(a.taps[done].first)
+	n := len(pairs) - first
+	join(pairs[first:], row0[first:][:n], row1[first:][:n])
+	a.joined(dst0[3*done:], dst1[3*done:], pairs, a.taps[done:])
+}
+
+// joined resamples the two rows joined in pairs.
+func (a *axis) joined(dst0, dst1 []byte, pairs []int64, taps []tap) {
 	const start = rounding | rounding<<32
-	for _, t := range a.taps {
+	for _, t := range taps {
 		r, g, b := int64(start), int64(start), int64(start)
 		weights := a.weights[t.weights:][:t.count]
 		line := pairs[3*t.first:][:3*t.count]
@@ -96,6 +104,9 @@ func (a *axis) row(dst0, dst1 []byte, pairs []int64) {
 // column makes one output row of as many rows as there are weights; sums is
 // scratch of its length.
 func (a *axis) column(dst []byte, sums []int32, rows []byte, weights []int32) {
+	if down(dst, rows, weights) {
+		return
+	}
 	n := len(dst)
 	sums = sums[:n]
 	for i := range sums {

@@ -24,9 +24,10 @@ func checkSize(w, h int) error {
 // window is the part of a picture that is decoded: of the region, what the
 // crop's pixels are made of.
 type window struct {
-	box  box    // in the picture
-	plan *plan  // of the region's size; nil: no pixels in hand
-	rgb  []byte // [box.height, box.width, 3]
+	width, height int    // of the picture
+	box           box    // in the picture
+	plan          *plan  // of the region's size; nil: no pixels in hand
+	rgb           []byte // [box.height, box.width, 3]
 }
 
 // row returns row i of the window.
@@ -44,7 +45,8 @@ func (p *Preprocessor) aim(w, h int, r Region) (window, error) {
 	b := r.pixels(w, h)
 	plan := p.plans.of(p.spec, b.width(), b.height())
 	b = box{b.x0 + plan.x.from, b.y0 + plan.y.from, b.x0 + plan.x.to, b.y0 + plan.y.to}
-	return window{b, plan, grow(p.window.rgb, 3*b.width()*b.height())}, nil
+	n := 3 * b.width() * b.height()
+	return window{w, h, b, plan, grow(p.window.rgb, n+slack+6*plan.x.pairs)[:n]}, nil
 }
 
 // grow returns n elements of s, whose contents are lost where it is too small.

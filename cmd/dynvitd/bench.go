@@ -161,7 +161,7 @@ func (f *benchFlags) open() ([]*combination, error) {
 	if !(f.seconds > 0) {
 		return nil, usageError{fmt.Errorf("--seconds %v: want above 0", f.seconds)}
 	}
-	f.Store = modelStore()
+	f.Store, f.Scaled = modelStore(), true // as the daemon does
 	var list []*combination
 	for _, precision := range f.precisions {
 		for _, threads := range f.threads {

@@ -160,6 +160,7 @@ func (f *calibrateFlags) pictures() ([]camera.Frame, []int, string, error) {
 // context's.
 func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, labels []int, what string) (*calibrate.Table, error) {
 	open := func(o engine.Options) (daemon.Classifier, error) { return engine.Open(o, all.List()) }
+	f.Scaled = true // as the daemon does
 	first, err := open(f.Options)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,291 @@
+package baseline
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+const (
+	// mostBlocks are in an MCU (T.81, B.2.3).
+	mostBlocks = 10
+	// padding lets an MCU be decoded past the end of the data: 64 codes and
+	// numbers of 31 bits a block at most.
+	padding = mostBlocks*64*4 + 8
+)
+
+// Decoder holds the tables and buffers of pictures of one kind; it allocates
+// where one is larger than all before. The zero value is ready. One goroutine
+// uses it at a time.
+type Decoder struct {
+	width, height int
+	hMax, vMax    int
+	components    []component // of buffer
+	buffer        [4]component
+	restart       int // MCUs between restart markers; 0: none
+	quant         [4][64]int32
+	quantSet      [4]bool
+	dcTables      [4]huffman
+	acTables      [4]huffman
+
+	data []byte // of the scan, without stuffing and markers, padded
+	ends []int  // of its restart intervals
+	bits bits
+	coef [64]int32
+	out  []Plane
+}
+
+// Plane is one component at its own resolution.
+type Plane struct {
+	Pix    []byte // valid where the window is, and a sample around it
+	Stride int
+	SX, SY int // pixels of the picture that a sample covers
+}
+
+// Window is the part of the scaled picture that is wanted; X1 and Y1 lie outside.
+type Window struct{ X0, Y0, X1, Y1 int }
+
+// Decode decodes a window of the picture at 1/scale of its size, rounded up;
+// scale is 1, 2, 4 or 8. Components that are smaller than the picture both ways
+// shrink less, as in libjpeg. The planes are valid until the next call. What lies
+// below the window is not looked at, but that the picture ends as it should.
+func (d *Decoder) Decode(data []byte, scale int, w Window) ([]Plane, error) {
+	at, err := d.header(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.unstuff(data[at:]); err != nil {
+		return nil, err
+	}
+	side := 8 / scale
+	mcuW, mcuH := side*d.hMax, side*d.vMax
+	across, down := (d.width+8*d.hMax-1)/(8*d.hMax), (d.height+8*d.vMax-1)/(8*d.vMax)
+	for i := range d.components {
+		c := &d.components[i]
+		c.side, c.pred = side, 0
+		for c.side < 8 && c.side*c.h*2 <= side*d.hMax && c.side*c.v*2 <= side*d.vMax {
+			c.side *= 2 // rather than shrink what is to be stretched again
+		}
+		c.stride = across * c.h * c.side
+		if n := c.stride * down * c.v * c.side; cap(c.pix) < n {
+			c.pix = make([]byte, n)
+		} else {
+			c.pix = c.pix[:n]
+		}
+	}
+	// A chroma sample more on each side, for who interpolates.
+	from, to := Window{max(0, w.X0-d.hMax) / mcuW, max(0, w.Y0-d.vMax) / mcuH, 0, 0},
+		Window{0, 0, min(across, (w.X1+d.hMax+mcuW-1)/mcuW), min(down, (w.Y1+d.vMax+mcuH-1)/mcuH)}
+	if err := d.mcus(across, Window{from.X0, from.Y0, to.X1, to.Y1}); err != nil {
+		return nil, err
+	}
+	d.out = d.out[:0]
+	for _, c := range d.components {
+		d.out = append(d.out, Plane{c.pix, c.stride, d.hMax * side / (c.h * c.side), d.vMax * side / (c.v * c.side)})
+	}
+	return d.out, nil
+}
+
+// unstuff copies the scan's data without the zeros stuffed behind 0xff and finds
+// the restart intervals, so that bits can be read without looking.
+func (d *Decoder) unstuff(data []byte) error {
+	d.data, d.ends = d.data[:0], d.ends[:0]
+	if cap(d.data) < len(data)+padding {
+		d.data = make([]byte, 0, len(data)+len(data)/4+padding)
+	}
+	for {
+		n := bytes.IndexByte(data, 0xff)
+		if n < 0 || n+1 >= len(data) {
+			return errShort
+		}
+		d.data = append(d.data, data[:n]...)
+		mark := data[n+1]
+		switch {
+		case mark == 0:
+			d.data = append(d.data, 0xff)
+		case mark == 0xff: // fill
+			data = data[n+1:]
+			continue
+		case mark == byte(markRST0+len(d.ends)&7) && d.restart > 0:
+			d.ends = append(d.ends, len(d.data))
+		case mark == markEOI:
+			d.ends = append(d.ends, len(d.data))
+			n = len(d.data)
+			d.data = d.data[:n+padding]
+			clear(d.data[n:])
+			return nil
+		case mark >= markRST0 && mark < markSOI:
+			return errDamaged
+		default:
+			return ErrKind
+		}
+		data = data[n+2:]
+	}
+}
+
+// mcus decodes the MCUs of w, and steps over those before it.
+func (d *Decoder) mcus(across int, w Window) error {
+	d.bits = bits{}
+	interval, left := 0, d.restart
+	for y := range w.Y1 {
+		for x := range across {
+			if d.restart > 0 && left == 0 {
+				if interval+1 >= len(d.ends) {
+					return errShort
+				}
+				d.bits = bits{pos: d.ends[interval]}
+				interval, left = interval+1, d.restart
+				for i := range d.components {
+					d.components[i].pred = 0
+				}
+			}
+			left--
+			wanted := y >= w.Y0 && x >= w.X0 && x < w.X1
+			if !d.mcu(x, y, wanted) {
+				return errDamaged
+			}
+			if d.bits.pos-int(d.bits.n/8) > d.ends[interval] {
+				return errShort
+			}
+		}
+	}
+	return nil
+}
+
+// mcu decodes the blocks of MCU x, y, or steps over them.
+func (d *Decoder) mcu(x, y int, wanted bool) bool {
+	for i := range d.components {
+		c := &d.components[i]
+		dc, ac, quant := &d.dcTables[c.dc], &d.acTables[c.ac], &d.quant[c.quant]
+		for v := range c.v {
+			for h := range c.h {
+				if !wanted {
+					if !d.bits.skip(c, dc, ac, d.data) {
+						return false
+					}
+					continue
+				}
+				last := d.block(c, dc, ac, quant)
+				if last < 0 {
+					return false
+				}
+				d.inverse(c.pix[(y*c.v+v)*c.side*c.stride+(x*c.h+h)*c.side:], c.stride, c.side, last)
+			}
+		}
+	}
+	return true
+}
+
+// bits are those of data not yet used: n of them at the top of acc, and all from
+// pos on.
+type bits struct {
+	acc uint64
+	n   uint
+	pos int
+}
+
+// fill makes n at least 56. Bits that acc holds below its n are those at pos.
+func (b *bits) fill(data []byte) {
+	b.acc |= binary.BigEndian.Uint64(data[b.pos:]) >> b.n
+	b.pos += int(63-b.n) >> 3
+	b.n |= 56
+}
+
+// number takes an entry's code and number off.
+func (b *bits) number(e entry) int32 {
+	size := e.size()
+	if size == 0 {
+		b.acc <<= e.total()
+		b.n -= e.total()
+		return 0
+	}
+	v := extend(uint32(b.acc<<e.code()>>(64-size)), size)
+	b.acc <<= e.total()
+	b.n -= e.total()
+	return v
+}
+
+// first decodes a block's DC.
+func (b *bits) first(c *component, dc *huffman, data []byte) bool {
+	b.fill(data)
+	e := dc.look[b.acc>>(64-look)]
+	if e == 0 {
+		var ok bool
+		if e, ok = dc.long(b.acc, true); !ok {
+			return false
+		}
+	}
+	c.pred += b.number(e)
+	return true
+}
+
+// skip steps over a block, but for its DC, to which the next one's is relative.
+func (b *bits) skip(c *component, dc, ac *huffman, data []byte) bool {
+	r := *b
+	if !r.first(c, dc, data) {
+		return false
+	}
+	for k := 1; k < 64; k++ {
+		if r.n < 32 {
+			r.fill(data)
+		}
+		e := ac.look[r.acc>>(64-look)]
+		if e == 0 {
+			var ok bool
+			if e, ok = ac.long(r.acc, false); !ok {
+				return false
+			}
+		}
+		k += e.run()
+		r.acc <<= e.total()
+		r.n -= e.total()
+	}
+	*b = r
+	return true
+}
+
+// natural is the place of each coefficient in its block (T.81, figure A.6).
+var natural = [64]uint8{
+	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
+	12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+	58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+}
+
+// block decodes a block into coef, dequantised, and returns the number of the
+// last coefficient that is not 0; -1 if there is no such code.
+func (d *Decoder) block(c *component, dc, ac *huffman, quant *[64]int32) int {
+	r, data, coef := d.bits, d.data, &d.coef
+	if !r.first(c, dc, data) {
+		return -1
+	}
+	clear(coef[:])
+	coef[0] = c.pred * quant[0]
+	last := 0
+	for k := 1; k < 64; k++ {
+		if r.n < 32 {
+			r.fill(data)
+		}
+		e := ac.look[r.acc>>(64-look)]
+		var v int32
+		if total := e.total(); total-1 < look { // nor 0
+			v = e.value()
+			r.acc <<= total
+			r.n -= total
+		} else {
+			if e == 0 {
+				var ok bool
+				if e, ok = ac.long(r.acc, false); !ok {
+					return -1
+				}
+			}
+			v = r.number(e)
+		}
+		if k += e.run(); k >= 64 {
+			break
+		}
+		coef[natural[k&63]&63] = v * quant[k&63]
+		last = k
+	}
+	d.bits = r
+	return last
+}

@@ -1,0 +1,215 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// Offsets into the table of constants.
+#define F0541 0(DX)
+#define F0765 32(DX)
+#define F1847 64(DX)
+#define F1175 96(DX)
+#define M0899 128(DX)
+#define M2562 160(DX)
+#define M1961 192(DX)
+#define M0390 224(DX)
+#define F0298 256(DX)
+#define F2053 288(DX)
+#define F3072 320(DX)
+#define F1501 352(DX)
+#define HALF1 384(DX)
+#define HALF2 416(DX)
+#define TURN 448(DX)
+
+// PASS8 transforms Y0, …, Y7 by even8 and odd8.
+#define PASS8(HALF, SHIFT) \
+	VPADDD  Y6, Y2, Y8      \
+	VPMULLD F0541, Y8, Y8   \
+	VPMULLD F1847, Y6, Y9   \
+	VPMULLD F0765, Y2, Y10  \
+	VPSUBD  Y9, Y8, Y9      \ // t2
+	VPADDD  Y10, Y8, Y10    \ // t3
+	VPADDD  Y4, Y0, Y2      \
+	VPSUBD  Y4, Y0, Y6      \
+	VPSLLD  $13, Y2, Y2     \
+	VPSLLD  $13, Y6, Y6     \
+	VPADDD  HALF, Y2, Y2    \ // t0
+	VPADDD  HALF, Y6, Y6    \ // t1
+	VPADDD  Y10, Y2, Y0     \ // e0
+	VPSUBD  Y10, Y2, Y4     \ // e3
+	VPADDD  Y9, Y6, Y8      \ // e1
+	VPSUBD  Y9, Y6, Y6      \ // e2
+	VPADDD  Y3, Y7, Y9      \ // z3
+	VPADDD  Y1, Y5, Y10     \ // z4
+	VPADDD  Y10, Y9, Y11    \
+	VPMULLD F1175, Y11, Y11 \ // z5
+	VPADDD  Y1, Y7, Y12     \
+	VPMULLD M0899, Y12, Y12 \ // z1
+	VPADDD  Y3, Y5, Y13     \
+	VPMULLD M2562, Y13, Y13 \ // z2
+	VPMULLD M1961, Y9, Y9   \
+	VPADDD  Y11, Y9, Y9     \
+	VPMULLD M0390, Y10, Y10 \
+	VPADDD  Y11, Y10, Y10   \
+	VPMULLD F0298, Y7, Y7   \
+	VPADDD  Y12, Y7, Y7     \
+	VPADDD  Y9, Y7, Y7      \ // o0
+	VPMULLD F2053, Y5, Y5   \
+	VPADDD  Y13, Y5, Y5     \
+	VPADDD  Y10, Y5, Y5     \ // o1
+	VPMULLD F3072, Y3, Y3   \
+	VPADDD  Y13, Y3, Y3     \
+	VPADDD  Y9, Y3, Y3      \ // o2
+	VPMULLD F1501, Y1, Y1   \
+	VPADDD  Y12, Y1, Y1     \
+	VPADDD  Y10, Y1, Y1     \ // o3
+	VPADDD  Y1, Y0, Y9      \
+	VPSUBD  Y1, Y0, Y10     \
+	VPADDD  Y3, Y8, Y1      \
+	VPSUBD  Y3, Y8, Y11     \
+	VPADDD  Y5, Y6, Y2      \
+	VPSUBD  Y5, Y6, Y5      \
+	VPADDD  Y7, Y4, Y3      \
+	VPSUBD  Y7, Y4, Y4      \
+	VPSRAD  SHIFT, Y9, Y0   \
+	VPSRAD  SHIFT, Y1, Y1   \
+	VPSRAD  SHIFT, Y2, Y2   \
+	VPSRAD  SHIFT, Y3, Y3   \
+	VPSRAD  SHIFT, Y4, Y4   \
+	VPSRAD  SHIFT, Y5, Y5   \
+	VPSRAD  SHIFT, Y11, Y6  \
+	VPSRAD  SHIFT, Y10, Y7
+
+// func inverse8AVX2(dst *byte, stride int, coef *[64]int32, c *constants)
+TEXT ·inverse8AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ coef+16(FP), SI
+	MOVQ c+24(FP), DX
+	VMOVDQU 0(SI), Y0
+	VMOVDQU 32(SI), Y1
+	VMOVDQU 64(SI), Y2
+	VMOVDQU 96(SI), Y3
+	VMOVDQU 128(SI), Y4
+	VMOVDQU 160(SI), Y5
+	VMOVDQU 192(SI), Y6
+	VMOVDQU 224(SI), Y7
+	PASS8(HALF1, $11)
+
+	// Transpose.
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y10
+	VPUNPCKHDQ  Y3, Y2, Y11
+	VPUNPCKLDQ  Y5, Y4, Y12
+	VPUNPCKHDQ  Y5, Y4, Y13
+	VPUNPCKLDQ  Y7, Y6, Y14
+	VPUNPCKHDQ  Y7, Y6, Y15
+	VPUNPCKLQDQ Y10, Y8, Y0  // columns 0 and 4 of rows 0-3
+	VPUNPCKHQDQ Y10, Y8, Y1
+	VPUNPCKLQDQ Y11, Y9, Y2
+	VPUNPCKHQDQ Y11, Y9, Y3
+	VPUNPCKLQDQ Y14, Y12, Y8 // of rows 4-7
+	VPUNPCKHQDQ Y14, Y12, Y9
+	VPUNPCKLQDQ Y15, Y13, Y10
+	VPUNPCKHQDQ Y15, Y13, Y11
+	VPERM2I128  $0x31, Y8, Y0, Y4
+	VPERM2I128  $0x31, Y9, Y1, Y5
+	VPERM2I128  $0x31, Y10, Y2, Y6
+	VPERM2I128  $0x31, Y11, Y3, Y7
+	VPERM2I128  $0x20, Y8, Y0, Y0
+	VPERM2I128  $0x20, Y9, Y1, Y1
+	VPERM2I128  $0x20, Y10, Y2, Y2
+	VPERM2I128  $0x20, Y11, Y3, Y3
+	PASS8(HALF2, $18)
+
+	// To bytes and rows; saturation to -128…127 is that to 0…255 after the shift.
+	VPACKSSDW  Y1, Y0, Y0
+	VPACKSSDW  Y3, Y2, Y2
+	VPACKSSDW  Y5, Y4, Y4
+	VPACKSSDW  Y7, Y6, Y6
+	VPACKSSWB  Y2, Y0, Y0
+	VPACKSSWB  Y6, Y4, Y4
+	VMOVDQU    TURN, Y8
+	VPSHUFB    Y8, Y0, Y0
+	VPSHUFB    Y8, Y4, Y4
+	VPCMPEQB   Y9, Y9, Y9
+	VPSLLW     $15, Y9, Y9
+	VPACKSSWB  Y9, Y9, Y9 // 0x80
+	VPXOR      Y9, Y0, Y0
+	VPXOR      Y9, Y4, Y4
+	VPUNPCKLDQ Y4, Y0, Y1 // rows 0, 1, 4, 5
+	VPUNPCKHDQ Y4, Y0, Y2 // rows 2, 3, 6, 7
+	VEXTRACTI128 $1, Y1, X3
+	VEXTRACTI128 $1, Y2, X4
+	LEAQ (DI)(R8*2), R9
+	LEAQ (DI)(R8*4), R10
+	LEAQ (R9)(R8*4), R11
+	VMOVQ   X1, (DI)
+	VPEXTRQ $1, X1, (DI)(R8*1)
+	VMOVQ   X2, (R9)
+	VPEXTRQ $1, X2, (R9)(R8*1)
+	VMOVQ   X3, (R10)
+	VPEXTRQ $1, X3, (R10)(R8*1)
+	VMOVQ   X4, (R11)
+	VPEXTRQ $1, X4, (R11)(R8*1)
+	VZEROUPPER
+	RET
+
+// PASS4 transforms X0, …, X3 by inverse1x4.
+#define PASS4(HALF, SHIFT) \
+	VPADDD  X3, X1, X4     \
+	VPMULLD F0541, X4, X4  \
+	VPMULLD F0765, X1, X5  \
+	VPMULLD F1847, X3, X6  \
+	VPADDD  X4, X5, X5     \ // p
+	VPSUBD  X6, X4, X6     \ // q
+	VPADDD  X2, X0, X1     \
+	VPSUBD  X2, X0, X3     \
+	VPSLLD  $13, X1, X1    \
+	VPSLLD  $13, X3, X3    \
+	VPADDD  HALF, X1, X1   \ // a
+	VPADDD  HALF, X3, X3   \ // b
+	VPADDD  X5, X1, X0     \
+	VPSUBD  X5, X1, X7     \
+	VPADDD  X6, X3, X1     \
+	VPSUBD  X6, X3, X2     \
+	VPSRAD  SHIFT, X0, X0  \
+	VPSRAD  SHIFT, X1, X1  \
+	VPSRAD  SHIFT, X2, X2  \
+	VPSRAD  SHIFT, X7, X3
+
+// func inverse4AVX2(dst *byte, stride int, coef *[64]int32, c *constants)
+TEXT ·inverse4AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ coef+16(FP), SI
+	MOVQ c+24(FP), DX
+	VMOVDQU 0(SI), X0
+	VMOVDQU 32(SI), X1
+	VMOVDQU 64(SI), X2
+	VMOVDQU 96(SI), X3
+	PASS4(HALF1, $11)
+	VPUNPCKLDQ  X1, X0, X4
+	VPUNPCKHDQ  X1, X0, X5
+	VPUNPCKLDQ  X3, X2, X6
+	VPUNPCKHDQ  X3, X2, X7
+	VPUNPCKLQDQ X6, X4, X0
+	VPUNPCKHQDQ X6, X4, X1
+	VPUNPCKLQDQ X7, X5, X2
+	VPUNPCKHQDQ X7, X5, X3
+	PASS4(HALF2, $18)
+	VPACKSSDW X1, X0, X0
+	VPACKSSDW X3, X2, X2
+	VPACKSSWB X2, X0, X0
+	VMOVDQU   TURN, X1
+	VPSHUFB   X1, X0, X0
+	VPCMPEQB  X2, X2, X2
+	VPSLLW    $15, X2, X2
+	VPACKSSWB X2, X2, X2
+	VPXOR     X2, X0, X0
+	LEAQ (DI)(R8*2), R9
+	VMOVD   X0, (DI)
+	VPEXTRD $1, X0, (DI)(R8*1)
+	VPEXTRD $2, X0, (R9)
+	VPEXTRD $3, X0, (R9)(R8*1)
+	VZEROUPPER
+	RET
