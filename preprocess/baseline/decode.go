@@ -224,18 +224,28 @@ func (b *bits) skip(c *component, dc, ac *huffman, data []byte) bool {
 	if !r.first(c, dc, data) {
 		return false
 	}
-	for k := 1; k < 64; k++ {
+	for k := 1; k < 64; {
 		if r.n < 32 {
 			r.fill(data)
 		}
-		e := ac.look[r.acc>>(64-look)]
+		bits := r.acc >> (64 - look)
+		if l := ac.leap[bits]; l != 0 && k+l.steps() < 64 { // else a code may be the next block's
+			k += l.steps()
+			r.acc <<= l.total()
+			r.n -= l.total()
+			if l.ends() {
+				break
+			}
+			continue
+		}
+		e := ac.look[bits]
 		if e == 0 {
 			var ok bool
 			if e, ok = ac.long(r.acc, false); !ok {
 				return false
 			}
 		}
-		k += e.run()
+		k += e.run() + 1
 		r.acc <<= e.total()
 		r.n -= e.total()
 	}

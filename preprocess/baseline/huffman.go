@@ -26,11 +26,24 @@ func (e entry) size() uint   { return uint(e >> 11 & 15) }
 func (e entry) run() int     { return int(e >> 15 & 127) }
 func (e entry) value() int32 { return int32(e) >> 22 }
 
+// leap is what the codes and numbers mean together that lie whole within the next
+// look bits, for who only steps over them:
+//
+//	bits  0- 3  their length; 0: not even one
+//	bits  4-10  coefficients that they make
+//	bit  11     the last one ends the block
+type leap uint16
+
+func (l leap) total() uint { return uint(l & 15) }
+func (l leap) steps() int  { return int(l >> 4 & 127) }
+func (l leap) ends() bool  { return l>>11 != 0 }
+
 // huffman is a table ready for decoding.
 type huffman struct {
 	set     bool   // by the picture in hand
 	spec    []byte // what it was built from: cameras send the same again and again
 	look    [1 << look]entry
+	leap    [1 << look]leap // of AC tables
 	most    [17]int32 // largest code of each length; -1: none
 	offset  [17]int32 // from a code to its symbol
 	symbols [256]byte
@@ -76,7 +89,30 @@ func (h *huffman) build(counts, symbols []byte, dc bool) error {
 		}
 		code <<= 1
 	}
+	if !dc {
+		h.leapAll()
+	}
 	return nil
+}
+
+// leapAll makes leap of look.
+func (h *huffman) leapAll() {
+	for bits := range h.leap {
+		total, steps, ends := uint(0), 0, leap(0)
+		for ends == 0 {
+			e := h.look[bits<<total&(1<<look-1)]
+			if e == 0 || total+e.total() > look {
+				break
+			}
+			total += e.total()
+			if e.run() == 64 {
+				ends = 1
+			} else {
+				steps = min(steps+e.run()+1, 64)
+			}
+		}
+		h.leap[bits] = leap(total) | leap(steps)<<4 | ends<<11
+	}
 }
 
 // fill enters a code of n bits for all that may follow it.
