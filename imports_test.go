@@ -34,9 +34,11 @@ var allowed = map[string][]string{
 	"systemd":       {},
 	"calibrate":     {},
 	"models":        {},
-	"preprocess":    {"camera"},
-	"vit":           {"backends", "modelfile"},
-	"engine":        {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
+	"preprocess":    {"camera", "preprocess/baseline"},
+
+	"preprocess/baseline": {},
+	"vit":                 {"backends", "modelfile"},
+	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
 	// evaluate reads pictures (camera) and hands the engine a region and a plan.
 	"evaluate":    {"engine", "camera", "preprocess", "vit"},
 	"daemon":      {"*"},
