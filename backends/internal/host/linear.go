@@ -50,13 +50,16 @@ func (l *linear) part(lane, i int) {
 	last := min(first+l.panels, l.w.panels())
 	from, to := l.tiles.part(i % l.down)
 	direct := l.direct()
+	s := &l.lanes[lane]
+	s.call.AStride, s.call.Words = l.stride, l.stride
 	for p := first; p < last; p++ {
+		l.aim(&s.call, p)
 		for t := from; t < to; t++ {
 			row, end := l.tiles.rows(t)
 			if p < direct {
-				l.multiply(&l.lanes[lane], row, end-row, p)
+				l.multiply(s, row, end-row, p)
 			} else {
-				l.multiplyAside(&l.lanes[lane], row, end-row, p)
+				l.multiplyAside(s, row, end-row, p)
 			}
 		}
 	}
@@ -77,21 +80,21 @@ func (l *linear) direct() int {
 	return l.w.out / l.w.product.Cols
 }
 
-// call prepares the kernel's arguments for a tile of x·Wᵀ + b.
-func (l *linear) call(c *Call, row, rows, panel int) {
+// aim sets what a kernel's arguments have in common for all rows of a panel.
+func (l *linear) aim(c *Call, panel int) {
 	w, cols := l.w, l.w.product.Cols
 	column := panel * cols
-	*c = Call{A: l.a[row*l.stride:], AStride: l.stride, Words: l.stride, Rows: rows,
-		Panel: w.packed[panel*w.panel:][:w.panel], Bias: w.bias[column:][:cols],
-		Unit: w.unit[column:][:cols], Scale: l.scale[row:][:rows]}
+	c.Panel, c.Bias, c.Unit = w.packed[panel*w.panel:][:w.panel], w.bias[column:][:cols], w.unit[column:][:cols]
 }
 
-// multiply writes a tile to dst, but for the activation.
+// multiply writes a tile to dst, but for the activation. It sets a call's fields
+// one by one: a whole new one for each tile took 2 % of DeiT-S in int8.
 func (l *linear) multiply(s *lane, row, rows, panel int) {
 	c := &s.call
-	l.call(c, row, rows, panel)
 	at := row*l.w.out + panel*l.w.product.Cols
+	c.A, c.Scale, c.Rows = l.a[row*l.stride:], l.scale[row:], rows
 	c.Dst, c.DstStride = l.dst.Host[at:], l.w.out
+	c.Res = nil
 	if !l.res.IsZero() {
 		c.Res = l.res.Host[at:]
 	}
@@ -101,8 +104,8 @@ func (l *linear) multiply(s *lane, row, rows, panel int) {
 // multiplyAside finishes a tile in scratch and copies the outputs that exist.
 func (l *linear) multiplyAside(s *lane, row, rows, panel int) {
 	c, cols := &s.call, l.w.product.Cols
-	l.call(c, row, rows, panel)
-	c.Dst, c.DstStride = s.tile, cols
+	c.A, c.Scale, c.Rows = l.a[row*l.stride:], l.scale[row:], rows
+	c.Dst, c.DstStride, c.Res = s.tile, cols, nil
 	l.w.product.Mul(c)
 	count := min(cols, l.w.out-panel*cols)
 	l.activate(s.tile, cols, rows, count)
