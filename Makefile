@@ -2,10 +2,10 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test check race fuzz bench cover clean
+.PHONY: help build demo test check race fuzz bench bench-calibrate cover clean
 
 help: ## list the targets (at once)
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1	\2/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1	\2/' | expand -t 20
 
 build: ## build bin/dynvitd, one static binary (1 min the first time)
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/dynvitd
@@ -38,6 +38,13 @@ fuzz: ## each fuzz target for 20 s (4 min)
 bench: build ## DeiT-T and the default model, dense and pruned, by precision (2 min)
 	$(BIN) bench --arch deit_tiny --keep 1 --keep 0.7 --precision f32 --precision int8
 	$(BIN) bench --keep 1 --keep 0.7 --precision f32 --precision int8
+
+SHARED := ../shared
+DATA := $(wildcard $(SHARED)/data/imagenette160/val)
+DEIT := $(wildcard $(SHARED)/models/deit_tiny_patch16_224.safetensors)
+bench-calibrate: build ## do calibration's promises hold? the default model, and DeiT-T from ../shared (30 min, idle machine)
+	$(BIN) bench calibrate $(if $(DATA),--data $(DATA))
+	$(if $(DEIT),$(BIN) bench calibrate --model $(DEIT) $(if $(DATA),--data $(DATA)),@echo "DeiT-T left out: needs $(SHARED)/models")
 
 cover: ## statement coverage by package (5 min)
 	$(GO) test -cover ./...

@@ -83,7 +83,7 @@ func newBench() *cobra.Command {
 	flags.StringVar(&f.source, "source", "", "camera, film or drawn scenes instead: up to 64 of its frames")
 	flags.Float64Var(&f.seconds, "seconds", 5, "seconds a combination")
 	flags.BoolVar(&f.json, "json", false, "JSON on stdout: an object, or a list of several combinations")
-	c.AddCommand(newBenchGEMM())
+	c.AddCommand(newBenchGEMM(), newBenchCalibrate())
 	return c
 }
 
