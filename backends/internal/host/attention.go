@@ -55,7 +55,7 @@ func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Preci
 	*a = attention{k: &b.k, mul: mul, lanes: s.lanes, dst: dst, qkv: qkv, heads: heads, n: n, c: c, width: c / heads,
 		by: by, keys: s.keys, values: s.values, zeros: s.zeros[:mul.Cols], norms: s.norms}
 	a.block = max(1, tokenBlock/mul.Cols) * mul.Cols
-	a.tiles = tile(dst.Rows, mul.Rows, queryRows)
+	a.tiles = tile(dst.Rows, mul.Rows, queryRows, 1)
 	b.pool.run(packing{a}, heads*panels(n, a.block))
 	if by != backends.NoScore {
 		a.clearScores()
@@ -134,7 +134,7 @@ type mixing struct{ *attention }
 func (a mixing) part(lane, i int) {
 	parts := a.tiles.parts()
 	h := i / parts
-	first, last := a.tiles.part(i % parts)
+	first, last := a.tiles.part(0, i%parts)
 	for t := first; t < last; t++ {
 		from, to := a.tiles.rows(t)
 		a.attend(&a.lanes[lane], h, from, to-from)

@@ -23,7 +23,7 @@ type linear struct {
 	stride   int
 	tiles    tiling
 	panels   int // of a part
-	down     int // parts above each other
+	across   int // parts beside each other
 }
 
 func (b *driver) Linear(dst, x backends.Tensor, packed backends.Weight, act backends.Act, res backends.Tensor) {
@@ -37,18 +37,23 @@ func (b *driver) Linear(dst, x backends.Tensor, packed backends.Weight, act back
 	l, k := &b.linear, w.product
 	*l = linear{k: &b.k, lanes: b.scratch.lanes, dst: dst, res: res, w: w, act: act, stride: k.Words(w.in)}
 	l.a, l.scale = b.convert(x, k)
-	l.tiles = tile(x.Rows, k.Rows, partRows)
+	l.tiles = tile(x.Rows, k.Rows, partRows, b.pool.threads())
 	l.panels = max(1, partCols/k.Cols)
-	l.down = l.tiles.parts()
-	b.pool.run(l, l.down*panels(w.panels(), l.panels))
+	l.across = panels(w.panels(), l.panels)
+	b.pool.run(l, l.tiles.parts()*l.across)
 }
 
-// part does some row tiles of some panels. Parts beside each other in time share their
-// panels, which then come from a near cache.
+// part does some row tiles of some panels. A thread's parts are those of a band of rows,
+// and beside each other in time they share their panels, which then come from a near
+// cache.
 func (l *linear) part(lane, i int) {
-	first := i / l.down * l.panels
+	band, i := i/(l.tiles.blocks*l.across), i%(l.tiles.blocks*l.across)
+	first := i / l.tiles.blocks * l.panels
 	last := min(first+l.panels, l.w.panels())
-	from, to := l.tiles.part(i % l.down)
+	from, to := l.tiles.part(band, i%l.tiles.blocks)
+	if from == to {
+		return
+	}
 	direct := l.direct()
 	s := &l.lanes[lane]
 	s.call.AStride, s.call.Words = l.stride, l.stride
@@ -141,12 +146,15 @@ func relu(x []float32, stride, rows, cols int) {
 }
 
 // tiling cuts rows into the fewest tiles of at most a kernel's height, as equal as
-// they can be: kernels exist for every height, so that nothing is padded. A
-// part is a run of tiles.
-type tiling struct{ total, tiles, run int }
+// they can be: kernels exist for every height, so that nothing is padded. Tiles
+// form bands, one for each thread where there are enough, and a band blocks, of
+// which a part is made; every band has as many.
+type tiling struct{ total, tiles, bands, blocks int }
 
-func tile(rows, most, part int) tiling {
-	return tiling{rows, panels(rows, most), max(1, part/most)}
+func tile(rows, most, part, bands int) tiling {
+	tiles := panels(rows, most)
+	bands = min(bands, tiles)
+	return tiling{rows, tiles, bands, panels(panels(tiles, bands), max(1, part/most))}
 }
 
 // rows of tile t are from…to-1.
@@ -154,11 +162,14 @@ func (t tiling) rows(i int) (from, to int) {
 	return i * t.total / t.tiles, (i + 1) * t.total / t.tiles
 }
 
-func (t tiling) parts() int { return panels(t.tiles, t.run) }
+func (t tiling) parts() int { return t.bands * t.blocks }
 
-// part i is the tiles from…to-1.
-func (t tiling) part(i int) (from, to int) {
-	return i * t.run, min((i+1)*t.run, t.tiles)
+// part is the tiles from…to-1 of a block; a band with fewer tiles than others may
+// leave one empty.
+func (t tiling) part(band, block int) (from, to int) {
+	first, last := band*t.tiles/t.bands, (band+1)*t.tiles/t.bands
+	n := last - first
+	return first + block*n/t.blocks, first + (block+1)*n/t.blocks
 }
 
 // convertRows rows make one part of converting a Linear's input.

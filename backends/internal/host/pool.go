@@ -13,13 +13,18 @@ type task interface{ part(lane, i int) }
 // pool is a fixed set of workers that share the parts of one task at a time. The
 // caller of run works, too, and never waits for a worker that has not started:
 // on a loaded machine one may wake up long after the last part is done.
+//
+// Each thread begins with a share of the parts of its own, the same part of every
+// task of as many, and then takes what others have left: rows that it made lie in
+// its own caches when the next task reads them. Where two cores have no cache in
+// common, DeiT-S keep 0.7 in int8 took 16.6 ms without shares.
 type pool struct {
 	workers []worker
 	ended   sync.WaitGroup
 
-	task  task // written only while the gate is closed and nobody is inside
-	parts int64
-	next  atomic.Int64 // the first part that nobody has taken
+	task   task // written only while the gate is closed and nobody is inside
+	shares []share
+	used   int // of the shares
 	// gate counts the workers inside the task; closed is added while there is none
 	// to work on.
 	gate    atomic.Int64
@@ -28,6 +33,13 @@ type pool struct {
 }
 
 const closed = 1 << 32
+
+// share is a run of parts, next…end-1, alone on its cache lines.
+type share struct {
+	next atomic.Int64 // the first part that nobody has taken
+	end  int64
+	_    [112]byte
+}
 
 // spins is how often a thread looks for news before it sleeps, some 60 µs. Waking
 // a thread takes as long, and a worker that sleeps between a model's operations
@@ -43,7 +55,7 @@ type worker struct {
 
 // newPool starts threads-1 workers.
 func newPool(threads int) *pool {
-	p := &pool{workers: make([]worker, threads-1), out: make(chan struct{}, 1)}
+	p := &pool{workers: make([]worker, threads-1), shares: make([]share, threads), out: make(chan struct{}, 1)}
 	p.gate.Store(closed)
 	for i := range p.workers {
 		p.workers[i].wake = make(chan struct{}, 1)
@@ -64,8 +76,11 @@ func (p *pool) run(t task, parts int) {
 		}
 		return
 	}
-	p.task, p.parts = t, int64(parts)
-	p.next.Store(0)
+	p.task, p.used = t, helpers+1
+	for i := range p.used {
+		p.shares[i].next.Store(int64(i * parts / p.used))
+		p.shares[i].end = int64((i + 1) * parts / p.used)
+	}
 	p.gate.Add(-closed)
 	for i := range helpers {
 		p.workers[i].call()
@@ -76,10 +91,13 @@ func (p *pool) run(t task, parts int) {
 	p.task = nil
 }
 
-// work takes parts until none is left.
+// work takes parts until none is left, of the lane's own share first.
 func (p *pool) work(lane int) {
-	for i := p.next.Add(1) - 1; i < p.parts; i = p.next.Add(1) - 1 {
-		p.task.part(lane, int(i))
+	for i := range p.used {
+		s := &p.shares[(lane+i)%p.used]
+		for part := s.next.Add(1) - 1; part < s.end; part = s.next.Add(1) - 1 {
+			p.task.part(lane, int(part))
+		}
 	}
 }
 
