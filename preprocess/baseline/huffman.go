@@ -44,8 +44,8 @@ type huffman struct {
 	spec    []byte // what it was built from: cameras send the same again and again
 	look    [1 << look]entry
 	leap    [1 << look]leap // of AC tables
-	most    [17]int32 // largest code of each length; -1: none
-	offset  [17]int32 // from a code to its symbol
+	most    [17]int32       // largest code of each length; -1: none
+	offset  [17]int32       // from a code to its symbol
 	symbols [256]byte
 }
 
