@@ -47,3 +47,13 @@ func (g *Gen) DotVEX(signed, unsigned, acc int) {
 		0x50, 0xc0 | byte(acc&7)<<3 | byte(signed&7)}
 	g.bytes(code, fmt.Sprintf("{vex} vpdpbusd ymm%d,ymm%d,ymm%d", acc, unsigned, signed))
 }
+
+// FetchToWrite fetches the cache line at BX plus offset, 0 to 127, for writing:
+// PREFETCHW, which processors without it pass over.
+func (g *Gen) FetchToWrite(offset int) {
+	if offset == 0 {
+		g.bytes([]byte{0x0f, 0x0d, 0x0b}, "prefetchw BYTE PTR [rbx]")
+		return
+	}
+	g.bytes([]byte{0x0f, 0x0d, 0x4b, byte(offset)}, fmt.Sprintf("prefetchw BYTE PTR [rbx+0x%x]", offset))
+}

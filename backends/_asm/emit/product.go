@@ -12,13 +12,15 @@ const (
 	callScale   = 120
 	callUnit    = 144
 	callRows    = 168
-	callWords   = 176
-	callDstStep = 184
-	callAStep   = 192
+	callTile    = 176
+	callWords   = 184
+	callDstStep = 192
+	callAStep   = 200
 )
 
-// Product is a kernel of host.Product: up to Rows rows by two vectors of outputs, all
-// sums in registers, in one block of code for each number of rows.
+// Product is a kernel of host.Product: tiles of up to Rows rows by two vectors of
+// outputs, all sums in registers, in one block of code for each height of a tile.
+// While it multiplies, it fetches what lies behind the panel, a weight's next.
 type Product struct {
 	Name string
 	Rows int
@@ -32,24 +34,31 @@ type Product struct {
 	TwoA bool
 }
 
-// unroll is how many words of the operands one round of the loop takes.
-const unroll = 4
+// unroll is how many words of the operands one round of the loop takes, ahead how many
+// cache lines it fetches: four or more tiles fetch a whole panel.
+const (
+	unroll = 4
+	ahead  = 2
+)
 
-// Product writes the kernel.
+// Product writes the kernel. Registers: SI and R8 the tile's operands, R9 to R12 steps
+// between its rows, DX the panel, CX words left, R13 what is fetched, R14 the bytes
+// from Dst to the tile's outputs, R15 rows done.
 func (g *Gen) Product(p Product) {
 	g.Func(p.Name, 8, "(c *host.Call)")
 	g.Op("MOVQ", "c+0(FP)", "DI")
 	g.Op("MOVQ", at(callA, "DI"), "SI")
-	g.Op("MOVQ", at(callPanel, "DI"), "DX")
-	g.Op("MOVQ", at(callWords, "DI"), "CX")
+	g.Op("MOVQ", at(callWords, "DI"), "R13")
+	g.Op("IMUL3Q", 2*g.Bytes(), "R13", "R13")
+	g.Op("ADDQ", at(callPanel, "DI"), "R13")
+	g.Op("XORL", "R14", "R14")
+	g.Op("XORL", "R15", "R15")
 	g.Op("MOVQ", at(callAStep, "DI"), "R9")
 	g.Op("SHLQ", 2, "R9")
 	g.Op("LEAQ", "(R9)(R9*2)", "R10")
 	g.Op("LEAQ", "(R9)(R9*4)", "R11")
 	g.Op("LEAQ", "(R10)(R9*4)", "R12")
-	g.Op("LEAQ", "(SI)(R9*8)", "R8")
-	g.Op("ADDQ", "R9", "R8")
-	g.Op("MOVQ", at(callRows, "DI"), "AX")
+	g.Op("MOVQ", at(callTile, "DI"), "AX")
 	for rows := p.Rows; rows > 1; rows-- {
 		g.Op("CMPQ", "AX", rows)
 		g.Op("JEQ", fmt.Sprintf("rows%d", rows))
@@ -58,6 +67,8 @@ func (g *Gen) Product(p Product) {
 		g.Label(fmt.Sprintf("rows%d", rows))
 		g.tile(p, rows)
 	}
+	g.Label("done")
+	g.Return()
 }
 
 func at(offset int, base string) string { return fmt.Sprintf("%d(%s)", offset, base) }
@@ -74,6 +85,13 @@ func element(r, offset int) string {
 // tile is the code for a number of rows. Sums of row r are in registers 2r and 2r+1.
 func (g *Gen) tile(p Product, rows int) {
 	name := func(what string) string { return fmt.Sprintf("%s%d", what, rows) }
+	g.Op("MOVQ", at(callPanel, "DI"), "DX")
+	g.Op("MOVQ", at(callWords, "DI"), "CX")
+	if rows > 9 {
+		g.Op("LEAQ", "(SI)(R9*8)", "R8")
+		g.Op("ADDQ", "R9", "R8")
+	}
+	g.claim(rows)
 	if p.Codes {
 		g.start(rows, "DX")
 		g.Op("ADDQ", 2*g.Bytes(), "DX")
@@ -87,7 +105,11 @@ func (g *Gen) tile(p Product, rows int) {
 	g.Label(name("loop"))
 	for u := range unroll {
 		g.step(p, rows, u)
+		if u < ahead {
+			g.Op("PREFETCHT1", at(64*u, "R13"))
+		}
 	}
+	g.Op("ADDQ", 64*ahead, "R13")
 	g.advance(rows, unroll)
 	g.Op("SUBQ", unroll, "CX")
 	g.Op("JGE", name("loop"))
@@ -104,6 +126,23 @@ func (g *Gen) tile(p Product, rows int) {
 		g.scale(p, rows)
 	}
 	g.store(rows, name("plain"))
+	g.next(rows, name("rows"))
+}
+
+// claim fetches the tile's lines of Dst for writing, lest the stores at its end wait for
+// them.
+func (g *Gen) claim(rows int) {
+	g.Op("MOVQ", at(callDst, "DI"), "BX")
+	g.Op("ADDQ", "R14", "BX")
+	g.Op("MOVQ", at(callDstStep, "DI"), "AX")
+	for r := range rows {
+		for j := 0; j < 2*g.Bytes(); j += 64 {
+			g.FetchToWrite(j)
+		}
+		if r < rows-1 {
+			g.Op("LEAQ", "(BX)(AX*4)", "BX")
+		}
+	}
 }
 
 // start sets every row's sums to the two vectors at base.
@@ -145,34 +184,38 @@ func (g *Gen) advance(rows, n int) {
 // scale turns exact sums into outputs: one rounding for scale and bias together.
 func (g *Gen) scale(p Product, rows int) {
 	t, u := 2*p.Rows, 2*p.Rows+1
-	g.Op("MOVQ", at(callScale, "DI"), "R8")
-	g.Op("MOVQ", at(callUnit, "DI"), "R9")
+	g.Op("MOVQ", at(callScale, "DI"), "AX")
+	g.Op("LEAQ", "(AX)(R15*4)", "AX")
+	g.Op("MOVQ", at(callUnit, "DI"), "CX")
 	g.Op("MOVQ", at(callBias, "DI"), "BX")
 	for r := range rows {
-		g.Op("VBROADCASTSS", at(4*r, "R8"), g.R(t))
+		g.Op("VBROADCASTSS", at(4*r, "AX"), g.R(t))
 		for j := range 2 {
 			acc := g.R(2*r + j)
 			g.Op("VCVTDQ2PS", acc, acc)
-			g.Op("VMULPS", at(j*g.Bytes(), "R9"), g.R(t), g.R(u))
+			g.Op("VMULPS", at(j*g.Bytes(), "CX"), g.R(t), g.R(u))
 			g.Op("VFMADD213PS", at(j*g.Bytes(), "BX"), g.R(u), acc)
 		}
 	}
 }
 
-// store writes the rows, plus the residual where there is one.
+// store writes the rows, plus the residual where there is one; AX is left as the bytes
+// from one to the next.
 func (g *Gen) store(rows int, plain string) {
 	g.Op("MOVQ", at(callDst, "DI"), "DX")
+	g.Op("ADDQ", "R14", "DX")
 	g.Op("MOVQ", at(callDstStep, "DI"), "AX")
 	g.Op("SHLQ", 2, "AX")
-	g.Op("MOVQ", at(callRes, "DI"), "SI")
-	g.Op("TESTQ", "SI", "SI")
+	g.Op("MOVQ", at(callRes, "DI"), "BX")
+	g.Op("TESTQ", "BX", "BX")
 	g.Op("JEQ", plain)
+	g.Op("ADDQ", "R14", "BX")
 	for r := range rows {
 		for j := range 2 {
-			g.Op("VADDPS", at(j*g.Bytes(), "SI"), g.R(2*r+j), g.R(2*r+j))
+			g.Op("VADDPS", at(j*g.Bytes(), "BX"), g.R(2*r+j), g.R(2*r+j))
 		}
 		if r < rows-1 {
-			g.Op("ADDQ", "AX", "SI")
+			g.Op("ADDQ", "AX", "BX")
 		}
 	}
 	g.Label(plain)
@@ -184,5 +227,19 @@ func (g *Gen) store(rows int, plain string) {
 			g.Op("ADDQ", "AX", "DX")
 		}
 	}
-	g.Return()
+}
+
+// next goes on to the tile below, if there is one.
+func (g *Gen) next(rows int, tile string) {
+	g.Op("ADDQ", rows, "R15")
+	g.Op("CMPQ", "R15", at(callRows, "DI"))
+	g.Op("JGE", "done")
+	g.Op("IMUL3Q", rows, "AX", "AX")
+	g.Op("ADDQ", "AX", "R14")
+	g.Op("MOVQ", at(callWords, "DI"), "CX")
+	g.Op("SHLQ", 2, "CX")
+	g.Op("IMUL3Q", rows, "R9", "BX")
+	g.Op("ADDQ", "BX", "SI")
+	g.Op("SUBQ", "CX", "SI")
+	g.Op("JMP", tile)
 }

@@ -162,7 +162,7 @@ func (a *attention) logits(l *lane, h, from, rows int) (stride int) {
 	cols := a.mul.Cols
 	stride = roundUp(a.n, cols)
 	c := &l.call
-	*c = Call{A: query, AStride: step, Words: a.mul.Words(a.width), Rows: rows, Bias: a.zeros, DstStride: stride}
+	*c = Call{A: query, AStride: step, Words: a.mul.Words(a.width), Rows: rows, Tile: rows, Bias: a.zeros, DstStride: stride}
 	for p := range stride / cols {
 		c.Dst, c.Panel = l.score[p*cols:], a.panelOf(a.keys, h, p, a.n, a.width)
 		a.mul.Mul(c)
@@ -183,7 +183,7 @@ func (a *attention) mix(l *lane, h, from, rows, stride int) {
 	cols := a.mul.Cols
 	wide := roundUp(a.width, cols)
 	c := &l.call
-	*c = Call{A: weights, AStride: step, Words: a.mul.Words(a.n), Rows: rows, Bias: a.zeros, DstStride: wide}
+	*c = Call{A: weights, AStride: step, Words: a.mul.Words(a.n), Rows: rows, Tile: rows, Bias: a.zeros, DstStride: wide}
 	for p := range wide / cols {
 		c.Dst, c.Panel = l.mixed[p*cols:], a.panelOf(a.values, h, p, a.width, a.n)
 		a.mul.Mul(c)

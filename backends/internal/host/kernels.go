@@ -57,15 +57,16 @@ type Product struct {
 	// matrix. cols <= Cols. Float32 or bfloat16 operands only; an odd last row
 	// of those is paired with zeros.
 	PackRows func(panel []uint32, src []float32, stride, rows, cols int)
-	// Mul multiplies. The sums of a row do not depend on which rows stand
-	// beside it.
+	// Mul multiplies, and may fetch what lies behind the panel, a weight's next
+	// one, into a near cache. The sums of a row do not depend on which rows
+	// stand beside it.
 	Mul func(c *Call)
 }
 
 // Words is how many words n operands fill.
 func (p *Product) Words(n int) int { return panels(n, p.Group) }
 
-// Call is one multiplication of a few rows with a panel:
+// Call is one multiplication of some rows, in tiles of equal height, with a panel:
 //
 //	Dst[r·DstStride+j] = Σ_i A[r, i]·W[j, i]·(Scale[r]·Unit[j]) + Bias[j] + Res[r·DstStride+j]
 //
@@ -81,7 +82,8 @@ type Call struct {
 	Scale []float32 // [Rows]
 	Unit  []float32 // [Cols]
 
-	Rows, Words, DstStride, AStride int
+	Rows, Tile                int // Tile rows at a time; Rows is a multiple
+	Words, DstStride, AStride int
 }
 
 // panels is how many panels of cols columns n outputs fill.
@@ -90,12 +92,12 @@ func panels(n, cols int) int { return (n + cols - 1) / cols }
 // roundUp is the least multiple of cols that holds n.
 func roundUp(n, cols int) int { return panels(n, cols) * cols }
 
-// Check panics where a call of up to rows rows by cols outputs does not fit its
+// Check panics where a call, of up to rows rows a tile by cols outputs, does not fit its
 // memory: what stands between a kernel in assembly and a mistake. Panels of
 // codes begin with cols more words.
 func (c *Call) Check(rows, cols int, codes bool) {
 	panel := c.Words * cols
-	fits := c.Rows >= 1 && c.Rows <= rows && c.Words >= 1
+	fits := c.Tile >= 1 && c.Tile <= rows && c.Rows >= 1 && c.Rows%c.Tile == 0 && c.Words >= 1
 	if codes {
 		panel += cols
 		fits = fits && len(c.Scale) >= c.Rows && len(c.Unit) >= cols

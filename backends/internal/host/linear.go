@@ -6,7 +6,7 @@ import "dynvit/backends"
 // 30 to 250 of them, enough to keep many threads busy to the end, and its CLS row
 // alone still makes 4 to 24; none below a microsecond.
 const (
-	partRows = 48
+	partRows = 128
 	partCols = 48
 )
 
@@ -59,13 +59,14 @@ func (l *linear) part(lane, i int) {
 	s.call.AStride, s.call.Words = l.stride, l.stride
 	for p := first; p < last; p++ {
 		l.aim(&s.call, p)
-		for t := from; t < to; t++ {
-			row, end := l.tiles.rows(t)
+		for t := from; t < to; {
+			row, rows, height := l.tiles.alike(t, to)
 			if p < direct {
-				l.multiply(s, row, end-row, p)
+				l.multiply(s, row, rows, height, p)
 			} else {
-				l.multiplyAside(s, row, end-row, p)
+				l.multiplyAside(s, row, rows, height, p)
 			}
+			t += rows / height
 		}
 	}
 	if last = min(last, direct); first < last {
@@ -92,12 +93,12 @@ func (l *linear) aim(c *Call, panel int) {
 	c.Panel, c.Bias, c.Unit = w.packed[panel*w.panel:][:w.panel], w.bias[column:][:cols], w.unit[column:][:cols]
 }
 
-// multiply writes a tile to dst, but for the activation. It sets a call's fields
-// one by one: a whole new one for each tile took 2 % of DeiT-S in int8.
-func (l *linear) multiply(s *lane, row, rows, panel int) {
+// multiply writes tiles of equal height to dst, but for the activation. It sets a call's
+// fields one by one: a whole new one each time took 2 % of DeiT-S in int8.
+func (l *linear) multiply(s *lane, row, rows, height, panel int) {
 	c := &s.call
 	at := row*l.w.out + panel*l.w.product.Cols
-	c.A, c.Scale, c.Rows = l.a[row*l.stride:], l.scale[row:], rows
+	c.A, c.Scale, c.Rows, c.Tile = l.a[row*l.stride:], l.scale[row:], rows, height
 	c.Dst, c.DstStride = l.dst.Host[at:], l.w.out
 	c.Res = nil
 	if !l.res.IsZero() {
@@ -106,16 +107,24 @@ func (l *linear) multiply(s *lane, row, rows, panel int) {
 	l.w.product.Mul(c)
 }
 
-// multiplyAside finishes a tile in scratch and copies the outputs that exist.
-func (l *linear) multiplyAside(s *lane, row, rows, panel int) {
+// multiplyAside finishes tile by tile in scratch and copies the outputs that exist.
+func (l *linear) multiplyAside(s *lane, row, rows, height, panel int) {
 	c, cols := &s.call, l.w.product.Cols
-	c.A, c.Scale, c.Rows = l.a[row*l.stride:], l.scale[row:], rows
-	c.Dst, c.DstStride, c.Res = s.tile, cols, nil
-	l.w.product.Mul(c)
-	count := min(cols, l.w.out-panel*cols)
-	l.activate(s.tile, cols, rows, count)
+	c.Dst, c.DstStride, c.Res, c.Rows, c.Tile = s.tile, cols, nil, height, height
+	for end := row + rows; row < end; row += height {
+		c.A, c.Scale = l.a[row*l.stride:], l.scale[row:]
+		l.w.product.Mul(c)
+		l.finish(s.tile, row, height, panel*cols)
+	}
+}
+
+// finish activates a tile of the last panel and moves it, plus the residual, to dst.
+func (l *linear) finish(tile []float32, row, rows, column int) {
+	cols := l.w.product.Cols
+	count := min(cols, l.w.out-column)
+	l.activate(tile, cols, rows, count)
 	for r := range rows {
-		y, at := s.tile[r*cols:][:count], (row+r)*l.w.out+panel*cols
+		y, at := tile[r*cols:][:count], (row+r)*l.w.out+column
 		if !l.res.IsZero() {
 			for j, v := range l.res.Host[at:][:count] {
 				y[j] += v
@@ -157,9 +166,21 @@ func tile(rows, most, part, bands int) tiling {
 	return tiling{rows, tiles, bands, panels(panels(tiles, bands), max(1, part/most))}
 }
 
-// rows of tile t are from…to-1.
+// rows of tile i are from…to-1; the first ones are a row taller where they don't come
+// out even.
 func (t tiling) rows(i int) (from, to int) {
-	return i * t.total / t.tiles, (i + 1) * t.total / t.tiles
+	height, taller := t.total/t.tiles, t.total%t.tiles
+	return i*height + min(i, taller), (i+1)*height + min(i+1, taller)
+}
+
+// alike is the rows of the tiles from i on, before end, that are as high as tile i.
+func (t tiling) alike(i, end int) (row, rows, height int) {
+	row, next := t.rows(i)
+	if taller := t.total % t.tiles; i < taller {
+		end = min(end, taller)
+	}
+	height = next - row
+	return row, (end - i) * height, height
 }
 
 func (t tiling) parts() int { return t.bands * t.blocks }

@@ -170,7 +170,7 @@ func oneCall(t *testing.T, m memory, k host.Product, p backends.Precision, rows,
 	aStride, dstStride := k.Words(in)+1, k.Cols+5
 	c := host.Call{
 		Dst: guarded[float32](m, (rows-1)*dstStride+k.Cols), A: guarded[uint32](m, (rows-1)*aStride+k.Words(in)),
-		Panel: panel, Bias: bias, Rows: rows, Words: k.Words(in), DstStride: dstStride, AStride: aStride,
+		Panel: panel, Bias: bias, Rows: rows, Tile: rows, Words: k.Words(in), DstStride: dstStride, AStride: aStride,
 	}
 	if p == backends.Int8 {
 		c.Scale, c.Unit = guarded[float32](m, rows), unit
