@@ -69,63 +69,6 @@ func (g *Gen) exp(x, least int) {
 	g.Op("VANDPS", g.R(7), g.R(p), g.R(p))
 }
 
-// GELU writes geluRows: the error function is the rational minimax approximation
-// on ±4 of Eigen's generic_fast_erf.
-func (g *Gen) GELU() {
-	const low, high = 13, 14
-	g.Func("geluRows", 32, "(x *float32, stride, rows, cols int)")
-	g.Op("MOVQ", "x+0(FP)", "DI")
-	g.Op("MOVQ", "stride+8(FP)", "R9")
-	g.Op("SHLQ", 2, "R9")
-	g.Op("MOVQ", "rows+16(FP)", "R10")
-	g.Op("MOVQ", "cols+24(FP)", "R11")
-	g.Op("VMOVUPS", g.Float(-4), g.R(low))
-	g.Op("VMOVUPS", g.Float(4), g.R(high))
-	g.Label("row")
-	g.Op("MOVQ", "DI", "SI")
-	g.Op("MOVQ", "R11", "DX")
-	g.EachVector([]string{"SI"}, func(tail bool) {
-		g.Load(tail, "(SI)", 0)
-		g.gelu(low, high)
-		g.Store(tail, 0, "(SI)")
-	})
-	g.Op("ADDQ", "R9", "DI")
-	g.Op("DECQ", "R10")
-	g.Op("JNE", "row")
-	g.Return()
-}
-
-// gelu replaces register 0, through 1 to 6.
-func (g *Gen) gelu(low, high int) {
-	const v, y, z, p, q, r, e = 0, 1, 2, 3, 4, 5, 6
-	g.Op("VMULPS", g.Float(1/math.Sqrt2), g.R(v), g.R(y))
-	g.Op("VMINPS", g.R(y), g.R(high), g.R(y))
-	g.Op("VMAXPS", g.R(y), g.R(low), g.R(y))
-	g.Op("VMULPS", g.R(y), g.R(y), g.R(z))
-	g.Op("VMOVUPS", g.Float(-2.72614225801306e-10), g.R(p))
-	g.Op("VMOVUPS", g.Float(-1.45660718464996e-05), g.R(q))
-	for _, c := range []float64{2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04,
-		-2.95459980854025e-03, -1.60960333262415e-02} {
-		g.Op("VFMADD213PS", g.Float(c), g.R(z), g.R(p))
-	}
-	for _, c := range []float64{-2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02} {
-		g.Op("VFMADD213PS", g.Float(c), g.R(z), g.R(q))
-	}
-	g.Op("VMULPS", g.R(y), g.R(p), g.R(p))
-	if g.Wide { // one step of Newton instead of a division, which is not pipelined
-		g.Op("VRCP14PS", g.R(q), g.R(r))
-		g.Op("VMOVUPS", g.Float(1), g.R(e))
-		g.Op("VFNMADD231PS", g.R(q), g.R(r), g.R(e))
-		g.Op("VFMADD231PS", g.R(e), g.R(r), g.R(r))
-		g.Op("VMULPS", g.R(r), g.R(p), g.R(p))
-	} else {
-		g.Op("VDIVPS", g.R(q), g.R(p), g.R(p))
-	}
-	g.Op("VMOVUPS", g.Float(0.5), g.R(e))
-	g.Op("VFMADD213PS", g.R(e), g.R(e), g.R(p))
-	g.Op("VMULPS", g.R(p), g.R(v), g.R(v))
-}
-
 // Norm writes normRow. The first mean is rounded; what is left of it comes out of
 // the second pass, so that rows of tiny variance around a large mean lose nothing.
 func (g *Gen) Norm() {
