@@ -7,15 +7,21 @@ import "dynvit/backends"
 
 func (b *driver) MeanHalf(x backends.Tensor) {
 	b.need("MeanHalf", x.Cols%2 == 0, "odd number of columns")
-	for j := x.Cols / 2; j < x.Cols; j++ {
-		total := 0.0
-		for i := range x.Rows {
-			total += float64(x.Host[i*x.Cols+j])
+	half := x.Cols / 2
+	grow(&b.scratch.sums, half)
+	grow(&b.scratch.means, half)
+	sums, means := b.scratch.sums[:half], b.scratch.means[:half]
+	clear(sums)
+	for i := range x.Rows {
+		for j, v := range x.Host[i*x.Cols+half:][:half] {
+			sums[j] += float64(v)
 		}
-		mean := float32(total / float64(x.Rows))
-		for i := range x.Rows {
-			x.Host[i*x.Cols+j] = mean
-		}
+	}
+	for j, total := range sums {
+		means[j] = float32(total / float64(x.Rows))
+	}
+	for i := range x.Rows {
+		copy(x.Host[i*x.Cols+half:][:half], means)
 	}
 }
 

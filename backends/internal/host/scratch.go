@@ -8,6 +8,8 @@ type scratch struct {
 	operands []uint32  // a Linear's input in the words of its product
 	scale    []float32 // the scale of its rows, int8
 	order    []uint32  // TopK's sort keys
+	sums     []float64 // MeanHalf: of the columns
+	means    []float32
 
 	keys   []uint32 // attention: keys and values of all heads in panels
 	values []uint32
@@ -65,6 +67,8 @@ func (s *scratch) reserve(k *Kernels, rows, cols int) {
 	grow(&s.operands, rows*cols)
 	grow(&s.scale, rows)
 	grow(&s.order, rows)
+	grow(&s.sums, cols/2)
+	grow(&s.means, cols/2)
 	if c := cols / 3; cols%3 == 0 && c > 0 {
 		s.reserveHeads(k, rows, c, max(1, c/k.widest()))
 	}
