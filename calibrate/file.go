@@ -3,7 +3,8 @@ package calibrate
 import (
 	"fmt"
 	"os"
-	"path/filepath"
+
+	"dynvit/atomicfile"
 )
 
 // PartialSuffix is appended to a table's path for what a cancelled run leaves
@@ -36,53 +37,11 @@ func (t *Table) WriteFile(path string) error {
 	if t.Partial {
 		to += PartialSuffix
 	}
-	if err := t.replace(to); err != nil {
-		return fmt.Errorf("calibration %s: %w", to, err)
+	if err := atomicfile.Write(to, t.Encode); err != nil {
+		return fmt.Errorf("calibration: %w", err)
 	}
 	if !t.Partial {
 		os.Remove(path + PartialSuffix) // mostly there is none; a leftover does no harm
 	}
 	return nil
-}
-
-func (t *Table) replace(path string) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".calibration-*.tmp")
-	if err != nil {
-		return err
-	}
-	err = t.fill(tmp)
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name()) // what failed before matters more
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// fill writes, syncs and closes a file.
-func (t *Table) fill(f *os.File) (err error) {
-	defer func() {
-		if e := f.Close(); err == nil {
-			err = e
-		}
-	}()
-	if err := f.Chmod(0o644); err != nil { // CreateTemp makes it for its user alone
-		return err
-	}
-	if err := t.Encode(f); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-// syncFolder makes a rename in it survive a power cut.
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -7,10 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"unicode/utf8"
+
+	"dynvit/atomicfile"
 )
 
 // Write makes a safetensors file: the tensors in the order of their names, the
@@ -22,7 +22,7 @@ func Write(path string, meta map[string]string, tensors []Tensor) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return writeAtomic(path, func(w io.Writer) error { return emit(w, header, sorted) })
+	return atomicfile.Write(path, func(w io.Writer) error { return emit(w, header, sorted) })
 }
 
 // Marshal is Write into memory.
@@ -125,48 +125,4 @@ func emit(w io.Writer, header []byte, tensors []Tensor) error {
 		}
 	}
 	return nil
-}
-
-// writeAtomic replaces path by a synced temporary file of the same folder.
-func writeAtomic(path string, emit func(io.Writer) error) error {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".modelfile-*.tmp")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	err = fill(tmp, emit)
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name()) // what failed before matters more
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return syncDir(dir)
-}
-
-// fill writes, syncs and closes a file.
-func fill(file *os.File, emit func(io.Writer) error) (err error) {
-	defer func() {
-		if e := file.Close(); err == nil {
-			err = e
-		}
-	}()
-	if err := file.Chmod(0o644); err != nil { // CreateTemp makes it for its user alone
-		return err
-	}
-	if err := emit(file); err != nil {
-		return err
-	}
-	return file.Sync()
-}
-
-// syncDir makes a rename in the folder survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
