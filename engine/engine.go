@@ -53,6 +53,7 @@ const AutoKeep = 0.7
 type Engine struct {
 	info    Info
 	config  vit.Config
+	labels  []string // one a class
 	scorer  vit.Scorer
 	be      backends.Backend
 	session *vit.Session
@@ -76,7 +77,7 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{config: m.config, scorer: scorer, be: be}
+	e := &Engine{config: m.config, labels: labelsOf(m.config), scorer: scorer, be: be}
 	if err := e.load(m, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("model %s: %w", m.name, err), be.Close())
 	}
@@ -135,11 +136,19 @@ func (e *Engine) Info() Info { return e.info }
 
 // Label is the name of class i, 0 <= i < Classes; its number where the model
 // has no labels.
-func (e *Engine) Label(class int) string {
-	if len(e.config.Labels) == 0 {
-		return strconv.Itoa(class)
+func (e *Engine) Label(class int) string { return e.labels[class] }
+
+// labelsOf are the names of a model's classes; numbers, made once, where it has
+// none.
+func labelsOf(c vit.Config) []string {
+	if len(c.Labels) > 0 {
+		return c.Labels
 	}
-	return e.config.Labels[class]
+	labels := make([]string, c.Classes)
+	for i := range labels {
+		labels[i] = strconv.Itoa(i)
+	}
+	return labels
 }
 
 // Class finds a class by synset id, number or label; -1 where there is none.

@@ -248,3 +248,15 @@ func writeWithNaN(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+// TestLabelsDoNotAllocate: a model without labels names its classes by numbers,
+// which are made once.
+func TestLabelsDoNotAllocate(t *testing.T) {
+	e := open(t, Options{Arch: "deit_tiny"})
+	if got := e.Label(999); got != "999" {
+		t.Errorf("label %q, want 999", got)
+	}
+	if n := testing.AllocsPerRun(10, func() { e.Label(999) }); n != 0 {
+		t.Errorf("%v allocations a label", n)
+	}
+}
