@@ -18,13 +18,18 @@ type server struct {
 	done chan struct{} // closed when serve has returned
 }
 
-// listenHTTP starts a server on address. Its answers are small and from memory,
-// so its limits can be narrow.
-func listenHTTP(address string, routes http.Handler, log *slog.Logger) (*server, error) {
+// listenHTTP takes the port of the local server.
+func listenHTTP(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("http.listen %s: %w", address, opless(err))
 	}
+	return l, nil
+}
+
+// serveHTTP starts a server that owns l. Its answers are small and from memory,
+// so its limits can be narrow.
+func serveHTTP(l net.Listener, routes http.Handler, log *slog.Logger) *server {
 	s := &server{
 		http: &http.Server{
 			Handler:           routes,
@@ -39,7 +44,7 @@ func listenHTTP(address string, routes http.Handler, log *slog.Logger) (*server,
 		done: make(chan struct{}),
 	}
 	go s.serve(l, log)
-	return s, nil
+	return s
 }
 
 func (s *server) serve(l net.Listener, log *slog.Logger) {

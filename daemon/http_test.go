@@ -73,14 +73,16 @@ func askHealth(t *testing.T, url string) {
 	}
 }
 
+// TestHTTPPortInUse: a daemon started twice fails and says nothing to the broker,
+// where the first one's status would become "stopped".
 func TestHTTPPortInUse(t *testing.T) {
 	c := testConfig()
-	s, err := listenHTTP("127.0.0.1:0", http.NotFoundHandler(), Deps{}.withDefaults().Log)
+	port, err := listenHTTP("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close(context.Background())
-	c.HTTP.Listen = s.addr
+	defer port.Close()
+	c.HTTP.Listen = port.Addr().String()
 	broker := mqtttest.New()
 	defer broker.Close()
 	model := &fake{}
@@ -92,10 +94,13 @@ func TestHTTPPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = d.Run(context.Background())
-	if err == nil || !strings.Contains(err.Error(), "http.listen "+s.addr+": ") || strings.Contains(err.Error(), "\n") {
+	if err == nil || !strings.Contains(err.Error(), "http.listen "+c.HTTP.Listen+": ") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v", err)
 	}
 	if !model.closed {
 		t.Error("the classifier is still open")
+	}
+	if state := broker.State(); state.Connects != 0 {
+		t.Errorf("connected to the broker: %+v", state)
 	}
 }

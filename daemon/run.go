@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,20 +48,26 @@ func (d *Daemon) runModel(ctx context.Context) error {
 	if err := d.model.warm(ctx); err != nil {
 		return err
 	}
-	if err := d.connect(); err != nil {
-		return err
-	}
-	err := d.runConnected(ctx)
-	return errors.Join(err, d.disconnect())
-}
-
-func (d *Daemon) runConnected(ctx context.Context) error {
-	d.build()
-	stopHTTP, err := d.serve()
+	// The port comes before the broker: a daemon started twice must not speak up
+	// in the first one's topics before it fails.
+	port, err := d.listen()
 	if err != nil {
 		return err
 	}
-	err = d.work(ctx)
+	if err := d.connect(); err != nil {
+		if port != nil {
+			port.Close() // nothing was served
+		}
+		return err
+	}
+	err = d.runConnected(ctx, port)
+	return errors.Join(err, d.disconnect())
+}
+
+func (d *Daemon) runConnected(ctx context.Context, port net.Listener) error {
+	d.build()
+	stopHTTP := d.serve(port)
+	err := d.work(ctx)
 	return errors.Join(err, stopHTTP())
 }
 
@@ -129,25 +136,31 @@ func (d *Daemon) build() {
 	}
 }
 
-// serve starts the local server, if it is wanted, and returns what ends it.
-func (d *Daemon) serve() (stop func() error, err error) {
+// listen takes the local server's port; nil where none is wanted.
+func (d *Daemon) listen() (net.Listener, error) {
 	if d.config.HTTP.Listen == "" {
-		return func() error { return nil }, nil
+		return nil, nil
 	}
 	address, err := listenAddress(d.config.HTTP.Listen)
 	if err != nil {
 		return nil, err
 	}
-	s, err := listenHTTP(address, d.routes(), d.log)
-	if err != nil {
-		return nil, err
+	return listenHTTP(address)
+}
+
+// serve starts the local server on its port, if it has one, and returns what ends
+// it.
+func (d *Daemon) serve(port net.Listener) (stop func() error) {
+	if port == nil {
+		return func() error { return nil }
 	}
+	s := serveHTTP(port, d.routes(), d.log)
 	d.log.Info("http server started", "address", s.addr)
 	return func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 		defer cancel()
 		return s.close(ctx)
-	}, nil
+	}
 }
 
 // work runs the cameras and the inference.
