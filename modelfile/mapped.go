@@ -1,6 +1,7 @@
 package modelfile
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -15,7 +16,7 @@ func mapFile(path string) (data []byte, unmap func() error, err error) {
 	// Without O_NONBLOCK the opening of a pipe waits for its other end.
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s: %w", path, errors.Unwrap(err)) // a *fs.PathError
 	}
 	defer file.Close()
 	info, err := file.Stat()

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"runtime"
@@ -75,7 +77,7 @@ func newBench() *cobra.Command {
 	flags.StringVar(&f.Arch, "arch", "", "random weights of deit_tiny, deit_256, deit_small, deit_base, lvvit_small, lvvit_medium (_384 too)")
 	flags.StringVar(&f.Predictors, "predictors", "", "file with trained predictors to add to the model")
 	flags.StringVar(&f.Scorer, "scorer", "auto", "auto, predictor, attention, cls-attention")
-	flags.StringVar(&f.Backend, "backend", "auto", "backend: auto or a name that `dynvitd devices` lists")
+	flags.StringVar(&f.Backend, "backend", "auto", "auto, or a `name` that dynvitd devices lists")
 	flags.StringArrayVar(&f.precisions, "precision", []string{"auto"}, "precision, may be repeated")
 	flags.StringArrayVar(&f.keeps, "keep", []string{"1"}, "keep ratio or counts, may be repeated")
 	flags.IntSliceVar(&f.threads, "threads", []int{runtime.GOMAXPROCS(0)}, "threads, may be repeated")
@@ -83,6 +85,7 @@ func newBench() *cobra.Command {
 	flags.StringVar(&f.source, "source", "", "camera, film or drawn scenes instead: up to 64 of its frames")
 	flags.Float64Var(&f.seconds, "seconds", 5, "seconds a combination")
 	flags.BoolVar(&f.json, "json", false, "JSON on stdout: an object, or a list of several combinations")
+	flags.BoolVarP(&f.v, "verbose", "v", false, "say more on stderr")
 	c.AddCommand(newBenchGEMM(), newBenchCalibrate())
 	return c
 }
@@ -99,6 +102,14 @@ type combination struct {
 }
 
 func (f *benchFlags) run(c *cobra.Command) error {
+	if f.Arch != "" {
+		if _, err := vit.Named(f.Arch); err != nil {
+			return usageError{fmt.Errorf("--arch: %w", err)}
+		}
+	}
+	if f.Arch != "" && f.Model != "" {
+		return usageError{errors.New("want --arch or --model, not both")}
+	}
 	frames, what, err := f.frames(c.Context())
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -123,8 +134,7 @@ func (f *benchFlags) run(c *cobra.Command) error {
 		}
 		list = append(list, one)
 	}
-	showBenched(list, f.json)
-	return nil
+	return showBenched(c.OutOrStdout(), list, f.json)
 }
 
 // warmUps fill tables and scratch and let the clocks rise.
@@ -252,28 +262,27 @@ func (b *combination) allocations() (float64, error) {
 }
 
 // showBenched prints one object for one combination, a list for several.
-func showBenched(list []benched, asJSON bool) {
+func showBenched(w io.Writer, list []benched, asJSON bool) error {
 	if !asJSON {
 		for _, b := range list {
-			b.print()
+			b.print(w)
 		}
-		return
+		return nil
 	}
 	if len(list) == 1 {
-		printJSON(list[0])
-		return
+		return printJSON(w, list[0])
 	}
-	printJSON(list)
+	return printJSON(w, list)
 }
 
-func (b *benched) print() {
-	fmt.Printf("%s %s %s, %d threads, keep %.3g %v: model p50 %.1f p95 %.1f ms, frame p50 %.1f p95 %.1f ms, %.2f GMAC, %.1f GOP/s",
+func (b *benched) print(w io.Writer) {
+	fmt.Fprintf(w, "%s %s %s, %d threads, keep %.3g %v: model p50 %.1f p95 %.1f ms, frame p50 %.1f p95 %.1f ms, %.2f GMAC, %.1f GOP/s",
 		b.Arch+b.Model, b.Backend, b.Precision, b.Threads, b.KeepRatio, b.Keep, b.LatencyMS.P50, b.LatencyMS.P95,
 		b.FrameMS.P50, b.FrameMS.P95, b.GMACs, b.GOPS)
 	if b.Peak > 0 {
-		fmt.Printf(" of %.1f", b.Peak)
+		fmt.Fprintf(w, " of %.1f", b.Peak)
 	}
-	fmt.Printf(", %d frames\n", b.Frames)
+	fmt.Fprintf(w, ", %d frames\n", b.Frames)
 }
 
 func summarise(d []time.Duration) quantiles {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"slices"
@@ -30,7 +31,7 @@ func newBenchCalibrate() *cobra.Command {
 		Use:   "calibrate",
 		Short: "Calibrate, choose for budgets all over the reachable range, and see whether they hold",
 		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return f.run(c.Context()) },
+		RunE:  func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout()) },
 	}
 	f.registerShared(c)
 	flags := c.Flags()
@@ -53,7 +54,7 @@ type kept struct {
 	Shortfall float64            `json:"shortfall"`
 }
 
-func (f *benchCalibrateFlags) run(ctx context.Context) error {
+func (f *benchCalibrateFlags) run(ctx context.Context, out io.Writer) error {
 	if f.budgets < 1 || f.runs < 1 || !(f.seconds > 0) {
 		return usageError{fmt.Errorf("bench calibrate: --budgets %d, --runs %d, --seconds %v: want above 0", f.budgets, f.runs, f.seconds)}
 	}
@@ -69,8 +70,7 @@ func (f *benchCalibrateFlags) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bench calibrate: %w", err)
 	}
-	f.show(list)
-	return nil
+	return f.show(out, list)
 }
 
 // measureAll calibrates once, chooses for each budget, searches exhaustively, and
@@ -203,18 +203,18 @@ func (f *benchCalibrateFlags) once(ctx context.Context, t *daemon.Target, p cali
 }
 
 // show prints a Markdown table, or JSON.
-func (f *benchCalibrateFlags) show(list []kept) {
+func (f *benchCalibrateFlags) show(w io.Writer, list []kept) error {
 	if f.json {
-		printJSON(list)
-		return
+		return printJSON(w, list)
 	}
-	fmt.Printf("| budget ms | choice | promised p%.4g ms | runs p%.4g ms | met | quality %% | best feasible %% |\n| --- | --- | --- | --- | --- | --- | --- |\n", f.percentile, f.percentile)
+	fmt.Fprintf(w, "| budget ms | choice | promised p%.4g ms | runs p%.4g ms | met | quality %% | best feasible %% |\n| --- | --- | --- | --- | --- | --- | --- |\n", f.percentile, f.percentile)
 	met, runs, worst := 0, 0, 0.0
 	for _, k := range list {
 		c := k.Choice
-		fmt.Printf("| %.1f | keep %.3g %s | %.1f (%.1f-%.1f) | %.1f-%.1f | %d of %d | %.1f | %.1f |\n", k.Budget, c.KeepRatio, c.Group,
+		fmt.Fprintf(w, "| %.1f | keep %.3g %s | %.1f (%.1f-%.1f) | %.1f-%.1f | %d of %d | %.1f | %.1f |\n", k.Budget, c.KeepRatio, c.Group,
 			wantedOf(c, f.percentile), c.CI95.Lo, c.CI95.Hi, slices.Min(k.Runs), slices.Max(k.Runs), k.Met, len(k.Runs), 100*c.Value(), 100*k.Best)
 		met, runs, worst = met+k.Met, runs+len(k.Runs), max(worst, k.Shortfall)
 	}
-	fmt.Printf("\nmet in %d of %d runs (%.1f %%), at most %.1f points below the best feasible\n", met, runs, 100*float64(met)/float64(runs), 100*worst)
+	fmt.Fprintf(w, "\nmet in %d of %d runs (%.1f %%), at most %.1f points below the best feasible\n", met, runs, 100*float64(met)/float64(runs), 100*worst)
+	return nil
 }

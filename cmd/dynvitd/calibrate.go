@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"dynvit/atomicfile"
 	"dynvit/backends/all"
 	"dynvit/calibrate"
 	"dynvit/camera"
@@ -52,7 +54,7 @@ func newCalibrate() *cobra.Command {
 	flags.StringArrayVar(&f.precisions, "precision", nil, "precision to try, may be repeated (default: all that the backend has)")
 	flags.IntSliceVar(&f.threads, "threads", nil, "threads to try, may be repeated (default: 1, 2, 4 … all usable cores)")
 	flags.DurationVar(&f.limit, "limit", 150*time.Second, "time for the whole")
-	flags.StringVarP(&f.output, "output", "o", "", "file to write (default: where `run` looks for it)")
+	flags.StringVarP(&f.output, "output", "o", "", "file to write (default: where run looks for it)")
 	flags.StringVar(&f.plot, "plot", "", "SVG to draw")
 	return c
 }
@@ -70,7 +72,7 @@ func (f *calibrateFlags) run(c *cobra.Command) error {
 	if table == nil || err != nil && !table.Partial && !errors.As(err, &nothing) {
 		return fmt.Errorf("calibrate: %w", err)
 	}
-	if writing := f.write(table); writing != nil {
+	if writing := f.write(c.OutOrStdout(), table); writing != nil {
 		return fmt.Errorf("calibrate: %w", writing)
 	}
 	if err != nil {
@@ -224,35 +226,19 @@ func (f *calibrateFlags) plans(c daemon.Classifier) ([]calibrate.Plan, error) {
 }
 
 // write keeps the table, draws it and shows it.
-func (f *calibrateFlags) write(t *calibrate.Table) error {
+func (f *calibrateFlags) write(w io.Writer, t *calibrate.Table) error {
 	if err := daemon.KeepCalibration(t, f.output); err != nil {
 		return err
 	}
 	if f.plot != "" {
-		if err := writeAtomically(f.plot, func(out *os.File) error { return calibrate.WriteSVG(out, t) }); err != nil {
+		if err := atomicfile.Write(f.plot, func(out io.Writer) error { return calibrate.WriteSVG(out, t) }); err != nil {
 			return err
 		}
 	}
 	if f.json {
-		return t.Encode(os.Stdout)
+		return t.Encode(w)
 	}
-	return calibrate.WriteText(os.Stdout, t)
-}
-
-// writeAtomically leaves the old file or the whole new one.
-func writeAtomically(path string, write func(*os.File) error) error {
-	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(write(out), out.Chmod(0o644), out.Sync(), out.Close())
-	if err == nil {
-		err = os.Rename(out.Name(), path)
-	}
-	if err != nil {
-		os.Remove(out.Name())
-	}
-	return err
+	return calibrate.WriteText(w, t)
 }
 
 // progress shows a line that moves on a terminal, and with -v one every few

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -59,16 +59,15 @@ func newClassify() *cobra.Command {
 				err := camera.ReadPicture(&frame, path)
 				if err == nil {
 					err = e.Classify(&r, &frame, preprocess.Whole, plan)
-					if err != nil {
-						err = fmt.Errorf("classify %s: %w", path, err)
-					}
 				}
 				if err != nil {
-					fmt.Fprintln(os.Stderr, "dynvitd:", err)
+					fmt.Fprintf(os.Stderr, "dynvitd: %v\n", about("classify", path, err))
 					failed = true
 					continue
 				}
-				show(e, path, e.Ratio(keep, plan), &r, f.json, logits)
+				if err := show(c.OutOrStdout(), e, path, e.Ratio(keep, plan), &r, f.json, logits); err != nil {
+					return err
+				}
 			}
 			if failed {
 				return errReported
@@ -85,7 +84,7 @@ func newClassify() *cobra.Command {
 }
 
 // show prints one answer.
-func show(e *engine.Engine, path string, ratio float64, r *engine.Result, asJSON, logits bool) {
+func show(w io.Writer, e *engine.Engine, path string, ratio float64, r *engine.Result, asJSON, logits bool) error {
 	info := e.Info()
 	out := classified{
 		Image: path, Model: info.Model, Backend: info.Backend, Precision: info.Precision.String(), KeepRatio: ratio,
@@ -95,11 +94,11 @@ func show(e *engine.Engine, path string, ratio float64, r *engine.Result, asJSON
 		out.Top = append(out.Top, ranked{class, e.Label(class), r.Scores[class]})
 	}
 	if !asJSON {
-		fmt.Printf("%s  (%.1f ms)\n", path, out.FrameMS)
+		fmt.Fprintf(w, "%s  (%.1f ms)\n", path, out.FrameMS)
 		for _, t := range out.Top {
-			fmt.Printf("  %5.1f %%  %s\n", 100*t.Score, t.Label)
+			fmt.Fprintf(w, "  %5.1f %%  %s\n", 100*t.Score, t.Label)
 		}
-		return
+		return nil
 	}
 	if logits {
 		out.Logits = r.Logits
@@ -107,18 +106,9 @@ func show(e *engine.Engine, path string, ratio float64, r *engine.Result, asJSON
 	if r.WantKept {
 		out.Kept = r.Kept
 	}
-	printJSON(out)
+	return printJSON(w, out)
 }
 
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Microseconds()) / 1000
-}
-
-// printJSON writes one object on one line of stdout.
-func printJSON(v any) {
-	enc := json.NewEncoder(os.Stdout)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		fmt.Fprintln(os.Stderr, "dynvitd: write:", err)
-	}
 }

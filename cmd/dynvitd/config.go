@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +35,7 @@ func newConfigCheck() *cobra.Command {
 			if len(config.Cameras) == 0 {
 				return &daemon.ConfigError{Where: args[0], Key: "cameras", Err: fmt.Errorf("no camera named")}
 			}
-			fmt.Printf("%s: good, %d cameras, broker %s\n", args[0], len(config.Cameras), config.MQTT.Broker)
+			fmt.Fprintf(c.OutOrStdout(), "%s: good, cameras: %d, broker %s\n", args[0], len(config.Cameras), config.MQTT.Broker)
 			return nil
 		},
 	}
@@ -53,7 +52,7 @@ func newConfigPrint() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = os.Stdout.Write(config.YAML())
+			_, err = c.OutOrStdout().Write(config.YAML())
 			return err
 		},
 	}
@@ -66,8 +65,8 @@ func newConfigSchema() *cobra.Command {
 		Use:   "schema",
 		Short: "Print the JSON schema of configuration files",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := os.Stdout.Write(daemon.Schema())
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(daemon.Schema())
 			return err
 		},
 	}

@@ -25,23 +25,23 @@ func newDevices() *cobra.Command {
 		Use:   "devices",
 		Short: "List backends, and why one does not serve",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			w := c.OutOrStdout()
 			features := strings.ToLower(strings.Join(cpuid.CPU.FeatureSet(), " "))
 			var list []device
 			for _, candidate := range all.List() {
 				list = append(list, probe(candidate))
 			}
 			if asJSON {
-				printJSON(map[string]any{"cpu": cpuid.CPU.BrandName, "features": strings.Fields(features), "backends": list})
-				return nil
+				return printJSON(w, map[string]any{"cpu": cpuid.CPU.BrandName, "features": strings.Fields(features), "backends": list})
 			}
-			fmt.Printf("%s, %d logical cores\n  %s\n", cpuid.CPU.BrandName, cpuid.CPU.LogicalCores, features)
+			fmt.Fprintf(w, "%s, %d logical cores\n  %s\n", cpuid.CPU.BrandName, cpuid.CPU.LogicalCores, features)
 			for _, d := range list {
 				state := "available"
 				if !d.Available {
 					state = "no"
 				}
-				fmt.Printf("%-10s %-10s %s\n", d.Name, state, d.Why)
+				fmt.Fprintf(w, "%-10s %-10s %s\n", d.Name, state, d.Why)
 			}
 			return nil
 		},

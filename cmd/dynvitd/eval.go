@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"sort"
 
@@ -52,7 +53,7 @@ func newEval() *cobra.Command {
 				return fmt.Errorf("eval: %w", err)
 			}
 			o := evaluate.Options{Plan: plan, Progress: progress(), Failed: func(path string, err error) {
-				fmt.Fprintf(os.Stderr, "dynvitd: skip %s: %v\n", path, err)
+				fmt.Fprintln(os.Stderr, "dynvitd:", about("skip", path, err))
 			}}
 			if o.Reference, err = reference(e, f.Options, plan); err != nil {
 				return err
@@ -64,8 +65,10 @@ func newEval() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("eval: %w", err)
 			}
-			showReport(e, e.Ratio(keep, plan), report, f.json)
-			return nil
+			if report.Images == 0 {
+				return fmt.Errorf("eval: %s: none of %d pictures could be read", data, report.Skipped)
+			}
+			return showReport(c.OutOrStdout(), e, e.Ratio(keep, plan), report, f.json)
 		},
 	}
 	f.register(c)
@@ -99,7 +102,7 @@ func progress() func(done, total int) {
 	}
 }
 
-func showReport(e *engine.Engine, ratio float64, r evaluate.Report, asJSON bool) {
+func showReport(w io.Writer, e *engine.Engine, ratio float64, r evaluate.Report, asJSON bool) error {
 	info := e.Info()
 	out := evaluated{
 		Images: r.Images, Skipped: r.Skipped, Agreement: r.Agree, KeepRatio: ratio,
@@ -112,19 +115,19 @@ func showReport(e *engine.Engine, ratio float64, r evaluate.Report, asJSON bool)
 		out.Top1, out.Top5 = &r.Top1, &r.Top5
 	}
 	if asJSON {
-		printJSON(out)
-		return
+		return printJSON(w, out)
 	}
-	fmt.Printf("%d pictures (%d skipped), %.1f a second, %s on %s, tokens %v\n", r.Images, r.Skipped, out.ImagesPerS, out.Precision, out.Backend, r.Tokens)
+	fmt.Fprintf(w, "%d pictures (%d skipped), %.1f a second, %s on %s, tokens %v\n", r.Images, r.Skipped, out.ImagesPerS, out.Precision, out.Backend, r.Tokens)
 	if r.Labelled > 0 {
-		fmt.Printf("top-1 %.1f %%, top-5 %.1f %% of %d with a known class\n", 100*r.Top1, 100*r.Top5, r.Labelled)
+		fmt.Fprintf(w, "top-1 %.1f %%, top-5 %.1f %% of %d with a known class\n", 100*r.Top1, 100*r.Top5, r.Labelled)
 	}
-	fmt.Printf("agreement with the dense f32 model %.1f %%\n", 100*r.Agree)
-	showConfusion(e, r.Confusion)
+	fmt.Fprintf(w, "agreement with the dense f32 model %.1f %%\n", 100*r.Agree)
+	showConfusion(w, e, r.Confusion)
+	return nil
 }
 
 // showConfusion lists the ten commonest mistakes.
-func showConfusion(e *engine.Engine, confusion map[[2]int]int) {
+func showConfusion(w io.Writer, e *engine.Engine, confusion map[[2]int]int) {
 	var wrong [][2]int
 	for pair := range confusion {
 		if pair[0] != pair[1] {
@@ -136,6 +139,6 @@ func showConfusion(e *engine.Engine, confusion map[[2]int]int) {
 		return a > b || a == b && (wrong[i][0] < wrong[j][0] || wrong[i][0] == wrong[j][0] && wrong[i][1] < wrong[j][1])
 	})
 	for _, pair := range wrong[:min(10, len(wrong))] {
-		fmt.Printf("  %4d  %s taken for %s\n", confusion[pair], e.Label(pair[0]), e.Label(pair[1]))
+		fmt.Fprintf(w, "  %4d  %s taken for %s\n", confusion[pair], e.Label(pair[0]), e.Label(pair[1]))
 	}
 }

@@ -34,7 +34,7 @@ func (f *modelFlags) registerShared(c *cobra.Command) {
 	flags.StringVar(&f.Model, "model", "", "model: a name in the store or a path to .safetensors (default: the embedded one)")
 	flags.StringVar(&f.Predictors, "predictors", "", "file with trained predictors to add to the model")
 	flags.StringVar(&f.Scorer, "scorer", "auto", "what makes a patch worth keeping: auto, predictor, attention, cls-attention")
-	flags.StringVar(&f.Backend, "backend", "auto", "backend: auto or a name that `dynvitd devices` lists")
+	flags.StringVar(&f.Backend, "backend", "auto", "auto, or a `name` that dynvitd devices lists")
 	flags.BoolVar(&f.json, "json", false, "JSON on stdout, one object a line")
 	flags.BoolVarP(&f.v, "verbose", "v", false, "say more on stderr")
 }

@@ -45,7 +45,7 @@ func newBenchGEMM() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.backend, "backend", "auto", "backend: auto or a name that `dynvitd devices` lists")
+	flags.StringVar(&f.backend, "backend", "auto", "auto, or a `name` that dynvitd devices lists")
 	flags.StringArrayVar(&f.precisions, "precision", nil, "precision, may be repeated (default: all that the backend has)")
 	flags.IntSliceVar(&f.threads, "threads", []int{1}, "threads, may be repeated")
 	flags.IntSliceVar(&f.rows, "rows", []int{197, 138, 97, 68}, "token rows")
@@ -68,11 +68,10 @@ func (f *gemmFlags) run(c *cobra.Command) error {
 		list = append(list, rates...)
 	}
 	if f.json {
-		printJSON(list)
-		return nil
+		return printJSON(c.OutOrStdout(), list)
 	}
 	for _, r := range list {
-		fmt.Printf("%-5s %4d × %4d × %4d, %d threads: %7.1f of %7.1f GOP/s, %3.0f %%\n", r.Precision, r.M, r.K, r.N, r.Threads, r.GOPS, r.Peak, 100*r.Fraction)
+		fmt.Fprintf(c.OutOrStdout(), "%-5s %4d × %4d × %4d, %d threads: %7.1f of %7.1f GOP/s, %3.0f %%\n", r.Precision, r.M, r.K, r.N, r.Threads, r.GOPS, r.Peak, 100*r.Fraction)
 	}
 	return nil
 }

@@ -41,9 +41,13 @@ func main() {
 // run executes one command line and returns its exit code; an error is one line
 // on stderr.
 func run(ctx context.Context, args []string) int {
-	root := newRoot()
+	root, out := newRoot(), &output{w: os.Stdout}
 	root.SetArgs(args)
+	root.SetOut(out)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.failure()
+	}
 	if err == nil {
 		return exitOK
 	}

@@ -120,7 +120,7 @@ func TestErrors(t *testing.T) {
 		{"eval", 2, "--data"},
 		{"eval --data /nowhere", 1, "/nowhere"},
 		{"eval --data " + t.TempDir(), 1, "no pictures"},
-		{"bench --arch resnet", 1, "resnet"},
+		{"bench --arch resnet", 2, "resnet"},
 		{"model", 2, "model"},
 		{"model import " + text, 2, "-o"},
 		{"model import " + text + " -o " + out, 1, "text.jpg"},
@@ -277,5 +277,15 @@ func TestArm64(t *testing.T) {
 		if d := v - b.Logits[i]; d > 1e-4 || d < -1e-4 {
 			t.Errorf("logit %d: %v here, %v on arm64", i, v, b.Logits[i])
 		}
+	}
+}
+
+// TestEvalOfNothing: a folder in which no picture can be read has no accuracy.
+func TestEvalOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "a.jpg", "no picture")
+	stdout, stderr, code := outcome(t, dynvitd(t, "eval", "--json", "--data", dir))
+	if code != 1 || stdout != "" || strings.Count(stderr, "\n") != 2 || !strings.Contains(stderr, "none of 1 pictures") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }

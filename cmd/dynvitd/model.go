@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -32,7 +33,7 @@ func newModelList() *cobra.Command {
 		Use:   "list",
 		Short: "List the models that --model knows by name",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			names := map[string]string{models.DefaultName: "embedded"}
 			for _, dir := range modelStore() {
 				files, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
@@ -49,7 +50,7 @@ func newModelList() *cobra.Command {
 			}
 			sort.Strings(sorted)
 			for _, name := range sorted {
-				fmt.Printf("%-24s %s\n", name, names[name])
+				fmt.Fprintf(c.OutOrStdout(), "%-24s %s\n", name, names[name])
 			}
 			return nil
 		},
@@ -61,18 +62,19 @@ func newModelInfo() *cobra.Command {
 		Use:   "info MODEL",
 		Short: "Print what a model file says of itself",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			f, name, err := engine.OpenFile(args[0], modelStore())
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			c, err := vit.Read(f)
+			config, err := vit.Read(f)
 			if err != nil {
 				return fmt.Errorf("model %s: %w", name, err)
 			}
-			fmt.Printf("%-16s %s\n%-16s %s\n%-16s %d\n", "model", name, "sha256", f.SHA256(), "tensors", len(f.Names()))
-			meta := c.Manifest().Encode()
+			w := c.OutOrStdout()
+			fmt.Fprintf(w, "%-16s %s\n%-16s %s\n%-16s %d\n", "model", name, "sha256", f.SHA256(), "tensors", len(f.Names()))
+			meta := config.Manifest().Encode()
 			for k, v := range f.Meta {
 				meta[k] = v
 			}
@@ -82,7 +84,7 @@ func newModelInfo() *cobra.Command {
 			}
 			sort.Strings(keys)
 			for _, k := range keys {
-				fmt.Printf("%-16s %.200s\n", k, meta[k])
+				fmt.Fprintf(w, "%-16s %.200s\n", k, meta[k])
 			}
 			return nil
 		},
@@ -94,7 +96,7 @@ func newModelVerify() *cobra.Command {
 		Use:   "verify MODEL",
 		Short: "Read every tensor of a model and check that it fits together",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			f, name, err := engine.OpenFile(args[0], modelStore())
 			if err != nil {
 				return err
@@ -106,7 +108,7 @@ func newModelVerify() *cobra.Command {
 			if _, err := vit.Read(f); err != nil {
 				return fmt.Errorf("model %s: %w", name, err)
 			}
-			fmt.Printf("%s: ok, %d tensors, sha256 %s\n", name, len(f.Names()), f.SHA256())
+			fmt.Fprintf(c.OutOrStdout(), "%s: ok, %d tensors, sha256 %s\n", name, len(f.Names()), f.SHA256())
 			return nil
 		},
 	}
@@ -124,7 +126,7 @@ func newModelImport() *cobra.Command {
 		Use:   "import IN -o OUT",
 		Short: "Turn a .pth checkpoint or timm .safetensors into a model file",
 		Args:  cobra.ExactArgs(1),
-		RunE:  func(_ *cobra.Command, args []string) error { return f.run(args[0]) },
+		RunE:  func(c *cobra.Command, args []string) error { return f.run(c.OutOrStdout(), args[0]) },
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.out, "output", "o", "", "model file to write (.safetensors)")
@@ -137,7 +139,7 @@ func newModelImport() *cobra.Command {
 	return c
 }
 
-func (f importFlags) run(in string) error {
+func (f importFlags) run(w io.Writer, in string) error {
 	if f.out == "" {
 		return usageError{errors.New("model import: want -o OUT")}
 	}
@@ -147,7 +149,7 @@ func (f importFlags) run(in string) error {
 	}
 	file, err := openCheckpoint(in)
 	if err != nil {
-		return fmt.Errorf("import %w", err)
+		return about("import", in, err)
 	}
 	defer file.Close()
 	for k, v := range file.Meta {
@@ -171,7 +173,7 @@ func (f importFlags) run(in string) error {
 	if err := modelfile.Write(f.out, out, tensors); err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
-	fmt.Printf("%s: width %d, depth %d, %d heads, %d classes, prunes at %v, predictors %v\n",
+	fmt.Fprintf(w, "%s: width %d, depth %d, %d heads, %d classes, prunes at %v, predictors %v\n",
 		f.out, c.Width, c.Depth, c.Heads, c.Classes, c.PruneAt, c.Predictors)
 	return nil
 }

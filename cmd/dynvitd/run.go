@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,6 +118,7 @@ func (f *runFlags) run(c *cobra.Command) error {
 
 func (f *runFlags) serve(ctx context.Context, config daemon.Config, log *slog.Logger, notify *systemd.Notifier) error {
 	out := &results{out: bufio.NewWriter(os.Stdout), json: f.json}
+	signal.Ignore(syscall.SIGPIPE) // else a stdout or stderr that went away would end the daemon
 	deps := daemon.Deps{
 		Open: func(o engine.Options) (daemon.Classifier, error) {
 			e, err := engine.Open(o, all.List())
