@@ -32,6 +32,8 @@ var allowed = map[string][]string{
 	"camera":        {},
 	"mqtt":          {},
 	"homeassistant": {},
+	"download":      {},
+	"modelstore":    {"download", "modelfile", "vit"},
 	"systemd":       {},
 	"calibrate":     {"atomicfile"},
 	"models":        {},

@@ -82,9 +82,9 @@ func (f *fetch) judge(resp *http.Response) (total int64, err error) {
 	case s == http.StatusRequestedRangeNotSatisfiable && f.partial.size > 0:
 		return f.beyond(resp.Header.Get("Content-Range"))
 	case s == http.StatusRequestTimeout || s == http.StatusTooManyRequests || s >= 500:
-		return 0, &brokenError{fmt.Errorf("answers %s", resp.Status)}
+		return 0, &brokenError{fmt.Errorf("answers %d %s", s, http.StatusText(s))}
 	default:
-		return 0, f.refuse("answers %s", resp.Status)
+		return 0, f.refuse("answers %d %s", s, http.StatusText(s))
 	}
 	if total > f.MaxBytes {
 		return 0, f.refuse("has %d bytes, want at most %d", total, f.MaxBytes)

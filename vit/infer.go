@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"dynvit/modelfile"
 )
@@ -248,29 +249,42 @@ func (c Config) Manifest() modelfile.Manifest {
 }
 
 // Import turns an imported checkpoint into the tensors of a model file: those
-// that the model uses, in their own precision, and their metadata.
-func Import(f *modelfile.File, m modelfile.Manifest) (map[string]string, []modelfile.Tensor, Config, error) {
+// that the model uses, in their own precision, and their metadata. Where predictors
+// is not nil, those of that file (AddPredictors) become part of the model.
+func Import(f, predictors *modelfile.File, m modelfile.Manifest) (map[string]string, []modelfile.Tensor, Config, error) {
 	c, err := Infer(f, m)
+	if err == nil && predictors != nil {
+		_, c, err = AddPredictors(c, f, predictors)
+	}
 	if err != nil {
 		return nil, nil, c, err
 	}
 	var tensors []modelfile.Tensor
 	for _, name := range c.names() {
-		t, ok := f.Tensor(name)
-		if !ok {
-			return nil, nil, c, fmt.Errorf("tensor %s: missing", name)
+		from := f
+		if predictors != nil && strings.HasPrefix(name, "score_predictor.") {
+			from = predictors
 		}
-		if _, _, err := f.Float32(name); err != nil {
+		if tensors, err = appendTensor(tensors, from, name); err != nil {
 			return nil, nil, c, err
-		}
-		tensors = append(tensors, t)
-		if s, ok := f.Tensor(name + ".scale"); ok {
-			tensors = append(tensors, s)
 		}
 	}
 	out := c.Manifest()
 	out.License, out.Training = m.License, m.Training
 	return out.Encode(), tensors, c, nil
+}
+
+// appendTensor appends a sound tensor of f, and its scales where it has some.
+func appendTensor(list []modelfile.Tensor, f *modelfile.File, name string) ([]modelfile.Tensor, error) {
+	if _, _, err := f.Float32(name); err != nil {
+		return nil, err
+	}
+	for _, n := range []string{name, name + ".scale"} {
+		if t, ok := f.Tensor(n); ok {
+			list = append(list, t)
+		}
+	}
+	return list, nil
 }
 
 // AddPredictors returns the tensors and Config of a model with the predictors of

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,21 +9,24 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"dynvit/engine"
 	"dynvit/modelfile"
 	"dynvit/models"
+	"dynvit/modelstore"
 	"dynvit/vit"
 )
 
 func newModel() *cobra.Command {
-	c := &cobra.Command{Use: "model", Short: "List, inspect, import and check models", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "model", Short: "List, inspect, import, fetch and check models", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usageError{errors.New("model: want list, info, import or verify")}
+			return usageError{errors.New("model: want list, info, import, pull or verify")}
 		}}
-	c.AddCommand(newModelList(), newModelInfo(), newModelImport(), newModelVerify())
+	c.AddCommand(newModelList(), newModelInfo(), newModelImport(), newModelPull(), newModelVerify())
 	return c
 }
 
@@ -147,31 +149,9 @@ func (f importFlags) run(w io.Writer, in string) error {
 	if err != nil {
 		return usageError{fmt.Errorf("model import: %w", err)}
 	}
-	file, err := openCheckpoint(in)
+	c, err := modelstore.Import(in, f.out, meta, f.labels)
 	if err != nil {
-		return about("import", in, err)
-	}
-	defer file.Close()
-	for k, v := range file.Meta {
-		if _, given := meta[k]; !given {
-			meta[k] = v
-		}
-	}
-	m, err := modelfile.ParseManifest(meta)
-	if err == nil && f.labels != "" {
-		var l modelfile.Labels
-		l, err = modelfile.ReadLabels(f.labels)
-		m.Classes, m.Synsets = l.Names, l.Synsets
-	}
-	if err != nil {
-		return fmt.Errorf("import %s: %w", in, err)
-	}
-	out, tensors, c, err := vit.Import(file, m)
-	if err != nil {
-		return fmt.Errorf("import %s: %w", in, err)
-	}
-	if err := modelfile.Write(f.out, out, tensors); err != nil {
-		return fmt.Errorf("import: %w", err)
+		return fmt.Errorf("import %w", err)
 	}
 	fmt.Fprintf(w, "%s: width %d, depth %d, %d heads, %d classes, prunes at %v, predictors %v\n",
 		f.out, c.Width, c.Depth, c.Heads, c.Classes, c.PruneAt, c.Predictors)
@@ -195,17 +175,55 @@ func (f importFlags) metadata() (map[string]string, error) {
 	return meta, err
 }
 
-// openCheckpoint tells the two kinds of checkpoint apart by their first bytes.
-func openCheckpoint(path string) (*modelfile.File, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
+func newModelPull() *cobra.Command {
+	var o modelstore.PullOptions
+	var asJSON bool
+	var known []string
+	for _, w := range modelstore.Public() {
+		known = append(known, w.Name)
 	}
-	head := make([]byte, 9)
-	n, _ := file.Read(head)
-	file.Close()
-	if head = head[:n]; len(head) == 9 && head[8] == '{' && !bytes.HasPrefix(head, []byte("PK")) {
-		return modelfile.Open(path)
+	c := &cobra.Command{
+		Use:   "pull NAME",
+		Short: "Fetch published weights into the model store: " + strings.Join(known, ", "),
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.Store, o.Progress = modelStore()[0], downloadProgress()
+			p, err := modelstore.Pull(c.Context(), args[0], o)
+			var unknown *modelstore.UnknownError
+			var mirror *modelstore.MirrorError
+			switch {
+			case errors.As(err, &unknown), errors.As(err, &mirror):
+				return usageError{fmt.Errorf("model pull: %w", err)}
+			case err != nil:
+				return fmt.Errorf("model pull %s: %w", args[0], err)
+			case asJSON:
+				return printJSON(c.OutOrStdout(), p)
+			case p.Had:
+				fmt.Fprintf(c.OutOrStdout(), "%s: already in the store, %s (--again fetches it anew)\n", p.Name, p.Path)
+			default:
+				fmt.Fprintf(c.OutOrStdout(), "%s: stored in %s, predictors %v\n", p.Name, p.Path, p.Predictors)
+			}
+			return nil
+		},
 	}
-	return modelfile.ReadPTH(path)
+	c.Flags().StringVar(&o.Mirror, "mirror", "", "`URL` of a folder that has the official file, instead of the official address")
+	c.Flags().BoolVar(&o.Again, "again", false, "fetch also what is in the store already")
+	c.Flags().BoolVar(&asJSON, "json", false, "JSON on stdout")
+	return c
+}
+
+// downloadProgress counts megabytes on stderr where that is a terminal.
+func downloadProgress() func(done, total int64) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return nil
+	}
+	var last time.Time
+	return func(done, total int64) {
+		if now := time.Now(); done == total {
+			fmt.Fprint(os.Stderr, "\r\033[K")
+		} else if now.Sub(last) > 200*time.Millisecond {
+			last = now
+			fmt.Fprintf(os.Stderr, "\r%.1f of %.1f MB\033[K", float64(done)/1e6, float64(max(total, 0))/1e6)
+		}
+	}
 }

@@ -1,0 +1,68 @@
+// Package modelstore brings models into the folder of named models: from a
+// checkpoint at hand, or from the address where one is published.
+package modelstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"dynvit/modelfile"
+	"dynvit/vit"
+)
+
+// Import turns a checkpoint, .pth or timm's .safetensors, into the model file
+// out. What meta says goes before what the checkpoint says of itself, and that
+// before what its names and shapes tell; labels names a file of class names, ""
+// for none. Nothing is written on an error, which names in.
+func Import(in, out string, meta map[string]string, labels string) (vit.Config, error) {
+	file, err := openCheckpoint(in)
+	if err != nil {
+		return vit.Config{}, err
+	}
+	defer file.Close()
+	m, err := manifest(meta, file.Meta, labels)
+	if err != nil {
+		return vit.Config{}, fmt.Errorf("%s: %w", in, err)
+	}
+	written, tensors, c, err := vit.Import(file, nil, m)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", in, err)
+	}
+	return c, modelfile.Write(out, written, tensors)
+}
+
+// manifest merges the metadata that was given with the file's own.
+func manifest(given, own map[string]string, labels string) (modelfile.Manifest, error) {
+	merged := map[string]string{}
+	for _, source := range []map[string]string{own, given} {
+		for k, v := range source {
+			merged[k] = v
+		}
+	}
+	m, err := modelfile.ParseManifest(merged)
+	if err != nil || labels == "" {
+		return m, err
+	}
+	l, err := modelfile.ReadLabels(labels)
+	m.Classes, m.Synsets = l.Names, l.Synsets
+	return m, err
+}
+
+// openCheckpoint tells the two kinds of checkpoint apart by their first bytes.
+func openCheckpoint(path string) (*modelfile.File, error) {
+	file, err := os.Open(path)
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return nil, fmt.Errorf("%s: %w", path, p.Err)
+	}
+	head := make([]byte, 9)
+	n, _ := file.Read(head) // what cannot be read, the readers below say
+	file.Close()
+	if head = head[:n]; len(head) == 9 && head[8] == '{' && !bytes.HasPrefix(head, []byte("PK")) {
+		return modelfile.Open(path)
+	}
+	return modelfile.ReadPTH(path)
+}

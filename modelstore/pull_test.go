@@ -1,0 +1,258 @@
+package modelstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"dynvit/modelfile"
+	"dynvit/models"
+	"dynvit/vit"
+)
+
+// site serves the default model as published weights "toy-one", under /official/
+// and /mirror/, and counts what is asked for.
+type site struct {
+	*httptest.Server
+	requests atomic.Int64
+	weights  Weights
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	sum := sha256.Sum256(models.Default())
+	s := new(site)
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.requests.Add(1)
+		if r.URL.Path != "/official/toy.pth" && r.URL.Path != "/mirror/toy.pth" {
+			http.NotFound(w, r)
+			return
+		}
+		http.ServeContent(w, r, "toy.pth", time.Time{}, bytes.NewReader(models.Default()))
+	}))
+	t.Cleanup(s.Close)
+	s.weights = Weights{
+		Name: "toy-one", URL: s.URL + "/official/toy.pth", SHA256: hex.EncodeToString(sum[:])[:8], MaxBytes: 8 << 20,
+		Meta: map[string]string{"license": "free", "training": "a test"},
+	}
+	return s
+}
+
+func (s *site) options(t *testing.T) PullOptions {
+	return PullOptions{Store: filepath.Join(t.TempDir(), "new", "store"), public: []Weights{s.weights}}
+}
+
+// predictors is a file of predictors for three stages of a model of this width,
+// whose tensors are all value.
+func predictors(t *testing.T, width int, value float32) []byte {
+	t.Helper()
+	var tensors []modelfile.Tensor
+	add := func(name string, shape ...int) {
+		n := 1
+		for _, s := range shape {
+			n *= s
+		}
+		data := slices.Repeat([]float32{value}, n)
+		f, err := modelfile.FromFloat32(name, data, shape, modelfile.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors = append(tensors, f...)
+	}
+	for _, stage := range []string{"0", "1", "2"} {
+		at := "score_predictor." + stage + "."
+		add(at+"in_conv.0.weight", width)
+		add(at+"in_conv.0.bias", width)
+		add(at+"in_conv.1.weight", width, width)
+		add(at+"in_conv.1.bias", width)
+		add(at+"out_conv.0.weight", width/2, width)
+		add(at+"out_conv.0.bias", width/2)
+		add(at+"out_conv.2.weight", width/4, width/2)
+		add(at+"out_conv.2.bias", width/4)
+		add(at+"out_conv.4.weight", 2, width/4)
+		add(at+"out_conv.4.bias", 2)
+	}
+	data, err := modelfile.Marshal(map[string]string{"prune_at": "2,5,8"}, tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// opened is the Config of a model file.
+func opened(t *testing.T, path string) (*modelfile.File, vit.Config) {
+	t.Helper()
+	f, err := modelfile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	c, err := vit.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, c
+}
+
+func files(t *testing.T, dir string) string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, " ")
+}
+
+func TestPull(t *testing.T) {
+	s := newSite(t)
+	o := s.options(t)
+	p, err := Pull(context.Background(), "toy-one", o)
+	if err != nil || p.Predictors || p.Had || p.Path != filepath.Join(o.Store, "toy-one.safetensors") {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	f, c := opened(t, p.Path)
+	if c.Width != 128 || c.Predictors || f.Meta["license"] != "free" || f.Meta["training"] != "a test" {
+		t.Errorf("width %d, predictors %v, metadata %v", c.Width, c.Predictors, f.Meta)
+	}
+	if got := files(t, o.Store); got != "toy-one.safetensors" {
+		t.Errorf("the store has %s", got)
+	}
+	if p, err := Pull(context.Background(), "toy-one", o); err != nil || !p.Had || s.requests.Load() != 1 {
+		t.Errorf("again: %+v, %v, %d requests", p, err, s.requests.Load())
+	}
+	o.Again = true
+	if p, err := Pull(context.Background(), "toy-one", o); err != nil || p.Had || s.requests.Load() != 2 {
+		t.Errorf("--again: %+v, %v, %d requests", p, err, s.requests.Load())
+	}
+}
+
+func TestMirror(t *testing.T) {
+	s := newSite(t)
+	o := s.options(t)
+	s.weights.URL = "http://127.0.0.1:1/official/toy.pth"
+	o.public[0] = s.weights
+	o.Mirror = s.URL + "/mirror/"
+	if _, err := Pull(context.Background(), "toy-one", o); err != nil {
+		t.Error(err)
+	}
+	for _, mirror := range []string{"ftp://host/x", "host/x", "http://", "\n"} {
+		o.Mirror, o.Again = mirror, true
+		var wrong *MirrorError
+		if _, err := Pull(context.Background(), "toy-one", o); !errors.As(err, &wrong) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: got %v", mirror, err)
+		}
+	}
+}
+
+// TestPredictors: those in the store go before those of the program, and become
+// part of the model.
+func TestPredictors(t *testing.T) {
+	s := newSite(t)
+	for _, inStore := range []bool{true, false} {
+		o := s.options(t)
+		want := float32(0.5)
+		o.Embedded = func(file string) []byte {
+			if file != "toy_one_predictors.safetensors" {
+				t.Errorf("asked for %s", file)
+			}
+			return predictors(t, 128, 0.5)
+		}
+		if inStore {
+			want = 0.25
+			put(t, o.Store, "toy_one_predictors.safetensors", predictors(t, 128, want))
+		}
+		p, err := Pull(context.Background(), "toy-one", o)
+		if err != nil || !p.Predictors {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		f, c := opened(t, p.Path)
+		got, _, err := f.Float32("score_predictor.2.out_conv.4.weight")
+		if err != nil || !c.Predictors || !slices.Equal(c.PruneAt, []int{2, 5, 8}) || got[0] != want {
+			t.Errorf("in the store %v: predictors %v at %v, %v, want %v, %v", inStore, c.Predictors, c.PruneAt, got[:1], want, err)
+		}
+	}
+}
+
+func put(t *testing.T, dir, name string, data []byte) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, name), data, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWrongPredictors: nothing is stored, and what was fetched need not be fetched
+// again.
+func TestWrongPredictors(t *testing.T) {
+	s := newSite(t)
+	o := s.options(t)
+	put(t, o.Store, "toy_one_predictors.safetensors", predictors(t, 64, 1))
+	if _, err := Pull(context.Background(), "toy-one", o); err == nil || !strings.Contains(err.Error(), "width 128") {
+		t.Errorf("got %v", err)
+	}
+	if got := files(t, o.Store); got != "toy.pth toy_one_predictors.safetensors" {
+		t.Errorf("the store has %s", got)
+	}
+	if err := os.Remove(filepath.Join(o.Store, "toy_one_predictors.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pull(context.Background(), "toy-one", o); err != nil || s.requests.Load() != 1 {
+		t.Errorf("%v after %d requests", err, s.requests.Load())
+	}
+	if got := files(t, o.Store); got != "toy-one.safetensors" {
+		t.Errorf("the store has %s", got)
+	}
+}
+
+func TestPullErrors(t *testing.T) {
+	s := newSite(t)
+	var unknown *UnknownError
+	if _, err := Pull(context.Background(), "toy-two", s.options(t)); !errors.As(err, &unknown) || !strings.Contains(err.Error(), "toy-one") {
+		t.Errorf("unknown: %v", err)
+	}
+	o := s.options(t)
+	o.public[0].URL = "http://127.0.0.1:1/toy.pth"
+	if _, err := Pull(context.Background(), "toy-one", o); err == nil || !strings.Contains(err.Error(), "connection refused") || !strings.Contains(err.Error(), "--mirror") {
+		t.Errorf("no network: %v", err)
+	}
+	if got := files(t, o.Store); got != "" {
+		t.Errorf("the store has %s", got)
+	}
+	o = s.options(t)
+	put(t, filepath.Dir(filepath.Dir(o.Store)), "new", nil) // a file where the folder should be
+	if _, err := Pull(context.Background(), "toy-one", o); err == nil || !strings.Contains(err.Error(), "DYNVIT_MODELS") {
+		t.Errorf("no folder: %v", err)
+	}
+}
+
+// TestPublic: the checksum is the one in the official file name, so that a mistyped
+// one cannot pass.
+func TestPublic(t *testing.T) {
+	var names []string
+	for _, w := range Public() {
+		names = append(names, w.Name)
+		if !strings.HasSuffix(w.URL, "-"+w.SHA256+".pth") || !strings.HasPrefix(w.URL, "https://dl.fbaipublicfiles.com/deit/") || len(w.SHA256) != 8 {
+			t.Errorf("%+v", w)
+		}
+		if _, err := modelfile.ParseManifest(w.Meta); err != nil {
+			t.Error(err)
+		}
+	}
+	if want := []string{"deit-tiny", "deit-small", "deit-base"}; !slices.Equal(names, want) {
+		t.Errorf("names %v, want %v", names, want)
+	}
+}
