@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
 	// evaluate reads pictures (camera) and hands the engine a region and a plan.
 	"evaluate":    {"engine", "camera", "preprocess", "vit"},
+	"visualize":   {"engine", "evaluate", "camera", "preprocess", "vit"},
 	"daemon":      {"*"},
 	"cmd/dynvitd": {"*", "backends/all"},
 }

@@ -134,6 +134,9 @@ func (e *Engine) Close() error { return e.be.Close() }
 // Info says what was opened.
 func (e *Engine) Info() Info { return e.info }
 
+// Input is what the model wants of a picture, decoded exactly.
+func (e *Engine) Input() preprocess.Spec { return inputSpec(e.config, false) }
+
 // Label is the name of class i, 0 <= i < Classes; its number where the model
 // has no labels.
 func (e *Engine) Label(class int) string { return e.labels[class] }

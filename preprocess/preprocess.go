@@ -15,6 +15,7 @@
 package preprocess
 
 import (
+	"errors"
 	"fmt"
 
 	"dynvit/camera"
@@ -131,6 +132,15 @@ func (p *Preprocessor) Render(dst []float32) {
 	case Patches:
 		p.norm.patches(dst, p.out, p.spec.Size, p.spec.Patch)
 	}
+}
+
+// Size is the width and height of the picture whose pixels are in hand; an error
+// where the last Decode failed.
+func (p *Preprocessor) Size() (w, h int, err error) {
+	if p.window.plan == nil {
+		return 0, 0, errors.New("preprocess: no pixels in hand")
+	}
+	return p.window.width, p.window.height, nil
 }
 
 // RGB is the picture that the last Render showed to the model: [S, S, 3], rows

@@ -83,8 +83,8 @@ func newClassify() *cobra.Command {
 	return c
 }
 
-// show prints one answer.
-func show(w io.Writer, e *engine.Engine, path string, ratio float64, r *engine.Result, asJSON, logits bool) error {
+// summary is what a model says of one picture.
+func summary(e *engine.Engine, path string, ratio float64, r *engine.Result) classified {
 	info := e.Info()
 	out := classified{
 		Image: path, Model: info.Model, Backend: info.Backend, Precision: info.Precision.String(), KeepRatio: ratio,
@@ -93,6 +93,12 @@ func show(w io.Writer, e *engine.Engine, path string, ratio float64, r *engine.R
 	for _, class := range r.Top {
 		out.Top = append(out.Top, ranked{class, e.Label(class), r.Scores[class]})
 	}
+	return out
+}
+
+// show prints one answer.
+func show(w io.Writer, e *engine.Engine, path string, ratio float64, r *engine.Result, asJSON, logits bool) error {
+	out := summary(e, path, ratio, r)
 	if !asJSON {
 		fmt.Fprintf(w, "%s  (%.1f ms)\n", path, out.FrameMS)
 		for _, t := range out.Top {

@@ -142,6 +142,15 @@ func TestErrors(t *testing.T) {
 		{"calibrate --budget 25ms --keep 9", 2, "--keep"},
 		{"calibrate --budget 25ms --data /nowhere", 1, "/nowhere"},
 		{"calibrate --budget 25ms --model nothing", 1, "nothing"},
+		{"visualize", 2, "visualize"},
+		{"visualize " + picture, 2, "-o OUT"},
+		{"visualize " + picture + " -o " + dir + "/a.html", 2, "want .png for a picture"},
+		{"visualize " + files + " -o " + dir + "/a.png", 2, "want .html for a folder"},
+		{"visualize /nowhere.jpg -o " + dir + "/a.png", 1, "visualize /nowhere.jpg: no such file"},
+		{"visualize " + text + " -o " + dir + "/a.png", 1, "text.jpg: neither"},
+		{"visualize " + huge + " -o " + dir + "/a.png", 1, "20000×20000"},
+		{"visualize " + picture + " -o /nowhere/a.png", 1, "write /nowhere/a.png: no such file"},
+		{"visualize " + t.TempDir() + " -o " + dir + "/a.html", 1, "no pictures"},
 		{"config", 2, "check"},
 		{"config check /nowhere.yaml", 1, "/nowhere.yaml"},
 		{"config check " + unknown, 78, "unknown.yaml:2:1: "},
@@ -291,5 +300,40 @@ func TestEvalOfNothing(t *testing.T) {
 	stdout, stderr, code := outcome(t, dynvitd(t, "eval", "--json", "--data", dir))
 	if code != 1 || stdout != "" || strings.Count(stderr, "\n") != 2 || !strings.Contains(stderr, "none of 1 pictures") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+// TestVisualize draws a picture and a page, and says as JSON what is on them.
+func TestVisualize(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "a.png")
+	stdout, stderr, code := outcome(t, dynvitd(t, "visualize", picture, "-o", out, "--json"))
+	var one drawnPicture
+	if err := json.Unmarshal([]byte(stdout), &one); err != nil || code != 0 || stderr != "" {
+		t.Fatalf("exit %d, %v, stdout %q, stderr %q", code, err, stdout, stderr)
+	}
+	if one.Output != out || one.KeepRatio != 0.7 || len(one.Kept) != 3 || len(one.Kept[2]) != 67 || len(one.Top) != 5 {
+		t.Errorf("%+v", one)
+	}
+	file, err := os.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if c, err := png.DecodeConfig(file); err != nil || c.Width < 4*336 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	out = filepath.Join(dir, "a.html")
+	stdout, stderr, code = outcome(t, dynvitd(t, "visualize", filepath.Dir(picture), "-o", out, "--json", "--limit", "4", "--show", "2", "--keep", "0.5"))
+	var page drawnFolder
+	if err := json.Unmarshal([]byte(stdout), &page); err != nil || code != 0 || stderr != "" {
+		t.Fatalf("exit %d, %v, stdout %q, stderr %q", code, err, stdout, stderr)
+	}
+	if page.Images != 4 || page.Skipped != 0 || page.Output != out || len(page.Stages) != 3 || len(page.Stages[0].Map) != 196 || page.Stages[0].Kept != 0.5 {
+		t.Errorf("%+v", page)
+	}
+	html, err := os.ReadFile(out)
+	if err != nil || strings.Count(string(html), "<article>") != 2 {
+		t.Errorf("%d pictures on the page, %v", strings.Count(string(html), "<article>"), err)
 	}
 }
