@@ -145,6 +145,10 @@ func newBootID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// Info describes the model in use. It may be called once Ready is closed, and by
+// Deps.Show.
+func (d *Daemon) Info() engine.Info { return d.model.info }
+
 // Ready is closed once the daemon is ready: the model is loaded and has looked
 // at a drawn frame, sources and broker are started.
 func (d *Daemon) Ready() <-chan struct{} { return d.ready }

@@ -1,12 +1,19 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"dynvit/backends"
+	"dynvit/daemon"
+	"dynvit/engine"
 )
 
 // TestOutputLost: what could not be printed makes every command that prints fail.
@@ -48,5 +55,22 @@ func TestAbout(t *testing.T) {
 		if got := about("classify", "a.jpg", c.err); got.Error() != c.want || !errors.Is(got, c.err) && !errors.Is(got, syscall.ENOENT) {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
+	}
+}
+
+// TestResultsNameTheModelInUse: the lines carry the daemon's own model, asked for
+// when the first frame comes; what a calibration opens later does not change them.
+func TestResultsNameTheModelInUse(t *testing.T) {
+	var text bytes.Buffer
+	asked := 0
+	p := results{out: bufio.NewWriter(&text), json: true, info: func() engine.Info {
+		asked++
+		return engine.Info{Model: "fake", Backend: "ref", Precision: backends.Int8}
+	}}
+	for range 2 {
+		p.show(&daemon.Report{Camera: "door", Captured: time.Now()}, false)
+	}
+	if n := strings.Count(text.String(), `"backend":"ref","precision":"int8","model":"fake"}`+"\n"); n != 2 || asked != 1 {
+		t.Errorf("%d good lines, asked %d times: %s", n, asked, &text)
 	}
 }

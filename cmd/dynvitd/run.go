@@ -123,9 +123,8 @@ func (f *runFlags) serve(ctx context.Context, config daemon.Config, log *slog.Lo
 		Open: func(o engine.Options) (daemon.Classifier, error) {
 			e, err := engine.Open(o, all.List())
 			if err != nil {
-				return nil, err
+				return nil, err // not e: a nil *Engine is not a nil Classifier
 			}
-			out.encoder = daemon.NewEncoder(e.Info(), "")
 			return e, nil
 		},
 		Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
@@ -137,6 +136,7 @@ func (f *runFlags) serve(ctx context.Context, config daemon.Config, log *slog.Lo
 	if err != nil {
 		return err
 	}
+	out.info = d.Info
 	start := time.Now()
 	if err := d.Run(ctx); err != nil {
 		return err
@@ -152,7 +152,8 @@ func (f *runFlags) serve(ctx context.Context, config daemon.Config, log *slog.Lo
 // the broker has the results.
 type results struct {
 	out     *bufio.Writer
-	encoder *daemon.Encoder
+	info    func() engine.Info // of the model in use; not of those that a calibration opens
+	encoder *daemon.Encoder    // nil until the first frame
 	json    bool
 }
 
@@ -160,6 +161,9 @@ type results struct {
 func (p *results) show(r *daemon.Report, changed bool) {
 	switch {
 	case p.json:
+		if p.encoder == nil {
+			p.encoder = daemon.NewEncoder(p.info(), "")
+		}
 		p.out.Write(p.encoder.Report(r, time.Now()))
 		p.out.WriteByte('\n')
 	case changed:
