@@ -233,7 +233,8 @@ func (b *combination) summary(arch, frame string) (benched, error) {
 }
 
 // allocations counts what a frame allocates from pixels in hand to the encoded
-// result, on average of a few.
+// result, on average of a few, rounded down as testing.AllocsPerRun does: the
+// runtime allocates now and then on its own.
 func (b *combination) allocations() (float64, error) {
 	const frames = 4
 	side := b.e.Info().ShortSide
@@ -258,7 +259,7 @@ func (b *combination) allocations() (float64, error) {
 		}
 	}
 	runtime.ReadMemStats(&after)
-	return float64(after.Mallocs-before.Mallocs) / frames, nil
+	return float64((after.Mallocs - before.Mallocs) / frames), nil
 }
 
 // showBenched prints one object for one combination, a list for several.
