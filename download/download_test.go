@@ -396,3 +396,23 @@ func TestFolderMissing(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// FuzzContentRange: what is taken for a range can be written back.
+func FuzzContentRange(f *testing.F) {
+	for _, s := range []string{"bytes 5-9/10", "bytes 5-9/*", "bytes -/", "bytes 9223372036854775808-1/2", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		first, total, err := contentRange(s)
+		if err != nil {
+			return
+		}
+		again := fmt.Sprintf("bytes %d-0/%d", first, total)
+		if total == -1 {
+			again = fmt.Sprintf("bytes %d-0/*", first)
+		}
+		if a, b, err := contentRange(again); err != nil || a != first || b != total {
+			t.Errorf("%q: %d of %d; %q: %d of %d, %v", s, first, total, again, a, b, err)
+		}
+	})
+}
