@@ -18,7 +18,7 @@ func TestCalibrate(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file, plot := filepath.Join(dir, "sub", "calibration.json"), filepath.Join(dir, "plot.svg")
-	args := []string{"calibrate", "--limit", "6s", "--keep", "1", "--keep", "0.5", "--precision", "f32", "--threads", "1", "--json", "-o", file}
+	args := []string{"calibrate", "--limit", "15s", "--keep", "1", "--keep", "0.5", "--precision", "f32", "--threads", "1", "--json", "-o", file}
 	stdout, stderr, code := outcome(t, dynvitd(t, append(args, "--budget", "50s", "--plot", plot)...))
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit %d, %q", code, stderr)
