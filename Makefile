@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test check race fuzz bench bench-calibrate cover clean
+.PHONY: help build demo test check race fuzz bench bench-calibrate bench-peers cover clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -45,6 +45,15 @@ DEIT := $(wildcard $(SHARED)/models/deit_tiny_patch16_224.safetensors)
 bench-calibrate: build ## do calibration's promises hold? the default model, and DeiT-T from ../shared (30 min, idle machine)
 	$(BIN) bench calibrate $(if $(DATA),--data $(DATA))
 	$(if $(DEIT),$(BIN) bench calibrate --model $(DEIT) $(if $(DATA),--data $(DATA)),@echo "DeiT-T left out: needs $(SHARED)/models")
+
+PEERS := bin/peers
+bench-peers: build ## dynvitd beside ONNX Runtime, OpenVINO and libjpeg-turbo (15 min, idle machine; Python 3, ffmpeg, 6 GB for their packages)
+	test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
+	$(PEERS)/bin/pip install -q -r peers/requirements.txt
+	test -d bin/graphs || $(PEERS)/bin/python peers/export.py bin/graphs
+	$(PEERS)/bin/python peers/bench.py bin/graphs $(BIN)
+	ffmpeg -nostdin -loglevel error -y -f lavfi -i testsrc2=size=1280x720,noise=alls=14 -frames:v 1 -pix_fmt yuvj422p -q:v 12 bin/frame.jpg
+	$(PEERS)/bin/python peers/jpeg.py bin/frame.jpg
 
 cover: ## statement coverage by package (5 min)
 	$(GO) test -cover ./...
