@@ -23,8 +23,9 @@ func (o Options) stall() time.Duration {
 
 // Open makes a source. It does not wait for a peer (a server, a child process):
 // the first Next does. What can be told at once is an error here: a missing
-// file or folder, a folder without pictures, a program that is not installed,
-// and a scheme that is not built in (ErrNotBuilt).
+// file or folder, a folder without pictures, a camera that is not there, in use or
+// has not what is asked for, a program that is not installed, and a scheme that is
+// not built in (ErrNotBuilt).
 func Open(s Spec, o Options) (Source, error) {
 	switch s.scheme {
 	case "":
@@ -33,6 +34,8 @@ func Open(s Spec, o Options) (Source, error) {
 		return openDrawn(s), nil
 	case "file":
 		return openFile(s, o)
+	case "v4l2":
+		return openV4L2(s, o, openNode)
 	case "http", "https":
 		return openHTTP(s, o), nil
 	case "exec":

@@ -9,6 +9,7 @@ import (
 
 	"dynvit/backends"
 	"dynvit/backends/all"
+	"dynvit/camera"
 )
 
 // device is the JSON of one backend.
@@ -23,7 +24,7 @@ func newDevices() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "devices",
-		Short: "List backends, and why one does not serve",
+		Short: "List backends and cameras, and why one does not serve",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			w := c.OutOrStdout()
@@ -32,8 +33,11 @@ func newDevices() *cobra.Command {
 			for _, candidate := range all.List() {
 				list = append(list, probe(candidate))
 			}
+			cameras := camera.Devices()
 			if asJSON {
-				return printJSON(w, map[string]any{"cpu": cpuid.CPU.BrandName, "features": strings.Fields(features), "backends": list})
+				return printJSON(w, map[string]any{
+					"cpu": cpuid.CPU.BrandName, "features": strings.Fields(features), "backends": list, "cameras": cameraJSON(cameras),
+				})
 			}
 			fmt.Fprintf(w, "%s, %d logical cores\n  %s\n", cpuid.CPU.BrandName, cpuid.CPU.LogicalCores, features)
 			for _, d := range list {
@@ -43,6 +47,7 @@ func newDevices() *cobra.Command {
 				}
 				fmt.Fprintf(w, "%-10s %-10s %s\n", d.Name, state, d.Why)
 			}
+			printCameras(w, cameras)
 			return nil
 		},
 	}
