@@ -48,7 +48,7 @@ func choose(offered []DeviceFormat, w wish) (mode, error) {
 		}
 	}
 	if best == nil {
-		return mode{}, fmt.Errorf("%s is not offered: want %s", w, offer(offered))
+		return mode{}, fmt.Errorf("%s is not offered: want %s", w, w.instead(offered))
 	}
 	return best.mode, nil
 }
@@ -79,10 +79,12 @@ func (c *candidate) better(o *candidate) bool {
 		return c.fast
 	case !c.fast && c.rate != o.rate:
 		return c.rate > o.rate
+	case !c.covers && area != other:
+		return area > other
 	case c.raw != o.raw:
 		return c.raw
 	case area != other:
-		return (area < other) == c.covers
+		return area < other
 	}
 	return c.rank < o.rank
 }
@@ -178,48 +180,51 @@ func interval(rate float64) v4l2Fract {
 
 // String is the wish in words, for errors.
 func (w wish) String() string {
-	text := "any format that is read"
-	if w.format != "" {
-		text = "format " + w.format
+	size := fmt.Sprintf("%dx%d", w.width, w.height)
+	switch {
+	case w.format != "" && w.width != 0:
+		return "format " + w.format + " of " + size
+	case w.format != "":
+		return "format " + w.format
+	case w.width != 0:
+		return "size " + size
 	}
-	if w.width != 0 {
-		text += fmt.Sprintf(" of %dx%d", w.width, w.height)
-	}
-	return text
+	return "a format that is read"
 }
 
-// offer names what a device has, for errors: the formats that are read with
-// their sizes, or else the ones that are not.
-func offer(list []DeviceFormat) string {
-	var read, other []string
+// instead names what the device has in place of what was asked for: sizes of the
+// format, or else formats.
+func (w wish) instead(list []DeviceFormat) string {
+	var formats, sizes, unread []string
 	for _, f := range list {
-		_, rank := formatOf(f.code)
 		if f.Format == 0 {
-			other = append(other, f.FourCC)
+			unread = append(unread, f.FourCC)
 			continue
 		}
-		text := pixels[rank].name
-		if sizes := f.sizes(); sizes != "" {
-			text += " (" + sizes + ")"
+		formats = addName(formats, f.Option())
+		for _, s := range f.Sizes {
+			if w.takes(f) {
+				sizes = addName(sizes, s.String())
+			}
 		}
-		read = append(read, text)
 	}
 	const most = 8
 	switch {
-	case len(read) > 0:
-		return strings.Join(read, ", ")
-	case len(other) > most:
-		return fmt.Sprintf("another camera, this one has only %s and %d more", strings.Join(other[:most], ", "), len(other)-most)
-	case len(other) > 0:
-		return "another camera, this one has only " + strings.Join(other, ", ")
+	case len(sizes) > 0:
+		return strings.Join(sizes, ", ")
+	case len(formats) > 0:
+		return strings.Join(formats, ", ")
+	case len(unread) > most:
+		return fmt.Sprintf("another camera, this one has only %s and %d more", strings.Join(unread[:most], ", "), len(unread)-most)
+	case len(unread) > 0:
+		return "another camera, this one has only " + strings.Join(unread, ", ")
 	}
 	return "another camera, this one names no format"
 }
 
-func (f DeviceFormat) sizes() string {
-	var names []string
-	for _, s := range f.Sizes {
-		names = append(names, s.String())
+func addName(list []string, name string) []string {
+	if slices.Contains(list, name) {
+		return list
 	}
-	return strings.Join(names, " ")
+	return append(list, name)
 }

@@ -67,6 +67,11 @@ func openNode(path string) (videoNode, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newNode(fd)
+}
+
+// newNode takes fd over.
+func newNode(fd int) (*node, error) {
 	waker, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
 		unix.Close(fd)
