@@ -155,7 +155,7 @@ func TestOpenRefuses(t *testing.T) {
 		want     string
 		notBuilt bool
 	}{
-		{"v4l2:/dev/video0", "v4l2:/dev/video0: sources of scheme v4l2 are not built in", true},
+		{"v4l2:/dev/video99?fps=5", "v4l2:/dev/video99: no such device", false},
 		{"rtsp://me:s3cret@cam/x", "rtsp://***@cam/x: ", true},
 		{"csi://0", "csi://0: ", true},
 		{"no/such/file.jpg", "source no/such/file.jpg: no such file or directory", false},

@@ -211,7 +211,7 @@ func (c *v4l2Camera) fetch(f *Frame) (got bool, err error) {
 			break
 		}
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("fetch a frame: %w", err)
 		}
 		back, second := c.buffer.index, got
 		if c.good() {
@@ -251,7 +251,10 @@ func (c *v4l2Camera) take() error {
 // give hands a buffer to the driver.
 func (c *v4l2Camera) give(index uint32) error {
 	c.buffer = v4l2Buffer{index: index, bufType: v4l2Capture, memory: v4l2MMAP}
-	return c.node.ioctl(vidiocQbuf, unsafe.Pointer(&c.buffer))
+	if err := c.node.ioctl(vidiocQbuf, unsafe.Pointer(&c.buffer)); err != nil {
+		return fmt.Errorf("hand a buffer to the driver: %w", err)
+	}
+	return nil
 }
 
 // count goes on to the driver's number of a frame, which wraps around. A number

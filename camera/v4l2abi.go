@@ -189,6 +189,7 @@ const (
 	vidiocStreamoff          = iocWrite | iocV | 19 | unsafe.Sizeof(int32(0))<<16
 	vidiocGParm              = iocRead | iocWrite | iocV | 21 | unsafe.Sizeof(v4l2Streamparm{})<<16
 	vidiocSParm              = iocRead | iocWrite | iocV | 22 | unsafe.Sizeof(v4l2Streamparm{})<<16
+	vidiocGInput             = iocRead | iocV | 38 | unsafe.Sizeof(int32(0))<<16
 	vidiocEnumFramesizes     = iocRead | iocWrite | iocV | 74 | unsafe.Sizeof(v4l2Frmsizeenum{})<<16
 	vidiocEnumFrameintervals = iocRead | iocWrite | iocV | 75 | unsafe.Sizeof(v4l2Frmivalenum{})<<16
 	vidiocSDVTimings         = iocRead | iocWrite | iocV | 87 | unsafe.Sizeof(v4l2DVTimings{})<<16

@@ -71,6 +71,7 @@ var kernel = []struct {
 	{"VIDIOC_REQBUFS", vidiocReqbufs}, {"VIDIOC_QUERYBUF", vidiocQuerybuf},
 	{"VIDIOC_QBUF", vidiocQbuf}, {"VIDIOC_DQBUF", vidiocDqbuf},
 	{"VIDIOC_STREAMON", vidiocStreamon}, {"VIDIOC_STREAMOFF", vidiocStreamoff},
+	{"VIDIOC_G_INPUT", vidiocGInput}, {"offsetof(struct v4l2_event_subscription, id)", unsafe.Offsetof(v4l2EventSubscription{}.id)},
 	{"VIDIOC_G_PARM", vidiocGParm}, {"VIDIOC_S_PARM", vidiocSParm},
 	{"VIDIOC_ENUM_FRAMESIZES", vidiocEnumFramesizes}, {"VIDIOC_ENUM_FRAMEINTERVALS", vidiocEnumFrameintervals},
 	{"VIDIOC_S_DV_TIMINGS", vidiocSDVTimings}, {"VIDIOC_QUERY_DV_TIMINGS", vidiocQueryDVTimings},
@@ -97,7 +98,7 @@ func TestKernelNumbers(t *testing.T) {
 	for name, want := range map[string]uintptr{
 		"VIDIOC_QUERYCAP": 0x80685600, "VIDIOC_ENUM_FMT": 0xc0405602, "VIDIOC_G_FMT": 0xc0d05604, "VIDIOC_S_FMT": 0xc0d05605,
 		"VIDIOC_REQBUFS": 0xc0145608, "VIDIOC_QUERYBUF": 0xc0585609, "VIDIOC_QBUF": 0xc058560f, "VIDIOC_DQBUF": 0xc0585611,
-		"VIDIOC_STREAMON": 0x40045612, "VIDIOC_STREAMOFF": 0x40045613, "VIDIOC_G_PARM": 0xc0cc5615, "VIDIOC_S_PARM": 0xc0cc5616,
+		"VIDIOC_G_INPUT": 0x80045626, "VIDIOC_STREAMON": 0x40045612, "VIDIOC_STREAMOFF": 0x40045613, "VIDIOC_G_PARM": 0xc0cc5615, "VIDIOC_S_PARM": 0xc0cc5616,
 		"VIDIOC_ENUM_FRAMESIZES": 0xc02c564a, "VIDIOC_ENUM_FRAMEINTERVALS": 0xc034564b, "VIDIOC_S_DV_TIMINGS": 0xc0845657,
 		"VIDIOC_DQEVENT": 0x80885659, "VIDIOC_SUBSCRIBE_EVENT": 0x4020565a, "VIDIOC_QUERY_DV_TIMINGS": 0x80845663,
 		"offsetof(struct v4l2_buffer, timestamp.tv_sec)": 24, "offsetof(struct v4l2_buffer, sequence)": 56,

@@ -55,11 +55,7 @@ func choose(offered []DeviceFormat, w wish) (mode, error) {
 
 // takes reports whether a format is read, and is the one asked for if one is.
 func (w wish) takes(f DeviceFormat) bool {
-	if f.Format == 0 {
-		return false
-	}
-	_, rank := formatOf(f.code)
-	return w.format == "" || pixels[rank].name == w.format
+	return f.Format != 0 && (w.format == "" || w.format == f.Option)
 }
 
 // candidate is a mode with what speaks for it.
@@ -201,7 +197,7 @@ func (w wish) instead(list []DeviceFormat) string {
 			unread = append(unread, f.FourCC)
 			continue
 		}
-		formats = addName(formats, f.Option())
+		formats = addName(formats, f.Option)
 		for _, s := range f.Sizes {
 			if w.takes(f) {
 				sizes = addName(sizes, s.String())

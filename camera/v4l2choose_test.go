@@ -11,7 +11,10 @@ import (
 // offers makes formats of a notation that is short to read.
 func offered(formats ...DeviceFormat) []DeviceFormat {
 	for i := range formats {
-		formats[i].Format, _ = formatOf(formats[i].code)
+		format, rank := formatOf(formats[i].code)
+		if formats[i].Format = format; format != 0 {
+			formats[i].Option = pixels[rank].name
+		}
 		formats[i].FourCC = formats[i].code.String()
 	}
 	return formats

@@ -85,13 +85,3 @@ func (d *Device) query(open func(path string) (videoNode, error)) {
 		d.Err = deviceError(err)
 	}
 }
-
-// Option is the value of the URI's option format for it, such as yuyv; "" where it
-// is not read.
-func (f DeviceFormat) Option() string {
-	if f.Format == 0 {
-		return ""
-	}
-	_, rank := formatOf(f.code)
-	return pixels[rank].name
-}

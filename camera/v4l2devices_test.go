@@ -60,10 +60,10 @@ func TestListDevices(t *testing.T) {
 			t.Errorf("%s was left open, or disturbed", name)
 		}
 	}
-	if option := list[0].Formats[1].Option(); option != "mjpeg" {
+	if option := list[0].Formats[1].Option; option != "mjpeg" {
 		t.Errorf("MJPG is option %q", option)
 	}
-	if option := list[3].Formats[0].Option(); option != "" {
+	if option := list[3].Formats[0].Option; option != "" {
 		t.Errorf("H264 is option %q", option)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -25,20 +26,22 @@ type FakeNode struct {
 	fill              func(n *FakeNode, index uint32) []byte // what each buffer gets when nobody pushes
 	lateness          time.Duration                          // of the clock of time stamps
 
-	mu       sync.Mutex
-	format   v4l2Format
-	interval v4l2Fract
-	buffers  [][]byte
-	queued   []uint32
-	filled   []v4l2Buffer
-	events   []v4l2Event
-	sequence uint32 // of the next frame
-	on, gone bool
-	calls    map[uintptr]int
-	mapped   int
-	closed   bool
-	changed  chan struct{} // holds one: look again
-	start    time.Time
+	mu         sync.Mutex
+	format     v4l2Format
+	interval   v4l2Fract
+	buffers    [][]byte
+	queued     []uint32
+	filled     []v4l2Buffer
+	events     []v4l2Event
+	sequence   uint32 // of the next frame
+	input      int32
+	subscribed []v4l2EventSubscription
+	on, gone   bool
+	calls      map[uintptr]int
+	mapped     int
+	closed     bool
+	changed    chan struct{} // holds one: look again
+	start      time.Time
 }
 
 type fakeFormat struct {
@@ -273,17 +276,27 @@ func (n *FakeNode) obey(request uintptr, arg unsafe.Pointer) error {
 		n.request((*v4l2Requestbuffers)(arg))
 	case vidiocQuerybuf:
 		b := (*v4l2Buffer)(arg)
+		if int(b.index) >= len(n.buffers) {
+			return unix.EINVAL
+		}
 		b.length, b.offset = uint32(len(n.buffers[b.index])), b.index*pageSize
 		n.bend(request, b)
 	case vidiocQbuf:
-		n.queued = append(n.queued, (*v4l2Buffer)(arg).index)
+		b := (*v4l2Buffer)(arg)
+		if int(b.index) >= len(n.buffers) || slices.Contains(n.queued, b.index) {
+			return unix.EINVAL
+		}
+		n.queued = append(n.queued, b.index)
 	case vidiocDqbuf:
 		return n.dequeue((*v4l2Buffer)(arg))
 	case vidiocStreamon:
 		n.on = true
 	case vidiocStreamoff:
 		n.on = false
+	case vidiocGInput:
+		*(*int32)(arg) = n.input
 	case vidiocSubscribeEvent:
+		n.subscribed = append(n.subscribed, *(*v4l2EventSubscription)(arg))
 	case vidiocDqevent:
 		if len(n.events) == 0 {
 			return unix.ENOENT

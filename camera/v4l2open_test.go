@@ -48,11 +48,11 @@ func TestV4L2OpenRefuses(t *testing.T) {
 		{"", answerLength(0), "gave a buffer of 0 bytes"},
 		{"", answerLength(640*480*2 - 1), "gave a buffer of 614399 bytes for frames of 614400"},
 		{"", answerLength(1 << 31), "gave a buffer of 2147483648 bytes"},
-		{"", func(n *FakeNode) { n.fail[vidiocQuerybuf] = []error{nil, unix.EINVAL} }, "invalid argument"},
+		{"", func(n *FakeNode) { n.fail[vidiocQuerybuf] = []error{nil, unix.EINVAL} }, "look at a buffer: invalid argument"},
 		{"", func(n *FakeNode) { n.fail[^uintptr(0)] = []error{nil, unix.ENOMEM} }, "map a buffer of"},
-		{"", func(n *FakeNode) { n.fail[vidiocQbuf] = []error{nil, nil, unix.EINVAL} }, "invalid argument"},
+		{"", func(n *FakeNode) { n.fail[vidiocQbuf] = []error{nil, nil, unix.EINVAL} }, "hand a buffer to the driver: invalid argument"},
 		{"", func(n *FakeNode) { n.fail[vidiocStreamon] = []error{unix.ENOSPC} }, "the USB bus has no room for its frames: ask for a smaller size"},
-		{"", func(n *FakeNode) { n.fail[vidiocStreamon] = []error{unix.EPIPE} }, "broken pipe"},
+		{"", func(n *FakeNode) { n.fail[vidiocStreamon] = []error{unix.EPIPE} }, "start the stream: broken pipe"},
 	} {
 		n := NewFakeNode()
 		if c.break_ != nil {
@@ -89,7 +89,7 @@ func TestV4L2OldDrivers(t *testing.T) {
 		never[i] = unix.ENOTTY
 	}
 	n := NewFakeNode()
-	for _, request := range []uintptr{vidiocEnumFramesizes, vidiocEnumFrameintervals, vidiocGParm, vidiocSParm, vidiocSubscribeEvent, vidiocQueryDVTimings} {
+	for _, request := range []uintptr{vidiocGInput, vidiocEnumFramesizes, vidiocEnumFrameintervals, vidiocGParm, vidiocSParm, vidiocSubscribeEvent, vidiocQueryDVTimings} {
 		n.fail[request] = never
 	}
 	n.format = v4l2Format{width: 352, height: 288}
@@ -105,6 +105,17 @@ func TestV4L2OldDrivers(t *testing.T) {
 	}
 	if s.pacer.every != time.Second/5 {
 		t.Errorf("thinned to one in %v", s.pacer.every)
+	}
+}
+
+// Events are of an input; only those of the one in use are wanted.
+func TestV4L2Subscribes(t *testing.T) {
+	n := NewFakeNode()
+	n.input = 3
+	fake(t, n, "", Options{})
+	want := v4l2EventSubscription{eventType: v4l2EventSourceChange, id: 3}
+	if len(n.subscribed) != 1 || n.subscribed[0] != want {
+		t.Errorf("subscribed to %+v", n.subscribed)
 	}
 }
 

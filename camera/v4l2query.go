@@ -27,6 +27,7 @@ type DeviceFormat struct {
 	FourCC      string       // the kernel's code, such as YUYV
 	Description string       // the driver's words
 	Format      Format       // what frames of it are; 0: not read by this program
+	Option      string       // the same as the URI's option format has it, such as yuyv; "": not read
 	Sizes       []DeviceSize // where the device says them, for formats that are read
 
 	code fourcc
@@ -139,16 +140,15 @@ func queryFormats(n videoNode) ([]DeviceFormat, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		format, _ := formatOf(d.pixelformat)
 		if slices.ContainsFunc(list, func(f DeviceFormat) bool { return f.code == d.pixelformat }) {
 			continue
 		}
 		f := DeviceFormat{
 			FourCC: d.pixelformat.String(), Description: printableText(d.description[:]),
-			Format: format, code: d.pixelformat,
+			code: d.pixelformat,
 		}
-		if format != 0 {
-			f.Sizes = querySizes(n, f.code)
+		if format, rank := formatOf(d.pixelformat); format != 0 {
+			f.Format, f.Option, f.Sizes = format, pixels[rank].name, querySizes(n, f.code)
 		}
 		list = append(list, f)
 	}

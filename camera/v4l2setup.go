@@ -22,6 +22,7 @@ func (c *v4l2Camera) setUp(w wish) error {
 	if _, err := queryInfo(c.node); err != nil {
 		return err
 	}
+	c.subscribe()
 	if err := c.followSignal(); err != nil {
 		return err
 	}
@@ -43,9 +44,17 @@ func (c *v4l2Camera) setUp(w wish) error {
 	if err := c.getBuffers(); err != nil {
 		return err
 	}
-	// A device that has no such events says so, and then does not change.
-	c.node.ioctl(vidiocSubscribeEvent, unsafe.Pointer(&v4l2EventSubscription{eventType: v4l2EventSourceChange}))
 	return c.start()
+}
+
+// subscribe asks to be told when another signal comes to the input. A device that
+// has one input, or no such events, says so, and then nothing changes.
+func (c *v4l2Camera) subscribe() {
+	var input int32
+	if err := c.node.ioctl(vidiocGInput, unsafe.Pointer(&input)); err != nil {
+		input = 0
+	}
+	c.node.ioctl(vidiocSubscribeEvent, unsafe.Pointer(&v4l2EventSubscription{eventType: v4l2EventSourceChange, id: uint32(input)}))
 }
 
 // followSignal sets what receives a signal, of HDMI say, to the size that comes
@@ -83,7 +92,7 @@ func (c *v4l2Camera) setFormat(m mode, w wish) error {
 	}
 	f.pixelformat, f.field, f.bytesperline, f.sizeimage = m.code, v4l2FieldNone, 0, 0
 	if err := c.node.ioctl(vidiocSFmt, unsafe.Pointer(&f)); err != nil {
-		return err
+		return fmt.Errorf("set the format: %w", err)
 	}
 	switch {
 	case f.pixelformat != m.code:
@@ -118,7 +127,7 @@ func (c *v4l2Camera) setRate(m mode, w wish) {
 func (c *v4l2Camera) getBuffers() error {
 	r := v4l2Requestbuffers{count: wantedBuffers, bufType: v4l2Capture, memory: v4l2MMAP}
 	if err := c.node.ioctl(vidiocReqbufs, unsafe.Pointer(&r)); err != nil {
-		return err
+		return fmt.Errorf("get buffers: %w", err)
 	}
 	c.requested = true
 	if r.count < 2 || r.count > maxBuffers {
@@ -127,7 +136,7 @@ func (c *v4l2Camera) getBuffers() error {
 	for i := range r.count {
 		b := v4l2Buffer{index: i, bufType: v4l2Capture, memory: v4l2MMAP}
 		if err := c.node.ioctl(vidiocQuerybuf, unsafe.Pointer(&b)); err != nil {
-			return err
+			return fmt.Errorf("look at a buffer: %w", err)
 		}
 		if b.length == 0 || b.length > maxBufferBytes || int64(b.length) < int64(c.shape.need) {
 			return fmt.Errorf("gave a buffer of %d bytes for frames of %d", b.length, c.shape.need)
@@ -149,11 +158,14 @@ func (c *v4l2Camera) start() error {
 		}
 	}
 	on := int32(v4l2Capture)
-	err := c.node.ioctl(vidiocStreamon, unsafe.Pointer(&on))
-	if err == unix.ENOSPC {
+	switch err := c.node.ioctl(vidiocStreamon, unsafe.Pointer(&on)); err {
+	case nil:
+		return nil
+	case unix.ENOSPC:
 		return errors.New("the USB bus has no room for its frames: ask for a smaller size, a lower rate or format=mjpeg")
+	default:
+		return fmt.Errorf("start the stream: %w", err)
 	}
-	return err
 }
 
 // release undoes setUp, as far as it came, and closes the device.

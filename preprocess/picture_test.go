@@ -132,22 +132,26 @@ func difference(a, b []byte) (d distance) {
 // TestMotionJPEG: a frame without Huffman tables is one with the standard tables,
 // which image/jpeg's encoder uses.
 func TestMotionJPEG(t *testing.T) {
-	img := image.NewGray(image.Rect(0, 0, 50, 30))
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for i := range img.Pix {
-		img.Pix[i] = byte(rnd.Uint32())
+	grey, colour := image.NewGray(image.Rect(0, 0, 50, 30)), image.NewRGBA(image.Rect(0, 0, 50, 30))
+	for _, pix := range [][]byte{grey.Pix, colour.Pix} {
+		for i := range pix {
+			pix[i] = byte(rnd.Uint32())
+		}
 	}
-	var file bytes.Buffer
-	if err := jpeg.Encode(&file, img, &jpeg.Options{Quality: 95}); err != nil {
-		t.Fatal(err)
-	}
-	bare := withoutTables(t, file.Bytes())
-	if _, err := jpeg.Decode(bytes.NewReader(bare)); err == nil {
-		t.Fatal("image/jpeg reads it by itself: the tables are still there")
-	}
-	want := pixels(t, &camera.Frame{Format: camera.JPEG, Data: file.Bytes()}, 50, 30)
-	if got := pixels(t, &camera.Frame{Format: camera.JPEG, Data: bare}, 50, 30); !slices.Equal(got, want) {
-		t.Error("differs from the frame with its tables")
+	for _, img := range []image.Image{grey, colour} { // the second also needs the tables of chroma
+		var file bytes.Buffer
+		if err := jpeg.Encode(&file, img, &jpeg.Options{Quality: 95}); err != nil {
+			t.Fatal(err)
+		}
+		bare := withoutTables(t, file.Bytes())
+		if _, err := jpeg.Decode(bytes.NewReader(bare)); err == nil {
+			t.Fatal("image/jpeg reads it by itself: the tables are still there")
+		}
+		want := pixels(t, &camera.Frame{Format: camera.JPEG, Data: file.Bytes()}, 50, 30)
+		if got := pixels(t, &camera.Frame{Format: camera.JPEG, Data: bare}, 50, 30); !slices.Equal(got, want) {
+			t.Errorf("%T differs from the frame with its tables", img)
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ func cameraJSON(devices []camera.Device) []cameraDevice {
 			c.Why = d.Err.Error()
 		}
 		for _, f := range d.Formats {
-			c.Formats = append(c.Formats, cameraFormat{f.Option(), f.FourCC, f.Description, sizesJSON(f.Sizes)})
+			c.Formats = append(c.Formats, cameraFormat{f.Option, f.FourCC, f.Description, sizesJSON(f.Sizes)})
 		}
 		list = append(list, c)
 	}
@@ -99,7 +99,7 @@ func printFormats(w io.Writer, formats []camera.DeviceFormat) {
 			unread = append(unread, f.FourCC)
 			continue
 		}
-		fmt.Fprintf(w, "  %-6s %s\n", f.Option(), sizesText(f.Sizes))
+		fmt.Fprintf(w, "  %-6s %s\n", f.Option, sizesText(f.Sizes))
 	}
 	if len(unread) > 0 {
 		fmt.Fprintf(w, "  not read: %s\n", strings.Join(unread, " "))
