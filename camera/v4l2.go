@@ -95,11 +95,11 @@ func deviceError(err error) error {
 // Next copies the newest frame, waiting for one if need be. Damaged frames and
 // those that the driver flags are skipped; their numbers are missing.
 func (c *v4l2Camera) Next(ctx context.Context, f *Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err := c.check(ctx); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.watch(ctx)
 	if c.broken != nil {
 		return c.because(ctx, c.broken)

@@ -38,6 +38,8 @@ func TestV4L2Choose(t *testing.T) {
 	)
 	sensor := offered(DeviceFormat{code: fourccYUYV, Sizes: []DeviceSize{
 		{Width: 32, Height: 32, MaxWidth: 3280, MaxHeight: 2464, StepX: 2, StepY: 2, Rates: []float64{30, 1}}}})
+	anySize := offered(DeviceFormat{code: fourccNV12, Sizes: []DeviceSize{
+		{Width: 1, Height: 1, MaxWidth: 1919, MaxHeight: 1079, StepX: 1, StepY: 1}}})
 	infrared := offered(DeviceFormat{code: fourccGREY, Sizes: []DeviceSize{at(340, 340, 15)}})
 	silent := offered(DeviceFormat{code: fourccYUYV}, DeviceFormat{code: fourccMJPG})
 	odd := offered(DeviceFormat{code: fourccYUYV, Sizes: []DeviceSize{at(321, 241, 30), at(640, 480, 30)}})
@@ -68,6 +70,8 @@ func TestV4L2Choose(t *testing.T) {
 		{"range, size asked", sensor, "?size=1280x720", 257, "YUYV 1280x720 30"},
 		{"range, size between its steps", sensor, "?size=1281x720", 257, ""},
 		{"range, none covers", sensor, "", 4000, "YUYV 3280x2464 30"},
+		{"range of single pixels, even", anySize, "", 257, "NV12 344x258 0"},
+		{"range that ends odd", anySize, "", 1100, ""},
 		{"no sizes named", silent, "?fps=7", 256, "YUYV 0x0 7"},
 		{"no sizes named, one asked", silent, "?size=640x480&format=mjpeg", 256, "MJPG 640x480 0"},
 		{"half a colour sample", odd, "", 200, "YUYV 640x480 30"},

@@ -108,6 +108,23 @@ func TestV4L2OldDrivers(t *testing.T) {
 	}
 }
 
+// A driver that refuses a rate is thinned out, one that does not say its size is
+// asked for the smallest.
+func TestV4L2RefusedRate(t *testing.T) {
+	n := NewFakeNode()
+	n.fail[vidiocSParm] = []error{unix.EBUSY}
+	n.fail[vidiocGFmt] = []error{unix.EINVAL}
+	s := fake(t, n, "?fps=5", Options{})
+	if s.pacer.every != time.Second/5 || s.shape.width != 320 {
+		t.Errorf("one in %v of %d pixels", s.pacer.every, s.shape.width)
+	}
+	n = NewFakeNode()
+	n.format = v4l2Format{width: 640, height: 480}
+	if s := fake(t, n, "", Options{}); s.shape.width != 640 || n.interval != (v4l2Fract{1000, 30000}) {
+		t.Errorf("%d pixels, interval %v: want what the device has set, at its usual rate", s.shape.width, n.interval)
+	}
+}
+
 // Events are of an input; only those of the one in use are wanted.
 func TestV4L2Subscribes(t *testing.T) {
 	n := NewFakeNode()
