@@ -177,7 +177,7 @@ const (
 	iocRead  = 2 << 30
 	iocV     = 'V' << 8
 
-	vidiocQuerycap           = iocRead | iocV | 0 | unsafe.Sizeof(v4l2Capability{})<<16
+	vidiocQuerycap           = iocRead | iocV | unsafe.Sizeof(v4l2Capability{})<<16
 	vidiocEnumFmt            = iocRead | iocWrite | iocV | 2 | unsafe.Sizeof(v4l2Fmtdesc{})<<16
 	vidiocGFmt               = iocRead | iocWrite | iocV | 4 | unsafe.Sizeof(v4l2Format{})<<16
 	vidiocSFmt               = iocRead | iocWrite | iocV | 5 | unsafe.Sizeof(v4l2Format{})<<16
