@@ -67,6 +67,13 @@ func (d *Daemon) commandOf(name string) func(context.Context, json.RawMessage) (
 		return d.commandBudget
 	case "recalibrate":
 		return d.commandRecalibrate
+	case "snapshot":
+		return d.commandSnapshot
+	}
+	if rest, ok := strings.CutPrefix(name, "camera/"); ok {
+		if cam, ok := strings.CutSuffix(rest, "/enabled"); ok && cameraName.MatchString(cam) {
+			return d.commandEnabled(cam)
+		}
 	}
 	return nil
 }
