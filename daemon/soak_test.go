@@ -32,6 +32,7 @@ const (
 type sample struct {
 	at         time.Duration
 	rss, heap  float64 // MiB
+	anon, held float64 // MiB: of rss, what is no file; what Go's runtime has of the system
 	goroutines int
 	frames     uint64
 	dropped    uint64
@@ -54,13 +55,12 @@ func TestSoak(t *testing.T) {
 	}
 	slope, noise := trend(warm, func(s sample) float64 { return s.rss })
 	heap, _ := trend(warm, func(s sample) float64 { return s.heap })
+	anon, _ := trend(warm, func(s sample) float64 { return s.anon })
 	first, last := warm[0], warm[len(warm)-1]
-	line := fmt.Sprintf("RSS %.1f MiB at the end, %+.2f ± %.2f MiB/h; live heap %+.2f MiB/h; goroutines %d to %d; %d frames looked at, %d dropped, in %v",
-		last.rss, slope, 2*noise, heap, first.goroutines, last.goroutines, last.frames, last.dropped, last.at.Round(time.Second))
+	line := fmt.Sprintf("RSS %.1f MiB at the end, %+.2f ± %.2f MiB/h (%+.2f without files); live heap %+.2f MiB/h; goroutines %d to %d; %d frames looked at, %d dropped, in %v",
+		last.rss, slope, 2*noise, anon, heap, first.goroutines, last.goroutines, last.frames, last.dropped, last.at.Round(time.Second))
 	t.Log(line)
-	if out := os.Getenv(soakOutEnv); out != "" {
-		writeSoak(t, out, samples, line)
-	}
+	writeSoak(t, samples, line)
 	if slope-2*noise > 1 {
 		t.Error("memory grows by more than 1 MiB an hour")
 	}
@@ -100,6 +100,7 @@ func soak(t *testing.T, length time.Duration) (list []sample) {
 		case <-tick.C:
 			if at := time.Since(start); d.isReady() && at < length {
 				list = append(list, takeSample(d, at))
+				writeSoak(t, list, "so far") // a run that is broken off is worth something, too
 			}
 		case err := <-result:
 			if err != nil || len(list) < 3 {
@@ -111,9 +112,15 @@ func soak(t *testing.T, length time.Duration) (list []sample) {
 }
 
 func takeSample(d *Daemon, at time.Duration) sample {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}} // as the last collection found it
-	metrics.Read(live)
-	s := sample{at: at, rss: float64(d.machine.rss()) / (1 << 20), heap: float64(live[0].Value.Uint64()) / (1 << 20), goroutines: runtime.NumGoroutine()}
+	// The live heap is as the last collection found it.
+	m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(m)
+	mebi := func(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
+	s := sample{
+		at: at, rss: mebi(d.machine.rss()), heap: mebi(m[0].Value.Uint64()), held: mebi(m[1].Value.Uint64() - m[2].Value.Uint64()), goroutines: runtime.NumGoroutine(),
+	}
+	fmt.Sscan(d.machine.field("proc/self/status", "RssAnon"), &s.anon) // kB; 0 where the kernel does not say
+	s.anon /= 1 << 10
 	s.frames, s.dropped = d.Totals()
 	return s
 }
@@ -139,14 +146,19 @@ func trend(list []sample, value func(sample) float64) (slope, err float64) {
 	return slope, math.Sqrt(rest / max(1, n-2) / xx)
 }
 
-func writeSoak(t *testing.T, folder string, list []sample, line string) {
+// writeSoak writes the samples and their plot, if a folder is named.
+func writeSoak(t *testing.T, list []sample, line string) {
 	t.Helper()
+	folder := os.Getenv(soakOutEnv)
+	if folder == "" {
+		return
+	}
 	var text strings.Builder
 	w := csv.NewWriter(&text)
-	w.Write([]string{"seconds", "rss_mib", "live_heap_mib", "goroutines", "frames", "dropped"})
+	w.Write([]string{"seconds", "rss_mib", "rss_anon_mib", "go_mib", "live_heap_mib", "goroutines", "frames", "dropped"})
 	for _, s := range list {
 		w.Write([]string{
-			fmt.Sprintf("%.0f", s.at.Seconds()), fmt.Sprintf("%.2f", s.rss), fmt.Sprintf("%.2f", s.heap),
+			fmt.Sprintf("%.0f", s.at.Seconds()), fmt.Sprintf("%.2f", s.rss), fmt.Sprintf("%.2f", s.anon), fmt.Sprintf("%.2f", s.held), fmt.Sprintf("%.2f", s.heap),
 			fmt.Sprint(s.goroutines), fmt.Sprint(s.frames), fmt.Sprint(s.dropped),
 		})
 	}
