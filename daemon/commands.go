@@ -89,7 +89,7 @@ func parseCommand(payload []byte) (id *string, value json.RawMessage, err error)
 	case len(payload) == 0:
 		return nil, nil, errors.New("empty payload: want a value")
 	case payload[0] != '{' && json.Valid(payload):
-		return nil, payload, nil
+		return nil, oneLine(payload), nil
 	case payload[0] != '{':
 		return nil, encode(string(payload)), nil
 	}
@@ -105,7 +105,14 @@ func parseCommand(payload []byte) (id *string, value json.RawMessage, err error)
 	if full.Value == nil {
 		return full.ID, nil, errors.New(`payload has no "value"`)
 	}
-	return full.ID, full.Value, nil
+	return full.ID, oneLine(full.Value), nil
+}
+
+// oneLine is a valid value without white space, as errors repeat it.
+func oneLine(value json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	json.Compact(&b, value) // it is valid
+	return b.Bytes()
 }
 
 // order has the inference do something between two frames and waits for it.
