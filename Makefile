@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-vm check race fuzz bench bench-calibrate bench-peers cover clean
+.PHONY: help build demo test test-faults test-vm soak check race fuzz bench bench-calibrate bench-peers cover clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -18,6 +18,16 @@ test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 
 test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, the first time 6; root, qemu)
 	camera/vm/run
+
+test-faults: ## the faults of docs/reliability.md, in full, with their figures (10 min)
+	@mkdir -p bin
+	@DYNVIT_FAULTS=1 $(GO) test -v -count 1 -p 1 -timeout 30m -run '^TestFault' ./camera/... ./daemon ./mqtt/... ./cmd/... >bin/faults.txt 2>&1; \
+	status=$$?; grep -E '^ *(---|FAIL|ok|panic)|_test.go:' bin/faults.txt; exit $$status
+
+SOAK := 30m
+soak: ## four cameras at 15 frames a second, 30 min (SOAK=1h for longer); writes bin/soak.csv, bin/soak.svg
+	mkdir -p bin
+	DYNVIT_SOAK=$(SOAK) DYNVIT_SOAK_OUT=$(CURDIR)/bin $(GO) test -v -count 1 -timeout 24h -run '^TestSoak$$' ./daemon
 
 check: ## format, vet for amd64, arm64 and purego, staticcheck, assembly, static builds (3 min)
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w"; exit 1; }

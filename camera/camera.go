@@ -9,6 +9,7 @@ package camera
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 )
 
@@ -84,4 +85,7 @@ type Options struct {
 	// Stall is how long a source may wait for its peer (child process, HTTP
 	// body) before Next fails. 0: 10 s.
 	Stall time.Duration
+	// Log takes what child processes write to their standard error, without
+	// credentials and only so much of it. nil: nothing is logged.
+	Log *slog.Logger
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"runtime"
@@ -20,6 +21,7 @@ import (
 // killed, and dies with the daemon.
 type child struct {
 	name   string
+	in     *os.File // write end of its standard input; nil where it has none
 	out    *os.File // read end of its standard output
 	stderr tail     // the last of its standard error
 	exited chan struct{}
@@ -30,14 +32,24 @@ type child struct {
 }
 
 // startChild runs words[0], which must be a path, with the rest as arguments.
-func startChild(name string, words []string) (*child, error) {
+// fed says that we write to its standard input, which else is empty.
+func startChild(name string, words []string, fed bool, log *slog.Logger) (*child, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	defer w.Close()
 	c := &child{name: name, out: r, exited: make(chan struct{})}
+	c.stderr.told = newTeller(log, name)
 	cmd := exec.Command(words[0], words[1:]...)
+	if fed {
+		in, err := c.feed(cmd)
+		if err != nil {
+			r.Close()
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		defer in.Close()
+	}
 	cmd.Stdout = w
 	cmd.Stderr = &c.stderr
 	// What left the group and still holds standard error is not waited for.
@@ -46,10 +58,28 @@ func startChild(name string, words []string) (*child, error) {
 	started := make(chan error)
 	go c.supervise(cmd, started)
 	if err := <-started; err != nil {
-		r.Close()
+		c.closePipes()
 		return nil, fmt.Errorf("%s: %w", name, pathless(err))
 	}
 	return c, nil
+}
+
+// feed gives the program a standard input and returns its end of it, to be closed
+// once it has started.
+func (c *child) feed(cmd *exec.Cmd) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdin, c.in = r, w
+	return r, nil
+}
+
+func (c *child) closePipes() {
+	c.out.Close()
+	if c.in != nil {
+		c.in.Close()
+	}
 }
 
 // supervise starts the program and waits for it, on one operating system thread:
@@ -101,32 +131,45 @@ func (c *child) kill() {
 func (c *child) close() {
 	c.kill()
 	<-c.exited
-	c.out.Close()
+	c.closePipes()
 }
 
 // Read reads standard output; see await for how long it waits.
 func (c *child) Read(p []byte) (int, error) { return c.out.Read(p) }
 
-// await runs read, which reads from c, for at most d and as long as ctx lasts.
-// When it fails, the child is no use any more.
-func (c *child) await(ctx context.Context, d time.Duration, read func() error) error {
-	if err := c.out.SetReadDeadline(time.Now().Add(d)); err != nil {
+// errNoFrame is what a child that is silent for too long fails with.
+var errNoFrame = errors.New("no frame")
+
+// await runs exchange, which reads from c and may write to it, for at most d and
+// as long as ctx lasts. When it fails, the child is no use any more.
+func (c *child) await(ctx context.Context, d time.Duration, exchange func() error) error {
+	if err := c.deadline(time.Now().Add(d)); err != nil {
 		return err
 	}
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		c.out.SetReadDeadline(time.Unix(1, 0)) // fails only once closed
+		c.deadline(time.Unix(1, 0)) // fails only once closed
 		close(interrupted)
 	})
-	err := read()
+	err := exchange()
 	if !stop() {
 		<-interrupted
 		return ctx.Err()
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("%s: no frame in %v%s", c.name, d, c.stderr.suffix())
+		return fmt.Errorf("%s: %w in %v%s", c.name, errNoFrame, d, c.stderr.suffix())
 	}
 	return err
+}
+
+// deadline ends every read and write at t.
+func (c *child) deadline(t time.Time) error {
+	if c.in != nil {
+		if err := c.in.SetWriteDeadline(t); err != nil {
+			return err
+		}
+	}
+	return c.out.SetReadDeadline(t)
 }
 
 // finish says how the child ended after its output has: io.EOF for status 0,

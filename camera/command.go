@@ -23,7 +23,7 @@ func openCommand(s Spec, o Options) (Source, error) {
 		return nil, fmt.Errorf("source exec:%s: program not found or not executable", s.words[0])
 	}
 	c := &command{}
-	c.prepare("exec:"+s.words[0], append([]string{path}, s.words[1:]...), o.stall())
+	c.prepare("exec:"+s.words[0], append([]string{path}, s.words[1:]...), o)
 	return c, nil
 }
 

@@ -40,7 +40,7 @@ func openFilm(s Spec, o Options) (Source, error) {
 		return nil, fmt.Errorf("source %s: ffmpeg not found: install the ffmpeg package", s.target)
 	}
 	v := &film{loop: s.options.loop}
-	v.prepare("film "+s.target, append([]string{ffmpeg}, filmArguments(s, o.ShortSide)...), o.stall())
+	v.prepare("film "+s.target, append([]string{ffmpeg}, filmArguments(s, o.ShortSide)...), o)
 	return v, nil
 }
 

@@ -38,6 +38,10 @@ func Open(s Spec, o Options) (Source, error) {
 		return openV4L2(s, o, openNode)
 	case "http", "https":
 		return openHTTP(s, o), nil
+	case "rtsp", "rtsps":
+		return openRTSP(s, o)
+	case "csi":
+		return openSensor(s, o)
 	case "exec":
 		return openCommand(s, o)
 	}

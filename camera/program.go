@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -15,7 +17,9 @@ type program struct {
 	lifetime
 	name  string // for errors, without secrets
 	words []string
+	fed   bool // its standard input is ours
 	stall time.Duration
+	log   *slog.Logger // nil: none
 	r     *bufio.Reader
 
 	frames int    // of the present child, or of the last one
@@ -26,9 +30,9 @@ type program struct {
 	broken error  // what every later read says
 }
 
-func (p *program) prepare(name string, words []string, stall time.Duration) {
+func (p *program) prepare(name string, words []string, o Options) {
 	p.lifetime = newLifetime()
-	p.name, p.words, p.stall = name, words, stall
+	p.name, p.words, p.stall, p.log = name, words, o.stall(), o.Log
 	p.r = bufio.NewReaderSize(nil, 64<<10)
 }
 
@@ -36,6 +40,11 @@ func (p *program) prepare(name string, words []string, stall time.Duration) {
 // output ended and the child with status 0; another read starts it anew. So does
 // a read after one that ctx broke off. Other errors stay.
 func (p *program) read(ctx context.Context, next func(*bufio.Reader) error) error {
+	return p.exchange(ctx, nil, next)
+}
+
+// exchange is read after what is first written to the child's standard input.
+func (p *program) exchange(ctx context.Context, first []byte, next func(*bufio.Reader) error) error {
 	if err := p.check(ctx); err != nil {
 		return err
 	}
@@ -43,12 +52,19 @@ func (p *program) read(ctx context.Context, next func(*bufio.Reader) error) erro
 	if err != nil {
 		return err
 	}
-	err = c.await(ctx, p.stall, func() error { return next(p.r) })
+	err = c.await(ctx, p.stall, func() error {
+		if len(first) > 0 {
+			if _, err := c.in.Write(first); err != nil {
+				return err
+			}
+		}
+		return next(p.r)
+	})
 	if err == nil {
 		p.frames++
 		return nil
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) {
 		err = c.finish(ctx, p.stall)
 	}
 	return p.stop(ctx, err)
@@ -64,7 +80,7 @@ func (p *program) running() (*child, error) {
 	case p.child != nil:
 		return p.child, nil
 	}
-	c, err := startChild(p.name, p.words)
+	c, err := startChild(p.name, p.words, p.fed, p.log)
 	if err != nil {
 		p.broken = err
 		return nil, err

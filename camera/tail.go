@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 )
 
@@ -11,16 +12,21 @@ import (
 // lines, whatever it prints.
 const maxTail = 2048
 
-// tail keeps the last bytes written to it. It may be used by several goroutines.
+// tail keeps the last bytes written to it and tells the log of each line. It may
+// be used by several goroutines.
 type tail struct {
-	mu  sync.Mutex
-	buf []byte
+	mu   sync.Mutex
+	buf  []byte
+	told *teller // nil: nobody
 }
 
 // Write never fails.
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.told != nil {
+		t.told.write(p, time.Now())
+	}
 	t.buf = append(t.buf, p[max(0, len(p)-maxTail):]...)
 	if extra := len(t.buf) - maxTail; extra > 0 {
 		t.buf = append(t.buf[:0], t.buf[extra:]...)

@@ -237,7 +237,7 @@ var errNoMoreFrames = errors.New("all sources have ended")
 // serve looks at the frames that wait, each camera's turn once, so that they are
 // answered while it calibrates. It stops the calibration when no more will come.
 func (w *inference) serve(ctx context.Context, stop context.CancelCauseFunc) {
-	w.beat(time.Now())
+	w.beat(w.now())
 	for range w.views {
 		if !w.next(ctx) {
 			break

@@ -67,6 +67,13 @@ func (d *Daemon) commandOf(name string) func(context.Context, json.RawMessage) (
 		return d.commandBudget
 	case "recalibrate":
 		return d.commandRecalibrate
+	case "snapshot":
+		return d.commandSnapshot
+	}
+	if rest, ok := strings.CutPrefix(name, "camera/"); ok {
+		if cam, ok := strings.CutSuffix(rest, "/enabled"); ok && cameraName.MatchString(cam) {
+			return d.commandEnabled(cam)
+		}
 	}
 	return nil
 }
@@ -82,7 +89,7 @@ func parseCommand(payload []byte) (id *string, value json.RawMessage, err error)
 	case len(payload) == 0:
 		return nil, nil, errors.New("empty payload: want a value")
 	case payload[0] != '{' && json.Valid(payload):
-		return nil, payload, nil
+		return nil, oneLine(payload), nil
 	case payload[0] != '{':
 		return nil, encode(string(payload)), nil
 	}
@@ -98,7 +105,14 @@ func parseCommand(payload []byte) (id *string, value json.RawMessage, err error)
 	if full.Value == nil {
 		return full.ID, nil, errors.New(`payload has no "value"`)
 	}
-	return full.ID, full.Value, nil
+	return full.ID, oneLine(full.Value), nil
+}
+
+// oneLine is a valid value without white space, as errors repeat it.
+func oneLine(value json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	json.Compact(&b, value) // it is valid
+	return b.Bytes()
 }
 
 // order has the inference do something between two frames and waits for it.

@@ -56,6 +56,7 @@ type Deps struct {
 	brokerListen string
 	bootID       string
 	synced       func() bool
+	now          func() time.Time
 	root         fs.FS
 }
 
@@ -65,6 +66,7 @@ type Daemon struct {
 	deps     Deps
 	log      *slog.Logger
 	password string
+	toggles  map[string]*toggle // by camera
 	bootID   string
 	started  time.Time
 	machine  machine
@@ -106,12 +108,20 @@ func New(c Config, deps Deps) (*Daemon, error) {
 		return nil, c.Place(err)
 	}
 	return &Daemon{
-		config: c, deps: deps, log: deps.Log, password: password,
+		config: c, deps: deps, log: deps.Log, password: password, toggles: newToggles(&c),
 		bootID: deps.bootID, started: time.Now(), machine: machine{deps.root},
 		topics: newTopics(c.MQTT.TopicPrefix, c.Node),
 		loops:  new(systemd.Health), tally: new(tally),
 		ready: make(chan struct{}),
 	}, nil
+}
+
+func newToggles(c *Config) map[string]*toggle {
+	all := make(map[string]*toggle)
+	for name, cam := range c.Cameras {
+		all[name] = newToggle(cam.Enabled, "by configuration")
+	}
+	return all
 }
 
 func (d Deps) withDefaults() Deps {
@@ -132,6 +142,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.synced == nil {
 		d.synced = clockSynced
+	}
+	if d.now == nil {
+		d.now = time.Now
 	}
 	if d.root == nil {
 		d.root = os.DirFS("/")

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -128,6 +129,27 @@ func TestMaxFPS(t *testing.T) {
 			t.Errorf("%d looked at, %+v", n, d)
 		}
 	})
+}
+
+// TestAgeIsBounded: however slow the model, a frame is at most as old when its
+// result is published as the model takes and the camera's frames are apart.
+func TestAgeIsBounded(t *testing.T) {
+	const apart = time.Second / 60
+	for _, takes := range []time.Duration{time.Millisecond, 16 * time.Millisecond, 17 * time.Millisecond, 90 * time.Millisecond, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			r := run(t, testConfig(), sources{"test:": {newScripted(apart, nil, shots(1, 3000)...)}}, func(r *rig, _ *Deps) { r.model.takes = takes })
+			after(29 * time.Second)
+			r.halt()
+			n := min(r.tally.frames, tallyFrames)
+			oldest := slices.Max(r.tally.age[:n])
+			if oldest > takes+apart {
+				t.Errorf("a model that takes %v published a frame %v old", takes, oldest)
+			}
+			if want := 28 * uint64(time.Second/max(takes, apart)); n < min(want, tallyFrames)*9/10 {
+				t.Errorf("a model that takes %v looked at %d frames, want %d", takes, n, want)
+			}
+		})
+	}
 }
 
 // TestReopened: a source that broke is closed and opened again; its frames count
@@ -385,24 +407,17 @@ func TestMissingFileEndsRun(t *testing.T) {
 	}
 }
 
-// TestUnbuiltKeysAreSaid: keys of later pieces are taken, and that they do
-// nothing is in the log.
-func TestUnbuiltKeysAreSaid(t *testing.T) {
+// TestUnbuiltSourceIsSaid, once: the same binary will not learn it.
+func TestUnbuiltSourceIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Motion, c.Publish.Snapshot = 0.1, true })
-		r := run(t, c, sources{"http://door/": {camera.ErrNotBuilt}}, nil)
+		r := run(t, testConfig(), sources{"test:": {camera.ErrNotBuilt}}, nil)
 		after(time.Hour)
 		r.halt()
 		if strings.Contains(r.log.String(), "stopped") {
 			t.Errorf("a stop is no news of a camera:\n%s", r.log)
 		}
-		for _, want := range []string{"motion is not built in", "publish.snapshot is not built in", "not built in"} {
-			if !strings.Contains(r.log.String(), want) {
-				t.Errorf("log without %q:\n%s", want, r.log)
-			}
-		}
-		if n := strings.Count(r.log.String(), "camera offline"); n != 1 {
-			t.Errorf("%d lines about a source that is not built in", n)
+		if n := strings.Count(r.log.String(), "camera offline"); n != 1 || !strings.Contains(r.log.String(), "not built in") {
+			t.Errorf("%d lines about a source that is not built in:\n%s", n, r.log)
 		}
 	})
 }

@@ -69,15 +69,15 @@ func countFrames(t *testing.T, c Classifier, picture camera.Frame) lastMessage {
 	m, out := &model{Classifier: c, info: c.Info(), plan: plan, ratio: 0.7}, &lastMessage{}
 	loops := new(systemd.Health)
 	config := DefaultCamera()
-	config.Stable, config.Publish.Frame = 1, true
+	config.Stable, config.Publish.Frame, config.Motion = 1, true, 0.02
 	u := &unit{name: "door", config: config, topics: newTopics("dynvit", "box").camera("door"), log: slog.New(slog.DiscardHandler)}
 	u.status = &status{timeout: time.Hour, log: u.log, publish: func(string) {}}
 	u.status.opened()
 	defer u.status.closed("")
-	v := &view{unit: u, busy: "a frame", judge: newJudge(config, nil)}
+	v := &view{unit: u, busy: "a frame", judge: newJudge(config, nil), gate: newGate(config)}
 	w := &inference{
 		model: m, tuner: newTuner(Default("box").Latency, m.plan, m.ratio), queue: newQueue(1), views: []*view{v}, out: out, encoder: NewEncoder(m.info, "b00t"),
-		tally: new(tally), synced: clockSynced, pulse: loops.Loop("inference", time.Hour), log: u.log,
+		tally: new(tally), synced: clockSynced, now: time.Now, pulse: loops.Loop("inference", time.Hour), log: u.log,
 		show: func(*Report, bool) {},
 	}
 	r := &reader{unit: u, queue: w.queue, frame: &camera.Frame{}, pace: newPace(0)}
@@ -91,6 +91,7 @@ func countFrames(t *testing.T, c Classifier, picture camera.Frame) lastMessage {
 		u.status.frame()
 		r.pass()
 		i, taken := w.queue.take()
+		w.isStill(w.views[i], taken) // looked at all the same
 		w.look(w.views[i], taken)
 		w.queue.giveBack(i, taken)
 		w.beat(f.Captured)

@@ -34,7 +34,7 @@ func (d *Daemon) newInbox() *inbox {
 
 // filters are the topics to subscribe to: commands, but not their results.
 func (b *inbox) filters() []string {
-	list := []string{b.commands + "+"}
+	list := []string{b.commands + "+", b.commands + "camera/+/enabled"}
 	if b.birth != "" {
 		list = append(list, b.birth)
 	}

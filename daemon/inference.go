@@ -9,6 +9,7 @@ import (
 	"dynvit/camera"
 	"dynvit/engine"
 	"dynvit/mqtt"
+	"dynvit/preprocess"
 )
 
 // publisher takes messages without waiting; *mqtt.Client is one.
@@ -25,7 +26,9 @@ type view struct {
 	*unit
 	busy  string // what the inference does while it looks at a frame of this camera
 	judge judge
+	gate  gate
 
+	request   *request  // a command that waits for a frame; nil: none
 	newest    Report    // of the last frame
 	state     Report    // what the state shows: the newest frame that agrees with it
 	published time.Time // when the state last was; zero: never
@@ -42,14 +45,17 @@ type inference struct {
 	encoder *Encoder
 	tally   *tally
 	synced  func() bool
+	now     func() time.Time
 	show    func(*Report, bool)
 	pulse   pulse
 	log     *slog.Logger
 
-	orders      chan order    // from commands
-	calibrator  *calibrator   // nil: calibration is off
-	uncertain   bool          // calibrate first
-	calibrating bool          //
+	orders      chan order  // from commands
+	calibrator  *calibrator // nil: calibration is off
+	uncertain   bool        // calibrate first
+	calibrating bool        //
+	snapshots   snapshots   //
+	thumbs      preprocess.Thumbnailer
 	result      engine.Result //
 	events      uint64
 }
@@ -67,8 +73,8 @@ func (w *inference) run(ctx context.Context) {
 	heartbeat := time.NewTimer(0)
 	defer heartbeat.Stop()
 	for {
-		w.beat(time.Now())
-		heartbeat.Reset(w.untilBeat(time.Now()))
+		w.beat(w.now())
+		heartbeat.Reset(w.untilBeat(w.now()))
 		if ctx.Err() != nil {
 			return
 		}
@@ -107,10 +113,15 @@ func (w *inference) next(ctx context.Context) bool {
 	if f == nil {
 		return false
 	}
-	if w.tuner.admit() {
-		w.look(w.views[i], f)
-	} else {
-		w.views[i].counts.slowed.Add(1)
+	v := w.views[i]
+	w.serveRequest(v, f)
+	switch {
+	case w.isStill(v, f):
+		v.counts.still.Add(1)
+	case w.tuner.admit():
+		w.look(v, f)
+	default:
+		v.counts.slowed.Add(1)
 	}
 	w.queue.giveBack(i, f)
 	return true
@@ -126,12 +137,13 @@ func (w *inference) look(v *view, f *camera.Frame) {
 		return
 	}
 	v.counts.looked.Add(1)
+	v.gate.looked(w.now())
 	r := &v.newest
 	r.Fill(f, &w.result, w.model.Label)
 	r.KeepRatio, r.Synced = w.tuner.shown().ratio, w.synced()
 	r.name(v.judge.class(r.best(), r.Score), w.model.Label)
-	w.decide(v, r)
-	w.tally.add(r, time.Since(r.Captured))
+	w.decide(v, r, f)
+	w.tally.add(r, w.now().Sub(r.Captured))
 	w.tune(r.Frame)
 }
 
@@ -154,18 +166,23 @@ func (w *inference) tune(frame time.Duration) {
 
 // decide publishes the state on a change and at least every heartbeat, the
 // change itself, and the frame where that is wanted.
-func (w *inference) decide(v *view, r *Report) {
+func (w *inference) decide(v *view, r *Report, f *camera.Frame) {
 	change, changed := v.judge.see(r.Class, r.Captured)
 	if changed || v.judge.holds == r.Class || v.judge.holds == noClass {
 		v.state.copyFrom(r)
 		v.state.name(v.judge.holds, w.model.Label)
 	}
-	now := time.Now()
+	now := w.now()
 	if changed || v.due(now) {
 		w.publishState(v, now)
 	}
 	if changed {
 		w.publishEvent(v, change, now)
+	}
+	if changed && v.config.Publish.Snapshot {
+		if err := w.publishSnapshot(v, f); err != nil {
+			v.log.Warn("no snapshot published", "err", err)
+		}
 	}
 	if v.config.Publish.Frame {
 		w.publish(mqtt.Message{Topic: v.topics.frame, Payload: w.encoder.Report(r, now)})

@@ -30,6 +30,10 @@ func (j *judge) class(best int, score float32) int {
 	return best
 }
 
+// settled reports that the last frames agree with what holds: another of the same
+// class would change nothing.
+func (j *judge) settled() bool { return j.run >= j.stable && j.candidate == j.holds }
+
 // see takes the class of the next frame and reports whether another class holds
 // from now on. A change's time is the capture of the first of the equal frames
 // that made it.

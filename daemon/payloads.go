@@ -54,8 +54,8 @@ func (d *Daemon) settings() settings {
 		Schema: schema, Auto: now.auto, Keep: now.ratio,
 		BudgetMS: milliseconds(now.budget), Percentile: now.percentile, Cameras: map[string]cameraSettings{},
 	}
-	for name, c := range d.config.Cameras {
-		s.Cameras[name] = cameraSettings{c.Enabled}
+	for name, t := range d.toggles {
+		s.Cameras[name] = cameraSettings{t.isOn()}
 	}
 	return s
 }
@@ -85,6 +85,7 @@ type drops struct {
 	TooFast uint64 `json:"max_fps"` // more than max_fps
 	Failed  uint64 `json:"failed"`  // damaged
 	Missed  uint64 `json:"source"`  // never handed over by the source
+	Still   uint64 `json:"motion"`  // hardly different from the last one looked at
 }
 
 func (d *drops) add(o drops) {
@@ -93,9 +94,10 @@ func (d *drops) add(o drops) {
 	d.TooFast += o.TooFast
 	d.Failed += o.Failed
 	d.Missed += o.Missed
+	d.Still += o.Still
 }
 
-func (d drops) total() uint64 { return d.Busy + d.Slowed + d.TooFast + d.Failed + d.Missed }
+func (d drops) total() uint64 { return d.Busy + d.Slowed + d.TooFast + d.Failed + d.Missed + d.Still }
 
 // outboxStats says how publishing goes.
 type outboxStats struct {

@@ -18,27 +18,56 @@ type reader struct {
 	queue *queue
 	pulse pulse
 
+	ended func() // told when the source has shown all it has
+	again func() // told when it is opened once more after that
+
 	frame *camera.Frame // to be filled next
 	pace  pace
 	retry backoff
 	seq   uint64 // of the last frame, over all times the source was opened
 }
 
-// run reads until ctx ends or the source has shown all it has, which is the one
-// case in which it returns true.
-func (r *reader) run(ctx context.Context) (ended bool) {
-	for {
+// run keeps the camera as its toggle says, until ctx ends.
+func (r *reader) run(ctx context.Context) {
+	defer r.status.stopped()
+	for ctx.Err() == nil {
+		on, why, period := r.toggle.now()
+		during, stop := context.WithCancel(ctx)
+		undo := context.AfterFunc(period, stop)
+		if on {
+			r.attend(during)
+		} else {
+			r.pulse.Idle("camera disabled")
+			r.status.disabled(why)
+			<-during.Done()
+		}
+		undo()
+		stop()
+	}
+}
+
+// attend reads until ctx ends. A source that has shown all it has is not opened
+// again before that.
+func (r *reader) attend(ctx context.Context) {
+	r.status.enabled()
+	r.retry.reset()
+	for ctx.Err() == nil {
 		err := r.session(ctx)
 		switch {
 		case ctx.Err() != nil:
-			r.status.stopped()
-			return false
+			return
 		case errors.Is(err, io.EOF):
 			r.status.closed("the source has ended")
-			return true
+			r.pulse.Idle("the source has ended")
+			r.ended()
+			<-ctx.Done()
+			r.again()
+			return
 		case errors.Is(err, camera.ErrNotBuilt):
 			r.status.closed(err.Error())
-			return false // the same binary will not learn it
+			r.pulse.Idle("not built in")
+			<-ctx.Done() // the same binary will not learn it
+			return
 		}
 		r.status.closed(err.Error())
 		r.pulse.Idle("camera away")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net"
 	"sync"
@@ -86,7 +87,7 @@ func (d *Daemon) checkSources() error {
 		if s := spec.Scheme(); s != "file" && s != "exec" {
 			continue
 		}
-		source, err := d.openCamera(c)
+		source, err := d.openCamera(c, nil)
 		if err != nil {
 			return err
 		}
@@ -95,11 +96,12 @@ func (d *Daemon) checkSources() error {
 	return nil
 }
 
-func (d *Daemon) openCamera(c Camera) (camera.Source, error) {
+func (d *Daemon) openCamera(c Camera, log *slog.Logger) (camera.Source, error) {
 	return d.deps.openSource(c.Source, camera.Options{
 		ShortSide: shortSide(d.model.info.ShortSide, c.Region),
 		// The status says stalled before the source gives up.
 		Stall: c.Timeout + time.Second,
+		Log:   log,
 	})
 }
 
@@ -124,13 +126,13 @@ func (d *Daemon) build() {
 	d.inference = &inference{
 		model: d.model, tuner: d.tuner, queue: d.queue, orders: make(chan order, 1),
 		calibrator: d.calibrator, uncertain: d.uncalibrated, out: d.client, encoder: NewEncoder(d.model.info, d.bootID),
-		tally: d.tally, synced: d.deps.synced, show: d.deps.Show, log: d.log,
+		tally: d.tally, synced: d.deps.synced, now: d.deps.now, show: d.deps.Show, log: d.log,
 		pulse: d.loops.Loop("inference", inferenceLimit),
 	}
 	for _, name := range names {
 		u := d.newUnit(name)
 		d.units = append(d.units, u)
-		v := &view{unit: u, busy: "a frame of camera " + name, judge: newJudge(u.config, d.model.wanted[name])}
+		v := &view{unit: u, busy: "a frame of camera " + name, judge: newJudge(u.config, d.model.wanted[name]), gate: newGate(u.config)}
 		v.newest.Camera = name
 		d.inference.views = append(d.inference.views, v)
 	}
@@ -203,32 +205,27 @@ func (d *Daemon) startInference(ctx context.Context) <-chan struct{} {
 	return done
 }
 
-// startReaders starts the enabled cameras. The channel is closed when all have
-// ended; if they did so by themselves, and nothing can start them again, the
-// queue ends with them.
+// startReaders starts the cameras' readers. The channel is closed when all have
+// returned, as they do when ctx ends. When all sources have ended by themselves,
+// and only a command could start one again, the queue ends with them.
 func (d *Daemon) startReaders(ctx context.Context) <-chan struct{} {
 	var running sync.WaitGroup
 	var ended atomic.Int64
 	for i, u := range d.units {
-		if !u.config.Enabled {
-			u.status.start(cameraDisabled, "by configuration")
-			continue
-		}
-		u.status.start(cameraOffline, "not seen yet")
+		u.status.start(u.first())
 		r := d.newReader(i, u)
-		running.Go(func() {
-			if r.run(ctx) {
-				ended.Add(1)
+		r.ended = func() {
+			if ended.Add(1) == int64(len(d.units)) && d.deps.NoFile {
+				d.queue.end()
 			}
-		})
+		}
+		r.again = func() { ended.Add(-1) }
+		running.Go(func() { r.run(ctx) })
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		running.Wait()
-		if n := ended.Load(); d.deps.NoFile && n > 0 && n == int64(len(d.units)) {
-			d.queue.end()
-		}
 	}()
 	return done
 }

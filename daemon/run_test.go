@@ -94,7 +94,7 @@ func TestInfoSettingsAndStats(t *testing.T) {
 				"schema": 1.0, "keep_ratio": 0.7,
 				"latency_ms": map[string]any{"p50": 12.346, "p95": 12.346},
 				"age_ms":     map[string]any{"p50": 0.0, "p95": 0.0},
-				"drops":      map[string]any{"busy": 0.0, "budget": 0.0, "max_fps": 0.0, "failed": 1.0, "source": 0.0},
+				"drops":      map[string]any{"busy": 0.0, "budget": 0.0, "max_fps": 0.0, "failed": 1.0, "source": 0.0, "motion": 0.0},
 			},
 		} {
 			var payload map[string]any

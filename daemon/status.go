@@ -45,6 +45,30 @@ func (s *status) start(word, reason string) {
 	s.publish(word)
 }
 
+// notSeen is why a camera is offline that nothing is known of yet.
+const notSeen = "not seen yet"
+
+// disabled reports that the camera is not wanted, and by whom.
+func (s *status) disabled(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unwatch()
+	if s.now.Word != cameraDisabled {
+		s.log.Info("camera disabled", "why", why)
+	}
+	s.turn(cameraDisabled, why)
+}
+
+// enabled reports that a camera that was not wanted now is.
+func (s *status) enabled() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now.Word == cameraDisabled {
+		s.log.Info("camera enabled")
+		s.turn(cameraOffline, notSeen)
+	}
+}
+
 // get returns the present condition.
 func (s *status) get() CameraStatus {
 	s.mu.Lock()
@@ -57,6 +81,7 @@ func (s *status) get() CameraStatus {
 func (s *status) opened() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.unwatch() // the last one may have been left without a word
 	s.last, s.stalled = time.Now(), false
 	s.timer = time.AfterFunc(s.timeout, s.check)
 }
@@ -101,7 +126,9 @@ func (s *status) stopped() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unwatch()
-	s.turn(cameraOffline, "daemon stopped")
+	if s.now.Word != cameraDisabled {
+		s.turn(cameraOffline, "daemon stopped")
+	}
 }
 
 // unwatch needs s.mu.

@@ -25,7 +25,7 @@ func newTopics(prefix, node string) topics {
 }
 
 // cameraTopics are the names under one camera.
-type cameraTopics struct{ status, state, event, frame string }
+type cameraTopics struct{ status, state, event, frame, snapshot string }
 
 func (t topics) camera(name string) cameraTopics {
 	root := t.root + "/camera/" + name
@@ -34,5 +34,7 @@ func (t topics) camera(name string) cameraTopics {
 		state:  root + "/state",
 		event:  root + "/event",
 		frame:  root + "/frame",
+
+		snapshot: root + "/snapshot",
 	}
 }

@@ -15,6 +15,7 @@ type unit struct {
 	config Camera
 	topics cameraTopics
 	status *status
+	toggle *toggle
 	counts counts
 	log    *slog.Logger
 }
@@ -22,9 +23,8 @@ type unit struct {
 func (d *Daemon) newUnit(name string) *unit {
 	u := &unit{
 		name: name, config: d.config.Cameras[name], topics: d.topics.camera(name),
-		log: d.log.With("camera", name),
+		log: d.log.With("camera", name), toggle: d.toggles[name],
 	}
-	d.warnUnbuilt(u)
 	u.status = &status{
 		timeout: u.config.Timeout, log: u.log,
 		publish: func(word string) {
@@ -34,20 +34,18 @@ func (d *Daemon) newUnit(name string) *unit {
 	return u
 }
 
-// warnUnbuilt names what the configuration wants and this build does not do.
-func (d *Daemon) warnUnbuilt(u *unit) {
-	if u.config.Motion > 0 {
-		u.log.Warn("motion is not built in: every frame is looked at")
+// first is a camera's word at the start, and why.
+func (u *unit) first() (word, reason string) {
+	if on, why, _ := u.toggle.now(); !on {
+		return cameraDisabled, why
 	}
-	if u.config.Publish.Snapshot {
-		u.log.Warn("publish.snapshot is not built in: no snapshots are published")
-	}
+	return cameraOffline, notSeen
 }
 
 func (d *Daemon) newReader(i int, u *unit) *reader {
 	return &reader{
 		unit: u, index: i, queue: d.queue,
-		open:  func() (camera.Source, error) { return d.openCamera(u.config) },
+		open:  func() (camera.Source, error) { return d.openCamera(u.config, u.log) },
 		pulse: d.loops.Loop("camera "+u.name, readerLimit),
 		frame: new(camera.Frame), pace: newPace(u.config.MaxFPS), retry: newBackoff(),
 	}
@@ -56,6 +54,7 @@ func (d *Daemon) newReader(i int, u *unit) *reader {
 // counts are of one camera's frames since the start of the daemon.
 type counts struct {
 	looked  atomic.Uint64 // classified
+	still   atomic.Uint64 // hardly different from the last one looked at
 	missed  atomic.Uint64 // the source saw it and did not hand it over
 	tooFast atomic.Uint64 // over max_fps
 	slowed  atomic.Uint64 // the budget cannot be held at the full rate
@@ -66,7 +65,7 @@ type counts struct {
 }
 
 func (c *counts) drops() drops {
-	return drops{Busy: c.busy.Load(), Slowed: c.slowed.Load(), TooFast: c.tooFast.Load(), Failed: c.failed.Load(), Missed: c.missed.Load()}
+	return drops{Busy: c.busy.Load(), Slowed: c.slowed.Load(), TooFast: c.tooFast.Load(), Failed: c.failed.Load(), Missed: c.missed.Load(), Still: c.still.Load()}
 }
 
 // stats ends a period of the given length.

@@ -32,6 +32,8 @@ type Decoder struct {
 	bits bits
 	coef [64]int32
 	out  []Plane
+
+	means bool // of the first component, nothing else
 }
 
 // Plane is one component at its own resolution.
@@ -158,9 +160,12 @@ func (d *Decoder) mcu(x, y int, wanted bool) bool {
 		dc, ac, quant := &d.dcTables[c.dc], &d.acTables[c.ac], &d.quant[c.quant]
 		for v := range c.v {
 			for h := range c.h {
-				if !wanted {
+				if !wanted || d.means {
 					if !d.bits.skip(c, dc, ac, d.data) {
 						return false
+					}
+					if d.means && i == 0 {
+						c.pix[(y*c.v+v)*c.stride+x*c.h+h] = sample((c.pred*quant[0] + 4) >> 3)
 					}
 					continue
 				}

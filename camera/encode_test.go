@@ -1,0 +1,122 @@
+package camera_test
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"testing"
+
+	"dynvit/camera"
+)
+
+// TestEncodeJPEG: colours and sizes, odd ones too, survive in every format. The
+// frame's left half is red, its right half blue, as BT.601 has them.
+func TestEncodeJPEG(t *testing.T) {
+	for _, size := range []image.Point{{64, 48}, {62, 45}, {33, 17}} {
+		for _, format := range []camera.Format{camera.YUYV, camera.NV12, camera.I420, camera.RGB24, camera.PNG, camera.GREY} {
+			if format == camera.YUYV && size.X%2 == 1 {
+				continue
+			}
+			f := halves(format, size.X, size.Y)
+			var b bytes.Buffer
+			if err := camera.EncodeJPEG(&b, &f); err != nil {
+				t.Errorf("%v: %v", format, err)
+				continue
+			}
+			img, err := jpeg.Decode(&b)
+			if err != nil || img.Bounds() != image.Rect(0, 0, size.X, size.Y) {
+				t.Errorf("%v: %v", format, err)
+				continue
+			}
+			for x, want := range map[int]color.RGBA{size.X / 4: {255, 0, 0, 255}, size.X - 4: {0, 0, 255, 255}} {
+				got := color.RGBAModel.Convert(img.At(x, size.Y/2)).(color.RGBA)
+				if format == camera.GREY {
+					want = color.RGBA{77, 77, 77, 255}
+				}
+				if apart(got.R, want.R) > 12 || apart(got.G, want.G) > 12 || apart(got.B, want.B) > 12 {
+					t.Errorf("%v %v: at %d %v, want %v", format, size, x, got, want)
+				}
+			}
+		}
+	}
+}
+
+func apart(a, b uint8) int { return max(int(a)-int(b), int(b)-int(a)) }
+
+func halves(format camera.Format, w, h int) camera.Frame {
+	f := camera.Frame{Format: format, Width: w, Height: h}
+	type yuv struct{ y, u, v byte }
+	at := func(x int) yuv { // limited range
+		if x < w/2 {
+			return yuv{81, 90, 240}
+		}
+		return yuv{41, 240, 110}
+	}
+	half, low := (w+1)/2, (h+1)/2
+	switch format {
+	case camera.GREY:
+		f.Data = bytes.Repeat([]byte{77}, w*h)
+	case camera.RGB24, camera.PNG:
+		img := image.NewRGBA(image.Rect(0, 0, w, h))
+		for y := range h {
+			for x := range w {
+				c := color.RGBA{255, 0, 0, 255}
+				if x >= w/2 {
+					c = color.RGBA{0, 0, 255, 255}
+				}
+				img.SetRGBA(x, y, c)
+				f.Data = append(f.Data, c.R, c.G, c.B)
+			}
+		}
+		if format == camera.PNG {
+			var b bytes.Buffer
+			png.Encode(&b, img) // into memory
+			f.Data, f.Width, f.Height = b.Bytes(), 0, 0
+		}
+	case camera.YUYV:
+		for range h {
+			for x := 0; x < w; x += 2 {
+				p := at(x)
+				f.Data = append(f.Data, p.y, p.u, at(x+1).y, p.v)
+			}
+		}
+	default:
+		for range h {
+			for x := range w {
+				f.Data = append(f.Data, at(x).y)
+			}
+		}
+		var u, v []byte
+		for range low {
+			for x := range half {
+				p := at(2 * x)
+				u, v = append(u, p.u), append(v, p.v)
+			}
+		}
+		if format == camera.I420 {
+			f.Data = append(append(f.Data, u...), v...)
+		}
+		for i := range u {
+			if format == camera.NV12 {
+				f.Data = append(f.Data, u[i], v[i])
+			}
+		}
+	}
+	return f
+}
+
+func TestEncodeJPEGRefuses(t *testing.T) {
+	for name, f := range map[string]camera.Frame{
+		"short":   {Format: camera.NV12, Width: 4, Height: 4, Data: make([]byte, 23)},
+		"no size": {Format: camera.RGB24, Data: make([]byte, 100)},
+		"huge":    {Format: camera.GREY, Width: 1 << 30, Height: 1 << 30},
+		"no png":  {Format: camera.PNG, Data: []byte("png")},
+		"unknown": {Width: 4, Height: 4, Data: make([]byte, 100)},
+	} {
+		if err := camera.EncodeJPEG(new(bytes.Buffer), &f); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

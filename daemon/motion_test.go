@@ -1,0 +1,264 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dynvit/backends/all"
+	"dynvit/camera"
+	"dynvit/engine"
+	"dynvit/preprocess"
+)
+
+// need skips a test that misses something of the machine, or fails it where all
+// is meant to be there.
+func need(t testing.TB, missing string) {
+	t.Helper()
+	if os.Getenv("DYNVIT_REQUIRE") == "1" {
+		t.Fatal("needs " + missing)
+	}
+	t.Skip("needs " + missing)
+}
+
+// realModel opens the default model on the best backend.
+func realModel(t testing.TB) *engine.Engine {
+	t.Helper()
+	e, err := engine.Open(engine.Options{Scaled: true}, all.List())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// film is a source of a shared film at 5 frames a second of its time, as fast as
+// it is read.
+func film(t testing.TB, name string) string {
+	t.Helper()
+	path := filepath.Join("..", "..", "shared", "data", "video", name)
+	if _, err := os.Stat(path); err != nil {
+		need(t, path)
+	}
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		need(t, "ffmpeg: install the ffmpeg package")
+	}
+	return path + "?fps=5"
+}
+
+// seenFrame is what the model said of a frame, and how the frame differs.
+type seenFrame struct {
+	class int
+	score float32
+	thumb *preprocess.Thumbnail
+}
+
+// change of label, at a frame.
+type changeAt struct{ frame, class int }
+
+// watch judges frames with or without a gate, at so many frames a second, as the
+// daemon does: gated ones are never seen by the judge.
+func watch(list []seenFrame, c Camera, rate int) (changes []changeAt, looked int) {
+	j, seen, last := newJudge(c, nil), (*preprocess.Thumbnail)(nil), 0
+	for i, f := range list {
+		still := c.Motion > 0 && seen != nil && j.settled() && i-last < rate*int(c.Heartbeat/time.Second) && f.thumb.Differs(seen) < c.Motion
+		if still {
+			continue
+		}
+		seen, last = f.thumb, i
+		looked++
+		if _, changed := j.see(j.class(f.class, f.score), time.Unix(int64(i), 0)); changed {
+			changes = append(changes, changeAt{i, j.holds})
+		}
+	}
+	return changes, looked
+}
+
+// motionFrames are looked at of each source: 40 s.
+const motionFrames = 200
+
+// TestMotionMissesNoChange: on the drawn scenes and on the films, the gate shows
+// the same labels in the same order, and each within two seconds.
+func TestMotionMissesNoChange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs more than a short run: it classifies a thousand frames")
+	}
+	const rate = 5
+	for _, source := range []string{
+		"test:?fps=5&seed=1&frames=200", "bottle-detection.mp4", "car-detection.mp4", "one-by-one-person-detection.mp4",
+	} {
+		t.Run(source, func(t *testing.T) {
+			uri := source
+			if strings.HasSuffix(source, ".mp4") {
+				uri = film(t, source)
+			}
+			list := classify(t, strings.Replace(uri, "fps=5&seed", "fps=0&seed", 1))
+			c := DefaultCamera()
+			every, all := watch(list, c, rate)
+			for _, share := range []float64{0.01, 0.02, 0.05} {
+				c.Motion = share
+				gated, looked := watch(list, c, rate)
+				t.Logf("motion %v: %d of %d frames looked at, %d of %d changes of label; latest %v later", share, looked, all, len(gated), len(every), lateness(every, gated, rate))
+				if share == 0.02 && missed(every, gated, 2*rate) > 0 {
+					t.Errorf("motion %v: changes\n%v, without the gate\n%v", share, gated, every)
+				}
+			}
+		})
+	}
+}
+
+// missed counts labels that held for a second or more and were not seen within
+// so many frames by the gated one.
+func missed(every, gated []changeAt, within int) (n int) {
+	for i, c := range every {
+		end := 1 << 30
+		if i+1 < len(every) {
+			end = every[i+1].frame
+		}
+		if end-c.frame >= within && holdsAt(gated, min(c.frame+within, end-1)) != c.class {
+			n++
+		}
+	}
+	return n
+}
+
+// holdsAt is the class that holds at a frame.
+func holdsAt(changes []changeAt, frame int) int {
+	class := noClass
+	for _, c := range changes {
+		if c.frame <= frame {
+			class = c.class
+		}
+	}
+	return class
+}
+
+// lateness is the longest that a change comes later with the gate, where it comes.
+func lateness(every, gated []changeAt, rate int) time.Duration {
+	worst := 0
+	for _, c := range every {
+		for _, g := range gated {
+			if g.class == c.class && g.frame >= c.frame {
+				worst = max(worst, g.frame-c.frame)
+				break
+			}
+		}
+	}
+	return time.Duration(worst) * time.Second / time.Duration(rate)
+}
+
+// classify asks the model for every frame of a source.
+func classify(t *testing.T, uri string) (list []seenFrame) {
+	t.Helper()
+	model := realModel(t)
+	plan, err := model.Plan(Default("box").Latency.Keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := openSource(uri, camera.Options{ShortSide: model.Info().ShortSide})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	var f camera.Frame
+	var r engine.Result
+	var thumbs preprocess.Thumbnailer
+	for {
+		err := source.Next(t.Context(), &f)
+		if err == io.EOF || len(list) == motionFrames {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := seenFrame{thumb: new(preprocess.Thumbnail)}
+		if err := thumbs.Make(one.thumb, &f, preprocess.Whole); err != nil {
+			t.Fatal(err)
+		}
+		if err := model.Classify(&r, &f, preprocess.Whole, plan); err != nil {
+			t.Fatal(fmt.Errorf("frame %d: %w", f.Seq, err))
+		}
+		one.class, one.score = r.Top[0], r.Scores[r.Top[0]]
+		list = append(list, one)
+	}
+}
+
+// stillCamera shows a wall with a sensor's noise, as JPEG of 640×360, 20 frames a
+// second.
+type stillCamera struct {
+	*scripted
+	frames [][]byte
+}
+
+func newStillCamera(t *testing.T) *stillCamera {
+	t.Helper()
+	s := &stillCamera{scripted: newScripted(50*time.Millisecond, nil, shots(1, 100000)...)}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 8 {
+		img := image.NewGray(image.Rect(0, 0, 640, 360))
+		for i := range img.Pix {
+			img.Pix[i] = uint8(100 + i%640/8 + int(random.NormFloat64()*5))
+		}
+		var b bytes.Buffer
+		if err := jpeg.Encode(&b, img, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.frames = append(s.frames, b.Bytes())
+	}
+	return s
+}
+
+func (s *stillCamera) Next(ctx context.Context, f *camera.Frame) error {
+	err := s.scripted.Next(ctx, f)
+	f.Format, f.Data = camera.JPEG, append(f.Data[:0], s.frames[s.n%len(s.frames)]...)
+	return err
+}
+
+// TestMotionSavesTheProcessor on a still scene: most of what the daemon needs
+// without the gate.
+func TestMotionSavesTheProcessor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs more than a short run: it looks at a camera for seconds")
+	}
+	const frames = 100
+	use := func(share float64) (busy time.Duration, looked uint64) {
+		source := newStillCamera(t)
+		open := func(string, camera.Options) (camera.Source, error) { return source, nil }
+		f := startCameras(t, map[string]string{"still": "test:"}, func(d *Deps) { d.openSource = open }, func(c *Camera) { c.Motion = share })
+		f.looked("still", 3) // its label holds
+		u := f.unitNamed("still")
+		done := func() uint64 { d := u.counts.drops(); return u.counts.looked.Load() + d.total() }
+		before, first, began := processorTime(t), done(), u.counts.looked.Load()
+		f.until("frames came", func() bool { return done() >= first+frames })
+		return processorTime(t) - before, u.counts.looked.Load() - began
+	}
+	gated, looked := use(0.02)
+	all, everything := use(0)
+	t.Logf("FIGURES a still scene of %d frames: %.1f ms of processor a frame with the gate (%d looked at), %.1f without (%d)",
+		frames, milliseconds(gated)/frames, looked, milliseconds(all)/frames, everything)
+	if looked > 5 || gated > all/2 {
+		t.Errorf("%d of %d frames looked at, %v instead of %v", looked, frames, gated, all)
+	}
+}
+
+// processorTime is what this process has used.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
