@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test check race fuzz bench bench-calibrate bench-peers cover clean
+.PHONY: help build demo test test-faults check race fuzz bench bench-calibrate bench-peers cover clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -15,6 +15,9 @@ demo: build ## build, look at drawn scenes for 20 s, publish over an embedded br
 
 test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 	$(GO) test ./...
+
+test-faults: ## every row of the fault table in docs/reliability.md, with its figures (3 min)
+	DYNVIT_FAULTS=1 $(GO) test -count 1 -timeout 20m -run '^TestFault' -v ./...
 
 check: ## format, vet for amd64, arm64 and purego, staticcheck, assembly, static builds (3 min)
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w"; exit 1; }
