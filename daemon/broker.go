@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"dynvit/mqtt"
+	"dynvit/mqtt/spool"
 )
 
 const (
@@ -38,6 +40,10 @@ func (d *Daemon) connect() error {
 		Log:   d.log,
 		Pulse: d.loops.Loop("mqtt", mqttLimit),
 		Dial:  d.deps.dial,
+		TLS:   d.config.MQTT.tls(),
+
+		QueueBytes: d.config.MQTT.Outbox.SizeMiB << 20, EventTTL: d.config.MQTT.Outbox.TTL,
+		OpenDisk: d.openDisk(),
 	}
 	var err error
 	if d.client, err = mqtt.New(o); err != nil {
@@ -45,6 +51,17 @@ func (d *Daemon) connect() error {
 	}
 	d.client.Start()
 	return nil
+}
+
+// openDisk opens the folder of events that wait. An embedded broker is there as
+// long as the daemon: nothing waits for it. Nodes that share a state folder do
+// not share events.
+func (d *Daemon) openDisk() func() (spool.Disk, error) {
+	if d.deps.State == "" || d.broker != nil {
+		return nil
+	}
+	folder := filepath.Join(d.deps.State, "outbox", d.config.Node)
+	return func() (spool.Disk, error) { return spool.OpenFolder(folder) }
 }
 
 // birth is what every connection begins with.

@@ -55,11 +55,24 @@ type Log struct {
 type MQTT struct {
 	Broker       string `yaml:"broker" doc:"mqtt://host:1883, mqtts://host:8883, or embedded: a broker on loopback in this process"`
 	Username     string `yaml:"username" doc:"at the broker"`
-	PasswordFile string `yaml:"password_file" doc:"file whose first line is the password"`
+	PasswordFile string `yaml:"password_file" doc:"file whose first line is the password; default: systemd's credential mqtt, where there is one"`
+	CAFile       string `yaml:"ca_file" doc:"PEM file of the authorities that may have signed the broker's certificate; default: the system's"`
+	CertFile     string `yaml:"cert_file" doc:"PEM file of this client's certificate, for brokers that want one"`
+	KeyFile      string `yaml:"key_file" doc:"PEM file of the key of cert_file"`
 	ClientID     string `yaml:"client_id" doc:"at the broker; default: dynvit-<node>"`
 	TopicPrefix  string `yaml:"topic_prefix" doc:"first words of every topic"`
 	Commands     bool   `yaml:"commands" doc:"whether commands are taken over MQTT"`
+	Outbox       Outbox `yaml:"outbox"`
 }
+
+// Outbox bounds what waits while the broker is away, in memory and on disk.
+type Outbox struct {
+	SizeMiB int           `yaml:"size_mib" min:"1" max:"1024" doc:"topics and payloads that may wait; beyond it the oldest events are dropped"`
+	TTL     time.Duration `yaml:"ttl" min:"1s" max:"87600h" doc:"events that waited for longer are dropped"`
+}
+
+// tls are the files for a connection to the broker over TLS.
+func (m *MQTT) tls() mqtt.TLS { return mqtt.TLS{CA: m.CAFile, Certificate: m.CertFile, Key: m.KeyFile} }
 
 // HomeAssistant says how Home Assistant discovers the box.
 type HomeAssistant struct {
@@ -100,13 +113,16 @@ const Embedded = "embedded"
 // no cameras and no broker.
 func Default(host string) Config {
 	return Config{
-		Node:          strings.ReplaceAll(host, ".", "-"),
-		Scorer:        "auto",
-		Backend:       "auto",
-		Precision:     "auto",
-		Latency:       Latency{Budget: 50 * time.Millisecond, Percentile: 95},
-		Log:           Log{Level: "info", Format: "text"},
-		MQTT:          MQTT{TopicPrefix: "dynvit", Commands: true},
+		Node:      strings.ReplaceAll(host, ".", "-"),
+		Scorer:    "auto",
+		Backend:   "auto",
+		Precision: "auto",
+		Latency:   Latency{Budget: 50 * time.Millisecond, Percentile: 95},
+		Log:       Log{Level: "info", Format: "text"},
+		MQTT: MQTT{
+			TopicPrefix: "dynvit", Commands: true,
+			Outbox: Outbox{SizeMiB: 16, TTL: 7 * 24 * time.Hour},
+		},
 		HomeAssistant: HomeAssistant{Enabled: true, DiscoveryPrefix: "homeassistant"},
 		Cameras:       map[string]Camera{},
 	}
@@ -129,7 +145,7 @@ func (c *Config) Validate() error {
 	if err := checkBounds("", c); err != nil {
 		return err
 	}
-	for _, check := range []func() error{c.checkNames, c.checkBroker, c.checkHTTP, c.checkCameras} {
+	for _, check := range []func() error{c.checkNames, c.checkBroker, c.checkTLS, c.checkHTTP, c.checkCameras} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -168,6 +184,36 @@ func (c *Config) checkBroker() error {
 	}
 	if err := mqtt.Check(c.MQTT.Broker); err != nil {
 		return invalid("mqtt.broker", "%w", err)
+	}
+	return nil
+}
+
+// checkTLS holds the files of TLS against each other and the broker, without
+// reading them.
+func (c *Config) checkTLS() error {
+	m := &c.MQTT
+	secure := m.Broker != Embedded && mqtt.Secure(m.Broker)
+	for _, file := range []struct{ key, value string }{{"ca_file", m.CAFile}, {"cert_file", m.CertFile}, {"key_file", m.KeyFile}} {
+		if file.value != "" && !secure {
+			return invalid("mqtt."+file.key, "the broker is not spoken to over TLS: want mqtts:// in mqtt.broker")
+		}
+	}
+	switch {
+	case m.CertFile != "" && m.KeyFile == "":
+		return invalid("mqtt.cert_file", "want key_file, too")
+	case m.CertFile == "" && m.KeyFile != "":
+		return invalid("mqtt.key_file", "want cert_file, too")
+	}
+	return nil
+}
+
+// readTLS finds out whether the files of TLS can be used.
+func (c *Config) readTLS() error {
+	if err := (mqtt.TLS{CA: c.MQTT.CAFile}).Check(); err != nil {
+		return invalid("mqtt.ca_file", "%w", err)
+	}
+	if err := c.MQTT.tls().Check(); err != nil {
+		return invalid("mqtt.cert_file", "%w", err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"dynvit/mqtt"
 	"dynvit/preprocess"
 )
 
@@ -48,6 +49,12 @@ func TestParseConfigErrors(t *testing.T) {
 		{"second document", minimal + "---\nnode: a\n", "f.yaml:"},
 		{"node", minimal + "node: a.b\n", `f.yaml:2:7: node: "a.b": want letters`},
 		{"prefix", "mqtt: {broker: embedded, topic_prefix: a/#}\n", "f.yaml:1:40: mqtt.topic_prefix: "},
+		{"CA without TLS", "mqtt: {broker: \"mqtt://h\", ca_file: /ca}\n", "f.yaml:1:37: mqtt.ca_file: the broker is not spoken to over TLS: want mqtts://"},
+		{"certificate at an embedded broker", "mqtt: {broker: embedded, cert_file: /c, key_file: /k}\n", "f.yaml:1:37: mqtt.cert_file: the broker is not"},
+		{"certificate without key", "mqtt: {broker: \"mqtts://h\", cert_file: /c}\n", "f.yaml:1:40: mqtt.cert_file: want key_file, too"},
+		{"key without certificate", "mqtt: {broker: \"mqtts://h\", key_file: /k}\n", "f.yaml:1:39: mqtt.key_file: want cert_file, too"},
+		{"outbox of nothing", "mqtt: {broker: embedded, outbox: {size_mib: 0}}\n", "f.yaml:1:45: mqtt.outbox.size_mib: out of range: want 1 to 1024"},
+		{"time to live", "mqtt: {broker: embedded, outbox: {ttl: 7d}}\n", `f.yaml:1:40: mqtt.outbox.ttl: "7d": want a duration`},
 		{"listen", minimal + "http: {listen: \"127.0.0.1\"}\n", "f.yaml:2:16: http.listen: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -70,7 +77,7 @@ func TestParseConfigOfInterface(t *testing.T) {
 	c, err := ParseConfig("f", []byte(`
 node: porch-box
 latency: {budget: 40ms, percentile: 90, keep: [127, 95, 63]}
-mqtt: {broker: mqtts://broker.lan:8883, username: cam, topic_prefix: dynvit, commands: false}
+mqtt: {broker: mqtts://broker.lan:8883, username: cam, topic_prefix: dynvit, commands: false, ca_file: /ca, cert_file: /c, key_file: /k, outbox: {size_mib: 64, ttl: 24h}}
 cameras:
   door: {source: "test:", max_fps: 5, region: [0.1, 0.0, 0.9, 1.0], stable: 2, min_score: 0.4, labels: [cat, dog], motion: 0.02, timeout: 5s, publish: {frame: false, snapshot: true}}
   yard:
@@ -97,8 +104,32 @@ http: {listen: 127.0.0.1:8484}
 	if c.Latency.Budget != 40*time.Millisecond || c.Latency.Keep.String() != "127,95,63" || c.MQTT.Commands {
 		t.Errorf("got %+v, %+v", c.Latency, c.MQTT)
 	}
+	if want := (Outbox{64, 24 * time.Hour}); c.MQTT.Outbox != want || c.MQTT.tls() != (mqtt.TLS{CA: "/ca", Certificate: "/c", Key: "/k"}) {
+		t.Errorf("got %+v", c.MQTT)
+	}
 	if c.MQTT.ClientID != "dynvit-porch-box" {
 		t.Errorf("client id %q", c.MQTT.ClientID)
+	}
+}
+
+// TestUnreadableTLSFiles: they are an error of the configuration, found at the
+// start and not by its check, which may run as another user.
+func TestUnreadableTLSFiles(t *testing.T) {
+	for key, set := range map[string]func(*MQTT){
+		"mqtt.ca_file":   func(m *MQTT) { m.CAFile = "/nowhere/ca.pem" },
+		"mqtt.cert_file": func(m *MQTT) { m.CertFile, m.KeyFile = "/nowhere/c.pem", "/nowhere/k.pem" },
+	} {
+		c := testConfig()
+		c.MQTT.Broker = "mqtts://broker"
+		set(&c.MQTT)
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: check: %v", key, err)
+		}
+		_, err := New(c, Deps{Getenv: noEnv})
+		var bad *ConfigError
+		if !errors.As(err, &bad) || bad.Key != key || !strings.Contains(err.Error(), "/nowhere/") || !strings.Contains(err.Error(), "no such file") {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ const (
 type Deps struct {
 	Open    func(engine.Options) (Classifier, error)
 	Store   []string            // folders of named models
-	State   string              // folder for what outlives a restart; "": nothing is kept, and nothing calibrated
+	State   string              // folder for what outlives a restart (outbox, calibration); "": nothing is kept, and nothing calibrated
 	Version string              // as info shows it
 	Log     *slog.Logger        // nil: none
 	Notify  *systemd.Notifier   // nil: none
@@ -105,6 +105,9 @@ func New(c Config, deps Deps) (*Daemon, error) {
 	deps = deps.withDefaults()
 	password, err := c.Password(deps.Getenv)
 	if err != nil {
+		return nil, c.Place(err)
+	}
+	if err := c.readTLS(); err != nil {
 		return nil, c.Place(err)
 	}
 	return &Daemon{

@@ -12,6 +12,7 @@ type Health struct {
 	Ready   bool                    `json:"ready"` // started, and not stopping
 	Reasons []string                `json:"reasons,omitempty"`
 	Broker  BrokerHealth            `json:"broker"`
+	Outbox  OutboxHealth            `json:"outbox"`
 	Cameras map[string]CameraStatus `json:"cameras"`
 }
 
@@ -22,6 +23,15 @@ type BrokerHealth struct {
 	Connected bool      `json:"connected"`
 	Since     time.Time `json:"since"`
 	Error     string    `json:"error,omitempty"` // why it is not connected
+}
+
+// OutboxHealth is the condition of what waits for the broker. A disk that fails
+// does not make the daemon unhealthy either.
+type OutboxHealth struct {
+	Events   int    `json:"events"`
+	Unsynced int    `json:"unsynced"` // of them, not on the disk for good
+	OnDisk   bool   `json:"on_disk"`
+	Error    string `json:"error,omitempty"` // why they are not kept on disk
 }
 
 // condition gathers the health. The client and the units exist.
@@ -39,6 +49,7 @@ func (d *Daemon) condition() Health {
 	if !s.Connected {
 		h.Broker.Error = s.LastError
 	}
+	h.Outbox = OutboxHealth{Events: s.Events, Unsynced: s.Unsynced, OnDisk: s.OnDisk, Error: s.DiskError}
 	for _, u := range d.units {
 		h.Cameras[u.name] = u.status.get()
 	}

@@ -102,9 +102,21 @@ func (d drops) total() uint64 { return d.Busy + d.Slowed + d.TooFast + d.Failed 
 // outboxStats says how publishing goes.
 type outboxStats struct {
 	Depth      int    `json:"depth"` // messages not yet acknowledged
+	Events     int    `json:"events"`
+	Bytes      int    `json:"bytes"`   // topics and payloads of the events
+	OnDisk     bool   `json:"on_disk"` // events are kept on disk
 	Dropped    uint64 `json:"dropped"`
+	By         losses `json:"dropped_by"`
 	Published  uint64 `json:"published"`
 	Reconnects uint64 `json:"reconnects"`
+}
+
+// losses counts messages that were never published, by reason.
+type losses struct {
+	Overflow uint64 `json:"overflow"` // made room for newer ones
+	Expired  uint64 `json:"expired"`  // waited for longer than the time to live
+	Offline  uint64 `json:"offline"`  // QoS 0, and the broker was away
+	Refused  uint64 `json:"refused"`  // found no room
 }
 
 type cameraStats struct {
@@ -134,7 +146,8 @@ func (d *Daemon) stats(period time.Duration) stats {
 func (d *Daemon) outbox() outboxStats {
 	s := d.client.Status()
 	return outboxStats{
-		Depth: s.Waiting + s.InFlight, Dropped: s.Dropped.Total(), Published: s.Published, Reconnects: s.Reconnects,
+		Depth: s.Waiting + s.InFlight, Events: s.Events, Bytes: s.EventBytes, OnDisk: s.OnDisk,
+		Dropped: s.Dropped.Total(), By: losses(s.Dropped), Published: s.Published, Reconnects: s.Reconnects,
 	}
 }
 

@@ -50,6 +50,12 @@ func Check(broker string) error {
 	return err
 }
 
+// Secure reports whether broker is one that is spoken to over TLS.
+func Secure(broker string) bool {
+	at, err := parseAddress(broker)
+	return err == nil && (at.transport == overTLS || at.url.Scheme == "wss")
+}
+
 // parseAddress never repeats what it could not parse: it may hold a password.
 func parseAddress(broker string) (address, error) {
 	if broker == "" {

@@ -34,7 +34,14 @@ type Client struct {
 	started bool
 	closing *farewell // set once, before ctx ends
 
+	keeper    *keeper   // nil: events are in memory alone
+	synced    uint64    // events of lower numbers are on the disk for good
+	written   uint64    // events of lower numbers outlive the process
+	diskError string    // why the keeper's disk does not work
+	loadBy    time.Time // no longer are older events waited for
+
 	connections uint64
+	told        telling // what was logged of dropped messages
 }
 
 // farewell is what Close asks of the client's goroutine.
@@ -63,7 +70,14 @@ func New(o Options) (*Client, error) {
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 		outbox:  newOutbox(o.QueueMessages, o.QueueBytes),
+		synced:  1,
 		status:  Status{Broker: at.String(), Since: time.Now()},
+	}
+	c.outbox.ttl = o.EventTTL
+	if o.OpenDisk != nil {
+		c.keeper = newKeeper(c, o.OpenDisk)
+		c.outbox.ledger.kept, c.outbox.loading = true, true
+		c.loadBy = time.Now().Add(loadPatience)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, m := range o.Birth {
@@ -83,6 +97,9 @@ func (c *Client) Start() {
 		return
 	}
 	c.started = true
+	if c.keeper != nil {
+		go c.keeper.run()
+	}
 	go c.run()
 }
 
@@ -107,11 +124,17 @@ func (c *Client) put(m Message) error {
 	if err := c.outbox.put(m, c.status.Connected); err != nil {
 		return err
 	}
+	c.nudge()
+	c.keeper.rouse()
+	return nil
+}
+
+// nudge wakes the client's goroutine.
+func (c *Client) nudge() {
 	select {
 	case c.wake <- struct{}{}:
-	default: // a wake-up is pending and will find m too
+	default: // a wake-up is pending and will find what is new
 	}
-	return nil
 }
 
 // Status returns the client's present condition.
@@ -120,16 +143,30 @@ func (c *Client) Status() Status {
 	defer c.mu.Unlock()
 	s := c.status
 	s.Held, s.HeldBytes = c.outbox.held.messages, c.outbox.held.bytes
+	c.expire()
 	s.Waiting = c.outbox.events.load.messages + c.outbox.volatile.load.messages
+	s.Events, s.EventBytes = c.outbox.ledger.load.messages, c.outbox.ledger.load.bytes
+	s.OnDisk, s.DiskError = c.keeper != nil && c.diskError == "", c.diskError
+	if c.keeper != nil {
+		s.Unsynced = c.outbox.ledger.since(c.synced)
+	}
 	s.Dropped = c.outbox.dropped
 	return s
 }
 
+// expire needs c.mu.
+func (c *Client) expire() {
+	c.outbox.expire(time.Now())
+	if c.outbox.ledger.pending() {
+		c.keeper.rouse()
+	}
+}
+
 // Close publishes what is in the outbox until ctx ends, then last, and takes
 // leave of the broker, so that the will is not published. It waits for the
-// client's goroutines, and returns at most a moment (0.9 s) after ctx ends.
-// The error says what was not delivered; without a connection that is
-// everything, at once. Publish fails from now on. A second Close waits for the
+// client's goroutines, and returns at most a moment (0.9 s, and 0.5 s more where
+// the disk is slow) after ctx ends. The error says what was not delivered and is
+// not on disk either; without a connection that is known at once. Publish fails from now on. A second Close waits for the
 // first.
 func (c *Client) Close(ctx context.Context, last ...Message) error {
 	for i := range last {
@@ -142,6 +179,11 @@ func (c *Client) Close(ctx context.Context, last ...Message) error {
 	if !started {
 		return nil
 	}
+	// The disk last: it keeps what the broker did not get.
+	return errors.Join(c.endConnection(ctx, bye), c.keeper.end())
+}
+
+func (c *Client) endConnection(ctx context.Context, bye *farewell) error {
 	select {
 	case <-c.done:
 		return bye.err
@@ -192,16 +234,21 @@ func (c *Client) abort() {
 func (c *Client) run() {
 	defer close(c.done)
 	pause := backoff{random: rand.Float64}
+	other := rival{id: c.options.ClientID}
 	var out outage
 	for {
 		c.pulse.Idle("connecting to the broker")
 		s, err := open(c.ctx, &c.options, c.broker)
 		if err == nil {
 			pause.reset()
-			out.ended(c.log, time.Now())
+			began := time.Now()
+			out.ended(c.log, began)
 			if err = c.serve(s); err == nil {
 				return
 			}
+			err = other.lost(err, time.Since(began), s.acknowledged)
+		} else {
+			other.refused()
 		}
 		if c.ctx.Err() != nil {
 			c.closeOffline(err)
@@ -209,6 +256,7 @@ func (c *Client) run() {
 		}
 		c.failed(err)
 		out.failed(c.log, reason(err))
+		c.tellDrops(time.Now())
 		c.pulse.Idle("broker away")
 		c.sleep(pause.next())
 	}

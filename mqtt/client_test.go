@@ -157,7 +157,7 @@ func TestPublishNeverWaits(t *testing.T) {
 				b := mqtttest.New()
 				defer b.Close()
 				b.Set(fault)
-				c := piped(t, b)
+				c := startClient(t, func(o *mqtt.Options) { o.Dial, o.QueueMessages = b.Dial, 1000 })
 				synctest.Wait()
 				before := time.Now()
 				for i := range 5000 {

@@ -1,8 +1,9 @@
 // Package mqtt publishes messages to an MQTT broker that may be away, slow or
 // restarted at any time, and never makes the publisher wait for it.
 //
-// A [Client] keeps an outbox in memory and one goroutine that connects, sends
-// and waits for acknowledgements. [Client.Publish] only copies a message into
+// A [Client] keeps an outbox in memory, one goroutine that connects, sends and
+// waits for acknowledgements, and, where events are to outlive the process,
+// another that keeps them on disk. [Client.Publish] only copies a message into
 // the outbox. What becomes of it there depends on its kind:
 //
 //   - A state (Retain) is the present value of its topic. Only the newest one
@@ -10,14 +11,16 @@
 //     that a broker that forgot its retained messages learns them anew and
 //     "online" replaces the will.
 //   - An event (QoS 1, not retained) queues in order until the broker has
-//     acknowledged it. When the outbox is full the oldest is dropped and
-//     counted.
+//     acknowledged it. When the outbox is full, or its time to live is over, the
+//     oldest is dropped and counted.
 //   - A volatile message (QoS 0, not retained) is sent now or never: while no
 //     connection is open it is dropped and counted.
 //
 // Delivery of events is at least once: what was in flight when a connection
-// broke is sent again, in order, on the next one. The outbox lives as long as
-// the client; it is not on disk.
+// broke is sent again, in order, on the next one. With Options.OpenDisk, events
+// are on disk too, and the next process publishes what this one could not,
+// before its own; see the package spool for the format and keeper.go for when it
+// is synced. States are not kept: the next process has its own.
 //
 // The wire protocol is MQTT 3.1.1 by github.com/eclipse/paho.mqtt.golang, with
 // a fresh paho client for each connection. paho's own reconnecting is off

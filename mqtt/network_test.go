@@ -1,20 +1,10 @@
 package mqtt_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -106,72 +96,6 @@ func TestReconnectsAfterBrokerRestartOnTheSamePort(t *testing.T) {
 	mustClose(t, c)
 }
 
-// authority makes a certificate for 127.0.0.1 that signs itself.
-func authority(t *testing.T) (tls.Certificate, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:        true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
-}
-
-// listenTLS serves a broker over TLS and returns its URL and CA file.
-func listenTLS(t *testing.T, b *mqtttest.Broker) (url, caFile string) {
-	t.Helper()
-	cert, file := authority(t)
-	caFile = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(caFile, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	t.Cleanup(func() { l.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b.Serve(conn)
-		}
-	})
-	return "mqtts://" + l.Addr().String(), caFile
-}
-
-func TestTLSChecksTheCertificate(t *testing.T) {
-	b := mqtttest.New()
-	url, _ := listenTLS(t, b)
-	t.Cleanup(b.Close)
-	var log logBuffer
-	failed := make(chan struct{}, 1)
-	c := startClient(t, func(o *mqtt.Options) {
-		o.Broker, o.Log, o.Pulse = url, log.logger(0), onIdle{"broker away", failed}
-	})
-	<-failed
-	if st := c.Status(); st.Connected || !strings.Contains(st.LastError, "certificate signed by unknown authority") {
-		t.Errorf("status %+v, want an unknown authority", st)
-	}
-	abandon(c)
-	if s := b.State(); s.Connects != 0 {
-		t.Errorf("%d CONNECT packets were sent to a broker that proved nothing", s.Connects)
-	}
-}
-
 // onIdle tells when a client idles for a reason.
 type onIdle struct {
 	why  string
@@ -193,8 +117,8 @@ func (o onIdle) Idle(why string) {
 // read once in a process, from the file that SSL_CERT_FILE names.
 func TestTLSWithSystemRoots(t *testing.T) {
 	b := mqtttest.New()
-	url, ca := listenTLS(t, b)
-	t.Cleanup(b.Close)
-	startChild(t, url, "SSL_CERT_FILE="+ca)
+	i := newIssuer(t)
+	url := serveTLS(t, b, i, nil, &tls.Config{})
+	startChild(t, url, "SSL_CERT_FILE="+i.file)
 	await(t, b, func(s mqtttest.State) bool { return s.Retained[node+"/status"] == "online" })
 }

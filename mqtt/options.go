@@ -7,11 +7,13 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"dynvit/mqtt/spool"
 )
 
 const (
-	defaultQueueMessages = 1000    // mosquitto's own bound for a client
-	defaultQueueBytes    = 4 << 20 // states, snapshots and some thousand events
+	defaultQueueMessages = 100_000
+	defaultQueueBytes    = 16 << 20 // states, snapshots and some ten thousand events
 
 	keepAlive    = 30 * time.Second // half-open connections are found after at most 45 s
 	pingTimeout  = 10 * time.Second
@@ -48,8 +50,18 @@ type Options struct {
 	Log   *slog.Logger // nil: no log
 	Pulse Pulse        // nil: nobody watches
 
-	// Bounds of the outbox; 0 is 1000 messages, 4 MiB of topics and payloads.
+	// Bounds of the outbox, in memory and on disk; 0 is 100 000 messages, 16 MiB
+	// of topics and payloads. Of one message a disk takes spool.MaxMessage.
 	QueueMessages, QueueBytes int
+
+	// EventTTL is how long an event may wait; 0: for ever.
+	EventTTL time.Duration
+
+	// OpenDisk opens what keeps events over a restart; nil: events are in memory
+	// alone. It is called by a goroutine of the client's, and again after it failed.
+	OpenDisk func() (spool.Disk, error)
+
+	TLS TLS // for mqtts and wss
 
 	// Dial opens the connection in place of the network, nil except in tests.
 	Dial func(context.Context) (net.Conn, error)
@@ -80,6 +92,9 @@ func (o Options) withDefaults() Options {
 func (o *Options) check() error {
 	if o.QueueMessages < 0 || o.QueueBytes < 0 {
 		return fmt.Errorf("mqtt: outbox of %d messages and %d bytes", o.QueueMessages, o.QueueBytes)
+	}
+	if err := o.TLS.Check(); err != nil {
+		return fmt.Errorf("mqtt: TLS: %w", err)
 	}
 	if o.Password != "" && o.Username == "" {
 		return fmt.Errorf("mqtt: a password without a user name")

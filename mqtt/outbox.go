@@ -3,6 +3,9 @@ package mqtt
 import (
 	"math"
 	"slices"
+	"time"
+
+	"dynvit/mqtt/spool"
 )
 
 // entry is a message in the outbox. Events and volatile messages come and go;
@@ -19,6 +22,10 @@ type entry struct {
 
 	order uint64 // what is sent first: the lowest
 	next  *entry // in its lane or in the free list
+
+	seq          uint64    // events: counts up, and names the event on disk
+	at           time.Time // events: when it was put
+	older, newer *entry    // events: in the ledger
 }
 
 func (e *entry) size() int { return len(e.topic) + len(e.payload) }
@@ -105,14 +112,18 @@ const (
 // concurrent use.
 type outbox struct {
 	limit load
-	held  load // everything: waiting, in flight, and the states
+	ttl   time.Duration // of events; 0: for ever
+	held  load          // everything: waiting, in flight, and the states
 
 	states  map[string]*entry // by topic
 	ordered []*entry          // the states in the order they were first put
 
-	changed  lane // states to publish
-	events   queue
+	changed  lane  // states to publish
+	events   queue // that wait
 	volatile queue
+	ledger   ledger // of all events, those in flight too
+	loading  bool   // events are not given out yet: older ones are being read from the disk
+	withheld bool   // events are not given out any more
 
 	puts    uint64 // gives entries their order
 	free    *entry
@@ -121,14 +132,16 @@ type outbox struct {
 }
 
 func newOutbox(messages, bytes int) *outbox {
-	return &outbox{limit: load{messages, bytes}, states: make(map[string]*entry)}
+	return &outbox{limit: load{messages, bytes}, states: make(map[string]*entry), ledger: ledger{next: 1, handed: 1}}
 }
 
 // put copies m into the outbox. It fails with ErrOffline for a volatile
 // message while not online and with ErrFull or ErrTooLarge where making room
 // does not help; each failure is counted.
 func (o *outbox) put(m Message, online bool) error {
-	if len(m.Topic)+len(m.Payload) > o.limit.bytes {
+	o.expire(time.Now())
+	size := len(m.Topic) + len(m.Payload)
+	if size > o.limit.bytes || o.ledger.kept && !m.Retain && m.QoS > 0 && size > spool.MaxMessage {
 		o.dropped.Refused++
 		return ErrTooLarge
 	}
@@ -194,7 +207,45 @@ func (o *outbox) add(q *queue, m Message, victims ...*queue) error {
 	o.held.add(more.messages, more.bytes)
 	o.number(e)
 	q.push(e)
+	if e.qos > 0 {
+		e.at = time.Now()
+		o.ledger.add(e)
+	}
 	return nil
+}
+
+// expire drops the events that waited for longer than their time to live.
+func (o *outbox) expire(now time.Time) {
+	if o.ttl == 0 {
+		return
+	}
+	for o.events.head != nil && now.Sub(o.events.head.at) > o.ttl {
+		o.dropped.Expired++
+		o.release(o.events.pop())
+	}
+}
+
+// restore puts events that were on disk before all others, of which none was
+// handed to the disk yet; next is the first sequence number for those. Where
+// they exceed the bounds the oldest are dropped and counted.
+func (o *outbox) restore(old []spool.Message, next uint64) {
+	room, fit := o.limit, len(old)
+	room.add(-o.held.messages, -o.held.bytes)
+	for fit > 0 && room.messages > 0 && len(old[fit-1].Topic)+len(old[fit-1].Payload) <= room.bytes {
+		fit--
+		room.add(-1, -len(old[fit].Topic)-len(old[fit].Payload))
+	}
+	o.ledger.renumber(next)
+	for _, m := range old[:fit] {
+		o.dropped.Overflow++
+		o.ledger.forget(m.Seq)
+	}
+	for _, m := range slices.Backward(old[fit:]) {
+		e := &entry{topic: m.Topic, payload: m.Payload, qos: 1, seq: m.Seq, at: m.At}
+		o.held.add(1, e.size())
+		o.ledger.addOldest(e)
+		o.events.pushFront(e)
+	}
 }
 
 func (o *outbox) number(e *entry) {
@@ -240,6 +291,9 @@ func (o *outbox) next() (*entry, Message) {
 
 func (o *outbox) first() *entry {
 	state, event, volatile := o.changed.order(), o.events.order(), o.volatile.order()
+	if o.withheld || o.loading {
+		event = math.MaxUint64
+	}
 	switch {
 	case volatile < min(state, event):
 		return o.volatile.pop()
@@ -297,10 +351,12 @@ func (o *outbox) renew() {
 }
 
 // discard drops what waits, uncounted, and returns how many events that were.
-// States keep their values.
+// Events that the disk keeps stay for the next start. States keep their values.
 func (o *outbox) discard() int {
-	events := o.events.load.messages
-	for o.events.head != nil {
+	events := 0
+	o.withheld = true
+	for !o.ledger.kept && o.events.head != nil {
+		events++
 		o.release(o.events.pop())
 	}
 	for o.volatile.head != nil {
@@ -314,7 +370,10 @@ func (o *outbox) discard() int {
 
 // waiting counts what next has to give.
 func (o *outbox) waiting() int {
-	n := o.events.load.messages + o.volatile.load.messages
+	n := o.volatile.load.messages
+	if !o.withheld {
+		n += o.events.load.messages
+	}
 	for e := o.changed.head; e != nil; e = e.next {
 		n++
 	}
@@ -341,6 +400,9 @@ func (o *outbox) newEntry() *entry {
 // release frees an event or volatile message.
 func (o *outbox) release(e *entry) {
 	o.held.add(-1, -e.size())
+	if e.seq > 0 {
+		o.ledger.remove(e)
+	}
 	if o.freeLen == maxFree || cap(e.payload) > maxFreePayload {
 		return
 	}

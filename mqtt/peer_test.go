@@ -11,16 +11,29 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dynvit/mqtt"
+	"dynvit/mqtt/spool"
 )
 
 // childBroker names the broker that the test binary publishes to instead of
 // testing, when it is run as a child by startChild.
 const childBroker = "MQTT_TEST_CHILD_BROKER"
 
+// If childFolder is set too, the child keeps numbered events there and says how
+// many are on disk; childNumber is part of each event.
+const (
+	childFolder = "MQTT_TEST_CHILD_FOLDER"
+	childNumber = "MQTT_TEST_CHILD_NUMBER"
+)
+
 func TestMain(m *testing.M) {
-	if broker := os.Getenv(childBroker); broker != "" {
+	broker, folder := os.Getenv(childBroker), os.Getenv(childFolder)
+	switch {
+	case folder != "":
+		countUntilKilled(broker, folder, os.Getenv(childNumber))
+	case broker != "":
 		publishUntilKilled(broker)
 	}
 	os.Exit(m.Run())
@@ -36,6 +49,26 @@ func publishUntilKilled(broker string) {
 	}
 	c.Start()
 	select {}
+}
+
+func countUntilKilled(broker, folder, number string) {
+	c, err := mqtt.New(mqtt.Options{
+		Broker: broker, ClientID: "dynvit-child",
+		OpenDisk: func() (spool.Disk, error) { return spool.OpenFolder(folder) },
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	c.Start()
+	for n := 1; ; n++ {
+		m := event(fmt.Sprintf("%s-%05d", number, n))
+		if err := c.Publish(m); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		fmt.Println(n - c.Status().Unsynced)
+		time.Sleep(time.Millisecond) // a fast camera; nothing is waited for
+	}
 }
 
 // startChild publishes "online" to broker from a process that the test may
@@ -79,10 +112,16 @@ func freePort(t *testing.T) int {
 // startMosquitto runs Debian's broker and returns its MQTT and WebSocket ports.
 func startMosquitto(t *testing.T) (port, webPort int) {
 	t.Helper()
-	path := requireProgram(t, "mosquitto", "mosquitto")
 	port, webPort = freePort(t), freePort(t)
+	runMosquitto(t, fmt.Sprintf("listener %d 127.0.0.1\nlistener %d 127.0.0.1\nprotocol websockets\nallow_anonymous true\nuser root\n", port, webPort))
+	return port, webPort
+}
+
+// runMosquitto runs Debian's broker with a configuration until it is ready.
+func runMosquitto(t *testing.T, text string) *exec.Cmd {
+	t.Helper()
+	path := requireProgram(t, "mosquitto", "mosquitto")
 	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	text := fmt.Sprintf("listener %d 127.0.0.1\nlistener %d 127.0.0.1\nprotocol websockets\nallow_anonymous true\nuser root\n", port, webPort)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -99,20 +138,25 @@ func startMosquitto(t *testing.T) (port, webPort int) {
 				for lines.Scan() {
 				}
 			}()
-			return port, webPort
+			return cmd
 		}
 	}
 	t.Fatal("mosquitto did not start")
-	return 0, 0
+	return nil
 }
 
 // mosquittoSub runs Debian's subscriber on all topics of the node and returns a
 // function that gives its next line, "topic payload retain".
 func mosquittoSub(t *testing.T, port int) func() string {
 	t.Helper()
+	return mosquittoSubWith(t, "-p", fmt.Sprint(port))
+}
+
+func mosquittoSubWith(t *testing.T, arguments ...string) func() string {
+	t.Helper()
 	path := requireProgram(t, "mosquitto_sub", "mosquitto-clients")
 	// -d tells when it has subscribed, but only line by line if made to.
-	cmd := exec.Command("stdbuf", "-oL", path, "-h", "127.0.0.1", "-p", fmt.Sprint(port), "-t", node+"/#", "-q", "1", "-F", "%t %p %r", "-W", "30", "-d")
+	cmd := exec.Command("stdbuf", append([]string{"-oL", path, "-h", "127.0.0.1", "-t", node + "/#", "-q", "1", "-F", "%t %p %r", "-W", "30", "-d"}, arguments...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -11,15 +11,27 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
+// The broker closed a connection before it answered.
+var (
+	errWantsTLS = errors.New("the broker closed the connection at once: does this port want TLS (mqtts://)?")
+	// Its alert is lost where it closed before CONNECT had been written.
+	errAfterTLS = errors.New("the broker closed the connection after the TLS handshake: does it want another client certificate (cert_file and key_file)?")
+)
+
 // handshakeError says of paho's error whether the broker refused or the
 // network failed.
-func handshakeError(err error) error {
-	switch {
-	case !errors.Is(err, packets.ErrorNetworkError):
+func handshakeError(err error, at address) error {
+	if !errors.Is(err, packets.ErrorNetworkError) {
 		return fmt.Errorf("the broker refused the connection: %w", err)
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()[1] // paho's "network Error : <the error>"
+		err = joined.Unwrap()[1] // paho's "network Error : <the error>"
+	}
+	switch {
+	case at.transport == overTCP && closedByPeer(err):
+		return errWantsTLS
+	case at.transport == overTLS && closedByPeer(err):
+		return errAfterTLS
 	}
 	return err
 }
@@ -32,6 +44,8 @@ func reason(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case tlsReason(err) != "":
+		return tlsReason(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the broker closed the connection"
 	case errors.As(err, &dns):

@@ -51,6 +51,7 @@ func (c *Client) pump(s *session, stop <-chan struct{}, window int, drain bool) 
 	patience := time.NewTimer(ackTimeout)
 	defer patience.Stop()
 	for {
+		c.tellDrops(time.Now())
 		c.pulse.Busy("publishing")
 		if c.sendNext(s, window) && drain && len(s.flight) == 0 {
 			return nil
@@ -104,6 +105,10 @@ func (c *Client) sendNext(s *session, window int) (none bool) {
 func (c *Client) take(s *session) (*entry, Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.outbox.loading && time.Now().After(c.loadBy) {
+		c.outbox.loading = false // the disk hangs
+	}
+	c.expire()
 	e, m := c.outbox.next()
 	if e != nil {
 		c.status.InFlight = len(s.flight) + 1
@@ -122,6 +127,7 @@ func (c *Client) settle(s *session) error {
 // delivered needs c.mu.
 func (c *Client) delivered(e *entry) {
 	c.outbox.ack(e)
+	c.keeper.rouse()
 	c.status.Published++
 }
 
@@ -142,7 +148,7 @@ func (c *Client) depart(s *session) error {
 	if err := c.pump(s, grace.Done(), len(s.flight)+len(c.closing.last), true); err != nil {
 		return err
 	}
-	if left := given + len(s.flight) + c.unsent(); left > 0 {
+	if left := given + c.unkept(s) + c.unsent(); left > 0 {
 		c.closing.err = fmt.Errorf("mqtt: close: %d messages were not delivered", left)
 	}
 	return nil
@@ -160,6 +166,16 @@ func (c *Client) putLast() (given int, err error) {
 		}
 	}
 	return given, nil
+}
+
+// unkept counts what is in flight and not on disk.
+func (c *Client) unkept(s *session) (n int) {
+	for _, f := range s.flight {
+		if c.keeper == nil || f.entry.seq == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *Client) unsent() int {

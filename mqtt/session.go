@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +25,8 @@ type session struct {
 	wire   *wire
 	ready  bool     // the last message sent has been written
 	flight []flight // in the order sent
+
+	acknowledged bool // the broker has answered to a message
 }
 
 // flight is a message that was handed to paho, and paho's promise.
@@ -48,7 +49,7 @@ func open(ctx context.Context, o *Options, at address) (*session, error) {
 	<-token.Done() // bounded by the deadline that paho sets for the handshake
 	if err := token.Error(); err != nil {
 		s.abort() // not end: paho started nothing that would take a DISCONNECT
-		return nil, handshakeError(err)
+		return nil, handshakeError(err, at)
 	}
 	if s.wire.isClosed() {
 		s.end()
@@ -100,11 +101,15 @@ func dial(ctx context.Context, o *Options, at address) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	switch at.transport {
 	case overWebSocket:
-		return paho.NewWebsocket(at.url.String(), nil, dialTimeout, nil, nil)
+		config, err := o.TLS.config(at.url.Hostname())
+		if err != nil {
+			return nil, err
+		}
+		return paho.NewWebsocket(at.url.String(), config, dialTimeout, nil, nil)
 	case overTLS:
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
-		return (&tls.Dialer{NetDialer: dialer}).DialContext(ctx, "tcp", at.url.Host)
+		return dialTLS(ctx, dialer, o, at)
 	}
 	return dialer.DialContext(ctx, "tcp", at.url.Host)
 }
@@ -167,6 +172,7 @@ func (s *session) settle(done func(*entry)) error {
 		if err := f.token.Error(); err != nil {
 			return err
 		}
+		s.acknowledged = s.acknowledged || f.entry.qos > 0
 		done(f.entry)
 		n++
 	}

@@ -11,6 +11,11 @@ type Status struct {
 	Reconnects uint64    // connections after the first
 	Held       int       // messages in the outbox, the states included
 	HeldBytes  int       // their topics and payloads
+	Events     int       // of Held, events (QoS 1, not retained), in flight or not
+	EventBytes int       // their topics and payloads
+	Unsynced   int       // of Events, not on the disk for good
+	OnDisk     bool      // events are kept on disk
+	DiskError  string    // why they are not, though they should
 	Waiting    int       // of Held, events and QoS 0 messages not yet sent
 	InFlight   int       // of Held, sent and not yet acknowledged
 	Published  uint64    // messages that the broker acknowledged, or QoS 0 ones written
@@ -20,12 +25,13 @@ type Status struct {
 // Dropped counts the messages that were never published, by reason.
 type Dropped struct {
 	Overflow uint64 // the oldest made room for a newer message
+	Expired  uint64 // events older than their time to live
 	Offline  uint64 // QoS 0, and no connection was open
 	Refused  uint64 // Publish answered ErrFull or ErrTooLarge
 }
 
 // Total is the sum over all reasons.
-func (d Dropped) Total() uint64 { return d.Overflow + d.Offline + d.Refused }
+func (d Dropped) Total() uint64 { return d.Overflow + d.Expired + d.Offline + d.Refused }
 
 // Pulse is told what a Client's goroutine is about, so that a supervisor can
 // tell a client that waits from one that hangs. Both methods must return at

@@ -34,6 +34,7 @@ type Fault struct {
 	NoPing  bool // never answer a PINGREQ
 	Stall   bool // read nothing after CONNECT
 	CutFrom int  // from this message of a connection on, cut it instead of acknowledging; 0 never
+	Taken   bool // with CutFrom: the message counts nevertheless
 }
 
 // State is what a broker has seen so far.
@@ -195,6 +196,13 @@ func (b *Broker) Serve(conn net.Conn) bool {
 	b.wg.Add(1)
 	go c.serve()
 	return true
+}
+
+// Forget drops the messages seen so far, not what was retained.
+func (b *Broker) Forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state.Messages = nil
 }
 
 // State returns a copy of what the broker has seen.

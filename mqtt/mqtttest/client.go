@@ -151,13 +151,17 @@ func (c *client) subscribe(p *packets.SubscribePacket, fault Fault) error {
 
 func (c *client) publish(p *packets.PublishPacket, fault Fault) error {
 	c.count++
-	if fault.CutFrom > 0 && c.count >= fault.CutFrom {
+	cut := fault.CutFrom > 0 && c.count >= fault.CutFrom
+	if cut && !fault.Taken {
 		return errCut
 	}
 	c.broker.record(Message{
 		Client: c.id, Conn: c.number,
 		Topic: p.TopicName, Payload: string(p.Payload), QoS: p.Qos, Retain: p.Retain, Dup: p.Dup,
 	})
+	if cut {
+		return errCut
+	}
 	if p.Qos == 0 || fault.NoAck {
 		return nil
 	}

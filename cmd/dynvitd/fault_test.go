@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"dynvit/camera"
+)
+
+// often is how often a fault is repeated: in full by `make test-faults`, less
+// often among all other tests.
+func often(full, short int) int {
+	if os.Getenv("DYNVIT_FAULTS") != "" {
+		return full
+	}
+	return short
+}
+
+// scenes is a folder with a picture of each drawn scene, so that the label changes
+// with every picture.
+func scenes(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for i := range 31 { // a prime, so that a slow machine that skips pictures does not see the same ones
+		spec, err := camera.Parse(fmt.Sprintf("test:?fps=0&size=256x256&seed=%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := camera.Open(spec, camera.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f camera.Frame
+		if err := source.Next(context.Background(), &f); err != nil {
+			t.Fatal(err)
+		}
+		source.Close()
+		if f.Format != camera.RGB24 {
+			t.Fatalf("drawn frames are %v", f.Format)
+		}
+		picture := image.NewNRGBA(image.Rect(0, 0, f.Width, f.Height))
+		for p := range f.Width * f.Height {
+			copy(picture.Pix[4*p:], f.Data[3*p:3*p+3])
+			picture.Pix[4*p+3] = 255
+		}
+		var file bytes.Buffer
+		if err := png.Encode(&file, picture); err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, fmt.Sprintf("%02d.png", i), file.String())
+	}
+	return dir
+}
+
+// outboxHealth is what /healthz says of the outbox.
+type outboxHealth struct {
+	Outbox struct {
+		Events, Unsynced int
+		OnDisk           bool `json:"on_disk"`
+	}
+}
+
+// poll asks /healthz until ok holds.
+func poll(t *testing.T, port string, ok func(outboxHealth) bool) outboxHealth {
+	t.Helper()
+	var h outboxHealth
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		r, err := http.Get("http://127.0.0.1:" + port + "/healthz")
+		if err != nil {
+			continue
+		}
+		err = json.NewDecoder(r.Body).Decode(&h)
+		r.Body.Close()
+		if err == nil && ok(h) {
+			return h
+		}
+	}
+	t.Fatalf("healthz: %+v", h)
+	return h
+}
+
+// quietMosquitto starts Debian's broker with few lines of log: more than the test
+// reads would stop it.
+func quietMosquitto(t *testing.T, conf string) *process {
+	t.Helper()
+	p := start(t, exec.Command(program(t, "mosquitto", "mosquitto"), "-c", write(t, t.TempDir(), "mosquitto.conf", conf)))
+	p.await("running")
+	return p
+}
+
+// collector runs Debian's subscriber into a file, which never holds it up, and
+// returns a function that waits until the file has so many lines that match a
+// pattern, and gives all of its lines, "topic payload".
+func collector(t *testing.T, arguments ...string) func(n int, pattern string) []string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "lines")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	c := exec.Command("stdbuf", append([]string{"-oL", program(t, "mosquitto_sub", "mosquitto-clients"),
+		"-h", "127.0.0.1", "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"}, arguments...)...)
+	c.Stdout, c.Stderr = file, file
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	wait := func(n int, pattern string) []string {
+		t.Helper()
+		re := regexp.MustCompile("(?m)" + pattern)
+		var text []byte
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			if text, err = os.ReadFile(path); err != nil {
+				t.Fatal(err)
+			}
+			if len(re.FindAllIndex(text, n)) == n {
+				return strings.Split(string(text), "\n")
+			}
+		}
+		t.Fatalf("the subscriber does not see %d of %q among %d bytes", n, pattern, len(text))
+		return nil
+	}
+	wait(1, "^Subscribed")
+	return wait
+}
+
+var eventID = regexp.MustCompile(`"id":"([0-9a-f]+)-(\d+)"`)
+
+// checkIDs expects the events of each start of the daemon to count up by one from
+// 1, but for repeats, and returns how many different ones there are.
+func checkIDs(t *testing.T, lines []string) (events, repeats, starts int) {
+	t.Helper()
+	last := map[string]int{}
+	for _, line := range lines {
+		if !strings.Contains(line, "/event ") {
+			continue
+		}
+		id := eventID.FindStringSubmatch(line)
+		if id == nil {
+			t.Fatalf("no id in %s", line)
+		}
+		var n int
+		fmt.Sscan(id[2], &n)
+		switch boot := id[1]; {
+		case n <= last[boot]:
+			repeats++
+		case n != last[boot]+1:
+			t.Errorf("event %s-%d came after %d", boot, n, last[boot])
+			last[boot] = n
+		default:
+			last[boot] = n
+			events++
+		}
+	}
+	return events, repeats, len(last)
+}
+
+// TestFaultDaemonKilled kills the daemon with SIGKILL in the middle of its stream,
+// first while the broker is away and then while it takes events: what was on
+// disk is published by the next start, and ids count up by one.
+func TestFaultDaemonKilled(t *testing.T) {
+	t.Parallel() // most of it is starting up
+	program(t, "mosquitto_sub", "mosquitto-clients")
+	port, page, state := freePort(t), freePort(t), t.TempDir()
+	config := write(t, t.TempDir(), "dynvit.yaml", fmt.Sprintf(`
+node: box
+latency: {keep: 0.3}
+mqtt: {broker: "mqtt://127.0.0.1:%s"}
+http: {listen: "127.0.0.1:%s"}
+cameras:
+  door: {source: "file:%s?loop=1&fps=25", stable: 1, min_score: 0}
+`, port, page, scenes(t)))
+	run := func() *process {
+		c := dynvitd(t, "run", "--config", config)
+		c.Env = append(c.Env, "STATE_DIRECTORY="+state)
+		p := start(t, c)
+		p.await("msg=ready")
+		return p
+	}
+	chance := rand.New(rand.NewPCG(7, 8))
+	kills := often(20, 2)
+	safe := 0 // events that were on disk when the daemon was killed
+	for range kills {
+		d := run()
+		want := safe + 1 + chance.IntN(40)
+		h := poll(t, page, func(h outboxHealth) bool { return h.Outbox.Events-h.Outbox.Unsynced >= want })
+		d.Process.Kill()
+		d.end()
+		if h.Outbox.Events < safe || !h.Outbox.OnDisk {
+			t.Errorf("%+v, want the %d events of before on disk", h, safe)
+		}
+		safe = h.Outbox.Events - h.Outbox.Unsynced
+	}
+	segments, err := filepath.Glob(filepath.Join(state, "outbox", "box", "*.seg"))
+	if err != nil || len(segments) == 0 {
+		t.Errorf("segments %v, %v", segments, err)
+	}
+	quietMosquitto(t, "listener "+port+" 127.0.0.1\nallow_anonymous true\nuser root\n")
+	seen := collector(t, "-p", port)
+	arrived := 0
+	for range kills {
+		d := run()
+		arrived += 10
+		seen(arrived, `^dynvit/box/camera/door/event `)
+		d.Process.Kill()
+		d.end()
+	}
+	d := run()
+	poll(t, page, func(h outboxHealth) bool { return h.Outbox.Events < 5 })
+	d.Process.Signal(syscall.SIGTERM)
+	lines := seen(1, `^dynvit/box/status stopped$`)
+	if code := d.end(); code != 0 {
+		t.Errorf("exit %d\n%s", code, strings.Join(d.seen, "\n"))
+	}
+	events, repeats, starts := checkIDs(t, lines)
+	if events < safe {
+		t.Errorf("%d events arrived, %d were on disk before the broker came", events, safe)
+	}
+	t.Logf("daemon killed %d times: %d events of %d starts arrived, %d of them had waited on disk, ids of each start count up by one, %d repeats",
+		2*kills, events, starts, safe, repeats)
+	if left, err := os.ReadDir(filepath.Join(state, "outbox", "box")); err != nil || len(left) != 0 {
+		t.Errorf("left on disk: %v, %v", left, err)
+	}
+}
+
+// TestFaultBrokerAwayTLS is a user's day: a broker with TLS and a password, away
+// for a while; a subscriber that was there before and after sees every event
+// once, in order.
+func TestFaultBrokerAwayTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	openssl := program(t, "openssl", "openssl")
+	if out, err := exec.Command(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+		"-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", dir+"/key.pem", "-out", dir+"/cert.pem").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	const password = "correct-horse"
+	if out, err := exec.Command(program(t, "mosquitto_passwd", "mosquitto"), "-b", "-c", dir+"/words", "cam", password).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	port, page := freePort(t), freePort(t)
+	conf := fmt.Sprintf("listener %s 127.0.0.1\nuser root\ncertfile %s/cert.pem\nkeyfile %s/key.pem\npassword_file %s/words\npersistence true\npersistence_location %s/\n", port, dir, dir, dir, dir)
+	config := write(t, dir, "dynvit.yaml", fmt.Sprintf(`
+node: box
+latency: {keep: 0.3}
+mqtt: {broker: "mqtts://127.0.0.1:%s", username: cam, password_file: %s, ca_file: %s/cert.pem}
+http: {listen: "127.0.0.1:%s"}
+cameras:
+  door: {source: "file:%s?loop=1&fps=10", stable: 1, min_score: 0}
+`, port, write(t, dir, "password", password+"\n"), dir, page, scenes(t)))
+	first := quietMosquitto(t, conf)
+	// A session that outlives the broker, so that the subscriber misses nothing.
+	seen := collector(t, "-p", port, "--cafile", dir+"/cert.pem", "-u", "cam", "-P", password, "-c", "-i", "dashboard")
+	d := start(t, dynvitd(t, "run", "--config", config, "--log-level", "debug"))
+	seen(1, `^dynvit/box/camera/door/event `)
+	first.Process.Signal(syscall.SIGTERM) // keeps its sessions
+	first.end()
+	away := often(200, 20)
+	start := time.Now()
+	poll(t, page, func(h outboxHealth) bool { return h.Outbox.Events >= away })
+	took := time.Since(start)
+	quietMosquitto(t, conf)
+	poll(t, page, func(h outboxHealth) bool { return h.Outbox.Events < 3 })
+	d.Process.Signal(syscall.SIGTERM)
+	lines := seen(1, `^dynvit/box/status stopped$`)
+	if code := d.end(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	events, repeats, _ := checkIDs(t, lines)
+	if events < away || repeats > 20 {
+		t.Errorf("%d events, %d repeats, want %d at least and no more repeats than were in flight", events, repeats, away)
+	}
+	if all := strings.Join(d.seen, "\n"); strings.Contains(all, password) {
+		t.Error("the password is in the log")
+	}
+	t.Logf("broker with TLS and password away for %.0f s: %d events arrived, ids count up by one, %d repeats", took.Seconds(), events, repeats)
+}

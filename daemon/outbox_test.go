@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestEventsWaitForTheNextStart: those of a daemon that never met its broker are
+// published by the next one, before its own.
+func TestEventsWaitForTheNextStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		state := t.TempDir()
+		keep := testConfig()
+		keep.Latency.Keep.Ratio = 0.7 // no calibration
+		live := func(away bool, classes ...byte) *rig {
+			var list []shot
+			for _, class := range classes {
+				list = append(list, shots(class, 3)...)
+			}
+			s := sources{"test:": {newScripted(time.Second, io.EOF, list...)}}
+			return run(t, keep, s, func(r *rig, d *Deps) {
+				d.State = state
+				if away {
+					d.bootID = "first"
+					r.broker.Down()
+				}
+			})
+		}
+		first := live(true, 1, 2, 3)
+		after(20 * time.Second)
+		if s := first.stats(time.Second).Outbox; s.Events != 3 || s.Bytes == 0 || !s.OnDisk {
+			t.Errorf("stats %+v, want three events on disk", s)
+		}
+		if h := first.condition().Outbox; h.Events != 3 || h.Unsynced != 0 || !h.OnDisk || h.Error != "" {
+			t.Errorf("health %+v", h)
+		}
+		first.halt()
+		if log := first.log.String(); !strings.Contains(log, "events wait on disk for the next start") {
+			t.Errorf("log:\n%s", log)
+		}
+
+		second := live(false, 2, 0)
+		after(20 * time.Second)
+		var ids []string
+		for _, payload := range second.broker.State().Topic(root + "/camera/door/event") {
+			_, rest, _ := strings.Cut(payload, `"id":"`)
+			id, _, _ := strings.Cut(rest, `"`)
+			ids = append(ids, id)
+		}
+		if want := []string{"first-1", "first-2", "first-3", "b00t-1", "b00t-2"}; !slices.Equal(ids, want) {
+			t.Errorf("events %v, want %v", ids, want)
+		}
+		if s := second.stats(time.Second).Outbox; s.Events != 0 || s.Dropped != 0 {
+			t.Errorf("stats %+v, want none left", s)
+		}
+		second.halt()
+	})
+}
