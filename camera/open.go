@@ -2,13 +2,8 @@ package camera
 
 import (
 	"errors"
-	"fmt"
 	"time"
 )
-
-// ErrNotBuilt is wrapped by Open's error for a scheme that this build can parse
-// but not read.
-var ErrNotBuilt = errors.New("not built in")
 
 // defaultStall is Options.Stall where none is set.
 const defaultStall = 10 * time.Second
@@ -24,8 +19,7 @@ func (o Options) stall() time.Duration {
 // Open makes a source. It does not wait for a peer (a server, a child process):
 // the first Next does. What can be told at once is an error here: a missing
 // file or folder, a folder without pictures, a camera that is not there, in use or
-// has not what is asked for, a program that is not installed, and a scheme that is
-// not built in (ErrNotBuilt).
+// has not what is asked for, and a program that is not installed.
 func Open(s Spec, o Options) (Source, error) {
 	switch s.scheme {
 	case "":
@@ -45,5 +39,5 @@ func Open(s Spec, o Options) (Source, error) {
 	case "exec":
 		return openCommand(s, o)
 	}
-	return nil, fmt.Errorf("%s: sources of scheme %s are %w", s, s.scheme, ErrNotBuilt)
+	panic("camera: Open: a scheme that ParseSpec does not know: " + s.scheme)
 }

@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"dynvit/camera"
 	"dynvit/camera/cameratest"
 	"dynvit/engine"
 	"dynvit/mqtt/mqtttest"
@@ -405,19 +404,4 @@ func TestMissingFileEndsRun(t *testing.T) {
 			r.halt()
 		})
 	}
-}
-
-// TestUnbuiltSourceIsSaid, once: the same binary will not learn it.
-func TestUnbuiltSourceIsSaid(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := run(t, testConfig(), sources{"test:": {camera.ErrNotBuilt}}, nil)
-		after(time.Hour)
-		r.halt()
-		if strings.Contains(r.log.String(), "stopped") {
-			t.Errorf("a stop is no news of a camera:\n%s", r.log)
-		}
-		if n := strings.Count(r.log.String(), "camera offline"); n != 1 || !strings.Contains(r.log.String(), "not built in") {
-			t.Errorf("%d lines about a source that is not built in:\n%s", n, r.log)
-		}
-	})
 }

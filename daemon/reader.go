@@ -63,11 +63,6 @@ func (r *reader) attend(ctx context.Context) {
 			<-ctx.Done()
 			r.again()
 			return
-		case errors.Is(err, camera.ErrNotBuilt):
-			r.status.closed(err.Error())
-			r.pulse.Idle("not built in")
-			<-ctx.Done() // the same binary will not learn it
-			return
 		}
 		r.status.closed(err.Error())
 		r.pulse.Idle("camera away")

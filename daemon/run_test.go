@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dynvit/camera"
 )
 
 const root = "dynvit/box"
@@ -165,20 +164,19 @@ func TestStalledCameraComesBack(t *testing.T) {
 func TestBrokenCameraHurtsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := testConfig()
-		for _, name := range []string{"broken", "damaged", "unbuilt", "silent"} {
+		for _, name := range []string{"broken", "damaged", "silent"} {
 			c = withCamera(c, name, nil)
 		}
 		s := sources{
 			"test:":           {newScripted(100*time.Millisecond, nil, shots(1, 1000)...)},
 			"http://broken/":  {newScripted(0, io.ErrUnexpectedEOF)},
 			"http://damaged/": {newScripted(50*time.Millisecond, nil, make([]shot, 1000)...)},
-			"http://unbuilt/": {camera.ErrNotBuilt},
 			"http://silent/":  {newScripted(0, nil)},
 		}
 		r := run(t, c, s, nil)
 		after(20 * time.Second)
 		for name, want := range map[string]string{
-			"door": "online", "broken": "offline", "damaged": "online", "unbuilt": "offline", "silent": "stalled",
+			"door": "online", "broken": "offline", "damaged": "online", "silent": "stalled",
 		} {
 			if got := r.broker.State().Retained[root+"/camera/"+name+"/status"]; got != want {
 				t.Errorf("%s is %s, want %s", name, got, want)
