@@ -221,6 +221,7 @@ cameras:
 		d.end()
 	}
 	d := run()
+	seen(arrived+10, `^dynvit/box/camera/door/event `) // it has read the disk and is connected
 	poll(t, page, func(h outboxHealth) bool { return h.Outbox.Events < 5 })
 	d.Process.Signal(syscall.SIGTERM)
 	lines := seen(1, `^dynvit/box/status stopped$`)
