@@ -29,6 +29,7 @@ type RTSP struct {
 	address string
 	server  *gortsplib.Server
 	stream  *gortsplib.ServerStream
+	ready   chan struct{} // closed once stream can be handed out
 	media   *description.Media
 	stop    chan struct{}
 	playing sync.WaitGroup
@@ -94,6 +95,7 @@ func (s *RTSP) Start() error {
 		return err
 	}
 	s.media = &description.Media{Type: description.MediaTypeVideo, Formats: []format.Format{video}}
+	s.ready = make(chan struct{})
 	s.server = &gortsplib.Server{
 		Handler: handler{s}, RTSPAddress: s.address, UDPRTPAddress: rtpAddress, UDPRTCPAddress: rtcpAddress,
 	}
@@ -102,7 +104,10 @@ func (s *RTSP) Start() error {
 	}
 	s.address = s.server.NetListener().Addr().String()
 	s.stream = &gortsplib.ServerStream{Server: s.server, Desc: &description.Session{Medias: []*description.Media{s.media}}}
-	if err := s.stream.Initialize(); err != nil {
+	err = s.stream.Initialize()
+	close(s.ready)
+	if err != nil {
+		s.server.Close()
 		return err
 	}
 	s.stop = make(chan struct{})
@@ -203,6 +208,7 @@ func (h handler) answer(c *gortsplib.ServerConn, r *base.Request, path string) (
 	case strings.Trim(path, "/") != "cam":
 		return &base.Response{StatusCode: base.StatusNotFound}, nil, nil
 	}
+	<-h.s.ready
 	return &base.Response{StatusCode: base.StatusOK}, h.s.stream, nil
 }
 
