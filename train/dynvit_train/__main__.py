@@ -13,7 +13,19 @@ def parser():
     config.add_arguments(commands.add_parser("fit", help="train a model or its predictors"))
     add_export(commands.add_parser("export", help="write a model file for dynvitd"))
     add_golden(commands.add_parser("golden", help="write a model's activations for tests"))
+    add_shrink(commands.add_parser("shrink", help="make a smaller start from a larger model"))
     return top
+
+
+def add_shrink(p):
+    p.add_argument("source", help="model file")
+    p.add_argument("-o", "--output", required=True, help="model file to write (.safetensors)")
+    p.add_argument("--data", required=True, help="folder of class folders: the new head, and pictures to judge by")
+    p.add_argument("--depth", type=int, required=True, help="blocks to leave")
+    p.add_argument("--hidden", type=int, required=True, help="hidden units to leave in each MLP")
+    p.add_argument("--teacher-classes", default="", help="file of lines `synset name`: the classes of the source")
+    p.add_argument("--labels", default="", help="file of lines `synset name` that names the folders")
+    p.add_argument("--images", type=int, default=128, help="pictures to judge by [128]")
 
 
 def add_export(p):
@@ -48,6 +60,11 @@ def run(args):
 
         flags = {k: v for k, v in vars(args).items() if k not in ("command", "source", "output")}
         export(args.source, args.output, **flags)
+    elif args.command == "shrink":
+        from .shrinking import shrink
+
+        flags = {k: v for k, v in vars(args).items() if k not in ("command", "source", "output")}
+        shrink(args.source, args.output, **flags)
     elif args.command == "golden":
         from .export import golden
 

@@ -39,11 +39,19 @@ class Config:
     regress_lr: float = option(1e-3, "learning rate of the regression")
     target: str = option("attention", "what is regressed on", choices=["attention", "cls-attention", "projection"])
     noise: float = option(0.2, "logistic noise of noisy top-k, as a share of the scores' spread")
+    dense_share: float = option(0.0, "share of each batch that is trained dense, the rest pruned (any)")
+    mask_every: int = option(
+        1,
+        "mask, with gradients for the predictors, at each so many steps; at the others drop patches for real "
+        "(cheaper) while the predictors follow --target",
+    )
+    w_score: float = option(0.2, "weight of that following")
     temperature: float = option(0.5, "of noisy top-k's surrogate gradient, as a share of the scores' spread")
 
     teacher: str = option("self", "self (the model before training, dense), none, a file, or a timm name")
     teacher_weights: str = option("", "local weights of a timm teacher")
     teacher_classes: str = option("", "file of lines `synset name`: the teacher's classes, where they differ")
+    views: int = option(0, "fixed views a picture, whose teacher outputs are kept in --out (0: new views each epoch)")
     w_cls: float = option(1.0, "weight of the cross-entropy (0 without labels)")
     w_ratio: float = option(2.0, "weight of the ratio loss (DeiT-B: 5)")
     w_kl: float = option(0.5, "weight of KL(teacher || student)")
@@ -90,6 +98,12 @@ class Config:
                 raise UserError(f"fit: --{name} {getattr(self, name)}: want at least 1")
         if self.teacher == "none" and (self.no_labels or self.w_cls == 0):
             raise UserError("fit: without labels and without a teacher there is nothing to learn")
+        if self.views and (self.mixup or self.cutmix):
+            raise UserError("fit: --views: mixed pictures have no teacher outputs to keep: set --mixup 0 --cutmix 0")
+        if not 0 <= self.dense_share < 1 or self.mask_every < 1:
+            raise UserError("fit: want --dense-share from 0 to below 1 and --mask-every of at least 1")
+        if self.is_fixed and (self.dense_share or self.mask_every > 1):
+            raise UserError("fit: --dense-share and --mask-every go with --keep any")
         self.keep_range()
 
     def keep_range(self):

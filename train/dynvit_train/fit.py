@@ -13,13 +13,13 @@ from .deciding import Gumbel, NoisyTopK, draw_ratio, gumbel_noise, logistic_nois
 from .errors import UserError
 from .evaluating import evaluate, targets
 from .export import metadata
-from .losses import Weights, dynamic_loss, regression_loss
-from .model import DynamicViT, Shape, keep_counts
+from .losses import Following, Weights, dynamic_loss, regression_loss
+from .model import DynamicViT, Output, Shape, keep_counts
 from .pictures import Augment, Batches, View, Views, is_synset, loader, mix, read_labels, scan, spread, without_labels
 from .processes import Processes
 from .reducing import ByPredictor
 from .runs import Log, load_checkpoint, save_checkpoint
-from .teachers import check_teacher, make_teacher
+from .teachers import Kept, check_teacher, make_teacher
 from .weights import IMAGENET_MEAN, IMAGENET_STD, Facts, checked, load_model
 
 
@@ -100,11 +100,12 @@ class Trainer:
         self.epochs = config.regress_epochs + config.epochs
         augment = Augment(**{f.name: getattr(config, f.name) for f in fields(Augment)})
         self.augment = augment
-        self.views = Views(folder, View(augment, self.facts, self.model.shape.image_size), config.seed)
+        self.views = Views(folder, View(augment, self.facts, self.model.shape.image_size), config.seed, config.views)
         self.weights = Weights(config.w_cls, config.w_ratio, config.w_kl, config.w_token)
         self.optimiser = torch.optim.AdamW(self.groups(), lr=self.base_lr(), betas=(0.9, 0.999))
         decay = decay_for(config.ema, self.steps * max(1, config.epochs))
         self.average = Average(self.model, decay) if decay else None
+        self.kept = None
         self.epoch, self.step, self.bad = 0, 0, set()
 
     def with_teacher(self):
@@ -165,6 +166,8 @@ class Trainer:
             raise UserError(f"fit: --out {out}: {e.strerror}") from None
         saved = load_checkpoint(out)
         self.processes.wait()  # nobody writes before everybody has looked
+        if self.config.views and self.teacher:
+            self.kept = self.processes.one_by_one(lambda: self.keep_teacher(out))
         if saved and not self.config.resume:
             raise UserError(
                 f"fit: --out {out} holds a run of {saved['epoch']} epochs: --resume it, or name another folder"
@@ -174,6 +177,10 @@ class Trainer:
         self.config.check_resume(saved["config"])
         self.restore(saved)
         return saved["results"]
+
+    def keep_teacher(self, out):
+        pictures = len(self.folder.paths)
+        return Kept(out / "teacher", self.config.views, pictures, self.model.shape, self.teacher, self.tokens)
 
     def restore(self, saved):
         self.model.load_state_dict(saved["model"])
@@ -236,9 +243,9 @@ class Trainer:
         self.set_trainable(regress)
         meter = Meter(self.config.batch)
         batches = list(self.batches.epoch(self.epoch))[: self.steps]
-        for i, (x, labels, bad) in enumerate(loader(self.views, batches, self.config.workers)):
-            self.report_bad(bad)
-            values = self.train_step(x, labels, regress)
+        for i, batch in enumerate(loader(self.views, batches, self.config.workers)):
+            self.report_bad(batch.bad)
+            values = self.train_step(batch, regress)
             meter.add(values)
             last = i + 1 == self.steps
             if log and (last or self.step % self.config.log_every == 0):
@@ -262,12 +269,12 @@ class Trainer:
 
     # A step.
 
-    def train_step(self, x, labels, regress):
+    def train_step(self, batch, regress):
         """One update; returns the numbers of the log. UserError if the loss is not finite."""
         draw = torch.Generator().manual_seed(self.config.seed * 1000003 + self.step)
         lr = self.set_lr(regress)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            losses, ratio = self.regression(x, draw) if regress else self.losses(x, labels, draw)
+            losses, ratio = self.regression(batch.view, draw) if regress else self.losses(batch, draw)
         parts = self.processes.mean(torch.stack([t.detach().float() for t in losses.values()]).cpu())
         values = dict(zip(losses, parts.tolist()))
         self.check_finite(values)
@@ -284,23 +291,54 @@ class Trainer:
         loss = regression_loss(self.model, x.to(self.device), counts, self.config.target)
         return {"loss": loss}, ratio
 
-    def losses(self, x, labels, draw):
-        labels = torch.tensor([self.index[i] for i in labels]) if self.index else None
-        x, labels = mix(x, labels, self.augment, self.model.shape.classes, draw)
+    def losses(self, batch, draw):
+        labels = torch.tensor([self.index[i] for i in batch.label]) if self.index else None
+        x, labels = mix(batch.view, labels, self.augment, self.model.shape.classes, draw)
         x = x.to(self.device)
         labels = None if labels is None or self.config.w_cls == 0 else labels.to(self.device)
-        low, high = self.config.keep_range()
-        ratio = draw_ratio(draw, low, high)
-        out = self.forward(x, ratio, draw)
-        teacher = self.teacher(x) if self.teacher else None
-        if teacher and not self.tokens:
-            teacher.tokens = None
+        teacher = self.teach(x, batch)
+        ratio = draw_ratio(draw, *self.config.keep_range())
+        cut = round(len(x) * self.config.dense_share)
+        parts = [self.pass_losses(x[cut:], rows(labels, cut), teacher_rows(teacher, cut), ratio, draw)]
+        if cut:
+            dense = self.loss_of(self.model(x[:cut]), rows(labels, 0, cut), teacher_rows(teacher, 0, cut), None)
+            parts.append(dense)
+        shares = (1 - self.config.dense_share, self.config.dense_share)
+        names = ["loss", "cls", "ratio", "kl", "token"]
+        return {n: sum(s * p[n] for s, p in zip(shares, parts)) if cut else parts[0][n] for n in names}, ratio
+
+    def teach(self, x, batch):
+        """The teacher's Output, from what is kept of earlier epochs where views are fixed."""
+        if not self.teacher:
+            return None
+        if self.config.views:
+            out = self.kept(x, batch, self.teacher)
+        else:
+            out = self.teacher(x)
+        if not self.tokens:
+            out.tokens = None
+        return out
+
+    def pass_losses(self, x, labels, teacher, ratio, draw):
+        """Losses of the pruned pass: masked, or with patches dropped for real."""
+        if self.step % self.config.mask_every == 0 or not self.model.shape.prune_at:
+            stages = len(self.model.shape.prune_at)
+            ratios = [ratio ** (k + 1) for k in range(stages)] if self.config.is_fixed else None
+            return self.loss_of(self.forward(x, ratio, draw), labels, teacher, ratios)
+        follow = Following(self.config.target)
+        out = self.model.pruned(x, self.counts(ratio), follow)
+        if teacher is not None and teacher.tokens is not None:
+            ids = out.kept[-1][..., None].expand(-1, -1, teacher.tokens.shape[-1])
+            teacher = Output(teacher.logits, teacher.cls_logits, teacher.tokens.gather(1, ids))
+        values = self.loss_of(out, labels, teacher, None)
+        values["loss"] = values["loss"] + self.config.w_score * follow.loss
+        return values
+
+    def loss_of(self, out, labels, teacher, ratios):
         if self.projection and self.tokens:
             out.tokens = self.projection(out.tokens)
-        stages = len(self.model.shape.prune_at)
-        ratios = [ratio ** (k + 1) for k in range(stages)] if self.config.is_fixed else None
         got = dynamic_loss(out, labels, teacher, ratios, self.weights, self.model.shape.aux_head, self.normalise)
-        return {"loss": got.total, "cls": got.cls, "ratio": got.ratio, "kl": got.kl, "token": got.token}, ratio
+        return {"loss": got.total, "cls": got.cls, "ratio": got.ratio, "kl": got.kl, "token": got.token}
 
     def forward(self, x, ratio, draw):
         if not self.model.shape.prune_at:
@@ -310,7 +348,7 @@ class Trainer:
         def noise(stage, like):
             """Noise of the whole batch, of which this process takes its share."""
             whole = kind(draw, (self.config.batch, *like.shape[1:]))
-            return whole[self.batches.share()].to(like.device)
+            return whole[self.batches.share()][-len(like) :].to(like.device)
 
         if self.config.is_fixed:
             return self.model.masked(x, Gumbel(noise))
@@ -355,6 +393,16 @@ class Trainer:
         share = (step - warm) / max(1, total - warm)
         low = min(self.config.min_lr, self.base_lr())
         return low + (self.base_lr() - low) * (1 + math.cos(math.pi * share)) / 2
+
+
+def rows(tensor, start, end=None):
+    return None if tensor is None else tensor[start:end]
+
+
+def teacher_rows(out, start, end=None):
+    if out is None:
+        return None
+    return Output(out.logits[start:end], out.cls_logits[start:end], rows(out.tokens, start, end))
 
 
 class Meter:

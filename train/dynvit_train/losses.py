@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from .reducing import RULES
+from .reducing import RULES, ByPredictor, keep_best
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,21 @@ def regression_loss(model, x, counts, target):
         with torch.no_grad():
             x = block(x)
     return loss
+
+
+class Following(ByPredictor):
+    """The predictors' own choice, while they are regressed on an attention rule: loss is the sum over stages."""
+
+    def __init__(self, target):
+        self.rule, self.loss = RULES[target](), 0.0
+
+    def __call__(self, model, stage, x, ids, keep, probe=None):
+        fixed = x.detach()
+        block = model.blocks[model.shape.prune_at[stage]]
+        self.loss = self.loss + stage_regression(model.score_predictor[stage], block, self.rule, fixed, ids)
+        with torch.no_grad():
+            score = self.score(model, stage, fixed, ids)
+        return keep_best(x, ids, keep, score)
 
 
 def stage_regression(predictor, block, rule, x, ids):

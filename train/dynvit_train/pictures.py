@@ -8,6 +8,7 @@ import random
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -208,27 +209,41 @@ class View:
         return x
 
 
-class Views(Dataset):
-    """Items are asked for as (epoch, index) and come as (view [3, S, S], label or -1, indices of unreadable pictures).
+class Viewed(NamedTuple):
+    view: torch.Tensor  # [3, S, S]
+    label: int  # -1: none
+    bad: list  # indices of unreadable pictures met
+    key: tuple  # (which view, which picture)
+    mirrored: bool  # after that view was drawn
 
-    An unreadable picture is answered by the next readable one.
+
+class Views(Dataset):
+    """Items are asked for as (epoch, index) and come as a Viewed.
+
+    An unreadable picture is answered by the next readable one. With fixed > 0 each picture has so many views, one an
+    epoch in turn, mirrored anew in each epoch.
     """
 
-    def __init__(self, folder, view, seed):
-        self.folder, self.view, self.seed = folder, view, seed
+    def __init__(self, folder, view, seed, fixed=0):
+        self.folder, self.view, self.seed, self.fixed = folder, view, seed, fixed
 
     def __len__(self):
         return len(self.folder.paths)
 
     def __getitem__(self, asked):
         epoch, index = asked
-        rng = random.Random(f"{self.seed} {epoch} {index}")
+        key, mirrored = (epoch, index), False
+        if self.fixed:
+            key = (epoch % self.fixed, index)
+            mirrored = self.view.augment.flip and random.Random(f"{self.seed} mirror {epoch} {index}").random() < 0.5
+        rng = random.Random(f"{self.seed} {key[0]} {index}")
         bad = []
         while len(bad) < len(self):
             picture = try_open(self.folder.paths[index])
             if picture:
                 label = self.folder.labels[index] if self.folder.labels else -1
-                return self.view(picture, rng), label, bad
+                x = self.view(picture, rng)
+                return Viewed(x.flip(2) if mirrored else x, label, bad, key, mirrored)
             bad.append(index)
             index = (index + 1) % len(self)
         raise UserError(f"data {self.folder.root}: none of {len(self)} pictures can be read")
@@ -263,8 +278,10 @@ class Batches:
 
 
 def collate(items):
-    views, labels, bad = zip(*items)
-    return torch.stack(views), torch.tensor(labels), sorted({i for b in bad for i in b})
+    """The items of a batch as one Viewed of lists and stacked tensors."""
+    views, labels, bad, keys, mirrored = zip(*items)
+    bad = sorted({i for b in bad for i in b})
+    return Viewed(torch.stack(views), torch.tensor(labels), bad, list(keys), torch.tensor(mirrored))
 
 
 def loader(dataset, batches, workers):

@@ -20,12 +20,14 @@ class ByPredictor:
     inside = False
 
     def __call__(self, model, stage, x, ids, keep, probe=None):
+        return keep_best(x, ids, keep, self.score(model, stage, x, ids, probe))
+
+    def score(self, model, stage, x, ids, probe=None):
         patches = x[:, 1:]
-        alive = torch.ones_like(patches[..., :1])
-        logprobs = model.score_predictor[stage](patches, alive, ids)
+        logprobs = model.score_predictor[stage](patches, torch.ones_like(patches[..., :1]), ids)
         if probe:
             probe(f"score.{stage}", logprobs[..., 0])
-        return keep_best(x, ids, keep, logprobs[..., 0] - logprobs[..., 1])
+        return logprobs[..., 0] - logprobs[..., 1]
 
 
 class ByRandom:

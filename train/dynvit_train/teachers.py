@@ -4,6 +4,7 @@ import copy
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -33,6 +34,57 @@ class Teacher(nn.Module):
             cls = cls[:, self.classes]
             tokens = tokens[..., self.classes] if self.aux else tokens
         return Output(cls, cls, tokens)
+
+
+class Kept:
+    """A teacher's outputs for fixed views of pictures, on disk: logits as f32, tokens as f16.
+
+    Rows are computed where they are first asked for and shared by the processes of a machine. A killed run loses at
+    most rows, which come again.
+    """
+
+    def __init__(self, path, views, pictures, shape, teacher, tokens):
+        self.pictures, self.grid, rows = pictures, shape.grid, views * pictures
+        classes, width = shape.classes, shape.classes if teacher.aux else teacher.width
+        self.logits = opened(f"{path}.logits", "float32", (rows, classes + 1))  # the last column: 1 where known
+        self.tokens = opened(f"{path}.tokens", "float16", (rows, shape.patches, width)) if tokens else None
+
+    def __call__(self, x, batch, teacher):
+        """The Output for x, the views of batch; those not yet known are asked of the teacher."""
+        at = np.array([view * self.pictures + picture for view, picture in batch.key])
+        unknown = np.nonzero(self.logits[at, -1] != 1)[0]
+        if len(unknown):
+            self.add(at[unknown], teacher(unmirrored(x, batch.mirrored)[torch.from_numpy(unknown)]))
+        logits = torch.from_numpy(self.logits[at, :-1]).to(x.device)
+        if self.tokens is None:
+            return Output(logits, logits, None)
+        tokens = torch.from_numpy(self.tokens[at]).float().to(x.device)
+        grid = tokens.unflatten(1, (self.grid, self.grid))
+        mirrored = batch.mirrored.view(-1, 1, 1, 1).to(x.device)
+        return Output(logits, logits, torch.where(mirrored, grid.flip(2), grid).flatten(1, 2))
+
+    def add(self, at, out):
+        if self.tokens is not None:
+            self.tokens[at] = out.tokens.float().cpu().numpy()
+        self.logits[at, :-1] = out.cls_logits.float().cpu().numpy()
+        self.logits[at, -1] = 1
+
+
+def unmirrored(x, mirrored):
+    return torch.where(mirrored.view(-1, 1, 1, 1).to(x.device), x.flip(3), x)
+
+
+def opened(path, dtype, shape):
+    """A file of numbers of that shape, zeros where it is new. UserError where it cannot be had."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    try:
+        with open(path, "ab") as f:
+            if f.tell() != size:
+                f.truncate(0)
+                f.truncate(size)
+        return np.memmap(path, dtype, "r+", shape=shape)
+    except OSError as e:
+        raise UserError(f"fit: {path}: {e.strerror}") from None
 
 
 def make_teacher(name, student, facts, weights=None, class_file=None):
