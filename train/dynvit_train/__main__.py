@@ -1,7 +1,8 @@
-"""The command line: python -m dynvit_train fit | export | golden | ablate."""
+"""The command line: python -m dynvit_train fit | export | golden | ablate | shrink."""
 
 import argparse
 import sys
+from pathlib import Path
 
 from . import config
 from .errors import UserError
@@ -13,8 +14,16 @@ def parser():
     config.add_arguments(commands.add_parser("fit", help="train a model or its predictors"))
     add_export(commands.add_parser("export", help="write a model file for dynvitd"))
     add_golden(commands.add_parser("golden", help="write a model's activations for tests"))
+    add_ablate(commands.add_parser("ablate", help="compare ways to prune on one model; other flags as fit has them"))
     add_shrink(commands.add_parser("shrink", help="make a smaller start from a larger model"))
     return top
+
+
+def add_ablate(p):
+    config.add_arguments(p)
+    p.add_argument("--seeds", default="0,1", help="[0,1]")
+    p.add_argument("--arms", default="all", help="trained arms, with ; between them [all]")
+    p.add_argument("--smaller", action="store_true", help="also train smaller networks of equal work")
 
 
 def add_shrink(p):
@@ -60,6 +69,12 @@ def run(args):
 
         flags = {k: v for k, v in vars(args).items() if k not in ("command", "source", "output")}
         export(args.source, args.output, **flags)
+    elif args.command == "ablate":
+        from .ablating import ARMS, Plan, ablate
+
+        arms = tuple(ARMS) if args.arms == "all" else tuple(a.strip() for a in args.arms.split(";") if a.strip())
+        seeds = tuple(int(s) for s in args.seeds.split(","))
+        ablate(Plan(config.from_arguments(args), Path(args.out), seeds, arms, args.smaller))
     elif args.command == "shrink":
         from .shrinking import shrink
 

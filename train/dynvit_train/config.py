@@ -35,6 +35,9 @@ class Config:
     keep: str = option(
         "any", "any or any:LOW,HIGH (noisy top-k of a drawn count), or a fixed ratio (Gumbel, ratio loss)"
     )
+    mask: str = option(
+        "dynamic", "static: one learned score a position instead of predictors", choices=["dynamic", "static"]
+    )
     regress_epochs: int = option(0, "first regress the predictors on --target for so many epochs")
     regress_lr: float = option(1e-3, "learning rate of the regression")
     target: str = option("attention", "what is regressed on", choices=["attention", "cls-attention", "projection"])
@@ -79,6 +82,7 @@ class Config:
     val: str = option("", "folder to evaluate on after each epoch")
     val_limit: int = option(0, "evaluate on so many, spread evenly (0: all)")
     val_keep: str = option("1,0.7,0.5", "ratios to evaluate")
+    val_last: bool = option(False, "evaluate after the last epoch only")
     max_steps: int = option(0, "steps an epoch at most (0: all pictures)")
 
     seed: int = option(0, "of everything random")

@@ -14,7 +14,7 @@ from .errors import UserError
 from .evaluating import evaluate, targets
 from .export import metadata
 from .losses import Following, Weights, dynamic_loss, regression_loss
-from .model import DynamicViT, Output, Shape, keep_counts
+from .model import DynamicViT, Output, Shape, StaticPredictor, keep_counts
 from .pictures import Augment, Batches, View, Views, is_synset, loader, mix, read_labels, scan, spread, without_labels
 from .processes import Processes
 from .reducing import ByPredictor
@@ -62,7 +62,7 @@ def make_student(config, folder):
             config.image_size,
             config.drop_path,
         )
-        return Student(model, facts)
+        return Student(with_mask(config, model), facts)
     if not folder.classes:
         raise UserError("fit: a new model needs class folders, or --model FILE to start from")
     depth, prune = config.depth, config.prune_blocks()
@@ -73,7 +73,14 @@ def make_student(config, folder):
         stem=config.stem, skip_lam=2.0 if config.stem else 1.0, eps=1e-5 if config.stem else 1e-6,
         qkv_bias=not config.stem, aux_head=bool(config.stem),
     ))  # fmt: skip
-    return Student(DynamicViT(shape, config.drop_path), new_facts(config, folder, shape))
+    model = with_mask(config, DynamicViT(shape, config.drop_path))
+    return Student(model, new_facts(config, folder, shape))
+
+
+def with_mask(config, model):
+    if config.mask == "static":
+        model.score_predictor = torch.nn.ModuleList(StaticPredictor(model.shape.patches) for _ in model.shape.prune_at)
+    return model
 
 
 def new_facts(config, folder, shape):
@@ -228,7 +235,7 @@ class Trainer:
         )
 
     def validate(self):
-        if not self.config.val:
+        if not self.config.val or (self.config.val_last and self.epoch < self.epochs):
             return {}
         folder = spread(scan(self.config.val, need_labels=True), self.config.val_limit)
         rules = {f"{r:g}": (None if r == 1 else ByPredictor(), r) for r in self.config.val_ratios()}

@@ -56,7 +56,7 @@ def with_head(model, facts, folder, teacher_classes, labels):
 def rebuilt(model, tensors, **more):
     shape = replace(model.shape, **more)
     depth = shape.depth
-    shape = replace(shape, prune_at=(depth // 4, depth // 2, 3 * depth // 4))
+    shape = replace(shape, prune_at=(depth // 4, depth // 2, 3 * depth // 4) if depth >= 4 else ())
     small = DynamicViT(shape)
     tensors = {n: t for n, t in tensors.items() if not n.startswith("score_predictor.")}
     small.load_state_dict(small.state_dict() | tensors)

@@ -14,14 +14,15 @@ import pytest
 import torch
 from conftest import SMALL, draw
 
-from dynvit_train import runs
+from dynvit_train import runs, teachers
 from dynvit_train.config import Config
 from dynvit_train.errors import UserError
 from dynvit_train.evaluating import evaluate
 from dynvit_train.export import encode, metadata
-from dynvit_train.fit import Trainer, fit
+from dynvit_train.fit import Trainer, fit, make_student
 from dynvit_train.model import DynamicViT
-from dynvit_train.pictures import scan
+from dynvit_train.pictures import collate, scan
+from dynvit_train.processes import Processes
 from dynvit_train.reducing import ByPredictor, ByRandom
 from dynvit_train.weights import Facts, load_model
 
@@ -305,3 +306,63 @@ def test_errors_are_one_line(tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr.startswith("dynvit_train: data ") and done.stderr.count("\n") == 1
+
+
+# Ways to make a run cheaper.
+
+
+def test_kept_teacher_outputs_are_the_teachers(pictures, tmp_path):
+    """With fixed views the teacher's answers are read back from disk as they were given, mirrored with the view."""
+    fit(settings(pictures, tmp_path / "start", epochs=1))
+    start = str(tmp_path / "start" / runs.CHECKPOINT)
+    config = settings(pictures, tmp_path / "run", model=start, teacher="self", crop=0.5, views=2, epochs=5, lr=1e-6)
+    asked = []
+    real = teachers.Teacher.forward
+
+    def forward(self, x):
+        asked.append(len(x))
+        return real(self, x)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(teachers.Teacher, "forward", forward)
+        fit(config)
+    assert sum(asked) == 2 * 48  # two views of 48 pictures, each asked once in five epochs
+    folder = scan(pictures)
+    trainer = Trainer(config, make_student(config, folder), folder, Processes("cpu"))
+    kept = trainer.keep_teacher(tmp_path / "run")
+    items = [trainer.views[(epoch, i)] for epoch in (0, 3) for i in (0, 20, 47)]
+    batch = collate([item for item in items if not item.mirrored] + [item for item in items if item.mirrored])
+    got = kept(batch.view, batch, None)
+    want = trainer.teacher(batch.view * 1.0)
+    straight = ~batch.mirrored
+    torch.testing.assert_close(got.logits[straight], want.logits[straight], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(got.tokens[straight], want.tokens[straight], atol=2e-3, rtol=2e-3)
+    assert batch.mirrored.any() and straight.any()
+    plain = trainer.teacher(torch.where(batch.mirrored.view(-1, 1, 1, 1), batch.view.flip(3), batch.view))
+    grid = plain.tokens[batch.mirrored].unflatten(1, (4, 4)).flip(2).flatten(1, 2)
+    torch.testing.assert_close(got.tokens[batch.mirrored], grid, atol=2e-3, rtol=2e-3)
+
+
+def test_dense_share_and_dropped_steps_train_everything(pictures, tmp_path):
+    config = settings(pictures, tmp_path / "run", epochs=3, teacher="none", dense_share=0.5, mask_every=3, w_score=1.0)
+    fit(config)
+    assert all(np.isfinite(row).all() for row in curve(tmp_path / "run"))
+    before = make_student(config, scan(pictures)).model
+    torch.manual_seed(config.seed)
+    before = make_student(config, scan(pictures)).model.state_dict()
+    after = torch.load(tmp_path / "run" / runs.CHECKPOINT, weights_only=True)["model"]
+    still = {n for n in before if torch.equal(before[n], after[n])}
+    assert not still
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        (dict(views=2, mixup=0.8), "set --mixup 0"),
+        (dict(dense_share=1.0), "--dense-share from 0"),
+        (dict(keep="0.7", mask_every=2), "go with --keep any"),
+    ],
+)
+def test_settings_that_do_not_go_together(pictures, tmp_path, more, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        fit(settings(pictures, tmp_path / "run", **more))

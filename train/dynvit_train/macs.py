@@ -1,0 +1,31 @@
+"""Multiply-accumulates of one picture: linear layers and the two products of attention, predictors included."""
+
+
+def macs(shape, counts=None, predictors=True):
+    """counts: patches kept at each stage; None: the dense pass, which runs no predictor."""
+    patches, total = shape.patches, embedding(shape)
+    stage, n = 0, shape.patches
+    for i in range(shape.depth):
+        if counts is not None and i in shape.prune_at:
+            if predictors:
+                total += n * predictor(shape.width)
+            n = min(n, counts[stage])
+            stage += 1
+        total += block(shape, n + 1)
+    return total + shape.width * shape.classes * (1 + (patches if shape.aux_head else 0))
+
+
+def embedding(shape):
+    if not shape.stem:
+        return shape.patches * shape.width * 3 * shape.patch_size**2
+    half, c = (shape.image_size // 2) ** 2, shape.stem
+    return half * c * (3 * 49 + 2 * 9 * c) + shape.patches * shape.width * c * (shape.patch_size // 2) ** 2
+
+
+def block(shape, n):
+    d = shape.width
+    return n * (4 * d * d + 2 * d * shape.hidden) + 2 * n * n * d
+
+
+def predictor(d):
+    return d * d + d * (d // 2) + (d // 2) * (d // 4) + (d // 4) * 2
