@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-faults test-vm soak check race fuzz bench bench-calibrate bench-peers cover clean
+.PHONY: help build demo test test-faults test-vm soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -70,6 +70,19 @@ bench-peers: build ## dynvitd beside ONNX Runtime, OpenVINO and libjpeg-turbo (1
 
 cover: ## statement coverage by package (5 min)
 	$(GO) test -cover ./...
+
+PYTHON ?= python3
+VENV := train/.venv
+train-setup: $(VENV)/ready ## Python with PyTorch for training in train/.venv; reuses an installed torch (4 min and 7 GB from PyPI)
+
+$(VENV)/ready: train/pyproject.toml
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/pip install --quiet --editable 'train[test]'
+	touch $@
+
+test-train: train-setup ## lint and test the training package (3 min)
+	cd train && .venv/bin/ruff check .
+	cd train && OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
 
 clean: ## remove what make built
 	rm -rf bin

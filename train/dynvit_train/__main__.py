@@ -1,4 +1,4 @@
-"""The command line: python -m dynvit_train fit | export | golden | ablate | shrink."""
+"""The command line: python -m dynvit_train fit | export | golden | answers | ablate | regress | shrink."""
 
 import argparse
 import sys
@@ -15,6 +15,8 @@ def parser():
     add_export(commands.add_parser("export", help="write a model file for dynvitd"))
     add_golden(commands.add_parser("golden", help="write a model's activations for tests"))
     add_ablate(commands.add_parser("ablate", help="compare ways to prune on one model; other flags as fit has them"))
+    add_answers(commands.add_parser("answers", help="write the class of every picture of a folder"))
+    add_regress(commands.add_parser("regress", help="predictors for a frozen model, without labels"))
     add_shrink(commands.add_parser("shrink", help="make a smaller start from a larger model"))
     return top
 
@@ -24,6 +26,26 @@ def add_ablate(p):
     p.add_argument("--seeds", default="0,1", help="[0,1]")
     p.add_argument("--arms", default="all", help="trained arms, with ; between them [all]")
     p.add_argument("--smaller", action="store_true", help="also train smaller networks of equal work")
+
+
+def add_answers(p):
+    p.add_argument("source", help="model file")
+    p.add_argument("-o", "--output", required=True, help="file to write (.json)")
+    p.add_argument("--data", required=True, help="folder of pictures")
+    p.add_argument("--keep", default="1,0.7,0.5", help="ratios [1,0.7,0.5]")
+    p.add_argument("--predictors", default="", help="a predictors file")
+
+
+def add_regress(p):
+    p.add_argument("source", help="model file")
+    p.add_argument("-o", "--output", required=True, help="predictors file to write (.safetensors)")
+    p.add_argument("--data", required=True, help="pictures; class folders are not looked at")
+    p.add_argument("--views", type=int, default=4096, help="random views to learn from [4096]")
+    p.add_argument("--epochs", type=int, default=20, help="passes over them [20]")
+    p.add_argument("--lr", type=float, default=2e-3, help="learning rate [0.002]")
+    p.add_argument("--mixed", type=float, default=0.5, help="share of batches with a rectangle of others [0.5]")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
 
 
 def add_shrink(p):
@@ -55,6 +77,8 @@ def add_golden(p):
     p.add_argument("images", nargs="+")
     p.add_argument("-o", "--output", required=True)
     p.add_argument("--keep", default="0.7,0.5", help="ratios")
+    p.add_argument("--brief", action="store_true", help="logits, kept sets and scores alone")
+    p.add_argument("--enlarge", action="store_true", help="repeat the pixels of small square pictures")
     p.add_argument("--predictors", default=None)
     p.add_argument("--heads", type=int, default=0)
 
@@ -67,24 +91,35 @@ def run(args):
     elif args.command == "export":
         from .export import export
 
-        flags = {k: v for k, v in vars(args).items() if k not in ("command", "source", "output")}
-        export(args.source, args.output, **flags)
+        export(args.source, args.output, **rest(args))
     elif args.command == "ablate":
         from .ablating import ARMS, Plan, ablate
 
         arms = tuple(ARMS) if args.arms == "all" else tuple(a.strip() for a in args.arms.split(";") if a.strip())
         seeds = tuple(int(s) for s in args.seeds.split(","))
         ablate(Plan(config.from_arguments(args), Path(args.out), seeds, arms, args.smaller))
+    elif args.command == "answers":
+        from .evaluating import answers
+
+        answers(args.source, args.output, **rest(args))
+    elif args.command == "regress":
+        from .regressing import regress
+
+        regress(args.source, args.output, **rest(args))
     elif args.command == "shrink":
         from .shrinking import shrink
 
-        flags = {k: v for k, v in vars(args).items() if k not in ("command", "source", "output")}
-        shrink(args.source, args.output, **flags)
+        shrink(args.source, args.output, **rest(args))
     elif args.command == "golden":
         from .export import golden
 
         ratios = [float(w) for w in args.keep.split(",")]
-        golden(args.source, args.images, args.output, ratios, args.predictors, args.heads)
+        golden(args.source, args.images, args.output, ratios, args.predictors, args.heads, args.brief, args.enlarge)
+
+
+def rest(args):
+    """The flags of a command that takes SOURCE and --output, by name."""
+    return {k: v for k, v in vars(args).items() if k not in ("command", "source", "output")}
 
 
 def main():

@@ -1,12 +1,16 @@
 """Accuracy and agreement on a folder of pictures."""
 
+import json
 from dataclasses import dataclass
 
 import torch
 
 from .errors import UserError
 from .model import keep_counts
-from .pictures import Plain, class_indices, plain_batches
+from .pictures import Plain, class_indices, plain_batches, scan
+from .reducing import ByPredictor
+from .runs import write_atomic
+from .weights import load_model
 
 
 @dataclass
@@ -70,3 +74,32 @@ def count(score, answer, dense, wanted):
     score.agreed += int((answer == dense).sum())
     if wanted is not None:
         score.right += int((answer == wanted).sum())
+
+
+TIE = 1e-3  # logits nearer than this may swap between implementations
+
+
+@torch.no_grad()
+def answers(source, output, data, keep, predictors="", batch=32):
+    """Writes the class of every picture in the order of their sorted paths, for comparison with other implementations:
+
+    {"pictures": n, "answers": {ratio: [class, …]}, "ties": {ratio: [index of a picture whose best two are close, …]}}
+    """
+    model, facts, _ = load_model(source, predictors or None)
+    folder = scan(data)
+    result = {"pictures": len(folder.paths), "answers": {}, "ties": {}}
+    ratios = [float(w) for w in keep.split(",")]
+    logits = {f"{r:g}": [] for r in ratios}
+    for x, _, skipped in plain_batches(Plain(folder, facts, model.shape.image_size), batch):
+        if skipped:
+            raise UserError(f"data {folder.root}: {skipped} pictures cannot be read")
+        for r in ratios:
+            counts = keep_counts(r, model.shape.patches, len(model.shape.prune_at))
+            logits[f"{r:g}"].append(model.eval().pruned(x, counts, ByPredictor()).logits)
+    for name, parts in logits.items():
+        best = torch.cat(parts).topk(2)
+        result["answers"][name] = best.indices[:, 0].tolist()
+        close = best.values[:, 0] - best.values[:, 1] < TIE
+        result["ties"][name] = close.nonzero()[:, 0].tolist()
+    write_atomic(output, (json.dumps(result, separators=(",", ":")) + "\n").encode())
+    return result

@@ -5,10 +5,11 @@ import struct
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from .errors import UserError
 from .model import keep_counts
-from .pictures import open_rgb, plain
+from .pictures import normalise, open_rgb, plain
 from .reducing import ByPredictor
 from .runs import load_checkpoint, write_atomic
 from .weights import facts_of, has_predictors, load_model, read, shape_of
@@ -181,28 +182,36 @@ def card_text(out, meta, tensors, dtype, state):
 
 
 @torch.no_grad()
-def golden(source, images, out, ratios, predictors=None, heads=0):
+def golden(source, images, out, ratios, predictors=None, heads=0, brief=False, enlarge=False):
     """Activations of a model for tests of other implementations, named as the project's golden files:
 
     x and, per ratio R, keepR.embed, .block.NN, .score.k (column 0 of the log-probabilities), .kept.k, .logits.
-    Rows are in ascending order of patch id, as .kept.k lists them.
+    Rows are in ascending order of patch id, as .kept.k lists them. brief leaves x and all but scores, kept sets and
+    logits out; enlarge takes pictures whose side divides the model's and repeats their pixels, which needs no resizing.
     """
     check_size(out)
     model, facts, loaded = load_model(source, predictors, heads)
     if not has_predictors(loaded.tensors):
         raise UserError(f"golden: {source} has no predictors: name a file with --predictors")
-    try:
-        x = torch.stack([plain(open_rgb(p), facts, model.shape.image_size) for p in images])
-    except (OSError, ValueError, SyntaxError) as e:
-        raise UserError(f"golden: {e}") from None
-    tensors = {"x": x}
+    x = torch.stack([golden_input(p, facts, model.shape.image_size, enlarge) for p in images])
+    tensors = {} if brief else {"x": x}
     for ratio in ratios:
-        name = f"keep{ratio:g}."
         counts = keep_counts(ratio, model.shape.patches, len(model.shape.prune_at))
-
         seen = {}
         result = model.eval().pruned(x, counts, ByPredictor(), seen.__setitem__)
-        tensors |= {name + key: t for key, t in seen.items()}
-        tensors[name + "logits"] = result.logits
-        tensors |= {f"{name}kept.{k}": ids for k, ids in enumerate(result.kept)}
+        seen = {k: t for k, t in seen.items() if not brief or k.startswith("score.")}
+        seen |= {"logits": result.logits} | {f"kept.{k}": ids for k, ids in enumerate(result.kept)}
+        tensors |= {f"keep{ratio:g}.{key}": t for key, t in seen.items()}
     write_atomic(out, encode(tensors, {}))
+
+
+def golden_input(path, facts, size, enlarge):
+    try:
+        picture = open_rgb(path)
+        if not enlarge:
+            return plain(picture, facts, size)
+    except (OSError, ValueError, SyntaxError) as e:
+        raise UserError(f"golden: {e}") from None
+    if picture.width != picture.height or size % picture.width:
+        raise UserError(f"golden: {path}: {picture.width}x{picture.height}: want a square whose side divides {size}")
+    return normalise(picture.resize((size, size), Image.Resampling.NEAREST), facts)

@@ -1,0 +1,92 @@
+"""Regression of predictors on what patches are worth, and the files it writes."""
+
+import pytest
+import torch
+from conftest import SMALL
+from test_fit import settings
+
+from dynvit_train import runs
+from dynvit_train.errors import UserError
+from dynvit_train.export import encode, metadata
+from dynvit_train.fit import fit
+from dynvit_train.model import DynamicViT
+from dynvit_train.regressing import Lessons, learn, regress, worths
+from dynvit_train.weights import Facts, load_model
+
+
+def test_worth_is_the_growth_of_kl():
+    """Half the square of the worth is what masking one patch a little costs, patch by patch and stage by stage."""
+    torch.manual_seed(5)
+    model = DynamicViT(SMALL).double().eval().requires_grad_(False)
+    for block in model.blocks:
+        torch.nn.init.normal_(block.attn.qkv.weight, std=0.5)
+    torch.nn.init.normal_(model.head.weight, std=1.0)
+    x = torch.randn(1, 3, 32, 32).double()
+    dense, small = model.double()(x).logits, 0.03
+    for stage, (_, log_worth) in enumerate(worths_in_double(model, x)):
+        for patch in (0, 7, 15):
+
+            def decide(at, logprobs, previous, stage=stage, patch=patch):
+                mask = torch.ones_like(previous)
+                if at == stage:
+                    mask[:, patch] = 1 - small
+                return mask * previous
+
+            got = logit_kl_double(model.masked(x, decide).logits, dense)
+            want = 0.5 * (small * log_worth[0, patch].exp()) ** 2
+            assert got == pytest.approx(want.item(), rel=0.25, abs=1e-9), (stage, patch)
+
+
+def worths_in_double(model, x):
+    torch.set_default_dtype(torch.float64)
+    try:
+        return worths(model, x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def logit_kl_double(got, want):
+    got, want = got.log_softmax(-1), want.log_softmax(-1)
+    return (want.exp() * (want - got)).sum().item()
+
+
+def test_predictors_learn_worth_that_can_be_seen():
+    """Worth that is a feature of the patch is learnt; pure noise is not."""
+    torch.manual_seed(6)
+    features = torch.randn(64, 16, 16)
+    seen, noise = Lessons(features.half(), features[..., 3] * 2), Lessons(features.half(), torch.randn(64, 16))
+    quiet = lambda *args, **more: None  # noqa: E731
+    model = DynamicViT(SMALL)
+    assert learn(model.score_predictor[0], 0, seen, 30, 8, 5e-3, 0, quiet) < 0.2
+    assert learn(model.score_predictor[1], 1, seen, 30, 8, 5e-3, 0, quiet) < 0.3
+    assert learn(model.score_predictor[2], 0, noise, 2, 8, 1e-3, 0, quiet) > 0.9
+
+
+def test_regress_writes_a_predictors_file(pictures, tmp_path):
+    fit(settings(pictures, tmp_path / "start", epochs=1))
+    start, out = tmp_path / "start" / runs.CHECKPOINT, tmp_path / "predictors.safetensors"
+    bad = tmp_path / "bare"
+    bad.mkdir()
+    (bad / "a.png").write_bytes(b"not a picture")
+    said = []
+    regress(str(start), str(out), str(pictures), 40, 2, batch=8, say=lambda text, **more: said.append(text))
+    assert said[0].startswith("32 of 40 views") and "unexplained" in said[-1]
+    model, _, loaded = load_model(start, out)
+    assert {n.split(".")[0] for n in regressing_names(out)} == {"score_predictor"}
+    before = load_model(start)[0].state_dict()
+    changed = {n for n, t in model.state_dict().items() if not torch.equal(t, before[n])}
+    assert changed == {n for n in before if n.startswith("score_predictor.")}
+    with pytest.raises(UserError, match="no picture can be read"):
+        regress(str(start), str(out), str(bad), 8, 1, say=lambda *args, **more: None)
+    dense = tmp_path / "dense.safetensors"
+    dense.write_bytes(encode(model.state_dict(), metadata(SMALL, Facts()) | {"prune_at": "1,2,3"}))
+    with pytest.raises(UserError, match="want a name that ends in .safetensors"):
+        regress(str(dense), str(tmp_path / "x.pth"), str(pictures), 8, 1)
+
+
+def regressing_names(path):
+    from safetensors import safe_open
+
+    with safe_open(str(path), "pt") as f:
+        assert "no labels" in f.metadata()["training"] and f.metadata()["prune_at"] == "1,2,3"
+        return list(f.keys())

@@ -1,0 +1,226 @@
+package vit
+
+import (
+	"encoding/json"
+	"fmt"
+	"image/png"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"dynvit/backends"
+	"dynvit/backends/all"
+	"dynvit/camera"
+	"dynvit/modelfile"
+	"dynvit/models"
+	"dynvit/preprocess"
+)
+
+// scenes are small drawings; the golden files were computed from them by
+// PyTorch (python -m dynvit_train golden --brief --enlarge) in this order.
+var scenes = []string{"cassette", "church", "gaspump", "golfball", "parachute"}
+
+// shipped opens the model that the program carries.
+func shipped(t *testing.T) (Config, *modelfile.File) {
+	t.Helper()
+	f, err := modelfile.Parse(models.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	c, err := Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, f
+}
+
+// TestDefaultModelEqualsPyTorch: the shipped model keeps the same patches and
+// gives the same logits within 1e-3, dense and pruned, on every backend.
+func TestDefaultModelEqualsPyTorch(t *testing.T) {
+	c, f := shipped(t)
+	equalsPyTorch(t, c, f, "imagenette.safetensors")
+}
+
+func equalsPyTorch(t *testing.T, c Config, tensors Tensors, file string) {
+	t.Helper()
+	golden, err := modelfile.Open(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { golden.Close() })
+	m := mini{config: c, golden: golden}
+	eachBackend(t, func(t *testing.T, be backends.Backend) {
+		w, err := Load(be, c, tensors, backends.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := NewSession(be, w, Predictor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		worst := 0.0
+		for _, keep := range []float64{1, 0.7, 0.5} {
+			plan, err := PlanFor(keep, c.Patches(), len(c.PruneAt))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for b, name := range scenes {
+				r := Result{WantKept: true}
+				if err := s.Run(drawing(t, c, name), plan, &r); err != nil {
+					t.Fatal(err)
+				}
+				key := fmt.Sprintf("keep%v", keep)
+				for k, want := range m.keptSets(t, key, b) {
+					if keep < 1 && !slices.Equal(r.Kept[k], want) {
+						t.Errorf("%s keep %v stage %d: another set", name, keep, k)
+					}
+				}
+				for i, want := range m.example(t, key+".logits", b) {
+					worst = max(worst, math.Abs(float64(r.Logits[i]-want)))
+				}
+			}
+		}
+		t.Logf("largest difference of a logit %.2g", worst)
+		if worst > 1e-3 {
+			t.Errorf("logits differ by %.2g, want at most 1e-3", worst)
+		}
+	})
+}
+
+// drawing reads a small square PNG and repeats its pixels to the model's size,
+// so that no resizing has a say.
+func drawing(t *testing.T, c Config, name string) []float32 {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", name+".png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	picture, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, times := c.ImageSize, c.ImageSize/picture.Bounds().Dx()
+	x := make([]float32, 3*size*size)
+	for row := range size {
+		for column := range size {
+			r, g, b, _ := picture.At(column/times, row/times).RGBA()
+			for ch, v := range []uint32{r, g, b} {
+				x[(ch*size+row)*size+column] = (float32(v>>8)/255 - c.Mean[ch]) / c.Std[ch]
+			}
+		}
+	}
+	return c.input(x)
+}
+
+// TestDefaultModelAnswersAsPyTorch compares top-1 on the validation pictures:
+// every 16th, all of them with DYNVIT_EVERY_PICTURE=1 (3 min).
+func TestDefaultModelAnswersAsPyTorch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs more than a short run: it runs the default model on photos")
+	}
+	root := shared(t, "data", "imagenette160", "val")
+	data, err := os.ReadFile(filepath.Join("testdata", "imagenette_answers.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want struct {
+		Pictures int              `json:"pictures"`
+		Answers  map[string][]int `json:"answers"`
+		Ties     map[string][]int `json:"ties"`
+	}
+	if err := json.Unmarshal(data, &want); err != nil {
+		t.Fatal(err)
+	}
+	paths := pictures(t, root)
+	if len(paths) != want.Pictures || len(want.Answers) < 2 {
+		t.Fatalf("%d pictures and %d ratios, want %d and at least 2", len(paths), len(want.Answers), want.Pictures)
+	}
+	step := 16
+	if os.Getenv("DYNVIT_EVERY_PICTURE") != "" {
+		step = 1
+	}
+	c, f := shipped(t)
+	be := fastest(t)
+	w, err := Load(be, c, f, backends.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSession(be, w, Predictor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(paths); i += step {
+		input := decoded(t, c, paths[i])
+		for keep, answers := range want.Answers {
+			var ratio float64
+			if _, err := fmt.Sscan(keep, &ratio); err != nil {
+				t.Fatal(err)
+			}
+			plan, err := PlanFor(ratio, c.Patches(), len(c.PruneAt))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var r Result
+			if err := s.Run(input, plan, &r); err != nil {
+				t.Fatal(err)
+			}
+			got := slices.Index(r.Logits, slices.Max(r.Logits))
+			if got != answers[i] && !slices.Contains(want.Ties[keep], i) {
+				t.Errorf("%s keep %s: class %d, PyTorch says %d (%v)", paths[i], keep, got, answers[i], r.Logits)
+			}
+		}
+	}
+}
+
+// pictures are the files below root in the order of their paths.
+func pictures(t *testing.T, root string) []string {
+	t.Helper()
+	var paths []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.EqualFold(filepath.Ext(path), ".jpeg") {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+func fastest(t *testing.T) backends.Backend {
+	t.Helper()
+	for _, candidate := range all.List() {
+		if be, err := candidate.Open(backends.Options{}); err == nil {
+			t.Cleanup(func() { be.Close() })
+			return be
+		}
+	}
+	t.Fatal("no backend serves")
+	return nil
+}
+
+// decoded is a JPEG as the model takes it.
+func decoded(t *testing.T, c Config, path string) []float32 {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := preprocess.New(preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := make([]float32, p.Len())
+	if err := p.Do(input, &camera.Frame{Format: camera.JPEG, Data: data}, preprocess.Whole); err != nil {
+		t.Fatal(err)
+	}
+	return input
+}
