@@ -27,7 +27,9 @@ def test_two_processes_have_the_loss_curve_of_one(pictures, tmp_path):
     assert done.returncode == 0, done.stderr.decode()
     a, b = np.array(curve(tmp_path / "one")), np.array(curve(tmp_path / "two"))
     assert a.shape == b.shape and len(a) == 12
-    np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-5)
+    np.testing.assert_allclose(a[:, :5], b[:, :5], rtol=2e-3, atol=1e-5)
+    # The token loss is over the patches kept: rounding may swap two at the cut, which moves it by one patch's share.
+    np.testing.assert_allclose(a[:, 5], b[:, 5], rtol=0.1)
     assert a[-1, 1] != a[0, 1]
     # One process takes up what two began: nothing of the number of processes is in the checkpoint.
     done = torchrun(two, "--resume")
