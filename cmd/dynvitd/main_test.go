@@ -194,8 +194,8 @@ func write(t *testing.T, dir, name, text string) string {
 func nanModel(t *testing.T, dir string) string {
 	t.Helper()
 	data := slices.Clone(models.Default())
-	at := 8 + binary.LittleEndian.Uint64(data) // the tensors follow the header, in f16
-	binary.LittleEndian.PutUint16(data[at+1000:], 0x7e00)
+	at := 8 + binary.LittleEndian.Uint64(data) // the tensors follow the header, first a bias in f32
+	binary.LittleEndian.PutUint32(data[at:], 0x7fc00000)
 	return write(t, dir, "nan.safetensors", string(data))
 }
 

@@ -22,6 +22,7 @@ from .runs import write_atomic
 from .weights import load_model
 
 CLASSES = 3  # likeliest, whose gradients are taken
+FLOOR = 0.05  # added to squared gradients, as a share of their mean
 
 
 @dataclass
@@ -95,7 +96,14 @@ def worths(model, x):
         gradients = torch.autograd.grad(chosen, masks, retain_graph=c + 1 < best.indices.shape[1])
         share = best.values[:, c : c + 1].exp()
         total = [t + share * g[..., 0].float() ** 2 for t, g in zip(total, gradients)]
-    return [(f, 0.5 * (t + 1e-20).log()) for f, t in zip(features, total)]
+    return [(f, log_worth(t)) for f, t in zip(features, total)]
+
+
+def log_worth(squares):
+    """Half the log of squared gradients as shares of their mean. The floor keeps gradients that happen to cross zero
+    from standing out, and a picture without any gradient even."""
+    mean = squares.mean(1, keepdim=True)
+    return 0.5 * (squares / mean.clamp(min=1e-37) + FLOOR).log()
 
 
 def learn(predictor, stage, lesson, epochs, batch, lr, seed, say):
@@ -110,6 +118,7 @@ def learn(predictor, stage, lesson, epochs, batch, lr, seed, say):
             loss = lesson_loss(predictor, stage, lesson, rows, generator)
             optimiser.zero_grad()
             loss.backward()
+            torch.nn.utils.clip_grad_norm_(predictor.parameters(), 1.0)
             optimiser.step()
             schedule.step()
             total += loss.item() / steps
