@@ -10,12 +10,12 @@ from dynvit_train.errors import UserError
 from dynvit_train.export import encode, metadata
 from dynvit_train.fit import fit
 from dynvit_train.model import DynamicViT
-from dynvit_train.regressing import Lessons, learn, regress, worths
+from dynvit_train.regressing import FLOOR, Lessons, learn, regress, worths
 from dynvit_train.weights import Facts, load_model
 
 
 def test_worth_is_the_growth_of_kl():
-    """Half the square of the worth is what masking one patch a little costs, patch by patch and stage by stage."""
+    """The square of the worth is, but for a factor, what masking one patch a little costs at a stage."""
     torch.manual_seed(5)
     model = DynamicViT(SMALL).double().eval().requires_grad_(False)
     for block in model.blocks:
@@ -24,7 +24,8 @@ def test_worth_is_the_growth_of_kl():
     x = torch.randn(1, 3, 32, 32).double()
     dense, small = model.double()(x).logits, 0.03
     for stage, (_, log_worth) in enumerate(worths_in_double(model, x)):
-        for patch in (0, 7, 15):
+        growth = []
+        for patch in range(16):
 
             def decide(at, logprobs, previous, stage=stage, patch=patch):
                 mask = torch.ones_like(previous)
@@ -32,9 +33,10 @@ def test_worth_is_the_growth_of_kl():
                     mask[:, patch] = 1 - small
                 return mask * previous
 
-            got = logit_kl_double(model.masked(x, decide).logits, dense)
-            want = 0.5 * (small * log_worth[0, patch].exp()) ** 2
-            assert got == pytest.approx(want.item(), rel=0.25, abs=1e-9), (stage, patch)
+            growth.append(logit_kl_double(model.masked(x, decide).logits, dense))
+        growth = torch.tensor(growth)
+        share = growth / growth.mean() + FLOOR
+        torch.testing.assert_close(log_worth[0].exp().float() ** 2, share, rtol=0.3, atol=0.03)
 
 
 def worths_in_double(model, x):
