@@ -198,7 +198,9 @@ func TestDamagedPicture(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	nan := filepath.Join(t.TempDir(), "nan.safetensors")
-	writeWithNaN(t, nan)
+	writeSmall(t, nan, true)
+	bare := filepath.Join(t.TempDir(), "bare.safetensors")
+	writeSmall(t, bare, false)
 	refuses := []backends.Candidate{{Name: "none", Auto: true, Open: func(backends.Options) (backends.Backend, error) {
 		return nil, fmt.Errorf("%w: no such thing", backends.ErrUnavailable)
 	}}}
@@ -211,7 +213,7 @@ func TestOpenErrors(t *testing.T) {
 		"missing name":     {Options{Model: "nothing", Store: []string{"/nowhere"}}, all.List(), "nothing"},
 		"unknown backend":  {Options{Backend: "abacus"}, all.List(), "abacus"},
 		"no backend":       {Options{}, refuses, "no such thing"},
-		"no predictors":    {Options{Scorer: "predictor"}, all.List(), "predictor"},
+		"no predictors":    {Options{Model: bare, Scorer: "predictor"}, all.List(), "no predictors"},
 		"unknown scorer":   {Options{Scorer: "dice"}, all.List(), "dice"},
 		"bad precision":    {Options{Precision: "f8"}, all.List(), "f8"},
 		"unknown arch":     {Options{Arch: "resnet"}, all.List(), "resnet"},
@@ -230,8 +232,8 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// writeWithNaN makes a small model whose head holds a NaN.
-func writeWithNaN(t *testing.T, path string) {
+// writeSmall makes a small model without predictors, with a NaN in its head if asked.
+func writeSmall(t *testing.T, path string, nan bool) {
 	t.Helper()
 	c := vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 16, Width: 64, Depth: 4, Heads: 1, Hidden: 128, Classes: 3,
 		Eps: 1e-6, SkipLam: 1, QKVBias: true, Resize: 36, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{1, 2, 3}}
@@ -240,7 +242,7 @@ func writeWithNaN(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	for _, tensor := range tensors {
-		if tensor.Name == "head.weight" {
+		if nan && tensor.Name == "head.weight" {
 			copy(tensor.Data, []byte{0, 0, 0xc0, 0x7f})
 		}
 	}
