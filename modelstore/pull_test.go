@@ -17,11 +17,10 @@ import (
 	"time"
 
 	"dynvit/modelfile"
-	"dynvit/models"
 	"dynvit/vit"
 )
 
-// site serves the default model as published weights "toy-one", under /official/
+// site serves a model without predictors as published weights "toy-one", under /official/
 // and /mirror/, and counts what is asked for.
 type site struct {
 	*httptest.Server
@@ -31,7 +30,8 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	sum := sha256.Sum256(models.Default())
+	file := toy(t)
+	sum := sha256.Sum256(file)
 	s := new(site)
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
@@ -39,7 +39,7 @@ func newSite(t *testing.T) *site {
 			http.NotFound(w, r)
 			return
 		}
-		http.ServeContent(w, r, "toy.pth", time.Time{}, bytes.NewReader(models.Default()))
+		http.ServeContent(w, r, "toy.pth", time.Time{}, bytes.NewReader(file))
 	}))
 	t.Cleanup(s.Close)
 	s.weights = Weights{
@@ -47,6 +47,22 @@ func newSite(t *testing.T) *site {
 		Meta: map[string]string{"license": "free", "training": "a test"},
 	}
 	return s
+}
+
+// toy is a model file of width 128 and depth 12.
+func toy(t *testing.T) []byte {
+	t.Helper()
+	c := vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 16, Width: 128, Depth: 12, Heads: 2, Hidden: 128, Classes: 3,
+		Eps: 1e-6, SkipLam: 1, QKVBias: true, Resize: 36, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{3, 6, 9}}
+	tensors, err := vit.Random{Config: c}.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := modelfile.Marshal(c.Manifest().Encode(), tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 func (s *site) options(t *testing.T) PullOptions {
