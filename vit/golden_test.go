@@ -13,7 +13,6 @@ import (
 	"dynvit/backends/all"
 	"dynvit/camera"
 	"dynvit/modelfile"
-	"dynvit/preprocess"
 )
 
 // shared finds the project's reference data; where it is absent the test is
@@ -281,7 +280,7 @@ func TestDeiTTiny(t *testing.T) {
 		worst := 0.0
 		for _, g := range golden.Cases {
 			if inputs[g.Image] == nil {
-				inputs[g.Image] = photo(t, c, filepath.Base(g.Image))
+				inputs[g.Image] = pixels(t, c, camera.PNG, shared(t, "golden", "deit_tiny", filepath.Base(g.Image)))
 			}
 			plan, err := PlanFor(g.KeepRatio, c.Patches(), 3)
 			if err != nil {
@@ -305,21 +304,4 @@ func TestDeiTTiny(t *testing.T) {
 			t.Errorf("logits differ by %.2g, want at most 1e-4", worst)
 		}
 	})
-}
-
-func photo(t *testing.T, c Config, name string) []float32 {
-	t.Helper()
-	data, err := os.ReadFile(shared(t, "golden", "deit_tiny", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := preprocess.New(preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize})
-	if err != nil {
-		t.Fatal(err)
-	}
-	input := make([]float32, p.Len())
-	if err := p.Do(input, &camera.Frame{Format: camera.PNG, Data: data}, preprocess.Whole); err != nil {
-		t.Fatal(err)
-	}
-	return input
 }

@@ -42,13 +42,8 @@ func shipped(t *testing.T) (Config, *modelfile.File) {
 // TestDefaultModelEqualsPyTorch: the shipped model keeps the same patches and
 // gives the same logits within 1e-3, dense and pruned, on every backend.
 func TestDefaultModelEqualsPyTorch(t *testing.T) {
-	c, f := shipped(t)
-	equalsPyTorch(t, c, f, "imagenette.safetensors")
-}
-
-func equalsPyTorch(t *testing.T, c Config, tensors Tensors, file string) {
-	t.Helper()
-	golden, err := modelfile.Open(filepath.Join("testdata", file))
+	c, tensors := shipped(t)
+	golden, err := modelfile.Open(filepath.Join("testdata", "imagenette.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +151,7 @@ func TestDefaultModelAnswersAsPyTorch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := 0; i < len(paths); i += step {
-		input := decoded(t, c, paths[i])
+		input := pixels(t, c, camera.JPEG, paths[i])
 		for keep, answers := range want.Answers {
 			var ratio float64
 			if _, err := fmt.Sscan(keep, &ratio); err != nil {
@@ -207,8 +202,8 @@ func fastest(t *testing.T) backends.Backend {
 	return nil
 }
 
-// decoded is a JPEG as the model takes it.
-func decoded(t *testing.T, c Config, path string) []float32 {
+// pixels is a picture as the model takes it.
+func pixels(t *testing.T, c Config, format camera.Format, path string) []float32 {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -219,7 +214,7 @@ func decoded(t *testing.T, c Config, path string) []float32 {
 		t.Fatal(err)
 	}
 	input := make([]float32, p.Len())
-	if err := p.Do(input, &camera.Frame{Format: camera.JPEG, Data: data}, preprocess.Whole); err != nil {
+	if err := p.Do(input, &camera.Frame{Format: format, Data: data}, preprocess.Whole); err != nil {
 		t.Fatal(err)
 	}
 	return input

@@ -135,16 +135,15 @@ func (a mixing) part(lane, i int) {
 	parts := a.tiles.parts()
 	h := i / parts
 	first, last := a.tiles.part(0, i%parts)
-	for t := first; t < last; {
-		row, rows, height := a.tiles.alike(t, last)
-		a.attend(&a.lanes[lane], h, row, rows, height)
-		t += rows / height
+	for t := first; t < last; t++ {
+		from, to := a.tiles.rows(t)
+		a.attend(&a.lanes[lane], h, from, to-from)
 	}
 }
 
-// attend answers rows queries of head h, height at a time.
-func (a *attention) attend(l *lane, h, from, rows, height int) {
-	stride := a.logits(l, h, from, rows, height)
+// attend answers rows queries of head h.
+func (a *attention) attend(l *lane, h, from, rows int) {
+	stride := a.logits(l, h, from, rows)
 	scale := float32(1 / math.Sqrt(float64(a.width)))
 	for r := range rows {
 		weights := l.score[r*stride:][:a.n]
@@ -153,17 +152,17 @@ func (a *attention) attend(l *lane, h, from, rows, height int) {
 			l.receive(h*a.n, weights, l.total[r])
 		}
 	}
-	a.mix(l, h, from, rows, height, stride)
+	a.mix(l, h, from, rows, stride)
 }
 
 // logits writes the products of the queries with all keys to l.score and returns the
 // length of its rows.
-func (a *attention) logits(l *lane, h, from, rows, height int) (stride int) {
+func (a *attention) logits(l *lane, h, from, rows int) (stride int) {
 	query, step := l.rows(a.mul, a.from(0, h, from), 3*a.c, rows, a.width)
 	cols := a.mul.Cols
 	stride = roundUp(a.n, cols)
 	c := &l.call
-	*c = Call{A: query, AStride: step, Words: a.mul.Words(a.width), Rows: rows, Tile: height, Bias: a.zeros, DstStride: stride}
+	*c = Call{A: query, AStride: step, Words: a.mul.Words(a.width), Rows: rows, Tile: rows, Bias: a.zeros, DstStride: stride}
 	for p := range stride / cols {
 		c.Dst, c.Panel = l.score[p*cols:], a.panelOf(a.keys, h, p, a.n, a.width)
 		a.mul.Mul(c)
@@ -172,7 +171,7 @@ func (a *attention) logits(l *lane, h, from, rows, height int) (stride int) {
 }
 
 // mix writes the weighted sums of the values to dst.
-func (a *attention) mix(l *lane, h, from, rows, height, stride int) {
+func (a *attention) mix(l *lane, h, from, rows, stride int) {
 	weights, step := Words(l.score), stride
 	if a.mul.Convert != nil {
 		step = a.mul.Words(a.n)
@@ -184,7 +183,7 @@ func (a *attention) mix(l *lane, h, from, rows, height, stride int) {
 	cols := a.mul.Cols
 	wide := roundUp(a.width, cols)
 	c := &l.call
-	*c = Call{A: weights, AStride: step, Words: a.mul.Words(a.n), Rows: rows, Tile: height, Bias: a.zeros, DstStride: wide}
+	*c = Call{A: weights, AStride: step, Words: a.mul.Words(a.n), Rows: rows, Tile: rows, Bias: a.zeros, DstStride: wide}
 	for p := range wide / cols {
 		c.Dst, c.Panel = l.mixed[p*cols:], a.panelOf(a.values, h, p, a.width, a.n)
 		a.mul.Mul(c)

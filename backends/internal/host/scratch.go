@@ -40,7 +40,7 @@ func (s *scratch) open(k *Kernels, threads int) {
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		l.tile = make([]float32, rows*cols)
-		l.total = make([]float32, max(rows, queryRows))
+		l.total = make([]float32, rows)
 	}
 }
 
@@ -76,7 +76,7 @@ func (s *scratch) reserve(k *Kernels, rows, cols int) {
 
 // reserveHeads grows the scratch of an attention over n tokens of width c.
 func (s *scratch) reserveHeads(k *Kernels, n, c, heads int) {
-	rows, cols := max(k.tallest(), queryRows), k.widest()
+	rows, cols := k.tallest(), k.widest()
 	grow(&s.keys, (n+cols)*(c+heads))
 	grow(&s.values, (n+1)*(c+heads*cols))
 	grow(&s.norms, heads*n)
