@@ -231,10 +231,7 @@ func TestFaultBrokerKilled(t *testing.T) {
 	text := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nuser root\n", port)
 	r := record(t, fmt.Sprintf("127.0.0.1:%d", port))
 	folder := t.TempDir()
-	c := startClient(t, func(o *mqtt.Options) {
-		o.Broker = "mqtt://" + r.listener.Addr().String()
-		o.OpenDisk = func() (spool.Disk, error) { return spool.OpenFolder(folder) }
-	})
+	c := startClient(t, keeping("mqtt://"+r.listener.Addr().String(), folder))
 	stop, stopped := make(chan struct{}), make(chan int)
 	go func() { // publishes until it is told to stop
 		tick := time.NewTicker(2 * time.Millisecond)
@@ -434,6 +431,14 @@ func awaitStatus(t *testing.T, c *mqtt.Client, ok func(mqtt.Status) bool) mqtt.S
 	return mqtt.Status{}
 }
 
+// keeping is a client whose outbox is in a folder.
+func keeping(broker, folder string) func(*mqtt.Options) {
+	return func(o *mqtt.Options) {
+		o.Broker = broker
+		o.OpenDisk = func() (spool.Disk, error) { return spool.OpenFolder(folder) }
+	}
+}
+
 // TestFaultDiskFull fills a real file system; TestFailingDisk has the variants.
 func TestFaultDiskFull(t *testing.T) {
 	t.Parallel() // it waits for real clocks and processes
@@ -441,10 +446,7 @@ func TestFaultDiskFull(t *testing.T) {
 	b := listen(t)
 	b.Down()
 	folder := filepath.Join(path, "outbox")
-	edit := func(o *mqtt.Options) {
-		o.Broker = b.URL()
-		o.OpenDisk = func() (spool.Disk, error) { return spool.OpenFolder(folder) }
-	}
+	edit := keeping(b.URL(), folder)
 	c := startClient(t, edit)
 	const n = 3000 // of 1 kB: three times the disk
 	pad := strings.Repeat(" ", 1000)
@@ -490,10 +492,7 @@ func TestFaultDiskReadOnly(t *testing.T) {
 	b := listen(t)
 	b.Down()
 	folder := filepath.Join(path, "outbox")
-	edit := func(o *mqtt.Options) {
-		o.Broker = b.URL()
-		o.OpenDisk = func() (spool.Disk, error) { return spool.OpenFolder(folder) }
-	}
+	edit := keeping(b.URL(), folder)
 	c := startClient(t, edit)
 	events(t, c, 1, 100)
 	abandon(c)
@@ -582,10 +581,7 @@ func TestFaultFolderCopied(t *testing.T) {
 	t.Parallel() // it waits for real clocks and processes
 	b := listen(t)
 	folder := t.TempDir()
-	c := startClient(t, func(o *mqtt.Options) {
-		o.Broker = b.URL()
-		o.OpenDisk = func() (spool.Disk, error) { return spool.OpenFolder(folder) }
-	})
+	c := startClient(t, keeping(b.URL(), folder))
 	copies, read, n, down := often(400, 60), 0, 0, false
 	for i := range copies {
 		events(t, c, n+1, n+25)
@@ -664,10 +660,7 @@ func TestFaultProcessKilled(t *testing.T) {
 	}
 	killedAfter(t, b.URL(), folder, kills, 1)
 	// What the last process reads from the disk comes before its own.
-	c := startClient(t, func(o *mqtt.Options) {
-		o.Broker = b.URL()
-		o.OpenDisk = func() (spool.Disk, error) { return spool.OpenFolder(folder) }
-	})
+	c := startClient(t, keeping(b.URL(), folder))
 	publish(t, c, event("end"))
 	s := await(t, b, func(s mqtttest.State) bool { return slices.Contains(s.Topic(eventTopic), "end") })
 	mustClose(t, c)
