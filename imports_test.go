@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"mqtt":          {"mqtt/spool"},
 	"mqtt/spool":    {},
 	"homeassistant": {},
-	"download":      {},
+	"download":      {"atomicfile"},
 	"modelstore":    {"download", "modelfile", "vit"},
 	"systemd":       {},
 	"calibrate":     {"atomicfile"},

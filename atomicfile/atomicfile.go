@@ -30,7 +30,7 @@ func Write(path string, emit func(io.Writer) error) error {
 		err = os.Rename(tmp.Name(), target)
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = SyncDir(dir)
 	} else {
 		os.Remove(tmp.Name()) // what failed before matters more
 	}
@@ -78,8 +78,8 @@ func fill(file *os.File, emit func(io.Writer) error) (err error) {
 	return file.Sync()
 }
 
-// syncDir makes a rename in the folder survive a power cut.
-func syncDir(dir string) error {
+// SyncDir makes a rename in the folder survive a power cut.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -215,16 +214,6 @@ type brokenError struct{ error }
 // refuse is a failure that every attempt would meet.
 func (f *fetch) refuse(format string, args ...any) error {
 	return &SourceError{f.URL, fmt.Errorf(format, args...)}
-}
-
-// syncDir syncs a file's folder, so that the rename survives a power cut.
-func syncDir(path string) error {
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // sumOf is the hexadecimal SHA-256 of all that r has.

@@ -8,8 +8,11 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"dynvit/atomicfile"
 )
 
 // partial is the part of a file that has come, with its checksum so far. It is
@@ -103,7 +106,7 @@ func (p *partial) becomes(path string) error {
 		return err
 	}
 	p.gone = true
-	return syncDir(path)
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
 // close lets others at the file; an empty one is not worth keeping.
