@@ -46,6 +46,23 @@ func (f Format) String() string {
 	return "unknown"
 }
 
+// Bytes is the size of a raw frame of w×h pixels, rows packed; 0 for JPEG and PNG. Of
+// an odd side the last chroma sample covers one pixel alone.
+func (f Format) Bytes(w, h int) int {
+	half := (w + 1) / 2
+	switch f {
+	case RGB24:
+		return 3 * w * h
+	case GREY:
+		return w * h
+	case YUYV:
+		return 4 * half * h
+	case NV12, I420:
+		return w*h + 2*half*((h+1)/2)
+	}
+	return 0
+}
+
 // Frame is one picture as it came. The caller of Next owns the Frame and its
 // memory; sources write into Data's capacity and grow it only when they must.
 // Rows are packed without padding.

@@ -33,7 +33,7 @@ func pictureOf(f *Frame) (image.Image, error) {
 	}
 	w, h := f.Width, f.Height
 	half, low := (w+1)/2, (h+1)/2
-	need := map[Format]int{RGB24: 3 * w * h, GREY: w * h, YUYV: 4 * half * h, NV12: w*h + 2*half*low, I420: w*h + 2*half*low}[f.Format]
+	need := f.Format.Bytes(w, h)
 	if w < 1 || h < 1 || w > maxSide || h > maxSide || need == 0 || len(f.Data) < need {
 		return nil, fmt.Errorf("%d bytes for %d×%d pixels", len(f.Data), w, h)
 	}

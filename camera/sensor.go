@@ -105,7 +105,7 @@ func jetsonWords(number, width, height int, fps float64) []string {
 // Next reads one frame; the first starts the program. A program that ends is
 // broken: a sensor has no end.
 func (c *sensor) Next(ctx context.Context, f *Frame) error {
-	n := c.width * c.height * 3 / 2
+	n := I420.Bytes(c.width, c.height)
 	err := c.read(ctx, func(r *bufio.Reader) (err error) {
 		f.Data, err = appendFull(f.Data[:0], r, n)
 		return err

@@ -13,29 +13,13 @@ func (p *Preprocessor) decodeRaw(f *camera.Frame, r Region) (window, error) {
 	if err != nil {
 		return w, fmt.Errorf("%v frame: %w", f.Format, err)
 	}
-	if need := rawSize(f.Format, f.Width, f.Height); len(f.Data) < need {
+	if need := f.Format.Bytes(f.Width, f.Height); len(f.Data) < need {
 		return w, fmt.Errorf("%v frame of %d×%d has %d bytes, want %d", f.Format, f.Width, f.Height, len(f.Data), need)
 	}
 	for i := range w.box.height() {
 		rawRow(w.row(i), f, w.box.x0, w.box.y0+i)
 	}
 	return w, nil
-}
-
-// rawSize is the number of bytes of a frame, rows packed. Of an odd side the
-// last chroma sample covers one pixel alone.
-func rawSize(format camera.Format, w, h int) int {
-	half := (w + 1) / 2
-	switch format {
-	case camera.RGB24:
-		return 3 * w * h
-	case camera.GREY:
-		return w * h
-	case camera.YUYV:
-		return 4 * half * h
-	default: // NV12, I420
-		return w*h + 2*half*((h+1)/2)
-	}
 }
 
 // rawRow writes the pixels from (x0, y) on to dst.

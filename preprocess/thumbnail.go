@@ -47,7 +47,7 @@ func (t *Thumbnailer) Make(dst *Thumbnail, f *camera.Frame, r Region) error {
 	if f.Format == camera.JPEG {
 		return t.ofJPEG(dst, f.Data, r)
 	}
-	if f.Format == camera.PNG || f.Width < 1 || f.Height < 1 || len(f.Data) < rawSize(f.Format, f.Width, f.Height) {
+	if f.Format == camera.PNG || f.Width < 1 || f.Height < 1 || len(f.Data) < f.Format.Bytes(f.Width, f.Height) {
 		return errNoThumbnail
 	}
 	w := f.Width
