@@ -30,8 +30,9 @@ class Config:
     prune_at: str = option("", "blocks that drop patches, such as 3,6,9; none for a dense model")
     drop_path: float = option(0.0, "stochastic depth (the paper: 0.2 for DeiT-B)")
 
-    train: str = option("predictors", "predictors alone, joint (backbone slow, as the paper), or all at the full rate",
-                        choices=["predictors", "joint", "all"])  # fmt: skip
+    train: str = option("predictors", "predictors alone, joint (backbone slow, as the paper), all at the full rate, "
+                        "or network (all but the predictors, which drop patches for real)",
+                        choices=["predictors", "joint", "all", "network"])  # fmt: skip
     keep: str = option(
         "any", "any or any:LOW,HIGH (noisy top-k of a drawn count), or a fixed ratio (Gumbel, ratio loss)"
     )
@@ -106,8 +107,8 @@ class Config:
             raise UserError("fit: --views: mixed pictures have no teacher outputs to keep: set --mixup 0 --cutmix 0")
         if not 0 <= self.dense_share < 1 or self.mask_every < 1:
             raise UserError("fit: want --dense-share from 0 to below 1 and --mask-every of at least 1")
-        if self.is_fixed and (self.dense_share or self.mask_every > 1):
-            raise UserError("fit: --dense-share and --mask-every go with --keep any")
+        if self.is_fixed and (self.dense_share or self.mask_every > 1 or self.train == "network"):
+            raise UserError("fit: --dense-share, --mask-every and --train network go with --keep any")
         self.keep_range()
 
     def keep_range(self):

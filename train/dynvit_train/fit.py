@@ -263,10 +263,11 @@ class Trainer:
     def set_trainable(self, regress):
         """Which parameters move in this epoch; a frozen backbone also keeps its BatchNorm statistics."""
         c = self.config
-        backbone = c.train == "all" or (c.train == "joint" and self.epoch - c.regress_epochs >= c.freeze_epochs)
-        backbone = backbone and not regress
+        thawed = c.train != "joint" or self.epoch - c.regress_epochs >= c.freeze_epochs
+        backbone = c.train != "predictors" and thawed and not regress
         for name, p in self.model.backbone_parameters():
-            p.requires_grad_(backbone and (c.train == "all" or name not in ("cls_token", "pos_embed")))
+            p.requires_grad_(backbone and (c.train != "joint" or name not in ("cls_token", "pos_embed")))
+        self.model.score_predictor.requires_grad_(c.train != "network" or regress)
         self.model.train(backbone)
 
     def report_bad(self, bad):
@@ -328,17 +329,19 @@ class Trainer:
 
     def pass_losses(self, x, labels, teacher, ratio, draw):
         """Losses of the pruned pass: masked, or with patches dropped for real."""
-        if self.step % self.config.mask_every == 0 or not self.model.shape.prune_at:
+        fixed = self.config.train == "network"
+        if not self.model.shape.prune_at or not fixed and self.step % self.config.mask_every == 0:
             stages = len(self.model.shape.prune_at)
             ratios = [ratio ** (k + 1) for k in range(stages)] if self.config.is_fixed else None
             return self.loss_of(self.forward(x, ratio, draw), labels, teacher, ratios)
-        follow = Following(self.config.target)
-        out = self.model.pruned(x, self.counts(ratio), follow)
+        choose = ByPredictor() if fixed else Following(self.config.target)
+        out = self.model.pruned(x, self.counts(ratio), choose)
         if teacher is not None and teacher.tokens is not None:
             ids = out.kept[-1][..., None].expand(-1, -1, teacher.tokens.shape[-1])
             teacher = Output(teacher.logits, teacher.cls_logits, teacher.tokens.gather(1, ids))
         values = self.loss_of(out, labels, teacher, None)
-        values["loss"] = values["loss"] + self.config.w_score * follow.loss
+        if not fixed:
+            values["loss"] = values["loss"] + self.config.w_score * choose.loss
         return values
 
     def loss_of(self, out, labels, teacher, ratios):

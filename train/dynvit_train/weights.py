@@ -129,10 +129,12 @@ def prune_blocks(meta, depth, asked):
 def facts_of(loaded, shape):
     """What the metadata says, with dynvitd's defaults for what it does not."""
     meta = loaded.meta
+    size = shape.image_size  # a file's resize belongs to its own image size
+    resize = int(meta.get("resize", 0 if size >= 384 else size * 8 // 7)) * size // int(meta.get("image_size", size))
     split = lambda key: tuple(meta[key].split("|")) if meta.get(key) else ()  # noqa: E731
     return Facts(
         architecture=meta.get("architecture", "lvvit" if shape.stem else "vit"),
-        resize=int(meta.get("resize", 0 if shape.image_size >= 384 else shape.image_size * 8 // 7)),
+        resize=resize,
         interpolation=meta.get("interpolation", "bicubic"),
         mean=numbers(meta.get("mean", "0.485,0.456,0.406"), float),
         std=numbers(meta.get("std", "0.229,0.224,0.225"), float),

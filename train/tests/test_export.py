@@ -123,3 +123,8 @@ def test_answers_are_in_the_order_of_paths(pictures, tmp_path):
     assert got["pictures"] == 48 and [len(v) for v in got["answers"].values()] == [48, 48]
     assert all(0 <= c < 3 for v in got["answers"].values() for c in v)
     assert set(got["ties"]) == {"1", "0.5"}
+
+
+def test_resize_follows_the_image_size(model_file):
+    assert load_model(model_file)[1].resize == 36
+    assert load_model(model_file, image_size=2 * SMALL.image_size)[1].resize == 72

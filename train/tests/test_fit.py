@@ -94,6 +94,7 @@ def test_only_what_should_move_moves(pictures, tmp_path):
     joint = moved("joint", train="joint", freeze_epochs=1)
     assert joint == set(before) - {"cls_token", "pos_embed"}
     assert moved("regress", train="all", regress_epochs=2) == set(before)
+    assert moved("network", train="network") == set(before) - predictors
 
 
 def test_killed_runs_resume_with_nothing_lost(pictures, tmp_path):
@@ -355,6 +356,7 @@ def test_dense_share_and_dropped_steps_train_everything(pictures, tmp_path):
         (dict(views=2, mixup=0.8), "set --mixup 0"),
         (dict(dense_share=1.0), "--dense-share from 0"),
         (dict(keep="0.7", mask_every=2), "go with --keep any"),
+        (dict(keep="0.7", train="network"), "go with --keep any"),
     ],
 )
 def test_settings_that_do_not_go_together(pictures, tmp_path, more, message):
