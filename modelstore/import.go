@@ -43,12 +43,28 @@ func manifest(given, own map[string]string, labels string) (modelfile.Manifest, 
 		}
 	}
 	m, err := modelfile.ParseManifest(merged)
-	if err != nil || labels == "" {
+	if err != nil {
 		return m, err
+	}
+	if given["resize"] == "" {
+		m.Resize = resizeFor(m, own)
+	}
+	if labels == "" {
+		return m, nil
 	}
 	l, err := modelfile.ReadLabels(labels)
 	m.Classes, m.Synsets = l.Names, l.Synsets
 	return m, err
+}
+
+// resizeFor is the resize of a file used at m's image size: its own, in the
+// proportion of the two sizes, so that the crop shows the same part of a picture.
+func resizeFor(m modelfile.Manifest, own map[string]string) int {
+	o, err := modelfile.ParseManifest(own)
+	if err != nil || o.Resize == 0 || o.ImageSize == 0 {
+		return m.Resize
+	}
+	return o.Resize * m.ImageSize / o.ImageSize
 }
 
 // openCheckpoint tells the two kinds of checkpoint apart by their first bytes.
