@@ -40,7 +40,7 @@ func Judge(ctx context.Context, t Target, points []Point, o Options) ([]Quality,
 	if errors.Is(err, errTimeUp) {
 		err = nil
 		if j.done == 0 {
-			err = fmt.Errorf("the limit of %v was over before %d frames were judged", o.JudgeLimit, firstChunk)
+			err = fmt.Errorf("the limit of %v was over before %d frames were judged", o.JudgeLimit.Round(time.Millisecond), firstChunk)
 		}
 	}
 	qualities, failures := j.result(points)

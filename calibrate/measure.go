@@ -329,7 +329,7 @@ func (m *measurer) verdict(err error) error {
 		}
 	}
 	return fmt.Errorf("the limit of %v was over before any point had %d frames: allow more time or try fewer points",
-		m.o.MeasureLimit, m.o.Window)
+		m.o.MeasureLimit.Round(time.Millisecond), m.o.Window)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -144,6 +145,8 @@ func (f *calibrateFlags) pictures() ([]camera.Frame, []int, string, error) {
 		return nil, nil, "", err
 	}
 	list = evaluate.Spread(list, mostPictures)
+	// Judging takes as many of the first as time allows: they must not be all of one class.
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	frames, labels := make([]camera.Frame, len(list)), make([]int, len(list))
 	known := false
 	for i, p := range list {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,5 +63,31 @@ func TestCalibrateInterrupted(t *testing.T) {
 	}
 	if data, err := os.ReadFile(file); err != nil || string(data) != "precious" {
 		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// TestPicturesAreMixed: the first of a folder's pictures are of all its classes,
+// as often none but the first are judged.
+func TestPicturesAreMixed(t *testing.T) {
+	data, err := os.ReadFile(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for i := range 64 {
+		write(t, dir, fmt.Sprintf("%d_%02d.jpg", i/32, i), string(data))
+	}
+	var f calibrateFlags
+	f.data = dir
+	frames, labels, _, err := f.pictures()
+	if err != nil || len(frames) != 64 || len(labels) != 64 {
+		t.Fatalf("%d frames, labels %v, %v", len(frames), labels, err)
+	}
+	ones := 0
+	for _, l := range labels[:16] {
+		ones += l
+	}
+	if ones < 4 || ones > 12 {
+		t.Errorf("%d of the first 16 are of the second class: %v", ones, labels)
 	}
 }
