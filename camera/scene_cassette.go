@@ -18,7 +18,7 @@ func drawCassettePlayer(c *canvas, p pose, v variation) {
 	body := hex(0x33353a)
 	c.slab(x, y+0.5*s, 0.86*s, 0.06*s, 0.05*s, hex(0x1c1410))
 	c.slab(x, y, 0.86*s, 0.5*s, 0.05*s, body)
-	c.slab(x, y, 0.82*s, 0.46*s, 0.03*s, hex(0xb9bcc0))
+	c.slab(x, y, 0.82*s, 0.46*s, 0.03*s, hex(0xd2d4d6))
 	drawSpeaker(c, x-0.46*s, y+0.08*s, 0.30*s)
 	drawDeck(c, x+0.3*s, y+0.13*s, s)
 	drawKeys(c, x+0.3*s, y-0.3*s, s)
