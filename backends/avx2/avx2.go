@@ -3,8 +3,9 @@
 // backends/_asm.
 //
 // AVX2, FMA and F16C are needed. int8 is carried by VPDPBUSD where the processor
-// has AVX-VNNI, else by pairs of int16 (VPMADDWD), which never saturate. bf16 and
-// f16 are float32 multiply-adds on rounded operands.
+// has AVX-VNNI, else by pairs of int16 (VPMADDWD), which never saturate, with half as
+// many multiplications by Winograd's inner product. bf16 and f16 are float32
+// multiply-adds on rounded operands.
 package avx2
 
 import (

@@ -10,11 +10,12 @@ import (
 )
 
 // The tile: 6 rows by two vectors keep 12 sums in registers and leave four for
-// operands.
+// operands, 4 rows eight.
 const (
-	tileRows = 6
-	tileCols = 2 * lanes
-	lanes    = 8 // words of a vector
+	tileRows    = 6
+	crossedRows = 4 // mulInt16's
+	tileCols    = 2 * lanes
+	lanes       = 8 // words of a vector
 )
 
 func open(o backends.Options) (backends.Backend, error) {
@@ -46,17 +47,18 @@ func product(convert func([]uint32, []float32) float32, rows func([]uint32, []fl
 }
 
 func int8Product(vnni bool, k *host.Product) (p peaks, why string) {
-	*k = host.Product{Rows: tileRows, Cols: tileCols, Group: 2, Convert: convertInt16, Pack: packInt16, Mul: mulInt16Checked}
-	p, why = peaks{peakInt16, 2}, "int8 by VPMADDWD: no AVX-VNNI"
 	if vnni {
-		*k = host.Product{Rows: tileRows, Cols: tileCols, Group: 4, Convert: convertInt8, Pack: packInt8, Mul: mulInt8Checked}
-		p, why = peaks{peakInt8, 4}, "int8 by VPDPBUSD"
+		*k = host.Product{Rows: tileRows, Cols: tileCols, Group: 4, Convert: convertInt8, Pack: packInt8, Mul: mulInt8Checked,
+			PanelWords: func(in int) int { return (1 + k.Words(in)) * tileCols }}
+		return peaks{peakInt8, 4}, "int8 by VPDPBUSD"
 	}
-	k.PanelWords = func(in int) int { return (1 + k.Words(in)) * tileCols }
-	return p, why
+	*k = host.Product{Rows: crossedRows, Cols: tileCols, Group: 2, Lead: 1, Convert: convertInt16, Pack: pack, Mul: mulInt16Checked,
+		PanelWords: func(in int) int { return k.Words(in) * tileCols }}
+	return peaks{peakInt16, 4}, "int8 by VPMADDWD: no AVX-VNNI"
 }
 
-// peaks is the register-only loop of int8, and its multiply-adds of a word.
+// peaks is the register-only loop of int8, and the multiply-adds that each round of it
+// adds to a word of a sum.
 type peaks struct {
 	int8    func(n int) float32
 	perWord float64

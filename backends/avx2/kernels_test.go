@@ -3,10 +3,12 @@
 package avx2
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"dynvit/backends"
 	"dynvit/backends/backendtest"
+	"dynvit/backends/internal/host"
 	"dynvit/backends/internal/host/hosttest"
 )
 
@@ -15,6 +17,29 @@ func TestKernels(t *testing.T) {
 	for _, disabled := range [][]string{nil, {"avxvnni"}} {
 		k, why := table(backends.Options{Disable: disabled})
 		t.Run(why, func(t *testing.T) { hosttest.Run(t, k) })
+	}
+}
+
+// TestCodesPlus128: what VPDPBUSD multiplies, made on every processor.
+func TestCodesPlus128(t *testing.T) {
+	backendtest.Available(t, Open, built, features...)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for n := 1; n <= 70; n++ {
+		row := make([]float32, n)
+		for i := range row {
+			row[i] = float32(rng.NormFloat64())
+		}
+		words := make([]uint32, (n+3)/4)
+		got, codes := host.Bytes(words), make([]int8, n)
+		want, _ := backends.QuantizeRow(codes, row)
+		if scale := convertInt8(words, row); scale != want {
+			t.Errorf("%d elements: scale %v, want %v", n, scale, want)
+		}
+		for i, v := range got {
+			if code := int8(v ^ -128); i < n && code != codes[i] || i >= n && code != 0 {
+				t.Errorf("%d elements: code %d is %d", n, i, code)
+			}
+		}
 	}
 }
 

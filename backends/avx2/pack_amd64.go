@@ -42,12 +42,6 @@ func packInt8(panel, rows []uint32, stride, n, words int) {
 	}
 }
 
-// packInt16 makes a panel of int16, whose sums start with nothing.
-func packInt16(panel, rows []uint32, stride, n, words int) {
-	clear(panel[:tileCols])
-	pack(panel[tileCols:], rows, stride, n, words)
-}
-
 func packRowsF32(panel []uint32, src []float32, stride, rows, cols int) {
 	if cols == tileCols {
 		_, _ = panel[rows*tileCols-1], src[(rows-1)*stride+cols-1]

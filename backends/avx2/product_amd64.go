@@ -16,17 +16,17 @@ func mulInt8(c *host.Call)
 func mulInt16(c *host.Call)
 
 func mulF32Checked(c *host.Call) {
-	c.Check(tileRows, tileCols, false)
+	c.Check(tileRows, tileCols, 0, false)
 	mulF32(c)
 }
 
 func mulInt8Checked(c *host.Call) {
-	c.Check(tileRows, tileCols, true)
+	c.Check(tileRows, tileCols, 1, true)
 	mulInt8(c)
 }
 
 func mulInt16Checked(c *host.Call) {
-	c.Check(tileRows, tileCols, true)
+	c.Check(crossedRows, tileCols, 0, true)
 	mulInt16(c)
 }
 

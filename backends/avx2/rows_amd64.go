@@ -27,7 +27,7 @@ func maxAbs(src *float32, n int) uint32
 func codes8(dst *uint32, src *float32, n int, inverse float32)
 
 //go:noescape
-func codes16(dst *uint32, src *float32, n int, inverse float32)
+func codes16(dst *uint32, src *float32, n int, inverse float32) (crossed int32)
 
 //go:noescape
 func roundBF16(dst *uint32, src *float32, n int)
@@ -103,21 +103,28 @@ func convertInt8(dst []uint32, src []float32) (scale float32) {
 	return scale
 }
 
-// convertInt16 writes codes as int16, two to a word.
+// convertInt16 writes codes as int16, two to a word, behind what mulInt16 is to add to the
+// row's sums: minus the products of each two words' codes.
 func convertInt16(dst []uint32, src []float32) (scale float32) {
 	scale, inverse := host.CodeScale(maxAbsOf(src))
-	dst[len(dst)-1] = 0
 	if inverse == 0 {
 		clear(dst)
 		return scale
 	}
+	codes := dst[1:]
+	codes[len(codes)-1] = 0
 	whole := len(src) / lanes * lanes
-	_ = dst[:whole/2]
-	codes16(&dst[0], &src[0], whole, inverse)
+	_ = codes[:whole/2]
+	crossed := codes16(&codes[0], &src[0], whole, inverse)
 	for i := whole; i < len(src); i++ {
 		shift := i % 2 * 16
-		dst[i/2] = dst[i/2]&^(0xffff<<shift) | uint32(uint16(code(src[i], inverse)))<<shift
+		codes[i/2] = codes[i/2]&^(0xffff<<shift) | uint32(uint16(code(src[i], inverse)))<<shift
 	}
+	for i := whole / 2; i+1 < len(codes); i += 2 {
+		a, b := codes[i], codes[i+1]
+		crossed += int32(int16(a))*int32(int16(b)) + int32(a)>>16*(int32(b)>>16)
+	}
+	dst[0] = uint32(-crossed)
 	return scale
 }
 

@@ -37,7 +37,7 @@ func Run(t *testing.T, open Open) {
 		name string
 		test func(*testing.T)
 	}{
-		{"Linear", s.linear}, {"LinearNaN", s.linearNaN}, {"Int8Codes", s.int8Codes}, {"LayerNorm", s.layerNorm},
+		{"Linear", s.linear}, {"LinearNaN", s.linearNaN}, {"Int8Codes", s.int8Codes}, {"Int8Extremes", s.int8Extremes}, {"LayerNorm", s.layerNorm},
 		{"Attention", s.attention}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
 		{"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Threads", s.threads}, {"Allocations", s.allocations},
 		{"Close", s.close},
@@ -250,6 +250,46 @@ func (s suite) int8Codes(t *testing.T) {
 		for i, c := range codes {
 			if want := backends.FMA32(float32(int32(c)*127), scale, 0); out[r*n+i] != want {
 				t.Errorf("row %d column %d: %v, want %v (code %d)", r, i, out[r*n+i], want, c)
+			}
+		}
+	}
+}
+
+// int8Extremes: sums of codes that are all 127 or -127 are exact, whatever their signs.
+func (s suite) int8Extremes(t *testing.T) {
+	p := s.pair(t)
+	if !slices.Contains(p.got.Precisions(), backends.Int8) {
+		t.Skip("the backend carries no int8")
+	}
+	signs := func(period, i int) float32 { return 1 - 2*float32(i/period%2) }
+	periods := []int{1 << 20, 1, 2, 3, 4, 8}
+	rows, outputs := len(periods), 3*len(periods)
+	for _, n := range []int{1, 6, 64, 771, 3072} {
+		w, data := make([]float32, outputs*n), make([]float32, rows*n)
+		for i := range w {
+			w[i] = signs(periods[i/n%rows], i%n)
+		}
+		for i := range data {
+			data[i] = signs(periods[i/n], i%n)
+		}
+		weight, err := p.got.Pack(w, outputs, n, nil, backends.Int8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, dst := p.tensor(rows, n, data), p.tensor(rows, outputs, nil)
+		p.got.Linear(dst.got, x.got, weight, backends.None, backends.Tensor{})
+		out := make([]float32, rows*outputs)
+		if err := p.got.Download(out, dst.got); err != nil {
+			t.Fatal(err)
+		}
+		unit := float32(1) / 127
+		for at, v := range out {
+			r, j, sum := at/outputs, at%outputs, float32(0)
+			for i := range n {
+				sum += data[r*n+i] * w[j*n+i]
+			}
+			if want := backends.FMA32(sum*127*127, unit*unit, 0); v != want {
+				t.Errorf("%d inputs: [%d, %d] is %v, want %v", n, r, j, v, want)
 			}
 		}
 	}

@@ -23,16 +23,23 @@ func (g *Gen) MaxAbs() {
 func (g *Gen) Codes8() {
 	g.Func("codes8", 28, "(dst *uint32, src *float32, n int, inverse float32)")
 	g.codesArguments()
-	g.Op("VMOVUPS", g.Word(128), g.R(2))
 	if !g.Wide {
-		g.narrowCodes(8, func() {
-			g.Op("VPADDD", g.R(2), g.R(0), g.R(0))
-			g.halves()
-			g.Op("VPACKUSWB", "X0", "X0", "X0")
-			g.Op("VMOVQ", "X0", "(DI)")
+		g.Op("VMOVUPS", g.Word(128<<16|128), g.R(2))
+		g.narrowCodes(1, func(pair bool) {
+			g.Op("VPADDW", g.R(2), g.R(0), g.R(0))
+			if !pair {
+				g.Op("VPACKUSWB", "X0", "X0", "X0")
+				g.Op("VMOVQ", "X0", "(DI)")
+				return
+			}
+			g.Op("VEXTRACTI128", 1, "Y0", "X1")
+			g.Op("VPACKUSWB", "X1", "X0", "X0")
+			g.Op("VMOVUPS", "X0", "(DI)")
 		})
+		g.Return()
 		return
 	}
+	g.Op("VMOVUPS", g.Word(128), g.R(2))
 	g.EachVector([]string{"SI"}, func(tail bool) {
 		g.code(tail)
 		g.Op("VPADDD", g.R(2), g.R(0), g.R(0))
@@ -46,18 +53,10 @@ func (g *Gen) Codes8() {
 	g.Return()
 }
 
-// Codes16 writes codes16: int16 round(src·inverse), n of them. On AVX2 n is a
-// multiple of 8.
+// Codes16 writes codes16: int16 round(src·inverse), n of them.
 func (g *Gen) Codes16() {
 	g.Func("codes16", 28, "(dst *uint32, src *float32, n int, inverse float32)")
 	g.codesArguments()
-	if !g.Wide {
-		g.narrowCodes(16, func() {
-			g.halves()
-			g.Op("VMOVUPS", "X0", "(DI)")
-		})
-		return
-	}
 	g.EachVector([]string{"SI"}, func(tail bool) {
 		g.code(tail)
 		if tail {
@@ -70,27 +69,60 @@ func (g *Gen) Codes16() {
 	g.Return()
 }
 
-// narrowCodes writes whole vectors of codes: AVX2 has no stores of part of a
-// vector in bytes.
-func (g *Gen) narrowCodes(step int, store func()) {
-	loop, done := g.NewLabel("loop"), g.NewLabel("done")
-	g.Op("SUBQ", g.Lanes(), "DX")
-	g.Op("JLT", done)
-	g.Label(loop)
-	g.code(false)
-	store()
-	g.Op("ADDQ", g.Bytes(), "SI")
-	g.Op("ADDQ", step, "DI")
-	g.Op("SUBQ", g.Lanes(), "DX")
-	g.Op("JGE", loop)
-	g.Label(done)
+// Codes16Crossed writes codes16, for AVX2: int16 round(src·inverse), n of them, a
+// multiple of 8. It returns the sum of the products of the words' codes with those
+// of the next word, of every two words.
+func (g *Gen) Codes16Crossed() {
+	const sum, t = 4, 1
+	g.Func("codes16", 36, "(dst *uint32, src *float32, n int, inverse float32) (crossed int32)")
+	g.codesArguments()
+	g.Op("VPXOR", g.R(sum), g.R(sum), g.R(sum))
+	g.narrowCodes(2, func(pair bool) {
+		const swapped = 0xb1
+		g.Op("VPSHUFD", swapped, g.R(0), g.R(t))
+		g.Op("VPMADDWD", g.R(0), g.R(t), g.R(t)) // every product twice
+		g.Op("VPADDD", g.R(t), g.R(sum), g.R(sum))
+		if pair {
+			g.Op("VMOVUPS", "Y0", "(DI)")
+			return
+		}
+		g.Op("VMOVUPS", "X0", "(DI)")
+	})
+	g.Reduce("VPADDD", sum, t)
+	g.Op("VMOVD", "X4", "AX")
+	g.Op("SARL", 1, "AX")
+	g.Op("MOVL", "AX", "crossed+32(FP)")
 	g.Return()
 }
 
-// halves makes X0 the eight words of Y0 as int16.
-func (g *Gen) halves() {
+// narrowCodes writes pairs of vectors of codes, then one that is left: AVX2 has no
+// stores of part of a vector in bytes. store finds the codes as int16 in Y0, those
+// of one vector in X0; a code is size bytes in memory.
+func (g *Gen) narrowCodes(size int, store func(pair bool)) {
+	loop, one, done := g.NewLabel("loop"), g.NewLabel("one"), g.NewLabel("done")
+	g.Op("SUBQ", 2*g.Lanes(), "DX")
+	g.Op("JLT", one)
+	g.Label(loop)
+	for i := range 2 {
+		g.Op("VMULPS", at(i*g.Bytes(), "SI"), g.R(3), g.R(i))
+		g.Op("VCVTPS2DQ", g.R(i), g.R(i))
+	}
+	const crossed = 0xd8 // packing takes the halves of both by turns
+	g.Op("VPACKSSDW", "Y1", "Y0", "Y0")
+	g.Op("VPERMQ", crossed, "Y0", "Y0")
+	store(true)
+	g.Op("ADDQ", 2*g.Bytes(), "SI")
+	g.Op("ADDQ", 2*g.Lanes()*size, "DI")
+	g.Op("SUBQ", 2*g.Lanes(), "DX")
+	g.Op("JGE", loop)
+	g.Label(one)
+	g.Op("ADDQ", 2*g.Lanes(), "DX")
+	g.Op("JEQ", done)
+	g.code(false)
 	g.Op("VEXTRACTI128", 1, "Y0", "X1")
 	g.Op("VPACKSSDW", "X1", "X0", "X0")
+	store(false)
+	g.Label(done)
 }
 
 func (g *Gen) codesArguments() {

@@ -32,6 +32,9 @@ type Product struct {
 	Codes bool
 	// TwoA: t is free, so that rows take turns in two registers.
 	TwoA bool
+	// Crossed multiplies two words of int16 at a time, see Gen.crossed. Operands and
+	// panels begin with a word that sums start from, too.
+	Crossed bool
 }
 
 // unroll is how many words of the operands one round of the loop takes, ahead how many
@@ -92,10 +95,13 @@ func (g *Gen) tile(p Product, rows int) {
 		g.Op("ADDQ", "R9", "R8")
 	}
 	g.claim(rows)
-	if p.Codes {
+	switch {
+	case p.Crossed:
+		g.startCrossed(p, rows)
+	case p.Codes:
 		g.start(rows, "DX")
 		g.Op("ADDQ", 2*g.Bytes(), "DX")
-	} else {
+	default:
 		g.Op("MOVQ", at(callBias, "DI"), "BX")
 		g.start(rows, "BX")
 	}
@@ -104,7 +110,12 @@ func (g *Gen) tile(p Product, rows int) {
 	g.Op("PCALIGN", 32)
 	g.Label(name("loop"))
 	for u := range unroll {
-		g.step(p, rows, u)
+		switch {
+		case !p.Crossed:
+			g.step(p, rows, u)
+		case u%2 == 0:
+			g.crossed(p, rows, u)
+		}
 		if u < ahead {
 			g.Op("PREFETCHT1", at(64*u, "R13"))
 		}
@@ -116,6 +127,14 @@ func (g *Gen) tile(p Product, rows int) {
 	g.Label(name("rest"))
 	g.Op("ADDQ", unroll, "CX")
 	g.Op("JEQ", name("done"))
+	if p.Crossed {
+		g.Op("CMPQ", "CX", 2)
+		g.Op("JLT", name("one"))
+		g.crossed(p, rows, 0)
+		g.advance(rows, 2)
+		g.Op("SUBQ", 2, "CX")
+		g.Op("JEQ", name("done"))
+	}
 	g.Label(name("one"))
 	g.step(p, rows, 0)
 	g.advance(rows, 1)
@@ -152,6 +171,48 @@ func (g *Gen) start(rows int, base string) {
 	for r := 1; r < rows; r++ {
 		g.Op("VMOVAPS", g.R(0), g.R(2*r))
 		g.Op("VMOVAPS", g.R(1), g.R(2*r+1))
+	}
+}
+
+// startCrossed sets every row's sums to the panel's first words plus the row's.
+func (g *Gen) startCrossed(p Product, rows int) {
+	b := 2 * p.Rows
+	a := b + 2
+	g.Op("VMOVUPS", "(DX)", g.R(b))
+	g.Op("VMOVUPS", at(g.Bytes(), "DX"), g.R(b+1))
+	for r := range rows {
+		g.Op("VPBROADCASTD", element(r, 0), g.R(a))
+		g.Op("VPADDD", g.R(a), g.R(b), g.R(2*r))
+		g.Op("VPADDD", g.R(a), g.R(b+1), g.R(2*r+1))
+	}
+	g.advance(rows, 1)
+	g.Op("DECQ", "CX")
+}
+
+// crossed adds the products of two words of every row's operands by Winograd's inner
+// product: x·w + x'·w' = (x+w')·(x'+w) - x·x' - w·w'. What is subtracted, a number for
+// each row and one for each output, is in their first words. That is three additions
+// and one VPMADDWD where plain products take two of each: processors have three or
+// four units for additions, but for VPMADDWD two or, older ones, one.
+func (g *Gen) crossed(p Product, rows, u int) {
+	w := 2 * p.Rows // four vectors: the words of both vectors of outputs
+	a := w + 4
+	for i := range 4 {
+		g.Op("VMOVUPS", at(2*u*g.Bytes()+i*g.Bytes(), "DX"), g.R(w+i))
+	}
+	for r := range rows {
+		x, y := g.R(a), g.R(a+1)
+		left, right := g.R(a+2), g.R(a+3)
+		g.Op("VPBROADCASTD", element(r, 4*u), x)
+		g.Op("VPBROADCASTD", element(r, 4*u+4), y)
+		g.Op("VPADDW", g.R(w+2), x, left)
+		g.Op("VPADDW", g.R(w), y, right)
+		g.Op("VPADDW", g.R(w+3), x, x)
+		g.Op("VPADDW", g.R(w+1), y, y)
+		g.Op("VPMADDWD", left, right, left)
+		g.Op("VPMADDWD", x, y, x)
+		g.Op("VPADDD", left, g.R(2*r), g.R(2*r))
+		g.Op("VPADDD", x, g.R(2*r+1), g.R(2*r+1))
 	}
 }
 

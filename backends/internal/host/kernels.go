@@ -40,6 +40,7 @@ type Product struct {
 	Rows  int // of one call at most (the tile's MR)
 	Cols  int // of a panel (NR)
 	Group int // operands in a word
+	Lead  int // words of the kernel's own before a row's operands
 
 	// Convert writes a row as operands, Words(len(src)) words, the last filled
 	// up with zeros, and returns what they are to be multiplied with: 1, or the
@@ -63,8 +64,8 @@ type Product struct {
 	Mul func(c *Call)
 }
 
-// Words is how many words n operands fill.
-func (p *Product) Words(n int) int { return panels(n, p.Group) }
+// Words is the length of a row of n operands.
+func (p *Product) Words(n int) int { return p.Lead + panels(n, p.Group) }
 
 // Call is one multiplication of some rows, in tiles of equal height, with a panel:
 //
@@ -93,13 +94,12 @@ func panels(n, cols int) int { return (n + cols - 1) / cols }
 func roundUp(n, cols int) int { return panels(n, cols) * cols }
 
 // Check panics where a call, of up to rows rows a tile by cols outputs, does not fit its
-// memory: what stands between a kernel in assembly and a mistake. Panels of
-// codes begin with cols more words.
-func (c *Call) Check(rows, cols int, codes bool) {
-	panel := c.Words * cols
+// memory: what stands between a kernel in assembly and a mistake. Panels begin with
+// header more words an output.
+func (c *Call) Check(rows, cols, header int, codes bool) {
+	panel := (header + c.Words) * cols
 	fits := c.Tile >= 1 && c.Tile <= rows && c.Rows >= 1 && c.Rows%c.Tile == 0 && c.Words >= 1
 	if codes {
-		panel += cols
 		fits = fits && len(c.Scale) >= c.Rows && len(c.Unit) >= cols
 	}
 	outputs := (c.Rows-1)*c.DstStride + cols
