@@ -298,9 +298,23 @@ func (g *Gen) next(rows int, tile string) {
 	g.Op("IMUL3Q", rows, "AX", "AX")
 	g.Op("ADDQ", "AX", "R14")
 	g.Op("MOVQ", at(callWords, "DI"), "CX")
+	if !g.Wide {
+		g.fetchAgain()
+	}
 	g.Op("SHLQ", 2, "CX")
 	g.Op("IMUL3Q", rows, "R9", "BX")
 	g.Op("ADDQ", "BX", "SI")
 	g.Op("SUBQ", "CX", "SI")
 	g.Op("JMP", tile)
+}
+
+// fetchAgain turns back at the end of the next panel: fetching the ones behind it, too,
+// would drive the operands out of the near cache.
+func (g *Gen) fetchAgain() {
+	g.Op("IMUL3Q", 2*g.Bytes(), "CX", "BX")
+	g.Op("MOVQ", at(callPanel, "DI"), "AX")
+	g.Op("ADDQ", "BX", "AX")
+	g.Op("ADDQ", "AX", "BX")
+	g.Op("CMPQ", "R13", "BX")
+	g.Op("CMOVQCC", "AX", "R13")
 }
