@@ -173,6 +173,18 @@ type Prober interface {
 	Peak(p Precision) float64
 }
 
+// Fuser is the optional ability to do operations that follow each other in a block as
+// one: what lies between them need not be a Tensor. It is set aside, so that a frame
+// allocates nothing, where Alloc made a Tensor of its size.
+type Fuser interface {
+	// SelfAttention is Attention, without scores, of what Linear makes of x [n, c]
+	// and the weight qkv [3c, c].
+	SelfAttention(dst, x Tensor, qkv Weight, heads int, p Precision)
+	// MLP adds to dst [n, c] what Linear, with GELU, makes of x [n, c] and the weight
+	// fc1 [h, c], and then Linear of that and fc2 [c, h].
+	MLP(dst, x Tensor, fc1, fc2 Weight)
+}
+
 // Explainer is the optional ability to say what was picked and why.
 type Explainer interface {
 	// Why returns one line for `devices` and the info topic, such as

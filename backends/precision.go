@@ -15,10 +15,13 @@ const (
 	BF16
 	// F16: both operands rounded to half, to nearest even, saturating at ±65504.
 	F16
-	// Int8: weights symmetric per output row, activations symmetric per row at
-	// run time. m = max|x| of the row; m < 1e-30 gives codes and scale 0;
-	// s = m/127, i = 127/m, q = clamp(roundEven(x·i), ±127), all in float32;
-	// y = fma(float32(Σ q·qw), s·sw, b). A row with NaN or Inf gives NaN.
+	// Int8: weights are symmetric per output row, m = max|w|: m < 1e-30 gives codes
+	// and scale 0, else sw = m/127, i = 127/m, qw = clamp(roundEven(w·i), ±127).
+	// Activations have a range of their own per row at run time, of 0 and all x:
+	// d = most - least; d < 1e-30 gives codes, zero point and scale 0, else
+	// s = d/255, i = 255/d, z = roundEven(-least·i), q = min(roundEven(x·i)+z, 255).
+	// All that is in float32, and y = fma(float32(Σ (q-z)·qw), s·sw, b). A row with
+	// NaN or Inf, or whose d is none, gives NaN.
 	Int8
 )
 

@@ -39,7 +39,28 @@ func (p Precision) Round(x float32) float32 {
 	return x
 }
 
-// QuantizeRow writes the int8 codes of a row (as many as row has) and returns
+// QuantizeInput writes the codes of a row of activations (as many as row has) and
+// returns their scale and zero point: the definition in Int8's comment, to the bit. ok
+// is false where the row gives NaN; all is then zero.
+func QuantizeInput(codes []uint8, row []float32) (scale float32, zero uint8, ok bool) {
+	var least, most float32
+	for _, v := range row {
+		least, most = min(least, v), max(most, v) // NaN stays
+	}
+	d := most - least
+	clear(codes)
+	if d-d != 0 || d < 1e-30 {
+		return 0, 0, d-d == 0
+	}
+	inverse := 255 / d
+	z := math.RoundToEven(float64(-least * inverse))
+	for i, v := range row {
+		codes[i] = uint8(min(math.RoundToEven(float64(v*inverse))+z, 255))
+	}
+	return d / 255, uint8(z), true
+}
+
+// QuantizeRow writes the int8 codes of a row of weights (as many as row has) and returns
 // their scale: the definition in Int8's comment, to the bit. ok is false where the
 // row holds a NaN or Inf; codes and scale are then zero.
 func QuantizeRow(codes []int8, row []float32) (scale float32, ok bool) {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -70,6 +71,34 @@ func TestFMA32(t *testing.T) {
 	for range 100_000 {
 		x := float32(int32(rng.Uint32()) >> 4)
 		check(x, float32(rng.NormFloat64()*1e-4), float32(rng.NormFloat64()))
+	}
+}
+
+func TestQuantizeInput(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, c := range []struct {
+		row   []float32
+		codes []uint8
+		scale float32
+		zero  uint8
+		ok    bool
+	}{
+		{[]float32{0.5, 1.5, 255}, []uint8{0, 2, 255}, 1, 0, true},                       // ties to even
+		{[]float32{-100.5, 154.5, 0}, []uint8{0, 254, 100}, 1, 100, true},                // the ends, too
+		{[]float32{-153.5, 101.5, -1}, []uint8{0, 255, 153}, 1, 154, true},               // 256 is clamped
+		{[]float32{-255, -127.5, -2.5}, []uint8{0, 127, 253}, 1, 255, true},              // none above 0
+		{[]float32{1e-31, -1e-31}, []uint8{0, 0}, 0, 0, true},                            // a row of nothing
+		{[]float32{1, inf}, []uint8{0, 0}, 0, 0, false},                                  //
+		{[]float32{-inf, 1}, []uint8{0, 0}, 0, 0, false},                                 //
+		{[]float32{float32(math.NaN()), 2, 1}, []uint8{0, 0, 0}, 0, 0, false},            //
+		{[]float32{math.MaxFloat32, -1e38}, []uint8{0, 0}, 0, 0, false},                  // no range in float32
+		{[]float32{math.MaxFloat32, 0}, []uint8{255, 0}, math.MaxFloat32 / 255, 0, true}, //
+	} {
+		codes := slices.Repeat([]uint8{7}, len(c.row))
+		scale, zero, ok := QuantizeInput(codes, c.row)
+		if !slices.Equal(codes, c.codes) || scale != c.scale || zero != c.zero || ok != c.ok {
+			t.Errorf("%v: codes %v scale %v zero %v %v, want %v %v %v %v", c.row, codes, scale, zero, ok, c.codes, c.scale, c.zero, c.ok)
+		}
 	}
 }
 

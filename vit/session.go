@@ -21,6 +21,7 @@ type Result struct {
 type Session struct {
 	w      *Weights
 	be     backends.Backend
+	fuser  backends.Fuser // be, or nil
 	scorer Scorer
 
 	pixels backends.Tensor    // [S·S, 3], conv stem only
@@ -32,7 +33,7 @@ type Session struct {
 	y        backends.Tensor // [N+1, D] normalised tokens, then attention's answer
 	att      backends.Tensor // [N+1, D]
 	qkv      backends.Tensor // [N+1, 3D]
-	hidden   backends.Tensor // [N+1, H]
+	hidden   backends.Tensor // [N+1, H]; with a fuser it only says how much MLP needs
 	half     backends.Tensor // [N, D/2] predictor
 	quarter  backends.Tensor // [N, D/4] predictor
 	score    backends.Tensor // [N, 1]
@@ -59,6 +60,7 @@ func NewSession(be backends.Backend, w *Weights, scorer Scorer) (*Session, error
 		return nil, fmt.Errorf("scorer predictor: the model has no predictors")
 	}
 	s := &Session{w: w, be: be, scorer: scorer}
+	s.fuser, _ = be.(backends.Fuser)
 	a := allocator{be: be}
 	n, d := w.Patches(), w.Width
 	a.tensor(&s.patch, n+1, w.embedInputs())
@@ -198,12 +200,16 @@ func (s *Session) block(i, stage, alive, keep int) {
 	x, y := be.View(s.x, 0, n), be.View(s.y, 0, n)
 	qkv, att := be.View(s.qkv, 0, n), be.View(s.att, 0, answers)
 	be.LayerNorm(y, x, b.norm1.gamma, b.norm1.beta, b.norm1.eps)
-	be.Linear(qkv, y, b.qkv, backends.None, backends.Tensor{})
-	score, by := backends.Tensor{}, backends.NoScore
-	if drops {
-		score, by = be.View(s.score, 0, alive), s.scorer.score()
+	if s.fuser != nil && !drops {
+		s.fuser.SelfAttention(att, y, b.qkv, w.Heads, w.side)
+	} else {
+		score, by := backends.Tensor{}, backends.NoScore
+		if drops {
+			score, by = be.View(s.score, 0, alive), s.scorer.score()
+		}
+		be.Linear(qkv, y, b.qkv, backends.None, backends.Tensor{})
+		be.Attention(att, qkv, w.Heads, w.side, score, by)
 	}
-	be.Attention(att, qkv, w.Heads, w.side, score, by)
 	x = be.View(s.x, 0, answers)
 	be.Linear(x, att, b.proj, backends.None, x)
 	if drops {
@@ -211,10 +217,15 @@ func (s *Session) block(i, stage, alive, keep int) {
 		answers = keep + 1
 		x = be.View(s.x, 0, answers)
 	}
-	y, hidden := be.View(s.y, 0, answers), be.View(s.hidden, 0, answers)
+	y = be.View(s.y, 0, answers)
 	be.LayerNorm(y, x, b.norm2.gamma, b.norm2.beta, b.norm2.eps)
-	be.Linear(hidden, y, b.fc1, backends.GELU, backends.Tensor{})
-	be.Linear(x, hidden, b.fc2, backends.None, x)
+	if s.fuser != nil {
+		s.fuser.MLP(x, y, b.fc1, b.fc2)
+	} else {
+		hidden := be.View(s.hidden, 0, answers)
+		be.Linear(hidden, y, b.fc1, backends.GELU, backends.Tensor{})
+		be.Linear(x, hidden, b.fc2, backends.None, x)
+	}
 	if s.probe != nil {
 		s.probe(fmt.Sprintf("block.%02d", i), x)
 	}

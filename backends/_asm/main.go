@@ -65,8 +65,8 @@ func dotCrossed(g *emit.Gen, acc, b, a, t int) {
 func products512() string {
 	g := emit.New(true)
 	g.Product(emit.Product{Name: "mulF32", Rows: rows512, Dot: dotF32, TwoA: true})
-	g.Product(emit.Product{Name: "mulBF16", Rows: rows512, Dot: dotBF16, TwoA: true})
-	g.Product(emit.Product{Name: "mulInt8", Rows: rows512, Dot: dotInt8, TwoA: true, Codes: true})
+	g.Product(emit.Product{Name: "mulBF16", Rows: rows512, Dot: dotBF16, TwoA: true, Pairs: true})
+	g.Product(emit.Product{Name: "mulInt8", Rows: rows512, Dot: dotInt8, TwoA: true, Codes: true, Zeros: true, Pairs: true})
 	g.Product(emit.Product{Name: "mulInt16", Rows: rows512, Dot: dotInt16, Codes: true})
 	return g.String()
 }
@@ -74,7 +74,7 @@ func products512() string {
 func products2() string {
 	g := emit.New(false)
 	g.Product(emit.Product{Name: "mulF32", Rows: rows2, Dot: dotF32, TwoA: true})
-	g.Product(emit.Product{Name: "mulInt8", Rows: rows2, Dot: dotVEX, TwoA: true, Codes: true})
+	g.Product(emit.Product{Name: "mulInt8", Rows: rows2, Dot: dotVEX, TwoA: true, Codes: true, Zeros: true})
 	g.Product(emit.Product{Name: "mulInt16", Rows: crossed2, Dot: dotInt16, Codes: true, Crossed: true})
 	return g.String()
 }
@@ -84,13 +84,14 @@ func rows(wide bool) string {
 	g.Softmax()
 	g.GELU()
 	g.Norm()
-	g.Scale()
-	g.MaxAbs()
-	g.Codes8()
+	g.Divide()
+	g.Range()
 	if wide {
 		g.Codes16()
-		g.RowBF16()
+		g.RowsInt8()
+		g.RowsBF16()
 	} else {
+		g.Codes8()
 		g.Codes16Crossed()
 	}
 	g.RoundBF16()
@@ -104,6 +105,7 @@ func packing(wide bool) string {
 	g.PackRows()
 	if wide {
 		g.PackRowsBF16()
+		g.PackPairs()
 	}
 	return g.String()
 }

@@ -27,8 +27,8 @@ func open(o backends.Options) (backends.Backend, error) {
 func table(o backends.Options) (host.Kernels, string) {
 	var products [4]host.Product
 	products[backends.F32] = product(nil, packRowsF32)
-	products[backends.BF16] = product(convertBF16, packRowsBF16)
-	products[backends.F16] = product(convertF16, packRowsF16)
+	products[backends.BF16] = product(host.EachRound(convertBF16), packRowsBF16)
+	products[backends.F16] = product(host.EachRound(convertF16), packRowsF16)
 	p, why := int8Product(host.Require(o, cpuid.AVXVNNI) == nil, &products[backends.Int8])
 	return host.Kernels{
 		Precisions: []backends.Precision{backends.Int8, backends.F32, backends.BF16, backends.F16},
@@ -36,23 +36,24 @@ func table(o backends.Options) (host.Kernels, string) {
 		Softmax:    softmax,
 		GELU:       gelu,
 		Norm:       norm,
-		Scale:      scale,
+		Divide:     divide,
 		Peak:       p.peak,
 	}, why
 }
 
-func product(convert func([]uint32, []float32) float32, rows func([]uint32, []float32, int, int, int)) host.Product {
+func product(convert func([]uint32, []float32, int, int, int, []float32, []int32), rows func([]uint32, []float32, int, int, int)) host.Product {
 	return host.Product{Rows: tileRows, Cols: tileCols, Group: 1, Convert: convert, Pack: pack, PackRows: rows, Mul: mulF32Checked,
 		PanelWords: func(in int) int { return in * tileCols }}
 }
 
 func int8Product(vnni bool, k *host.Product) (p peaks, why string) {
 	if vnni {
-		*k = host.Product{Rows: tileRows, Cols: tileCols, Group: 4, Convert: convertInt8, Pack: packInt8, Mul: mulInt8Checked,
+		*k = host.Product{Rows: tileRows, Cols: tileCols, Group: 4, Codes: true, Convert: host.EachRow(4, 0, convertInt8), Pack: packInt8, Mul: mulInt8Checked,
 			PanelWords: func(in int) int { return (1 + k.Words(in)) * tileCols }}
 		return peaks{peakInt8, 4}, "int8 by VPDPBUSD"
 	}
-	*k = host.Product{Rows: crossedRows, Cols: tileCols, Group: 2, Lead: 1, Convert: convertInt16, Pack: pack, Mul: mulInt16Checked,
+	*k = host.Product{Rows: crossedRows, Cols: tileCols, Group: 2, Lead: 1, Codes: true, First: crossed,
+		Convert: host.EachRow(2, 1, convertInt16), Pack: pack, Mul: mulInt16Checked,
 		PanelWords: func(in int) int { return k.Words(in) * tileCols }}
 	return peaks{peakInt16, 4}, "int8 by VPMADDWD: no AVX-VNNI"
 }

@@ -20,8 +20,8 @@ func TestKernels(t *testing.T) {
 	}
 }
 
-// TestCodesPlus128: what VPDPBUSD multiplies, made on every processor.
-func TestCodesPlus128(t *testing.T) {
+// TestCodes: what VPDPBUSD multiplies, made on every processor.
+func TestCodes(t *testing.T) {
 	backendtest.Available(t, Open, built, features...)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for n := 1; n <= 70; n++ {
@@ -30,13 +30,13 @@ func TestCodesPlus128(t *testing.T) {
 			row[i] = float32(rng.NormFloat64())
 		}
 		words := make([]uint32, (n+3)/4)
-		got, codes := host.Bytes(words), make([]int8, n)
-		want, _ := backends.QuantizeRow(codes, row)
-		if scale := convertInt8(words, row); scale != want {
-			t.Errorf("%d elements: scale %v, want %v", n, scale, want)
+		got, codes := host.Bytes(words), make([]uint8, n)
+		want, wantZero, _ := backends.QuantizeInput(codes, row)
+		if scale, zero := convertInt8(words, row); scale != want || zero != int32(wantZero) {
+			t.Errorf("%d elements: scale %v zero %v, want %v %v", n, scale, zero, want, wantZero)
 		}
 		for i, v := range got {
-			if code := int8(v ^ -128); i < n && code != codes[i] || i >= n && code != 0 {
+			if code := uint8(v); i < n && code != codes[i] || i >= n && code != 0 {
 				t.Errorf("%d elements: code %d is %d", n, i, code)
 			}
 		}

@@ -28,17 +28,15 @@ func pack(panel, rows []uint32, stride, n, words int) {
 	}
 }
 
-// packInt8 makes a panel of signed bytes behind a header: with it the sums start, and
-// it takes away what the 128 added to each code of the other matrix adds to them.
+// packInt8 makes a panel of signed bytes behind the negative sums of each output's: a
+// row's sums start with them times its zero point.
 func packInt8(panel, rows []uint32, stride, n, words int) {
 	header, body := panel[:tileCols], panel[tileCols:]
 	clear(header)
 	pack(body, rows, stride, n, words)
 	for i, w := range body[:words*tileCols] {
-		w ^= 0x80808080 // from code+128 to code
-		body[i] = w
 		sum := int32(int8(w)) + int32(int8(w>>8)) + int32(int8(w>>16)) + int32(int8(w>>24))
-		header[i%tileCols] -= uint32(128 * sum)
+		header[i%tileCols] -= uint32(sum)
 	}
 }
 

@@ -9,25 +9,25 @@ import (
 )
 
 //go:noescape
-func softmaxRow(s *float32, n int, scale float32) float32
+func softmaxRows(s *float32, stride, rows, n int, scale float32, total *float32)
 
 //go:noescape
 func geluRows(x *float32, stride, rows, cols int)
 
 //go:noescape
-func normRow(dst, x, gamma, beta *float32, n int, inverseN, eps float32)
+func normRows(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)
 
 //go:noescape
-func scaleRow(dst, src *float32, n int, factor float32)
+func divideRows(dst *float32, dstStride int, src *float32, srcStride, rows, cols int, total *float32)
 
 //go:noescape
-func maxAbs(src *float32, n int) uint32
+func rowRange(src *float32, n int) (most, least uint32)
 
 //go:noescape
-func codes8(dst *uint32, src *float32, n int, inverse float32)
+func codes8(dst *uint32, src *float32, n int, inverse float32, zero int32)
 
 //go:noescape
-func codes16(dst *uint32, src *float32, n int, inverse float32) (crossed int32)
+func codes16(dst *uint32, src *float32, n int, inverse float32, most int32) (crossed int32)
 
 //go:noescape
 func roundBF16(dst *uint32, src *float32, n int)
@@ -37,11 +37,11 @@ func roundF16(dst *uint32, src *float32, n int)
 
 // The entries of host.Kernels, checked.
 
-func softmax(s []float32, scale float32) (total float32) {
-	if len(s) == 0 {
-		return 0
+func softmax(s []float32, stride, rows, n int, scale float32, total []float32) {
+	if rows > 0 && n > 0 {
+		_, _ = s[(rows-1)*stride+n-1], total[rows-1]
+		softmaxRows(&s[0], stride, rows, n, scale, &total[0])
 	}
-	return softmaxRow(&s[0], len(s), scale)
 }
 
 func gelu(x []float32, stride, rows, cols int) {
@@ -51,86 +51,82 @@ func gelu(x []float32, stride, rows, cols int) {
 	}
 }
 
-func norm(dst, x, gamma, beta []float32, eps float32) {
-	if n := len(x); n > 0 {
-		_, _, _ = dst[n-1], gamma[n-1], beta[n-1]
-		normRow(&dst[0], &x[0], &gamma[0], &beta[0], n, 1/float32(n), eps)
+func norm(dst, x, gamma, beta []float32, rows int, eps float32) {
+	if n := len(gamma); n > 0 && rows > 0 {
+		_, _, _ = dst[rows*n-1], x[rows*n-1], beta[n-1]
+		normRows(&dst[0], &x[0], &gamma[0], &beta[0], rows, n, 1/float32(n), eps)
 	}
 }
 
-func scale(dst, src []float32, factor float32) {
-	if n := len(src); n > 0 {
-		_ = dst[n-1]
-		scaleRow(&dst[0], &src[0], n, factor)
+func divide(dst []float32, dstStride int, src []float32, srcStride, rows, cols int, total []float32) {
+	if rows > 0 && cols > 0 {
+		_, _, _ = dst[(rows-1)*dstStride+cols-1], src[(rows-1)*srcStride+cols-1], total[rows-1]
+		divideRows(&dst[0], dstStride, &src[0], srcStride, rows, cols, &total[0])
 	}
 }
 
 // convertBF16 and convertF16 round operands that stay float32.
-func convertBF16(dst []uint32, src []float32) (scale float32) {
+func convertBF16(dst []uint32, src []float32) {
 	if n := len(src); n > 0 {
 		_ = dst[n-1]
 		roundBF16(&dst[0], &src[0], n)
 	}
-	return 1
 }
 
-func convertF16(dst []uint32, src []float32) (scale float32) {
+func convertF16(dst []uint32, src []float32) {
 	if n := len(src); n > 0 {
 		_ = dst[n-1]
 		roundF16(&dst[0], &src[0], n)
 	}
-	return 1
 }
 
-// convertInt8 writes codes plus 128, four to a word: VPDPBUSD multiplies unsigned
-// with signed bytes, and panels make up for it (packInt8).
-func convertInt8(dst []uint32, src []float32) (scale float32) {
-	const zero = -128 // the byte of code 0
-	scale, inverse := host.CodeScale(maxAbsOf(src))
+// convertInt8 writes codes, four to a word.
+func convertInt8(dst []uint32, src []float32) (scale float32, zero int32) {
+	scale, inverse, zero := codeScale(src)
 	bytes := host.Bytes(dst)
-	whole := 0
-	if inverse != 0 {
-		whole = len(src) / lanes * lanes
-		_ = bytes[:whole]
-		codes8(&dst[0], &src[0], whole, inverse)
+	whole := len(src) / lanes * lanes
+	_ = bytes[:whole]
+	codes8(&dst[0], &src[0], whole, inverse, zero)
+	clear(bytes[whole:])
+	for i, v := range src[whole:] {
+		bytes[whole+i] = int8(min(code(v, inverse)+zero, 255))
 	}
-	for i := whole; i < len(bytes); i++ {
-		bytes[i] = zero
-		if inverse != 0 && i < len(src) {
-			bytes[i] = int8(code(src[i], inverse) ^ zero)
-		}
-	}
-	return scale
+	return scale, zero
 }
 
-// convertInt16 writes codes as int16, two to a word, behind what mulInt16 is to add to the
-// row's sums: minus the products of each two words' codes.
-func convertInt16(dst []uint32, src []float32) (scale float32) {
-	scale, inverse := host.CodeScale(maxAbsOf(src))
-	if inverse == 0 {
-		clear(dst)
-		return scale
-	}
+// convertInt16 writes codes less their zero point as int16, two to a word, behind what
+// mulInt16 is to add to the row's sums.
+func convertInt16(dst []uint32, src []float32) (scale float32, zero int32) {
+	scale, inverse, zero := codeScale(src)
 	codes := dst[1:]
 	codes[len(codes)-1] = 0
 	whole := len(src) / lanes * lanes
 	_ = codes[:whole/2]
-	crossed := codes16(&codes[0], &src[0], whole, inverse)
+	first := -codes16(&codes[0], &src[0], whole, inverse, 255-zero)
 	for i := whole; i < len(src); i++ {
 		shift := i % 2 * 16
-		codes[i/2] = codes[i/2]&^(0xffff<<shift) | uint32(uint16(code(src[i], inverse)))<<shift
+		q := min(code(src[i], inverse), 255-zero)
+		codes[i/2] = codes[i/2]&^(0xffff<<shift) | uint32(uint16(q))<<shift
 	}
-	for i := whole / 2; i+1 < len(codes); i += 2 {
-		a, b := codes[i], codes[i+1]
-		crossed += int32(int16(a))*int32(int16(b)) + int32(a)>>16*(int32(b)>>16)
-	}
-	dst[0] = uint32(-crossed)
-	return scale
+	dst[0] = uint32(first) + crossed(codes[whole/2:])
+	return scale, 0
 }
 
-// code is what the assembly computes: no product exceeds 127 by more than its
-// rounding error.
-func code(v, inverse float32) int { return int(math.RoundToEven(float64(v * inverse))) }
+// crossed is what mulInt16 is to add to the sums of a row: minus the products of each two
+// words' codes.
+func crossed(codes []uint32) uint32 {
+	var sum int32
+	for i := 0; i+1 < len(codes); i += 2 {
+		a, b := codes[i], codes[i+1]
+		sum += int32(int16(a))*int32(int16(b)) + int32(a)>>16*(int32(b)>>16)
+	}
+	return uint32(-sum)
+}
 
-// maxAbsOf returns the largest |x| of a row of at least one; NaN counts most.
-func maxAbsOf(src []float32) float32 { return math.Float32frombits(maxAbs(&src[0], len(src))) }
+// code is what the assembly computes.
+func code(v, inverse float32) int32 { return int32(math.RoundToEven(float64(v * inverse))) }
+
+func codeScale(src []float32) (scale, inverse float32, zero int32) {
+	most, least := rowRange(&src[0], len(src))
+	return host.CodeScale(host.RangeOf(int32(most), least))
+}

@@ -29,7 +29,7 @@ func open(o backends.Options) (backends.Backend, error) {
 func table(o backends.Options) (host.Kernels, string) {
 	var products [4]host.Product
 	products[backends.F32] = product(1, nil, packRowsF32, mulF32Checked)
-	products[backends.F16] = product(1, convertF16, packRowsF16, mulF32Checked)
+	products[backends.F16] = product(1, host.EachRound(convertF16), packRowsF16, mulF32Checked)
 	p := peaks{f32: peakF32}
 	bf16Why := p.pickBF16(&products[backends.BF16], host.Require(o, cpuid.AVX512BF16) == nil)
 	int8Why := p.pickInt8(&products[backends.Int8], host.Require(o, cpuid.AVX512VNNI) == nil)
@@ -39,13 +39,13 @@ func table(o backends.Options) (host.Kernels, string) {
 		Softmax:    softmax,
 		GELU:       gelu,
 		Norm:       norm,
-		Scale:      scale,
+		Divide:     divide,
 		Peak:       p.peak,
 	}, bf16Why + ", " + int8Why
 }
 
 // product is one of operands in float32 or bfloat16; int8's has a header, see packInt8.
-func product(group int, convert func([]uint32, []float32) float32,
+func product(group int, convert func([]uint32, []float32, int, int, int, []float32, []int32),
 	rows func([]uint32, []float32, int, int, int), mul func(*host.Call)) host.Product {
 	return host.Product{Rows: tileRows, Cols: tileCols, Group: group, Convert: convert, Pack: pack, PackRows: rows, Mul: mul,
 		PanelWords: func(in int) int { return (in + group - 1) / group * tileCols }}
@@ -59,7 +59,7 @@ type peaks struct {
 
 // pickBF16 takes VDPBF16PS where it is there and faster than float32's multiply-adds.
 func (p *peaks) pickBF16(k *host.Product, supported bool) (why string) {
-	*k, p.bf16 = product(1, convertBF16, packRowsRounded, mulF32Checked), peakF32
+	*k, p.bf16 = product(1, host.EachRound(convertBF16), packRowsRounded, mulF32Checked), peakF32
 	p.perWord = [4]float64{backends.F32: 1, backends.BF16: 1, backends.F16: 1}
 	if !supported {
 		return "bf16 by FMA: no AVX512_BF16"
@@ -69,6 +69,7 @@ func (p *peaks) pickBF16(k *host.Product, supported bool) (why string) {
 		return fmt.Sprintf("bf16 by FMA: VDPBF16PS measured at %.2f times its rate", ratio)
 	}
 	*k, p.bf16 = product(2, convertPairs, packRowsPairs, mulBF16Checked), peakBF16
+	k.PackPairs, k.Pairs = packPairsOf, true
 	p.perWord[backends.BF16] = 2
 	return fmt.Sprintf("bf16 by VDPBF16PS: %.2f times the rate of FMA", ratio)
 }
@@ -92,14 +93,14 @@ func rate(loop func(n int) float32) float64 {
 func (p *peaks) pickInt8(k *host.Product, vnni bool) (why string) {
 	if vnni {
 		*k, p.int8, p.perWord[backends.Int8] = product(4, convertInt8, nil, mulInt8Checked), peakInt8, 4
-		k.Pack = packInt8
+		k.Pack, k.Pairs = packInt8, true
 		why = "int8 by VPDPBUSD"
 	} else {
-		*k, p.int8, p.perWord[backends.Int8] = product(2, convertInt16, nil, mulInt16Checked), peakInt16, 2
+		*k, p.int8, p.perWord[backends.Int8] = product(2, host.EachRow(2, 0, convertInt16), nil, mulInt16Checked), peakInt16, 2
 		k.Pack = packInt16
 		why = "int8 by VPMADDWD: no AVX512_VNNI"
 	}
-	k.PanelWords = func(in int) int { return (1 + k.Words(in)) * tileCols }
+	k.Codes, k.PanelWords = true, func(in int) int { return (1 + k.Words(in)) * tileCols }
 	return why
 }
 

@@ -16,6 +16,9 @@ func transpose(dst, src *uint32, dstStep, srcStep int)
 func packRows(panel *uint32, src *float32, step, rows int)
 
 //go:noescape
+func packPairs(panel, src *uint32, step, pairs int)
+
+//go:noescape
 func packRowsBF16(panel *uint32, src *float32, step, pairs int)
 
 // pack transposes squares of words; what is left over goes word by word.
@@ -36,17 +39,15 @@ func pack(panel, rows []uint32, stride, n, words int) {
 	}
 }
 
-// packInt8 makes a panel of signed bytes behind a header: with it the sums start, and
-// it takes away what the 128 added to each code of the other matrix adds to them.
+// packInt8 makes a panel of signed bytes behind the negative sums of each output's: a
+// row's sums start with them times its zero point.
 func packInt8(panel, rows []uint32, stride, n, words int) {
 	header, body := panel[:tileCols], panel[tileCols:]
 	clear(header)
 	pack(body, rows, stride, n, words)
 	for i, w := range body[:words*tileCols] {
-		w ^= 0x80808080 // from code+128 to code
-		body[i] = w
 		sum := int32(int8(w)) + int32(int8(w>>8)) + int32(int8(w>>16)) + int32(int8(w>>24))
-		header[i%tileCols] -= uint32(128 * sum)
+		header[i%tileCols] -= uint32(sum)
 	}
 }
 
@@ -95,6 +96,22 @@ func packRowsPairs(panel []uint32, src []float32, stride, rows, cols int) {
 				w |= bf16(src[(2*pair+1)*stride+j]) << 16
 			}
 			panel[pair*tileCols+j] = w
+		}
+	}
+}
+
+// packPairsOf is packRowsPairs of rows that are bfloat16 already.
+func packPairsOf(panel, rows []uint32, stride, n int) {
+	const words = tileCols / 2
+	pairs := n / 2
+	if pairs > 0 {
+		_, _ = panel[pairs*tileCols-1], rows[(2*pairs-1)*stride+words-1]
+		packPairs(&panel[0], &rows[0], 4*stride, pairs)
+	}
+	if n%2 != 0 {
+		last := panel[pairs*tileCols:][:tileCols]
+		for i, w := range rows[(n-1)*stride:][:words] {
+			last[2*i], last[2*i+1] = w&0xffff, w>>16
 		}
 	}
 }

@@ -48,14 +48,12 @@ TEXT ·mulF32(SB), NOSPLIT, $0-8
 rows1:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest1
 	PCALIGN $32
@@ -77,11 +75,14 @@ loop1:
 	VBROADCASTSS 8(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
 	VFMADD231PS Z29, Z30, Z1
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
 	VFMADD231PS Z29, Z30, Z1
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -128,19 +129,14 @@ plain1:
 rows2:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z1, Z3
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest2
 	PCALIGN $32
@@ -171,6 +167,7 @@ loop2:
 	VBROADCASTSS 8(SI)(R9*1), Z31
 	VFMADD231PS Z28, Z31, Z2
 	VFMADD231PS Z29, Z31, Z3
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -179,6 +176,8 @@ loop2:
 	VBROADCASTSS 12(SI)(R9*1), Z31
 	VFMADD231PS Z28, Z31, Z2
 	VFMADD231PS Z29, Z31, Z3
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -234,17 +233,6 @@ plain2:
 rows3:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -252,6 +240,9 @@ rows3:
 	VMOVAPS Z1, Z3
 	VMOVAPS Z0, Z4
 	VMOVAPS Z1, Z5
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest3
 	PCALIGN $32
@@ -291,6 +282,7 @@ loop3:
 	VBROADCASTSS 8(SI)(R9*2), Z30
 	VFMADD231PS Z28, Z30, Z4
 	VFMADD231PS Z29, Z30, Z5
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -302,6 +294,8 @@ loop3:
 	VBROADCASTSS 12(SI)(R9*2), Z30
 	VFMADD231PS Z28, Z30, Z4
 	VFMADD231PS Z29, Z30, Z5
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -366,20 +360,6 @@ plain3:
 rows4:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -389,6 +369,9 @@ rows4:
 	VMOVAPS Z1, Z5
 	VMOVAPS Z0, Z6
 	VMOVAPS Z1, Z7
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest4
 	PCALIGN $32
@@ -437,6 +420,7 @@ loop4:
 	VBROADCASTSS 8(SI)(R10*1), Z31
 	VFMADD231PS Z28, Z31, Z6
 	VFMADD231PS Z29, Z31, Z7
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -451,6 +435,8 @@ loop4:
 	VBROADCASTSS 12(SI)(R10*1), Z31
 	VFMADD231PS Z28, Z31, Z6
 	VFMADD231PS Z29, Z31, Z7
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -524,23 +510,6 @@ plain4:
 rows5:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -552,6 +521,9 @@ rows5:
 	VMOVAPS Z1, Z7
 	VMOVAPS Z0, Z8
 	VMOVAPS Z1, Z9
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest5
 	PCALIGN $32
@@ -609,6 +581,7 @@ loop5:
 	VBROADCASTSS 8(SI)(R9*4), Z30
 	VFMADD231PS Z28, Z30, Z8
 	VFMADD231PS Z29, Z30, Z9
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -626,6 +599,8 @@ loop5:
 	VBROADCASTSS 12(SI)(R9*4), Z30
 	VFMADD231PS Z28, Z30, Z8
 	VFMADD231PS Z29, Z30, Z9
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -708,26 +683,6 @@ plain5:
 rows6:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -741,6 +696,9 @@ rows6:
 	VMOVAPS Z1, Z9
 	VMOVAPS Z0, Z10
 	VMOVAPS Z1, Z11
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest6
 	PCALIGN $32
@@ -807,6 +765,7 @@ loop6:
 	VBROADCASTSS 8(SI)(R11*1), Z31
 	VFMADD231PS Z28, Z31, Z10
 	VFMADD231PS Z29, Z31, Z11
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -827,6 +786,8 @@ loop6:
 	VBROADCASTSS 12(SI)(R11*1), Z31
 	VFMADD231PS Z28, Z31, Z10
 	VFMADD231PS Z29, Z31, Z11
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -918,29 +879,6 @@ plain6:
 rows7:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -956,6 +894,9 @@ rows7:
 	VMOVAPS Z1, Z11
 	VMOVAPS Z0, Z12
 	VMOVAPS Z1, Z13
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest7
 	PCALIGN $32
@@ -1031,6 +972,7 @@ loop7:
 	VBROADCASTSS 8(SI)(R10*2), Z30
 	VFMADD231PS Z28, Z30, Z12
 	VFMADD231PS Z29, Z30, Z13
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -1054,6 +996,8 @@ loop7:
 	VBROADCASTSS 12(SI)(R10*2), Z30
 	VFMADD231PS Z28, Z30, Z12
 	VFMADD231PS Z29, Z30, Z13
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -1154,32 +1098,6 @@ plain7:
 rows8:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -1197,6 +1115,9 @@ rows8:
 	VMOVAPS Z1, Z13
 	VMOVAPS Z0, Z14
 	VMOVAPS Z1, Z15
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest8
 	PCALIGN $32
@@ -1281,6 +1202,7 @@ loop8:
 	VBROADCASTSS 8(SI)(R12*1), Z31
 	VFMADD231PS Z28, Z31, Z14
 	VFMADD231PS Z29, Z31, Z15
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -1307,6 +1229,8 @@ loop8:
 	VBROADCASTSS 12(SI)(R12*1), Z31
 	VFMADD231PS Z28, Z31, Z14
 	VFMADD231PS Z29, Z31, Z15
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -1416,35 +1340,6 @@ plain8:
 rows9:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -1464,6 +1359,9 @@ rows9:
 	VMOVAPS Z1, Z15
 	VMOVAPS Z0, Z16
 	VMOVAPS Z1, Z17
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest9
 	PCALIGN $32
@@ -1557,6 +1455,7 @@ loop9:
 	VBROADCASTSS 8(SI)(R9*8), Z30
 	VFMADD231PS Z28, Z30, Z16
 	VFMADD231PS Z29, Z30, Z17
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -1586,6 +1485,8 @@ loop9:
 	VBROADCASTSS 12(SI)(R9*8), Z30
 	VFMADD231PS Z28, Z30, Z16
 	VFMADD231PS Z29, Z30, Z17
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -1706,38 +1607,6 @@ rows10:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -1759,6 +1628,9 @@ rows10:
 	VMOVAPS Z1, Z17
 	VMOVAPS Z0, Z18
 	VMOVAPS Z1, Z19
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest10
 	PCALIGN $32
@@ -1861,6 +1733,7 @@ loop10:
 	VBROADCASTSS 8(R8), Z31
 	VFMADD231PS Z28, Z31, Z18
 	VFMADD231PS Z29, Z31, Z19
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -1893,6 +1766,8 @@ loop10:
 	VBROADCASTSS 12(R8), Z31
 	VFMADD231PS Z28, Z31, Z18
 	VFMADD231PS Z29, Z31, Z19
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -2024,41 +1899,6 @@ rows11:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -2082,6 +1922,9 @@ rows11:
 	VMOVAPS Z1, Z19
 	VMOVAPS Z0, Z20
 	VMOVAPS Z1, Z21
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest11
 	PCALIGN $32
@@ -2193,6 +2036,7 @@ loop11:
 	VBROADCASTSS 8(R8)(R9*1), Z30
 	VFMADD231PS Z28, Z30, Z20
 	VFMADD231PS Z29, Z30, Z21
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -2228,6 +2072,8 @@ loop11:
 	VBROADCASTSS 12(R8)(R9*1), Z30
 	VFMADD231PS Z28, Z30, Z20
 	VFMADD231PS Z29, Z30, Z21
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -2368,44 +2214,6 @@ rows12:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -2431,6 +2239,9 @@ rows12:
 	VMOVAPS Z1, Z21
 	VMOVAPS Z0, Z22
 	VMOVAPS Z1, Z23
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest12
 	PCALIGN $32
@@ -2551,6 +2362,7 @@ loop12:
 	VBROADCASTSS 8(R8)(R9*2), Z31
 	VFMADD231PS Z28, Z31, Z22
 	VFMADD231PS Z29, Z31, Z23
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -2589,6 +2401,8 @@ loop12:
 	VBROADCASTSS 12(R8)(R9*2), Z31
 	VFMADD231PS Z28, Z31, Z22
 	VFMADD231PS Z29, Z31, Z23
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -2738,47 +2552,6 @@ rows13:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -2806,6 +2579,9 @@ rows13:
 	VMOVAPS Z1, Z23
 	VMOVAPS Z0, Z24
 	VMOVAPS Z1, Z25
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest13
 	PCALIGN $32
@@ -2935,6 +2711,7 @@ loop13:
 	VBROADCASTSS 8(R8)(R10*1), Z30
 	VFMADD231PS Z28, Z30, Z24
 	VFMADD231PS Z29, Z30, Z25
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -2976,6 +2753,8 @@ loop13:
 	VBROADCASTSS 12(R8)(R10*1), Z30
 	VFMADD231PS Z28, Z30, Z24
 	VFMADD231PS Z29, Z30, Z25
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -3134,50 +2913,6 @@ rows14:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -3207,6 +2942,9 @@ rows14:
 	VMOVAPS Z1, Z25
 	VMOVAPS Z0, Z26
 	VMOVAPS Z1, Z27
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest14
 	PCALIGN $32
@@ -3345,6 +3083,7 @@ loop14:
 	VBROADCASTSS 8(R8)(R9*4), Z31
 	VFMADD231PS Z28, Z31, Z26
 	VFMADD231PS Z29, Z31, Z27
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -3389,6 +3128,8 @@ loop14:
 	VBROADCASTSS 12(R8)(R9*4), Z31
 	VFMADD231PS Z28, Z31, Z26
 	VFMADD231PS Z29, Z31, Z27
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -3599,14 +3340,12 @@ TEXT ·mulBF16(SB), NOSPLIT, $0-8
 rows1:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest1
 	PCALIGN $32
@@ -3628,11 +3367,14 @@ loop1:
 	VBROADCASTSS 8(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // vdpbf16ps zmm0,zmm28,zmm30
 	BYTE $0x62; BYTE $0x92; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xce // vdpbf16ps zmm1,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // vdpbf16ps zmm0,zmm28,zmm30
 	BYTE $0x62; BYTE $0x92; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xce // vdpbf16ps zmm1,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -3656,6 +3398,8 @@ done1:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs1
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain1
@@ -3665,6 +3409,13 @@ done1:
 plain1:
 	VMOVUPS Z0, 0(DX)
 	VMOVUPS Z1, 64(DX)
+	JMP next1
+pairs1:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+next1:
 	ADDQ $1, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -3679,19 +3430,14 @@ plain1:
 rows2:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z1, Z3
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest2
 	PCALIGN $32
@@ -3722,6 +3468,7 @@ loop2:
 	VBROADCASTSS 8(SI)(R9*1), Z31
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd7 // vdpbf16ps zmm2,zmm28,zmm31
 	BYTE $0x62; BYTE $0x92; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xdf // vdpbf16ps zmm3,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -3730,6 +3477,8 @@ loop2:
 	VBROADCASTSS 12(SI)(R9*1), Z31
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd7 // vdpbf16ps zmm2,zmm28,zmm31
 	BYTE $0x62; BYTE $0x92; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xdf // vdpbf16ps zmm3,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -3756,6 +3505,8 @@ done2:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs2
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain2
@@ -3771,6 +3522,18 @@ plain2:
 	ADDQ AX, DX
 	VMOVUPS Z2, 0(DX)
 	VMOVUPS Z3, 64(DX)
+	JMP next2
+pairs2:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+next2:
 	ADDQ $2, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -3785,17 +3548,6 @@ plain2:
 rows3:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -3803,6 +3555,9 @@ rows3:
 	VMOVAPS Z1, Z3
 	VMOVAPS Z0, Z4
 	VMOVAPS Z1, Z5
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest3
 	PCALIGN $32
@@ -3842,6 +3597,7 @@ loop3:
 	VBROADCASTSS 8(SI)(R9*2), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe6 // vdpbf16ps zmm4,zmm28,zmm30
 	BYTE $0x62; BYTE $0x92; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xee // vdpbf16ps zmm5,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -3853,6 +3609,8 @@ loop3:
 	VBROADCASTSS 12(SI)(R9*2), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe6 // vdpbf16ps zmm4,zmm28,zmm30
 	BYTE $0x62; BYTE $0x92; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xee // vdpbf16ps zmm5,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -3882,6 +3640,8 @@ done3:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs3
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain3
@@ -3903,6 +3663,23 @@ plain3:
 	ADDQ AX, DX
 	VMOVUPS Z4, 0(DX)
 	VMOVUPS Z5, 64(DX)
+	JMP next3
+pairs3:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+next3:
 	ADDQ $3, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -3917,20 +3694,6 @@ plain3:
 rows4:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -3940,6 +3703,9 @@ rows4:
 	VMOVAPS Z1, Z5
 	VMOVAPS Z0, Z6
 	VMOVAPS Z1, Z7
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest4
 	PCALIGN $32
@@ -3988,6 +3754,7 @@ loop4:
 	VBROADCASTSS 8(SI)(R10*1), Z31
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf7 // vdpbf16ps zmm6,zmm28,zmm31
 	BYTE $0x62; BYTE $0x92; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xff // vdpbf16ps zmm7,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -4002,6 +3769,8 @@ loop4:
 	VBROADCASTSS 12(SI)(R10*1), Z31
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf7 // vdpbf16ps zmm6,zmm28,zmm31
 	BYTE $0x62; BYTE $0x92; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xff // vdpbf16ps zmm7,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -4034,6 +3803,8 @@ done4:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs4
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain4
@@ -4061,6 +3832,28 @@ plain4:
 	ADDQ AX, DX
 	VMOVUPS Z6, 0(DX)
 	VMOVUPS Z7, 64(DX)
+	JMP next4
+pairs4:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+next4:
 	ADDQ $4, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -4075,23 +3868,6 @@ plain4:
 rows5:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -4103,6 +3879,9 @@ rows5:
 	VMOVAPS Z1, Z7
 	VMOVAPS Z0, Z8
 	VMOVAPS Z1, Z9
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest5
 	PCALIGN $32
@@ -4160,6 +3939,7 @@ loop5:
 	VBROADCASTSS 8(SI)(R9*4), Z30
 	BYTE $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // vdpbf16ps zmm8,zmm28,zmm30
 	BYTE $0x62; BYTE $0x12; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xce // vdpbf16ps zmm9,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -4177,6 +3957,8 @@ loop5:
 	VBROADCASTSS 12(SI)(R9*4), Z30
 	BYTE $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // vdpbf16ps zmm8,zmm28,zmm30
 	BYTE $0x62; BYTE $0x12; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xce // vdpbf16ps zmm9,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -4212,6 +3994,8 @@ done5:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs5
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain5
@@ -4245,6 +4029,33 @@ plain5:
 	ADDQ AX, DX
 	VMOVUPS Z8, 0(DX)
 	VMOVUPS Z9, 64(DX)
+	JMP next5
+pairs5:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+next5:
 	ADDQ $5, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -4259,26 +4070,6 @@ plain5:
 rows6:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -4292,6 +4083,9 @@ rows6:
 	VMOVAPS Z1, Z9
 	VMOVAPS Z0, Z10
 	VMOVAPS Z1, Z11
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest6
 	PCALIGN $32
@@ -4358,6 +4152,7 @@ loop6:
 	VBROADCASTSS 8(SI)(R11*1), Z31
 	BYTE $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd7 // vdpbf16ps zmm10,zmm28,zmm31
 	BYTE $0x62; BYTE $0x12; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xdf // vdpbf16ps zmm11,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -4378,6 +4173,8 @@ loop6:
 	VBROADCASTSS 12(SI)(R11*1), Z31
 	BYTE $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd7 // vdpbf16ps zmm10,zmm28,zmm31
 	BYTE $0x62; BYTE $0x12; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xdf // vdpbf16ps zmm11,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -4416,6 +4213,8 @@ done6:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs6
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain6
@@ -4455,6 +4254,38 @@ plain6:
 	ADDQ AX, DX
 	VMOVUPS Z10, 0(DX)
 	VMOVUPS Z11, 64(DX)
+	JMP next6
+pairs6:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+next6:
 	ADDQ $6, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -4469,29 +4300,6 @@ plain6:
 rows7:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -4507,6 +4315,9 @@ rows7:
 	VMOVAPS Z1, Z11
 	VMOVAPS Z0, Z12
 	VMOVAPS Z1, Z13
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest7
 	PCALIGN $32
@@ -4582,6 +4393,7 @@ loop7:
 	VBROADCASTSS 8(SI)(R10*2), Z30
 	BYTE $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe6 // vdpbf16ps zmm12,zmm28,zmm30
 	BYTE $0x62; BYTE $0x12; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xee // vdpbf16ps zmm13,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -4605,6 +4417,8 @@ loop7:
 	VBROADCASTSS 12(SI)(R10*2), Z30
 	BYTE $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe6 // vdpbf16ps zmm12,zmm28,zmm30
 	BYTE $0x62; BYTE $0x12; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xee // vdpbf16ps zmm13,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -4646,6 +4460,8 @@ done7:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs7
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain7
@@ -4691,6 +4507,43 @@ plain7:
 	ADDQ AX, DX
 	VMOVUPS Z12, 0(DX)
 	VMOVUPS Z13, 64(DX)
+	JMP next7
+pairs7:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+next7:
 	ADDQ $7, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -4705,32 +4558,6 @@ plain7:
 rows8:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -4748,6 +4575,9 @@ rows8:
 	VMOVAPS Z1, Z13
 	VMOVAPS Z0, Z14
 	VMOVAPS Z1, Z15
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest8
 	PCALIGN $32
@@ -4832,6 +4662,7 @@ loop8:
 	VBROADCASTSS 8(SI)(R12*1), Z31
 	BYTE $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf7 // vdpbf16ps zmm14,zmm28,zmm31
 	BYTE $0x62; BYTE $0x12; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xff // vdpbf16ps zmm15,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -4858,6 +4689,8 @@ loop8:
 	VBROADCASTSS 12(SI)(R12*1), Z31
 	BYTE $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf7 // vdpbf16ps zmm14,zmm28,zmm31
 	BYTE $0x62; BYTE $0x12; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xff // vdpbf16ps zmm15,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -4902,6 +4735,8 @@ done8:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs8
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain8
@@ -4953,6 +4788,48 @@ plain8:
 	ADDQ AX, DX
 	VMOVUPS Z14, 0(DX)
 	VMOVUPS Z15, 64(DX)
+	JMP next8
+pairs8:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+next8:
 	ADDQ $8, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -4967,35 +4844,6 @@ plain8:
 rows9:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -5015,6 +4863,9 @@ rows9:
 	VMOVAPS Z1, Z15
 	VMOVAPS Z0, Z16
 	VMOVAPS Z1, Z17
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest9
 	PCALIGN $32
@@ -5108,6 +4959,7 @@ loop9:
 	VBROADCASTSS 8(SI)(R9*8), Z30
 	BYTE $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // vdpbf16ps zmm16,zmm28,zmm30
 	BYTE $0x62; BYTE $0x82; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xce // vdpbf16ps zmm17,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -5137,6 +4989,8 @@ loop9:
 	VBROADCASTSS 12(SI)(R9*8), Z30
 	BYTE $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // vdpbf16ps zmm16,zmm28,zmm30
 	BYTE $0x62; BYTE $0x82; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xce // vdpbf16ps zmm17,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -5184,6 +5038,8 @@ done9:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs9
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain9
@@ -5241,6 +5097,53 @@ plain9:
 	ADDQ AX, DX
 	VMOVUPS Z16, 0(DX)
 	VMOVUPS Z17, 64(DX)
+	JMP next9
+pairs9:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+next9:
 	ADDQ $9, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -5257,38 +5160,6 @@ rows10:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -5310,6 +5181,9 @@ rows10:
 	VMOVAPS Z1, Z17
 	VMOVAPS Z0, Z18
 	VMOVAPS Z1, Z19
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest10
 	PCALIGN $32
@@ -5412,6 +5286,7 @@ loop10:
 	VBROADCASTSS 8(R8), Z31
 	BYTE $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd7 // vdpbf16ps zmm18,zmm28,zmm31
 	BYTE $0x62; BYTE $0x82; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xdf // vdpbf16ps zmm19,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -5444,6 +5319,8 @@ loop10:
 	VBROADCASTSS 12(R8), Z31
 	BYTE $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd7 // vdpbf16ps zmm18,zmm28,zmm31
 	BYTE $0x62; BYTE $0x82; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xdf // vdpbf16ps zmm19,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -5496,6 +5373,8 @@ done10:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs10
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain10
@@ -5559,6 +5438,58 @@ plain10:
 	ADDQ AX, DX
 	VMOVUPS Z18, 0(DX)
 	VMOVUPS Z19, 64(DX)
+	JMP next10
+pairs10:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+next10:
 	ADDQ $10, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -5575,41 +5506,6 @@ rows11:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -5633,6 +5529,9 @@ rows11:
 	VMOVAPS Z1, Z19
 	VMOVAPS Z0, Z20
 	VMOVAPS Z1, Z21
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest11
 	PCALIGN $32
@@ -5744,6 +5643,7 @@ loop11:
 	VBROADCASTSS 8(R8)(R9*1), Z30
 	BYTE $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe6 // vdpbf16ps zmm20,zmm28,zmm30
 	BYTE $0x62; BYTE $0x82; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xee // vdpbf16ps zmm21,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -5779,6 +5679,8 @@ loop11:
 	VBROADCASTSS 12(R8)(R9*1), Z30
 	BYTE $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe6 // vdpbf16ps zmm20,zmm28,zmm30
 	BYTE $0x62; BYTE $0x82; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xee // vdpbf16ps zmm21,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -5834,6 +5736,8 @@ done11:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs11
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain11
@@ -5903,6 +5807,63 @@ plain11:
 	ADDQ AX, DX
 	VMOVUPS Z20, 0(DX)
 	VMOVUPS Z21, 64(DX)
+	JMP next11
+pairs11:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm20,zmm20
+	VMOVUPS Y20, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm21,zmm21
+	VMOVUPS Y21, 32(DX)
+next11:
 	ADDQ $11, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -5919,44 +5880,6 @@ rows12:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -5982,6 +5905,9 @@ rows12:
 	VMOVAPS Z1, Z21
 	VMOVAPS Z0, Z22
 	VMOVAPS Z1, Z23
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest12
 	PCALIGN $32
@@ -6102,6 +6028,7 @@ loop12:
 	VBROADCASTSS 8(R8)(R9*2), Z31
 	BYTE $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf7 // vdpbf16ps zmm22,zmm28,zmm31
 	BYTE $0x62; BYTE $0x82; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xff // vdpbf16ps zmm23,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -6140,6 +6067,8 @@ loop12:
 	VBROADCASTSS 12(R8)(R9*2), Z31
 	BYTE $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf7 // vdpbf16ps zmm22,zmm28,zmm31
 	BYTE $0x62; BYTE $0x82; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xff // vdpbf16ps zmm23,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -6198,6 +6127,8 @@ done12:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs12
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain12
@@ -6273,6 +6204,68 @@ plain12:
 	ADDQ AX, DX
 	VMOVUPS Z22, 0(DX)
 	VMOVUPS Z23, 64(DX)
+	JMP next12
+pairs12:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm20,zmm20
+	VMOVUPS Y20, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm21,zmm21
+	VMOVUPS Y21, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm22,zmm22
+	VMOVUPS Y22, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm23,zmm23
+	VMOVUPS Y23, 32(DX)
+next12:
 	ADDQ $12, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -6289,47 +6282,6 @@ rows13:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -6357,6 +6309,9 @@ rows13:
 	VMOVAPS Z1, Z23
 	VMOVAPS Z0, Z24
 	VMOVAPS Z1, Z25
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest13
 	PCALIGN $32
@@ -6486,6 +6441,7 @@ loop13:
 	VBROADCASTSS 8(R8)(R10*1), Z30
 	BYTE $0x62; BYTE $0x02; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // vdpbf16ps zmm24,zmm28,zmm30
 	BYTE $0x62; BYTE $0x02; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xce // vdpbf16ps zmm25,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -6527,6 +6483,8 @@ loop13:
 	VBROADCASTSS 12(R8)(R10*1), Z30
 	BYTE $0x62; BYTE $0x02; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // vdpbf16ps zmm24,zmm28,zmm30
 	BYTE $0x62; BYTE $0x02; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xce // vdpbf16ps zmm25,zmm29,zmm30
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -6588,6 +6546,8 @@ done13:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs13
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain13
@@ -6669,6 +6629,73 @@ plain13:
 	ADDQ AX, DX
 	VMOVUPS Z24, 0(DX)
 	VMOVUPS Z25, 64(DX)
+	JMP next13
+pairs13:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm20,zmm20
+	VMOVUPS Y20, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm21,zmm21
+	VMOVUPS Y21, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm22,zmm22
+	VMOVUPS Y22, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm23,zmm23
+	VMOVUPS Y23, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm24,zmm24
+	VMOVUPS Y24, 0(DX)
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm25,zmm25
+	VMOVUPS Y25, 32(DX)
+next13:
 	ADDQ $13, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -6685,50 +6712,6 @@ rows14:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	MOVQ 72(DI), BX
 	VMOVUPS 0(BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -6758,6 +6741,9 @@ rows14:
 	VMOVAPS Z1, Z25
 	VMOVAPS Z0, Z26
 	VMOVAPS Z1, Z27
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest14
 	PCALIGN $32
@@ -6896,6 +6882,7 @@ loop14:
 	VBROADCASTSS 8(R8)(R9*4), Z31
 	BYTE $0x62; BYTE $0x02; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd7 // vdpbf16ps zmm26,zmm28,zmm31
 	BYTE $0x62; BYTE $0x02; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xdf // vdpbf16ps zmm27,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -6940,6 +6927,8 @@ loop14:
 	VBROADCASTSS 12(R8)(R9*4), Z31
 	BYTE $0x62; BYTE $0x02; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd7 // vdpbf16ps zmm26,zmm28,zmm31
 	BYTE $0x62; BYTE $0x02; BYTE $0x16; BYTE $0x40; BYTE $0x52; BYTE $0xdf // vdpbf16ps zmm27,zmm29,zmm31
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -7004,6 +6993,8 @@ done14:
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs14
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain14
@@ -7091,6 +7082,78 @@ plain14:
 	ADDQ AX, DX
 	VMOVUPS Z26, 0(DX)
 	VMOVUPS Z27, 64(DX)
+	JMP next14
+pairs14:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm20,zmm20
+	VMOVUPS Y20, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm21,zmm21
+	VMOVUPS Y21, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm22,zmm22
+	VMOVUPS Y22, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm23,zmm23
+	VMOVUPS Y23, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm24,zmm24
+	VMOVUPS Y24, 0(DX)
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm25,zmm25
+	VMOVUPS Y25, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm26,zmm26
+	VMOVUPS Y26, 0(DX)
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm27,zmm27
+	VMOVUPS Y27, 32(DX)
+next14:
 	ADDQ $14, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -7150,14 +7213,17 @@ TEXT ·mulInt8(SB), NOSPLIT, $0-8
 rows1:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest1
 	PCALIGN $32
@@ -7179,11 +7245,14 @@ loop1:
 	VBROADCASTSS 8(SI), Z30
 	VPDPBUSD Z28, Z30, Z0
 	VPDPBUSD Z29, Z30, Z1
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
 	VPDPBUSD Z28, Z30, Z0
 	VPDPBUSD Z29, Z30, Z1
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -7207,17 +7276,21 @@ done1:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs1
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain1
@@ -7227,6 +7300,13 @@ done1:
 plain1:
 	VMOVUPS Z0, 0(DX)
 	VMOVUPS Z1, 64(DX)
+	JMP next1
+pairs1:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+next1:
 	ADDQ $1, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -7241,19 +7321,20 @@ plain1:
 rows2:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest2
 	PCALIGN $32
@@ -7284,6 +7365,7 @@ loop2:
 	VBROADCASTSS 8(SI)(R9*1), Z31
 	VPDPBUSD Z28, Z31, Z2
 	VPDPBUSD Z29, Z31, Z3
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -7292,6 +7374,8 @@ loop2:
 	VBROADCASTSS 12(SI)(R9*1), Z31
 	VPDPBUSD Z28, Z31, Z2
 	VPDPBUSD Z29, Z31, Z3
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -7318,24 +7402,28 @@ done2:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs2
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain2
@@ -7351,6 +7439,18 @@ plain2:
 	ADDQ AX, DX
 	VMOVUPS Z2, 0(DX)
 	VMOVUPS Z3, 64(DX)
+	JMP next2
+pairs2:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+next2:
 	ADDQ $2, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -7365,24 +7465,23 @@ plain2:
 rows3:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest3
 	PCALIGN $32
@@ -7422,6 +7521,7 @@ loop3:
 	VBROADCASTSS 8(SI)(R9*2), Z30
 	VPDPBUSD Z28, Z30, Z4
 	VPDPBUSD Z29, Z30, Z5
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -7433,6 +7533,8 @@ loop3:
 	VBROADCASTSS 12(SI)(R9*2), Z30
 	VPDPBUSD Z28, Z30, Z4
 	VPDPBUSD Z29, Z30, Z5
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -7462,31 +7564,35 @@ done3:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs3
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain3
@@ -7508,6 +7614,23 @@ plain3:
 	ADDQ AX, DX
 	VMOVUPS Z4, 0(DX)
 	VMOVUPS Z5, 64(DX)
+	JMP next3
+pairs3:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+next3:
 	ADDQ $3, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -7522,29 +7645,26 @@ plain3:
 rows4:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest4
 	PCALIGN $32
@@ -7593,6 +7713,7 @@ loop4:
 	VBROADCASTSS 8(SI)(R10*1), Z31
 	VPDPBUSD Z28, Z31, Z6
 	VPDPBUSD Z29, Z31, Z7
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -7607,6 +7728,8 @@ loop4:
 	VBROADCASTSS 12(SI)(R10*1), Z31
 	VPDPBUSD Z28, Z31, Z6
 	VPDPBUSD Z29, Z31, Z7
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -7639,38 +7762,42 @@ done4:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs4
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain4
@@ -7698,6 +7825,28 @@ plain4:
 	ADDQ AX, DX
 	VMOVUPS Z6, 0(DX)
 	VMOVUPS Z7, 64(DX)
+	JMP next4
+pairs4:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+next4:
 	ADDQ $4, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -7712,34 +7861,29 @@ plain4:
 rows5:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest5
 	PCALIGN $32
@@ -7797,6 +7941,7 @@ loop5:
 	VBROADCASTSS 8(SI)(R9*4), Z30
 	VPDPBUSD Z28, Z30, Z8
 	VPDPBUSD Z29, Z30, Z9
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -7814,6 +7959,8 @@ loop5:
 	VBROADCASTSS 12(SI)(R9*4), Z30
 	VPDPBUSD Z28, Z30, Z8
 	VPDPBUSD Z29, Z30, Z9
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -7849,45 +7996,49 @@ done5:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs5
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain5
@@ -7921,6 +8072,33 @@ plain5:
 	ADDQ AX, DX
 	VMOVUPS Z8, 0(DX)
 	VMOVUPS Z9, 64(DX)
+	JMP next5
+pairs5:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+next5:
 	ADDQ $5, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -7935,39 +8113,32 @@ plain5:
 rows6:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	VPBROADCASTD 20(AX), Z31
+	VPMULLD Z28, Z31, Z10
+	VPMULLD Z29, Z31, Z11
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest6
 	PCALIGN $32
@@ -8034,6 +8205,7 @@ loop6:
 	VBROADCASTSS 8(SI)(R11*1), Z31
 	VPDPBUSD Z28, Z31, Z10
 	VPDPBUSD Z29, Z31, Z11
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -8054,6 +8226,8 @@ loop6:
 	VBROADCASTSS 12(SI)(R11*1), Z31
 	VPDPBUSD Z28, Z31, Z10
 	VPDPBUSD Z29, Z31, Z11
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -8092,52 +8266,56 @@ done6:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs6
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain6
@@ -8177,6 +8355,38 @@ plain6:
 	ADDQ AX, DX
 	VMOVUPS Z10, 0(DX)
 	VMOVUPS Z11, 64(DX)
+	JMP next6
+pairs6:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+next6:
 	ADDQ $6, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -8191,44 +8401,35 @@ plain6:
 rows7:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	VPBROADCASTD 20(AX), Z31
+	VPMULLD Z28, Z31, Z10
+	VPMULLD Z29, Z31, Z11
+	VPBROADCASTD 24(AX), Z30
+	VPMULLD Z28, Z30, Z12
+	VPMULLD Z29, Z30, Z13
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest7
 	PCALIGN $32
@@ -8304,6 +8505,7 @@ loop7:
 	VBROADCASTSS 8(SI)(R10*2), Z30
 	VPDPBUSD Z28, Z30, Z12
 	VPDPBUSD Z29, Z30, Z13
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -8327,6 +8529,8 @@ loop7:
 	VBROADCASTSS 12(SI)(R10*2), Z30
 	VPDPBUSD Z28, Z30, Z12
 	VPDPBUSD Z29, Z30, Z13
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -8368,59 +8572,63 @@ done7:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs7
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain7
@@ -8466,6 +8674,43 @@ plain7:
 	ADDQ AX, DX
 	VMOVUPS Z12, 0(DX)
 	VMOVUPS Z13, 64(DX)
+	JMP next7
+pairs7:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+next7:
 	ADDQ $7, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -8480,49 +8725,38 @@ plain7:
 rows8:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	VPBROADCASTD 20(AX), Z31
+	VPMULLD Z28, Z31, Z10
+	VPMULLD Z29, Z31, Z11
+	VPBROADCASTD 24(AX), Z30
+	VPMULLD Z28, Z30, Z12
+	VPMULLD Z29, Z30, Z13
+	VPBROADCASTD 28(AX), Z31
+	VPMULLD Z28, Z31, Z14
+	VPMULLD Z29, Z31, Z15
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest8
 	PCALIGN $32
@@ -8607,6 +8841,7 @@ loop8:
 	VBROADCASTSS 8(SI)(R12*1), Z31
 	VPDPBUSD Z28, Z31, Z14
 	VPDPBUSD Z29, Z31, Z15
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -8633,6 +8868,8 @@ loop8:
 	VBROADCASTSS 12(SI)(R12*1), Z31
 	VPDPBUSD Z28, Z31, Z14
 	VPDPBUSD Z29, Z31, Z15
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -8677,66 +8914,70 @@ done8:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs8
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain8
@@ -8788,6 +9029,48 @@ plain8:
 	ADDQ AX, DX
 	VMOVUPS Z14, 0(DX)
 	VMOVUPS Z15, 64(DX)
+	JMP next8
+pairs8:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+next8:
 	ADDQ $8, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -8802,54 +9085,41 @@ plain8:
 rows9:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	VPBROADCASTD 20(AX), Z31
+	VPMULLD Z28, Z31, Z10
+	VPMULLD Z29, Z31, Z11
+	VPBROADCASTD 24(AX), Z30
+	VPMULLD Z28, Z30, Z12
+	VPMULLD Z29, Z30, Z13
+	VPBROADCASTD 28(AX), Z31
+	VPMULLD Z28, Z31, Z14
+	VPMULLD Z29, Z31, Z15
+	VPBROADCASTD 32(AX), Z30
+	VPMULLD Z28, Z30, Z16
+	VPMULLD Z29, Z30, Z17
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest9
 	PCALIGN $32
@@ -8943,6 +9213,7 @@ loop9:
 	VBROADCASTSS 8(SI)(R9*8), Z30
 	VPDPBUSD Z28, Z30, Z16
 	VPDPBUSD Z29, Z30, Z17
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -8972,6 +9243,8 @@ loop9:
 	VBROADCASTSS 12(SI)(R9*8), Z30
 	VPDPBUSD Z28, Z30, Z16
 	VPDPBUSD Z29, Z30, Z17
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -9019,73 +9292,77 @@ done9:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs9
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain9
@@ -9143,6 +9420,53 @@ plain9:
 	ADDQ AX, DX
 	VMOVUPS Z16, 0(DX)
 	VMOVUPS Z17, 64(DX)
+	JMP next9
+pairs9:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+next9:
 	ADDQ $9, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -9159,59 +9483,44 @@ rows10:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	VPBROADCASTD 20(AX), Z31
+	VPMULLD Z28, Z31, Z10
+	VPMULLD Z29, Z31, Z11
+	VPBROADCASTD 24(AX), Z30
+	VPMULLD Z28, Z30, Z12
+	VPMULLD Z29, Z30, Z13
+	VPBROADCASTD 28(AX), Z31
+	VPMULLD Z28, Z31, Z14
+	VPMULLD Z29, Z31, Z15
+	VPBROADCASTD 32(AX), Z30
+	VPMULLD Z28, Z30, Z16
+	VPMULLD Z29, Z30, Z17
+	VPBROADCASTD 36(AX), Z31
+	VPMULLD Z28, Z31, Z18
+	VPMULLD Z29, Z31, Z19
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest10
 	PCALIGN $32
@@ -9314,6 +9623,7 @@ loop10:
 	VBROADCASTSS 8(R8), Z31
 	VPDPBUSD Z28, Z31, Z18
 	VPDPBUSD Z29, Z31, Z19
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -9346,6 +9656,8 @@ loop10:
 	VBROADCASTSS 12(R8), Z31
 	VPDPBUSD Z28, Z31, Z18
 	VPDPBUSD Z29, Z31, Z19
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -9398,80 +9710,84 @@ done10:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs10
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain10
@@ -9535,6 +9851,58 @@ plain10:
 	ADDQ AX, DX
 	VMOVUPS Z18, 0(DX)
 	VMOVUPS Z19, 64(DX)
+	JMP next10
+pairs10:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+next10:
 	ADDQ $10, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -9551,64 +9919,47 @@ rows11:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	VPBROADCASTD 20(AX), Z31
+	VPMULLD Z28, Z31, Z10
+	VPMULLD Z29, Z31, Z11
+	VPBROADCASTD 24(AX), Z30
+	VPMULLD Z28, Z30, Z12
+	VPMULLD Z29, Z30, Z13
+	VPBROADCASTD 28(AX), Z31
+	VPMULLD Z28, Z31, Z14
+	VPMULLD Z29, Z31, Z15
+	VPBROADCASTD 32(AX), Z30
+	VPMULLD Z28, Z30, Z16
+	VPMULLD Z29, Z30, Z17
+	VPBROADCASTD 36(AX), Z31
+	VPMULLD Z28, Z31, Z18
+	VPMULLD Z29, Z31, Z19
+	VPBROADCASTD 40(AX), Z30
+	VPMULLD Z28, Z30, Z20
+	VPMULLD Z29, Z30, Z21
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	VMOVAPS Z0, Z20
-	VMOVAPS Z1, Z21
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest11
 	PCALIGN $32
@@ -9720,6 +10071,7 @@ loop11:
 	VBROADCASTSS 8(R8)(R9*1), Z30
 	VPDPBUSD Z28, Z30, Z20
 	VPDPBUSD Z29, Z30, Z21
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -9755,6 +10107,8 @@ loop11:
 	VBROADCASTSS 12(R8)(R9*1), Z30
 	VPDPBUSD Z28, Z30, Z20
 	VPDPBUSD Z29, Z30, Z21
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -9810,87 +10164,91 @@ done11:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
-	VBROADCASTSS 40(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
+	VBROADCASTSS 40(AX), Z30
 	VCVTDQ2PS Z20, Z20
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z20
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z20
 	VCVTDQ2PS Z21, Z21
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z21
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z21
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs11
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain11
@@ -9960,6 +10318,63 @@ plain11:
 	ADDQ AX, DX
 	VMOVUPS Z20, 0(DX)
 	VMOVUPS Z21, 64(DX)
+	JMP next11
+pairs11:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm20,zmm20
+	VMOVUPS Y20, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm21,zmm21
+	VMOVUPS Y21, 32(DX)
+next11:
 	ADDQ $11, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -9976,69 +10391,50 @@ rows12:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	VPBROADCASTD 20(AX), Z31
+	VPMULLD Z28, Z31, Z10
+	VPMULLD Z29, Z31, Z11
+	VPBROADCASTD 24(AX), Z30
+	VPMULLD Z28, Z30, Z12
+	VPMULLD Z29, Z30, Z13
+	VPBROADCASTD 28(AX), Z31
+	VPMULLD Z28, Z31, Z14
+	VPMULLD Z29, Z31, Z15
+	VPBROADCASTD 32(AX), Z30
+	VPMULLD Z28, Z30, Z16
+	VPMULLD Z29, Z30, Z17
+	VPBROADCASTD 36(AX), Z31
+	VPMULLD Z28, Z31, Z18
+	VPMULLD Z29, Z31, Z19
+	VPBROADCASTD 40(AX), Z30
+	VPMULLD Z28, Z30, Z20
+	VPMULLD Z29, Z30, Z21
+	VPBROADCASTD 44(AX), Z31
+	VPMULLD Z28, Z31, Z22
+	VPMULLD Z29, Z31, Z23
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	VMOVAPS Z0, Z20
-	VMOVAPS Z1, Z21
-	VMOVAPS Z0, Z22
-	VMOVAPS Z1, Z23
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest12
 	PCALIGN $32
@@ -10159,6 +10555,7 @@ loop12:
 	VBROADCASTSS 8(R8)(R9*2), Z31
 	VPDPBUSD Z28, Z31, Z22
 	VPDPBUSD Z29, Z31, Z23
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -10197,6 +10594,8 @@ loop12:
 	VBROADCASTSS 12(R8)(R9*2), Z31
 	VPDPBUSD Z28, Z31, Z22
 	VPDPBUSD Z29, Z31, Z23
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -10255,94 +10654,98 @@ done12:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
-	VBROADCASTSS 40(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
+	VBROADCASTSS 40(AX), Z30
 	VCVTDQ2PS Z20, Z20
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z20
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z20
 	VCVTDQ2PS Z21, Z21
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z21
-	VBROADCASTSS 44(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z21
+	VBROADCASTSS 44(AX), Z30
 	VCVTDQ2PS Z22, Z22
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z22
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z22
 	VCVTDQ2PS Z23, Z23
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z23
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z23
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs12
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain12
@@ -10418,6 +10821,68 @@ plain12:
 	ADDQ AX, DX
 	VMOVUPS Z22, 0(DX)
 	VMOVUPS Z23, 64(DX)
+	JMP next12
+pairs12:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm20,zmm20
+	VMOVUPS Y20, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm21,zmm21
+	VMOVUPS Y21, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm22,zmm22
+	VMOVUPS Y22, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm23,zmm23
+	VMOVUPS Y23, 32(DX)
+next12:
 	ADDQ $12, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -10434,74 +10899,53 @@ rows13:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	VPBROADCASTD 20(AX), Z31
+	VPMULLD Z28, Z31, Z10
+	VPMULLD Z29, Z31, Z11
+	VPBROADCASTD 24(AX), Z30
+	VPMULLD Z28, Z30, Z12
+	VPMULLD Z29, Z30, Z13
+	VPBROADCASTD 28(AX), Z31
+	VPMULLD Z28, Z31, Z14
+	VPMULLD Z29, Z31, Z15
+	VPBROADCASTD 32(AX), Z30
+	VPMULLD Z28, Z30, Z16
+	VPMULLD Z29, Z30, Z17
+	VPBROADCASTD 36(AX), Z31
+	VPMULLD Z28, Z31, Z18
+	VPMULLD Z29, Z31, Z19
+	VPBROADCASTD 40(AX), Z30
+	VPMULLD Z28, Z30, Z20
+	VPMULLD Z29, Z30, Z21
+	VPBROADCASTD 44(AX), Z31
+	VPMULLD Z28, Z31, Z22
+	VPMULLD Z29, Z31, Z23
+	VPBROADCASTD 48(AX), Z30
+	VPMULLD Z28, Z30, Z24
+	VPMULLD Z29, Z30, Z25
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	VMOVAPS Z0, Z20
-	VMOVAPS Z1, Z21
-	VMOVAPS Z0, Z22
-	VMOVAPS Z1, Z23
-	VMOVAPS Z0, Z24
-	VMOVAPS Z1, Z25
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest13
 	PCALIGN $32
@@ -10631,6 +11075,7 @@ loop13:
 	VBROADCASTSS 8(R8)(R10*1), Z30
 	VPDPBUSD Z28, Z30, Z24
 	VPDPBUSD Z29, Z30, Z25
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -10672,6 +11117,8 @@ loop13:
 	VBROADCASTSS 12(R8)(R10*1), Z30
 	VPDPBUSD Z28, Z30, Z24
 	VPDPBUSD Z29, Z30, Z25
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -10733,101 +11180,105 @@ done13:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
-	VBROADCASTSS 40(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
+	VBROADCASTSS 40(AX), Z30
 	VCVTDQ2PS Z20, Z20
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z20
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z20
 	VCVTDQ2PS Z21, Z21
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z21
-	VBROADCASTSS 44(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z21
+	VBROADCASTSS 44(AX), Z30
 	VCVTDQ2PS Z22, Z22
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z22
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z22
 	VCVTDQ2PS Z23, Z23
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z23
-	VBROADCASTSS 48(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z23
+	VBROADCASTSS 48(AX), Z30
 	VCVTDQ2PS Z24, Z24
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z24
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z24
 	VCVTDQ2PS Z25, Z25
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z25
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z25
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs13
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain13
@@ -10909,6 +11360,73 @@ plain13:
 	ADDQ AX, DX
 	VMOVUPS Z24, 0(DX)
 	VMOVUPS Z25, 64(DX)
+	JMP next13
+pairs13:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm20,zmm20
+	VMOVUPS Y20, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm21,zmm21
+	VMOVUPS Y21, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm22,zmm22
+	VMOVUPS Y22, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm23,zmm23
+	VMOVUPS Y23, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm24,zmm24
+	VMOVUPS Y24, 0(DX)
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm25,zmm25
+	VMOVUPS Y25, 32(DX)
+next13:
 	ADDQ $13, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -10925,79 +11443,56 @@ rows14:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
+	MOVQ 208(DI), AX
+	LEAQ (AX)(R15*4), AX
+	VMOVUPS 0(DX), Z28
+	VMOVUPS 64(DX), Z29
+	VPBROADCASTD 0(AX), Z30
+	VPMULLD Z28, Z30, Z0
+	VPMULLD Z29, Z30, Z1
+	VPBROADCASTD 4(AX), Z31
+	VPMULLD Z28, Z31, Z2
+	VPMULLD Z29, Z31, Z3
+	VPBROADCASTD 8(AX), Z30
+	VPMULLD Z28, Z30, Z4
+	VPMULLD Z29, Z30, Z5
+	VPBROADCASTD 12(AX), Z31
+	VPMULLD Z28, Z31, Z6
+	VPMULLD Z29, Z31, Z7
+	VPBROADCASTD 16(AX), Z30
+	VPMULLD Z28, Z30, Z8
+	VPMULLD Z29, Z30, Z9
+	VPBROADCASTD 20(AX), Z31
+	VPMULLD Z28, Z31, Z10
+	VPMULLD Z29, Z31, Z11
+	VPBROADCASTD 24(AX), Z30
+	VPMULLD Z28, Z30, Z12
+	VPMULLD Z29, Z30, Z13
+	VPBROADCASTD 28(AX), Z31
+	VPMULLD Z28, Z31, Z14
+	VPMULLD Z29, Z31, Z15
+	VPBROADCASTD 32(AX), Z30
+	VPMULLD Z28, Z30, Z16
+	VPMULLD Z29, Z30, Z17
+	VPBROADCASTD 36(AX), Z31
+	VPMULLD Z28, Z31, Z18
+	VPMULLD Z29, Z31, Z19
+	VPBROADCASTD 40(AX), Z30
+	VPMULLD Z28, Z30, Z20
+	VPMULLD Z29, Z30, Z21
+	VPBROADCASTD 44(AX), Z31
+	VPMULLD Z28, Z31, Z22
+	VPMULLD Z29, Z31, Z23
+	VPBROADCASTD 48(AX), Z30
+	VPMULLD Z28, Z30, Z24
+	VPMULLD Z29, Z30, Z25
+	VPBROADCASTD 52(AX), Z31
+	VPMULLD Z28, Z31, Z26
+	VPMULLD Z29, Z31, Z27
+	ADDQ $128, DX
 	MOVQ 0(DI), BX
 	ADDQ R14, BX
 	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	VMOVUPS 0(DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	VMOVAPS Z0, Z20
-	VMOVAPS Z1, Z21
-	VMOVAPS Z0, Z22
-	VMOVAPS Z1, Z23
-	VMOVAPS Z0, Z24
-	VMOVAPS Z1, Z25
-	VMOVAPS Z0, Z26
-	VMOVAPS Z1, Z27
-	ADDQ $128, DX
 	SUBQ $4, CX
 	JLT rest14
 	PCALIGN $32
@@ -11136,6 +11631,7 @@ loop14:
 	VBROADCASTSS 8(R8)(R9*4), Z31
 	VPDPBUSD Z28, Z31, Z26
 	VPDPBUSD Z29, Z31, Z27
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -11180,6 +11676,8 @@ loop14:
 	VBROADCASTSS 12(R8)(R9*4), Z31
 	VPDPBUSD Z28, Z31, Z26
 	VPDPBUSD Z29, Z31, Z27
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -11244,108 +11742,112 @@ done14:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
-	VBROADCASTSS 40(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
+	VBROADCASTSS 40(AX), Z30
 	VCVTDQ2PS Z20, Z20
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z20
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z20
 	VCVTDQ2PS Z21, Z21
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z21
-	VBROADCASTSS 44(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z21
+	VBROADCASTSS 44(AX), Z30
 	VCVTDQ2PS Z22, Z22
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z22
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z22
 	VCVTDQ2PS Z23, Z23
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z23
-	VBROADCASTSS 48(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z23
+	VBROADCASTSS 48(AX), Z30
 	VCVTDQ2PS Z24, Z24
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z24
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z24
 	VCVTDQ2PS Z25, Z25
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z25
-	VBROADCASTSS 52(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z25
+	VBROADCASTSS 52(AX), Z30
 	VCVTDQ2PS Z26, Z26
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z26
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z26
 	VCVTDQ2PS Z27, Z27
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z27
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z27
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
 	SHLQ $2, AX
+	CMPB 232(DI), $0
+	JNE pairs14
 	MOVQ 96(DI), BX
 	TESTQ BX, BX
 	JEQ plain14
@@ -11433,6 +11935,78 @@ plain14:
 	ADDQ AX, DX
 	VMOVUPS Z26, 0(DX)
 	VMOVUPS Z27, 64(DX)
+	JMP next14
+pairs14:
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm0,zmm0
+	VMOVUPS Y0, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm1,zmm1
+	VMOVUPS Y1, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm2,zmm2
+	VMOVUPS Y2, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm3,zmm3
+	VMOVUPS Y3, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm4,zmm4
+	VMOVUPS Y4, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm5,zmm5
+	VMOVUPS Y5, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm6,zmm6
+	VMOVUPS Y6, 0(DX)
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm7,zmm7
+	VMOVUPS Y7, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm8,zmm8
+	VMOVUPS Y8, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm9,zmm9
+	VMOVUPS Y9, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm10,zmm10
+	VMOVUPS Y10, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm11,zmm11
+	VMOVUPS Y11, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm12,zmm12
+	VMOVUPS Y12, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm13,zmm13
+	VMOVUPS Y13, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm14,zmm14
+	VMOVUPS Y14, 0(DX)
+	BYTE $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm15,zmm15
+	VMOVUPS Y15, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm16,zmm16
+	VMOVUPS Y16, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm17,zmm17
+	VMOVUPS Y17, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm18,zmm18
+	VMOVUPS Y18, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm19,zmm19
+	VMOVUPS Y19, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xe4 // vcvtneps2bf16 ymm20,zmm20
+	VMOVUPS Y20, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xed // vcvtneps2bf16 ymm21,zmm21
+	VMOVUPS Y21, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf6 // vcvtneps2bf16 ymm22,zmm22
+	VMOVUPS Y22, 0(DX)
+	BYTE $0x62; BYTE $0xa2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // vcvtneps2bf16 ymm23,zmm23
+	VMOVUPS Y23, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc0 // vcvtneps2bf16 ymm24,zmm24
+	VMOVUPS Y24, 0(DX)
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc9 // vcvtneps2bf16 ymm25,zmm25
+	VMOVUPS Y25, 32(DX)
+	ADDQ AX, DX
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xd2 // vcvtneps2bf16 ymm26,zmm26
+	VMOVUPS Y26, 0(DX)
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xdb // vcvtneps2bf16 ymm27,zmm27
+	VMOVUPS Y27, 32(DX)
+next14:
 	ADDQ $14, R15
 	CMPQ R15, 168(DI)
 	JGE done
@@ -11492,14 +12066,12 @@ TEXT ·mulInt16(SB), NOSPLIT, $0-8
 rows1:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest1
 	PCALIGN $32
@@ -11527,6 +12099,7 @@ loop1:
 	VPADDD Z31, Z0, Z0
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z1, Z1
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -11534,6 +12107,8 @@ loop1:
 	VPADDD Z31, Z0, Z0
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z1, Z1
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -11559,13 +12134,15 @@ done1:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -11593,19 +12170,14 @@ plain1:
 rows2:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z1, Z3
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest2
 	PCALIGN $32
@@ -11648,6 +12220,7 @@ loop2:
 	VPADDD Z31, Z2, Z2
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z3, Z3
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -11660,6 +12233,8 @@ loop2:
 	VPADDD Z31, Z2, Z2
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z3, Z3
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -11690,20 +12265,22 @@ done2:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -11737,17 +12314,6 @@ plain2:
 rows3:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -11755,6 +12321,9 @@ rows3:
 	VMOVAPS Z0, Z4
 	VMOVAPS Z1, Z5
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest3
 	PCALIGN $32
@@ -11812,6 +12381,7 @@ loop3:
 	VPADDD Z31, Z4, Z4
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z5, Z5
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -11829,6 +12399,8 @@ loop3:
 	VPADDD Z31, Z4, Z4
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z5, Z5
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -11864,27 +12436,29 @@ done3:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -11924,20 +12498,6 @@ plain3:
 rows4:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -11947,6 +12507,9 @@ rows4:
 	VMOVAPS Z0, Z6
 	VMOVAPS Z1, Z7
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest4
 	PCALIGN $32
@@ -12019,6 +12582,7 @@ loop4:
 	VPADDD Z31, Z6, Z6
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z7, Z7
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -12041,6 +12605,8 @@ loop4:
 	VPADDD Z31, Z6, Z6
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z7, Z7
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -12081,34 +12647,36 @@ done4:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -12154,23 +12722,6 @@ plain4:
 rows5:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -12182,6 +12733,9 @@ rows5:
 	VMOVAPS Z0, Z8
 	VMOVAPS Z1, Z9
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest5
 	PCALIGN $32
@@ -12269,6 +12823,7 @@ loop5:
 	VPADDD Z31, Z8, Z8
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z9, Z9
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -12296,6 +12851,8 @@ loop5:
 	VPADDD Z31, Z8, Z8
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z9, Z9
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -12341,41 +12898,43 @@ done5:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -12427,26 +12986,6 @@ plain5:
 rows6:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -12460,6 +12999,9 @@ rows6:
 	VMOVAPS Z0, Z10
 	VMOVAPS Z1, Z11
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest6
 	PCALIGN $32
@@ -12562,6 +13104,7 @@ loop6:
 	VPADDD Z31, Z10, Z10
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z11, Z11
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -12594,6 +13137,8 @@ loop6:
 	VPADDD Z31, Z10, Z10
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z11, Z11
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -12644,48 +13189,50 @@ done6:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -12743,29 +13290,6 @@ plain6:
 rows7:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -12781,6 +13305,9 @@ rows7:
 	VMOVAPS Z0, Z12
 	VMOVAPS Z1, Z13
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest7
 	PCALIGN $32
@@ -12898,6 +13425,7 @@ loop7:
 	VPADDD Z31, Z12, Z12
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z13, Z13
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -12935,6 +13463,8 @@ loop7:
 	VPADDD Z31, Z12, Z12
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z13, Z13
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -12990,55 +13520,57 @@ done7:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -13102,32 +13634,6 @@ plain7:
 rows8:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -13145,6 +13651,9 @@ rows8:
 	VMOVAPS Z0, Z14
 	VMOVAPS Z1, Z15
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest8
 	PCALIGN $32
@@ -13277,6 +13786,7 @@ loop8:
 	VPADDD Z31, Z14, Z14
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z15, Z15
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -13319,6 +13829,8 @@ loop8:
 	VPADDD Z31, Z14, Z14
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z15, Z15
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -13379,62 +13891,64 @@ done8:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -13504,35 +14018,6 @@ plain8:
 rows9:
 	MOVQ 48(DI), DX
 	MOVQ 184(DI), CX
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -13552,6 +14037,9 @@ rows9:
 	VMOVAPS Z0, Z16
 	VMOVAPS Z1, Z17
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest9
 	PCALIGN $32
@@ -13699,6 +14187,7 @@ loop9:
 	VPADDD Z31, Z16, Z16
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z17, Z17
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -13746,6 +14235,8 @@ loop9:
 	VPADDD Z31, Z16, Z16
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z17, Z17
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -13811,69 +14302,71 @@ done9:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -13951,38 +14444,6 @@ rows10:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -14004,6 +14465,9 @@ rows10:
 	VMOVAPS Z0, Z18
 	VMOVAPS Z1, Z19
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest10
 	PCALIGN $32
@@ -14166,6 +14630,7 @@ loop10:
 	VPADDD Z31, Z18, Z18
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z19, Z19
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -14218,6 +14683,8 @@ loop10:
 	VPADDD Z31, Z18, Z18
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z19, Z19
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -14290,76 +14757,78 @@ done10:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -14443,41 +14912,6 @@ rows11:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -14501,6 +14935,9 @@ rows11:
 	VMOVAPS Z0, Z20
 	VMOVAPS Z1, Z21
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest11
 	PCALIGN $32
@@ -14678,6 +15115,7 @@ loop11:
 	VPADDD Z31, Z20, Z20
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z21, Z21
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -14735,6 +15173,8 @@ loop11:
 	VPADDD Z31, Z20, Z20
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z21, Z21
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -14812,83 +15252,85 @@ done11:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
-	VBROADCASTSS 40(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
+	VBROADCASTSS 40(AX), Z30
 	VCVTDQ2PS Z20, Z20
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z20
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z20
 	VCVTDQ2PS Z21, Z21
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z21
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z21
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -14978,44 +15420,6 @@ rows12:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -15041,6 +15445,9 @@ rows12:
 	VMOVAPS Z0, Z22
 	VMOVAPS Z1, Z23
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest12
 	PCALIGN $32
@@ -15233,6 +15640,7 @@ loop12:
 	VPADDD Z31, Z22, Z22
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z23, Z23
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -15295,6 +15703,8 @@ loop12:
 	VPADDD Z31, Z22, Z22
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z23, Z23
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -15377,90 +15787,92 @@ done12:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
-	VBROADCASTSS 40(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
+	VBROADCASTSS 40(AX), Z30
 	VCVTDQ2PS Z20, Z20
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z20
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z20
 	VCVTDQ2PS Z21, Z21
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z21
-	VBROADCASTSS 44(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z21
+	VBROADCASTSS 44(AX), Z30
 	VCVTDQ2PS Z22, Z22
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z22
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z22
 	VCVTDQ2PS Z23, Z23
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z23
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z23
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -15556,47 +15968,6 @@ rows13:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -15624,6 +15995,9 @@ rows13:
 	VMOVAPS Z0, Z24
 	VMOVAPS Z1, Z25
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest13
 	PCALIGN $32
@@ -15831,6 +16205,7 @@ loop13:
 	VPADDD Z31, Z24, Z24
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z25, Z25
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -15898,6 +16273,8 @@ loop13:
 	VPADDD Z31, Z24, Z24
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z25, Z25
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -15985,97 +16362,99 @@ done13:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
-	VBROADCASTSS 40(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
+	VBROADCASTSS 40(AX), Z30
 	VCVTDQ2PS Z20, Z20
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z20
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z20
 	VCVTDQ2PS Z21, Z21
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z21
-	VBROADCASTSS 44(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z21
+	VBROADCASTSS 44(AX), Z30
 	VCVTDQ2PS Z22, Z22
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z22
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z22
 	VCVTDQ2PS Z23, Z23
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z23
-	VBROADCASTSS 48(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z23
+	VBROADCASTSS 48(AX), Z30
 	VCVTDQ2PS Z24, Z24
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z24
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z24
 	VCVTDQ2PS Z25, Z25
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z25
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z25
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX
@@ -16177,50 +16556,6 @@ rows14:
 	MOVQ 184(DI), CX
 	LEAQ (SI)(R9*8), R8
 	ADDQ R9, R8
-	MOVQ 0(DI), BX
-	ADDQ R14, BX
-	MOVQ 192(DI), AX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
-	LEAQ (BX)(AX*4), BX
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
 	VMOVUPS 0(DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -16250,6 +16585,9 @@ rows14:
 	VMOVAPS Z0, Z26
 	VMOVAPS Z1, Z27
 	ADDQ $128, DX
+	MOVQ 0(DI), BX
+	ADDQ R14, BX
+	MOVQ 192(DI), AX
 	SUBQ $4, CX
 	JLT rest14
 	PCALIGN $32
@@ -16472,6 +16810,7 @@ loop14:
 	VPADDD Z31, Z26, Z26
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z27, Z27
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // prefetchw BYTE PTR [rbx]
 	VMOVUPS 384(DX), Z28
 	VMOVUPS 448(DX), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -16544,6 +16883,8 @@ loop14:
 	VPADDD Z31, Z26, Z26
 	VPMADDWD Z29, Z30, Z31
 	VPADDD Z31, Z27, Z27
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x4b; BYTE $0x40 // prefetchw BYTE PTR [rbx+0x40]
+	LEAQ (BX)(AX*4), BX
 	ADDQ $128, R13
 	ADDQ $512, DX
 	ADDQ $16, SI
@@ -16636,104 +16977,106 @@ done14:
 	LEAQ (AX)(R15*4), AX
 	MOVQ 144(DI), CX
 	MOVQ 72(DI), BX
-	VBROADCASTSS 0(AX), Z28
+	VMOVUPS 0(CX), Z28
+	VMOVUPS 64(CX), Z29
+	VBROADCASTSS 0(AX), Z30
 	VCVTDQ2PS Z0, Z0
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z0
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z0
 	VCVTDQ2PS Z1, Z1
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z1
-	VBROADCASTSS 4(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z1
+	VBROADCASTSS 4(AX), Z30
 	VCVTDQ2PS Z2, Z2
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z2
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z2
 	VCVTDQ2PS Z3, Z3
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z3
-	VBROADCASTSS 8(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z3
+	VBROADCASTSS 8(AX), Z30
 	VCVTDQ2PS Z4, Z4
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z4
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z4
 	VCVTDQ2PS Z5, Z5
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z5
-	VBROADCASTSS 12(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z5
+	VBROADCASTSS 12(AX), Z30
 	VCVTDQ2PS Z6, Z6
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z6
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z6
 	VCVTDQ2PS Z7, Z7
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z7
-	VBROADCASTSS 16(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z7
+	VBROADCASTSS 16(AX), Z30
 	VCVTDQ2PS Z8, Z8
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z8
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z8
 	VCVTDQ2PS Z9, Z9
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z9
-	VBROADCASTSS 20(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z9
+	VBROADCASTSS 20(AX), Z30
 	VCVTDQ2PS Z10, Z10
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z10
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z10
 	VCVTDQ2PS Z11, Z11
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z11
-	VBROADCASTSS 24(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z11
+	VBROADCASTSS 24(AX), Z30
 	VCVTDQ2PS Z12, Z12
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z12
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z12
 	VCVTDQ2PS Z13, Z13
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z13
-	VBROADCASTSS 28(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z13
+	VBROADCASTSS 28(AX), Z30
 	VCVTDQ2PS Z14, Z14
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z14
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z14
 	VCVTDQ2PS Z15, Z15
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z15
-	VBROADCASTSS 32(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z15
+	VBROADCASTSS 32(AX), Z30
 	VCVTDQ2PS Z16, Z16
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z16
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z16
 	VCVTDQ2PS Z17, Z17
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z17
-	VBROADCASTSS 36(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z17
+	VBROADCASTSS 36(AX), Z30
 	VCVTDQ2PS Z18, Z18
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z18
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z18
 	VCVTDQ2PS Z19, Z19
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z19
-	VBROADCASTSS 40(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z19
+	VBROADCASTSS 40(AX), Z30
 	VCVTDQ2PS Z20, Z20
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z20
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z20
 	VCVTDQ2PS Z21, Z21
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z21
-	VBROADCASTSS 44(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z21
+	VBROADCASTSS 44(AX), Z30
 	VCVTDQ2PS Z22, Z22
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z22
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z22
 	VCVTDQ2PS Z23, Z23
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z23
-	VBROADCASTSS 48(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z23
+	VBROADCASTSS 48(AX), Z30
 	VCVTDQ2PS Z24, Z24
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z24
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z24
 	VCVTDQ2PS Z25, Z25
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z25
-	VBROADCASTSS 52(AX), Z28
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z25
+	VBROADCASTSS 52(AX), Z30
 	VCVTDQ2PS Z26, Z26
-	VMULPS 0(CX), Z28, Z29
-	VFMADD213PS 0(BX), Z29, Z26
+	VMULPS Z28, Z30, Z31
+	VFMADD213PS 0(BX), Z31, Z26
 	VCVTDQ2PS Z27, Z27
-	VMULPS 64(CX), Z28, Z29
-	VFMADD213PS 64(BX), Z29, Z27
+	VMULPS Z29, Z30, Z31
+	VFMADD213PS 64(BX), Z31, Z27
 	MOVQ 0(DI), DX
 	ADDQ R14, DX
 	MOVQ 192(DI), AX

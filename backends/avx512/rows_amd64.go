@@ -2,35 +2,31 @@
 
 package avx512
 
-import (
-	"math"
-
-	"dynvit/backends/internal/host"
-)
+import "dynvit/backends/internal/host"
 
 //go:noescape
-func softmaxRow(s *float32, n int, scale float32) float32
+func softmaxRows(s *float32, stride, rows, n int, scale float32, total *float32)
 
 //go:noescape
 func geluRows(x *float32, stride, rows, cols int)
 
 //go:noescape
-func normRow(dst, x, gamma, beta *float32, n int, inverseN, eps float32)
+func normRows(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)
 
 //go:noescape
-func scaleRow(dst, src *float32, n int, factor float32)
+func divideRows(dst *float32, dstStride int, src *float32, srcStride, rows, cols int, total *float32)
 
 //go:noescape
-func maxAbs(src *float32, n int) uint32
+func rowRange(src *float32, n int) (most, least uint32)
 
 //go:noescape
-func codes8(dst *uint32, src *float32, n int, inverse float32)
+func rowsInt8(dst *uint32, src *float32, stride, rows, n int, scale *float32, zero *int32)
 
 //go:noescape
-func codes16(dst *uint32, src *float32, n int, inverse float32)
+func codes16(dst *uint32, src *float32, n int, inverse float32, most int32)
 
 //go:noescape
-func rowBF16(dst *uint32, src *float32, n int)
+func rowsBF16(dst *uint32, src *float32, stride, rows, n int)
 
 //go:noescape
 func roundBF16(dst *uint32, src *float32, n int)
@@ -40,11 +36,11 @@ func roundF16(dst *uint32, src *float32, n int)
 
 // The entries of host.Kernels, checked.
 
-func softmax(s []float32, scale float32) (total float32) {
-	if len(s) == 0 {
-		return 0
+func softmax(s []float32, stride, rows, n int, scale float32, total []float32) {
+	if rows > 0 && n > 0 {
+		_, _ = s[(rows-1)*stride+n-1], total[rows-1]
+		softmaxRows(&s[0], stride, rows, n, scale, &total[0])
 	}
-	return softmaxRow(&s[0], len(s), scale)
 }
 
 func gelu(x []float32, stride, rows, cols int) {
@@ -54,78 +50,57 @@ func gelu(x []float32, stride, rows, cols int) {
 	}
 }
 
-func norm(dst, x, gamma, beta []float32, eps float32) {
-	if n := len(x); n > 0 {
-		_, _, _ = dst[n-1], gamma[n-1], beta[n-1]
-		normRow(&dst[0], &x[0], &gamma[0], &beta[0], n, 1/float32(n), eps)
+func norm(dst, x, gamma, beta []float32, rows int, eps float32) {
+	if n := len(gamma); n > 0 && rows > 0 {
+		_, _, _ = dst[rows*n-1], x[rows*n-1], beta[n-1]
+		normRows(&dst[0], &x[0], &gamma[0], &beta[0], rows, n, 1/float32(n), eps)
 	}
 }
 
-func scale(dst, src []float32, factor float32) {
-	if n := len(src); n > 0 {
-		_ = dst[n-1]
-		scaleRow(&dst[0], &src[0], n, factor)
+func divide(dst []float32, dstStride int, src []float32, srcStride, rows, cols int, total []float32) {
+	if rows > 0 && cols > 0 {
+		_, _, _ = dst[(rows-1)*dstStride+cols-1], src[(rows-1)*srcStride+cols-1], total[rows-1]
+		divideRows(&dst[0], dstStride, &src[0], srcStride, rows, cols, &total[0])
 	}
 }
 
 // convertPairs writes bfloat16, two to a word.
-func convertPairs(dst []uint32, src []float32) (scale float32) {
-	if n := len(src); n > 0 {
-		_ = dst[(n-1)/2]
-		rowBF16(&dst[0], &src[0], n)
+func convertPairs(dst []uint32, src []float32, stride, rows, cols int, _ []float32, _ []int32) {
+	if rows > 0 && cols > 0 {
+		_, _ = dst[rows*((cols+1)/2)-1], src[(rows-1)*stride+cols-1]
+		rowsBF16(&dst[0], &src[0], stride, rows, cols)
 	}
-	return 1
 }
 
 // convertBF16 and convertF16 round operands that stay float32.
-func convertBF16(dst []uint32, src []float32) (scale float32) {
+func convertBF16(dst []uint32, src []float32) {
 	if n := len(src); n > 0 {
 		_ = dst[n-1]
 		roundBF16(&dst[0], &src[0], n)
 	}
-	return 1
 }
 
-func convertF16(dst []uint32, src []float32) (scale float32) {
+func convertF16(dst []uint32, src []float32) {
 	if n := len(src); n > 0 {
 		_ = dst[n-1]
 		roundF16(&dst[0], &src[0], n)
 	}
-	return 1
 }
 
-// convertInt8 writes codes plus 128, four to a word: VPDPBUSD multiplies unsigned
-// with signed bytes, and panels make up for it (packInt8).
-func convertInt8(dst []uint32, src []float32) (scale float32) {
-	const zero = -128 // the byte of code 0
-	scale, inverse := host.CodeScale(maxAbsOf(src))
-	if inverse == 0 {
-		fill(host.Bytes(dst), zero)
-		return scale
+// convertInt8 writes codes, four to a word.
+func convertInt8(dst []uint32, src []float32, stride, rows, cols int, scale []float32, zero []int32) {
+	if rows > 0 && cols > 0 {
+		_, _, _, _ = dst[rows*((cols+3)/4)-1], src[(rows-1)*stride+cols-1], scale[rows-1], zero[rows-1]
+		rowsInt8(&dst[0], &src[0], stride, rows, cols, &scale[0], &zero[0])
 	}
-	fill(host.Bytes(dst)[len(src):], zero)
-	codes8(&dst[0], &src[0], len(src), inverse)
-	return scale
 }
 
-// convertInt16 writes codes as int16, two to a word.
-func convertInt16(dst []uint32, src []float32) (scale float32) {
-	scale, inverse := host.CodeScale(maxAbsOf(src))
-	dst[len(dst)-1] = 0
-	if inverse == 0 {
-		clear(dst)
-		return scale
-	}
+// convertInt16 writes codes less their zero point as int16, two to a word.
+func convertInt16(dst []uint32, src []float32) (scale float32, zero int32) {
+	most, least := rowRange(&src[0], len(src))
+	scale, inverse, zero := host.CodeScale(host.RangeOf(int32(most), least))
 	_ = dst[(len(src)-1)/2]
-	codes16(&dst[0], &src[0], len(src), inverse)
-	return scale
-}
-
-// maxAbsOf returns the largest |x| of a row of at least one; NaN counts most.
-func maxAbsOf(src []float32) float32 { return math.Float32frombits(maxAbs(&src[0], len(src))) }
-
-func fill(b []int8, v int8) {
-	for i := range b {
-		b[i] = v
-	}
+	dst[len(dst)-1] = 0
+	codes16(&dst[0], &src[0], len(src), inverse, 255-zero)
+	return scale, 0
 }

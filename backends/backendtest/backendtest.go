@@ -25,9 +25,10 @@ const (
 	limitLinear    = 1e-10
 	limitNorm      = 1e-10
 	limitAttention = 1e-10 // f32; scores, too
-	// Rounded products: an exponential that differs in its last bit may round to the
-	// neighbour, one in some thousands.
+	// Rounded operands: what differs in its last bit, an exponential or GELU, may round to
+	// the neighbour, one in some thousands, and a code in int8 to the next.
 	limitRoundedAttention = 1e-7
+	limitRoundedHidden    = 1e-6
 )
 
 // Run checks everything that package backends promises.
@@ -38,7 +39,7 @@ func Run(t *testing.T, open Open) {
 		test func(*testing.T)
 	}{
 		{"Linear", s.linear}, {"LinearNaN", s.linearNaN}, {"Int8Codes", s.int8Codes}, {"Int8Extremes", s.int8Extremes}, {"LayerNorm", s.layerNorm},
-		{"Attention", s.attention}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
+		{"Attention", s.attention}, {"SelfAttention", s.selfAttention}, {"MLP", s.mlp}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
 		{"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Threads", s.threads}, {"Allocations", s.allocations},
 		{"Close", s.close},
 	} {
@@ -234,28 +235,29 @@ func (s suite) int8Codes(t *testing.T) {
 	data := p.random(7 * n)
 	clear(data[:n])     // a row of zeros
 	data[2*n+1] = 1e-31 // among ordinary ones
-	for i := range n {  // ties: m = 127, so that x·i is x
+	for i := range n {  // ties: a range of 255, so that x·i is x
 		data[3*n+i] = float32(i) + 0.5
 	}
-	data[3*n] = 127
+	data[3*n], data[3*n+1] = 154.5, -100.5
 	x, dst := p.tensor(7, n, data), p.tensor(7, n, nil)
 	p.got.Linear(dst.got, x.got, gotW, backends.None, backends.Tensor{})
 	out := make([]float32, 7*n)
 	if err := p.got.Download(out, dst.got); err != nil {
 		t.Fatal(err)
 	}
-	codes := make([]int8, n)
+	codes := make([]uint8, n)
 	for r := range 7 {
-		scale, _ := backends.QuantizeRow(codes, data[r*n:(r+1)*n])
+		scale, zero, _ := backends.QuantizeInput(codes, data[r*n:(r+1)*n])
 		for i, c := range codes {
-			if want := backends.FMA32(float32(int32(c)*127), scale, 0); out[r*n+i] != want {
+			if want := backends.FMA32(float32((int32(c)-int32(zero))*127), scale, 0); out[r*n+i] != want {
 				t.Errorf("row %d column %d: %v, want %v (code %d)", r, i, out[r*n+i], want, c)
 			}
 		}
 	}
 }
 
-// int8Extremes: sums of codes that are all 127 or -127 are exact, whatever their signs.
+// int8Extremes: sums of codes that are as far from zero as they get are exact, whatever
+// their signs.
 func (s suite) int8Extremes(t *testing.T) {
 	p := s.pair(t)
 	if !slices.Contains(p.got.Precisions(), backends.Int8) {
@@ -282,13 +284,14 @@ func (s suite) int8Extremes(t *testing.T) {
 		if err := p.got.Download(out, dst.got); err != nil {
 			t.Fatal(err)
 		}
-		unit := float32(1) / 127
+		unit, codes := float32(1)/127, make([]uint8, n)
 		for at, v := range out {
-			r, j, sum := at/outputs, at%outputs, float32(0)
-			for i := range n {
-				sum += data[r*n+i] * w[j*n+i]
+			r, j, sum := at/outputs, at%outputs, int32(0)
+			scale, zero, _ := backends.QuantizeInput(codes, data[r*n:][:n])
+			for i, q := range codes {
+				sum += (int32(q) - int32(zero)) * int32(127*w[j*n+i])
 			}
-			if want := backends.FMA32(sum*127*127, unit*unit, 0); v != want {
+			if want := backends.FMA32(float32(sum), scale*unit, 0); v != want {
 				t.Errorf("%d inputs: [%d, %d] is %v, want %v", n, r, j, v, want)
 			}
 		}
@@ -345,6 +348,78 @@ func (s suite) attention(t *testing.T) {
 					score.compare(what+" scores", limit)
 				}
 			}
+		}
+	}
+}
+
+// selfAttention is Linear and Attention, one after the other.
+func (s suite) selfAttention(t *testing.T) {
+	p := s.pair(t)
+	fuser, ok := p.got.(backends.Fuser)
+	if !ok {
+		t.Skip("the backend fuses nothing")
+	}
+	for _, precision := range p.got.Precisions() {
+		products := precision
+		if precision == backends.Int8 {
+			products = backends.BF16
+		}
+		if !slices.Contains(p.got.Precisions(), products) {
+			continue
+		}
+		for _, c := range []struct{ n, queries, heads, width int }{
+			{1, 1, 1, 32}, {17, 17, 3, 32}, {33, 1, 2, 64}, {40, 29, 2, 33}, {97, 97, 2, 64}, {138, 138, 1, 96},
+		} {
+			d := c.heads * c.width
+			w, bias := p.random(3*d*d), p.random(3*d)
+			for i := range w {
+				w[i] *= 1 / float32(math.Sqrt(float64(d))) // else one key has all the weight
+			}
+			gotW, err := p.got.Pack(w, 3*d, d, bias, precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantW, err := p.want.Pack(w, 3*d, d, bias, precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, dst, qkv := p.tensor(c.n, d, p.random(c.n*d)), p.tensor(c.queries, d, nil), p.tensor(c.n, 3*d, nil)
+			fuser.SelfAttention(dst.got, x.got, gotW, c.heads, products)
+			p.want.Linear(qkv.want, x.want, wantW, backends.None, backends.Tensor{})
+			p.want.Attention(dst.want, qkv.want, c.heads, products, backends.Tensor{}, backends.NoScore)
+			limit := limitAttention
+			if products != backends.F32 {
+				limit = limitRoundedAttention
+			}
+			dst.compare(fmt.Sprintf("SelfAttention %v %+v", precision, c), limit)
+		}
+	}
+}
+
+// mlp is Linear twice.
+func (s suite) mlp(t *testing.T) {
+	p := s.pair(t)
+	fuser, ok := p.got.(backends.Fuser)
+	if !ok {
+		t.Skip("the backend fuses nothing")
+	}
+	for _, precision := range p.got.Precisions() {
+		for _, c := range []struct{ n, in, hidden int }{{1, 1, 1}, {17, 33, 50}, {43, 64, 256}} {
+			var got, want [2]backends.Weight
+			for i, shape := range [][2]int{{c.hidden, c.in}, {c.in, c.hidden}} {
+				w, bias := p.random(shape[0]*shape[1]), p.random(shape[0])
+				var err, err2 error
+				got[i], err = p.got.Pack(w, shape[0], shape[1], bias, precision)
+				want[i], err2 = p.want.Pack(w, shape[0], shape[1], bias, precision)
+				if err != nil || err2 != nil {
+					t.Fatal(err, err2)
+				}
+			}
+			x, dst, hidden := p.tensor(c.n, c.in, p.random(c.n*c.in)), p.tensor(c.n, c.in, p.random(c.n*c.in)), p.tensor(c.n, c.hidden, nil)
+			fuser.MLP(dst.got, x.got, got[0], got[1])
+			p.want.Linear(hidden.want, x.want, want[0], backends.GELU, backends.Tensor{})
+			p.want.Linear(dst.want, hidden.want, want[1], backends.None, dst.want)
+			dst.compare(fmt.Sprintf("MLP %v %+v", precision, c), limitRoundedHidden)
 		}
 	}
 }
@@ -554,6 +629,10 @@ func (f *frame) run() {
 	be.Upload(f.x, f.host)
 	be.LayerNorm(f.dst, f.x, f.gamma, f.gamma, 1e-6)
 	be.Linear(f.qkv, f.x, f.qkvW, backends.None, backends.Tensor{})
+	if fuser, ok := be.(backends.Fuser); ok {
+		fuser.SelfAttention(f.att, f.x, f.qkvW, 2, f.attention)
+		fuser.MLP(f.att, f.x, f.projW, f.projW)
+	}
 	be.Attention(f.att, f.qkv, 2, f.attention, f.score, backends.Received)
 	be.Linear(f.dst, f.att, f.projW, backends.GELU, f.x)
 	be.MeanHalf(f.dst)

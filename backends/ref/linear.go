@@ -91,8 +91,8 @@ func (w *weight) times(x []float32) []float32 {
 }
 
 func (w *weight) timesInt8(x []float32) []float32 {
-	codes := make([]int8, w.in)
-	scale, finite := backends.QuantizeRow(codes, x)
+	codes := make([]uint8, w.in)
+	scale, zero, finite := backends.QuantizeInput(codes, x)
 	if !finite {
 		scale = float32(math.NaN()) // and so is all that it scales
 	}
@@ -100,7 +100,7 @@ func (w *weight) timesInt8(x []float32) []float32 {
 	for o := range y {
 		var sum int32
 		for j, q := range w.codes[o*w.in : (o+1)*w.in] {
-			sum += int32(codes[j]) * int32(q)
+			sum += (int32(codes[j]) - int32(zero)) * int32(q)
 		}
 		y[o] = backends.FMA32(float32(sum), float32(scale*w.scale[o]), w.bias[o])
 	}

@@ -1,64 +1,183 @@
 package emit
 
-// MaxAbs writes maxAbs: the largest |x| as bits, which order NaN above all.
-func (g *Gen) MaxAbs() {
-	g.Func("maxAbs", 20, "(src *float32, n int) uint32")
+import "math"
+
+// Range writes rowRange: of a row's numbers and 0 the greatest, and the least, as bits.
+// As signed integers positive numbers are ordered, and above all negative ones; as
+// unsigned ones negative numbers are, upside down, and above all positive ones: with
+// none there, least is no negative number. NaN is beyond Inf either way.
+func (g *Gen) Range() {
+	g.Func("rowRange", 24, "(src *float32, n int) (most, least uint32)")
 	g.Op("MOVQ", "src+0(FP)", "SI")
 	g.Op("MOVQ", "n+8(FP)", "DX")
-	g.Op("VMOVUPS", g.Word(0x7fffffff), g.R(2))
-	g.Op("VXORPS", g.R(0), g.R(0), g.R(0))
-	g.EachVector([]string{"SI"}, func(tail bool) {
-		g.Load(tail, "(SI)", 1)
-		g.Op("VANDPS", g.R(2), g.R(1), g.R(1))
-		g.Op("VPMAXUD", g.R(1), g.R(0), g.R(0))
-	})
-	g.Reduce("VPMAXUD", 0, 1)
+	g.rangeOf("SI")
 	g.Op("VMOVD", "X0", "AX")
-	g.Op("MOVL", "AX", "ret+16(FP)")
+	g.Op("MOVL", "AX", "most+16(FP)")
+	g.Op("VMOVD", "X1", "AX")
+	g.Op("MOVL", "AX", "least+20(FP)")
 	g.Return()
 }
 
-// Codes8 writes codes8: bytes round(src·inverse)+128, n of them. On AVX2 n is a
+// rangeOf makes words 0 of registers 0 and 1 what rowRange returns, of DX numbers at a
+// pointer that is pushed on.
+func (g *Gen) rangeOf(pointer string) {
+	g.Op("VXORPS", g.R(0), g.R(0), g.R(0))
+	g.Op("VXORPS", g.R(1), g.R(1), g.R(1))
+	g.EachVector([]string{pointer}, func(tail bool) {
+		g.Load(tail, at(0, pointer), 2)
+		g.Op("VPMAXSD", g.R(2), g.R(0), g.R(0))
+		g.Op("VPMAXUD", g.R(2), g.R(1), g.R(1))
+	})
+	g.Reduce("VPMAXSD", 0, 2)
+	g.Reduce("VPMAXUD", 1, 2)
+}
+
+// Codes8 writes codes8, for AVX2: bytes min(round(src·inverse)+zero, 255), n of them, a
 // multiple of 8.
 func (g *Gen) Codes8() {
-	g.Func("codes8", 28, "(dst *uint32, src *float32, n int, inverse float32)")
+	g.Func("codes8", 32, "(dst *uint32, src *float32, n int, inverse float32, zero int32)")
 	g.codesArguments()
-	if !g.Wide {
-		g.Op("VMOVUPS", g.Word(128<<16|128), g.R(2))
-		g.narrowCodes(1, func(pair bool) {
-			g.Op("VPADDW", g.R(2), g.R(0), g.R(0))
-			if !pair {
-				g.Op("VPACKUSWB", "X0", "X0", "X0")
-				g.Op("VMOVQ", "X0", "(DI)")
-				return
-			}
-			g.Op("VEXTRACTI128", 1, "Y0", "X1")
-			g.Op("VPACKUSWB", "X1", "X0", "X0")
-			g.Op("VMOVUPS", "X0", "(DI)")
-		})
-		g.Return()
-		return
-	}
-	g.Op("VMOVUPS", g.Word(128), g.R(2))
-	g.EachVector([]string{"SI"}, func(tail bool) {
-		g.code(tail)
-		g.Op("VPADDD", g.R(2), g.R(0), g.R(0))
-		if tail {
-			g.Op("VPMOVDB", g.R(0), "K1", "(DI)")
+	g.wordOf("zero+28(FP)")
+	g.narrowCodes(1, func(pair bool) {
+		g.Op("VPADDW", g.R(2), g.R(0), g.R(0))
+		if !pair {
+			g.Op("VPACKUSWB", "X0", "X0", "X0")
+			g.Op("VMOVQ", "X0", "(DI)")
 			return
 		}
-		g.Op("VPMOVDB", g.R(0), "(DI)")
-		g.Op("ADDQ", g.Lanes(), "DI")
+		g.Op("VEXTRACTI128", 1, "Y0", "X1")
+		g.Op("VPACKUSWB", "X1", "X0", "X0")
+		g.Op("VMOVUPS", "X0", "(DI)")
 	})
 	g.Return()
 }
 
-// Codes16 writes codes16: int16 round(src·inverse), n of them.
+// wordOf makes every word of Y2 the low half of an argument.
+func (g *Gen) wordOf(argument string) {
+	g.Op("MOVL", argument, "AX")
+	g.Op("VMOVD", "AX", "X2")
+	g.Op("VPBROADCASTW", "X2", "Y2")
+}
+
+// RowsInt8 writes rowsInt8: rows of n codes, one behind the other, a row's last word
+// filled up, and their scales and zero points.
+func (g *Gen) RowsInt8() {
+	const inverse, zero = 3, 9
+	g.Func("rowsInt8", 56, "(dst *uint32, src *float32, stride, rows, n int, scale *float32, zero *int32)")
+	g.Op("MOVQ", "dst+0(FP)", "DI")
+	g.Op("MOVQ", "src+8(FP)", "R8")
+	g.Op("MOVQ", "stride+16(FP)", "R9")
+	g.Op("MOVQ", "rows+24(FP)", "R10")
+	g.Op("MOVQ", "n+32(FP)", "R11")
+	g.Op("MOVQ", "scale+40(FP)", "R12")
+	g.Op("MOVQ", "zero+48(FP)", "R15")
+	g.Op("LEAQ", "3(R11)", "R13") // bytes of a row
+	g.Op("ANDQ", -4, "R13")
+	g.Label("row")
+	g.Op("MOVQ", "R8", "SI")
+	g.Op("MOVQ", "R11", "DX")
+	g.rangeOf("SI")
+	g.codeScale(inverse)
+	g.Op("VPBROADCASTW", "BX", g.R(zero))
+	g.Op("VPBROADCASTD", "BX", g.R(zero+1))
+	g.Op("MOVL", 0, "-4(DI)(R13*1)")
+	g.Op("MOVQ", "R8", "SI")
+	g.Op("MOVQ", "DI", "R14")
+	g.Op("MOVQ", "R11", "DX")
+	g.codes64(inverse, zero)
+	g.EachVectorAgain([]string{"SI"}, func(tail bool) {
+		g.code(tail)
+		g.Op("VPADDD", g.R(zero+1), g.R(0), g.R(0))
+		if tail {
+			g.Op("VPMOVUSDB", g.R(0), "K1", "(R14)")
+			return
+		}
+		g.Op("VPMOVUSDB", g.R(0), "(R14)")
+		g.Op("ADDQ", g.Lanes(), "R14")
+	})
+	g.Op("ADDQ", "R13", "DI")
+	g.Op("LEAQ", "(R8)(R9*4)", "R8")
+	g.Op("ADDQ", 4, "R12")
+	g.Op("ADDQ", 4, "R15")
+	g.Op("DECQ", "R10")
+	g.Op("JNE", "row")
+	g.Return()
+}
+
+// codeScale is host.CodeScale of what rangeOf left: the scale goes to R12, the zero point
+// to R15 and BX, the inverse into all of a register.
+func (g *Gen) codeScale(inverse int) {
+	normal, done := g.NewLabel("normal"), g.NewLabel("done")
+	least, infinite := math.Float32bits(1e-30), math.Float32bits(float32(math.Inf(1)))
+	g.Op("VXORPS", g.R(inverse), g.R(inverse), g.R(inverse))
+	g.Op("VPMINSD", "X3", "X1", "X1") // 0 where it is no negative number
+	g.Op("VSUBSS", "X1", "X0", "X0")
+	g.Op("VMOVD", "X0", "AX")
+	g.Op("XORL", "BX", "BX")
+	g.Op("XORL", "CX", "CX")
+	g.Op("CMPL", "AX", int(least))
+	g.Op("JCS", done)
+	g.Op("CMPL", "AX", int(infinite))
+	g.Op("JCS", normal)
+	g.Op("MOVL", int(math.Float32bits(float32(math.NaN()))), "CX")
+	g.Op("JMP", done)
+	g.Label(normal)
+	g.Op("VMOVSS", g.Float(255), "X4")
+	g.Op("VDIVSS", "X4", "X0", "X2")
+	g.Op("VMOVD", "X2", "CX")
+	g.Op("VDIVSS", "X0", "X4", "X2")
+	g.Op("VMULSS", "X2", "X1", "X1")
+	g.Op("VCVTSS2SI", "X1", "BX")
+	g.Op("NEGL", "BX")
+	g.Op("VBROADCASTSS", "X2", g.R(inverse))
+	g.Label(done)
+	g.Op("MOVL", "CX", "(R12)")
+	g.Op("MOVL", "BX", "(R15)")
+}
+
+// codes64 writes codes of 64 numbers at a time from SI to R14, as long as DX has so
+// many. Packing, which ends what is above 255, leaves four numbers of each vector side
+// by side in a lane.
+func (g *Gen) codes64(inverse, zero int) {
+	loop, rest := g.NewLabel("loop"), g.NewLabel("rest")
+	order := make([]float32, 16)
+	for i := range order {
+		order[i] = math.Float32frombits(uint32(i%4*4 + i/4))
+	}
+	const lanes = 12
+	g.Op("VMOVUPS", g.Table("order", order)+"+0(SB)", g.R(lanes))
+	g.Op("SUBQ", 64, "DX")
+	g.Op("JLT", rest)
+	g.Label(loop)
+	for i := range 4 {
+		g.Op("VMULPS", at(64*i, "SI"), g.R(inverse), g.R(4+i))
+	}
+	for i := range 4 {
+		g.Op("VCVTPS2DQ", g.R(4+i), g.R(4+i))
+	}
+	g.Op("VPACKSSDW", g.R(5), g.R(4), g.R(4))
+	g.Op("VPACKSSDW", g.R(7), g.R(6), g.R(6))
+	g.Op("VPADDW", g.R(zero), g.R(4), g.R(4))
+	g.Op("VPADDW", g.R(zero), g.R(6), g.R(6))
+	g.Op("VPACKUSWB", g.R(6), g.R(4), g.R(4))
+	g.Op("VPERMD", g.R(4), g.R(lanes), g.R(4))
+	g.Op("VMOVUPS", g.R(4), "(R14)")
+	g.Op("ADDQ", 256, "SI")
+	g.Op("ADDQ", 64, "R14")
+	g.Op("SUBQ", 64, "DX")
+	g.Op("JGE", loop)
+	g.Label(rest)
+	g.Op("ADDQ", 64, "DX")
+}
+
+// Codes16 writes codes16: int16 min(round(src·inverse), most), n of them.
 func (g *Gen) Codes16() {
-	g.Func("codes16", 28, "(dst *uint32, src *float32, n int, inverse float32)")
+	g.Func("codes16", 32, "(dst *uint32, src *float32, n int, inverse float32, most int32)")
 	g.codesArguments()
+	g.Op("VBROADCASTSS", "most+28(FP)", g.R(2))
 	g.EachVector([]string{"SI"}, func(tail bool) {
 		g.code(tail)
+		g.Op("VPMINSD", g.R(2), g.R(0), g.R(0))
 		if tail {
 			g.Op("VPMOVDW", g.R(0), "K1", "(DI)")
 			return
@@ -69,16 +188,18 @@ func (g *Gen) Codes16() {
 	g.Return()
 }
 
-// Codes16Crossed writes codes16, for AVX2: int16 round(src·inverse), n of them, a
-// multiple of 8. It returns the sum of the products of the words' codes with those
+// Codes16Crossed writes codes16, for AVX2: int16 min(round(src·inverse), most), n of
+// them, a multiple of 8. It returns the sum of the products of the words' codes with those
 // of the next word, of every two words.
 func (g *Gen) Codes16Crossed() {
 	const sum, t = 4, 1
-	g.Func("codes16", 36, "(dst *uint32, src *float32, n int, inverse float32) (crossed int32)")
+	g.Func("codes16", 36, "(dst *uint32, src *float32, n int, inverse float32, most int32) (crossed int32)")
 	g.codesArguments()
+	g.wordOf("most+28(FP)")
 	g.Op("VPXOR", g.R(sum), g.R(sum), g.R(sum))
 	g.narrowCodes(2, func(pair bool) {
 		const swapped = 0xb1
+		g.Op("VPMINSW", g.R(2), g.R(0), g.R(0))
 		g.Op("VPSHUFD", swapped, g.R(0), g.R(t))
 		g.Op("VPMADDWD", g.R(0), g.R(t), g.R(t)) // every product twice
 		g.Op("VPADDD", g.R(t), g.R(sum), g.R(sum))
@@ -132,32 +253,42 @@ func (g *Gen) codesArguments() {
 	g.Op("VBROADCASTSS", "inverse+24(FP)", g.R(3))
 }
 
-// code makes register 0 the codes of a vector at SI. No product exceeds 127 by
-// more than its rounding error: nothing is left to clamp.
+// code makes register 0 the codes of a vector at SI, from the zero point on.
 func (g *Gen) code(tail bool) {
 	g.Load(tail, "(SI)", 0)
 	g.Op("VMULPS", g.R(3), g.R(0), g.R(0))
 	g.Op("VCVTPS2DQ", g.R(0), g.R(0))
 }
 
-// RowBF16 writes rowBF16: n bfloat16, by the instruction that counts denormal numbers
-// as 0. n is even or followed by a zero that is written, too.
-func (g *Gen) RowBF16() {
-	g.Func("rowBF16", 24, "(dst *uint32, src *float32, n int)")
-	g.rowArguments()
+// RowsBF16 writes rowsBF16: rows of n bfloat16, one behind the other, by the
+// instruction that counts denormal numbers as 0. An odd row ends in a zero.
+func (g *Gen) RowsBF16() {
+	g.Func("rowsBF16", 40, "(dst *uint32, src *float32, stride, rows, n int)")
+	g.Op("MOVQ", "dst+0(FP)", "DI")
+	g.Op("MOVQ", "src+8(FP)", "R8")
+	g.Op("MOVQ", "stride+16(FP)", "R9")
+	g.Op("MOVQ", "rows+24(FP)", "R10")
+	g.Op("MOVQ", "n+32(FP)", "R11")
+	g.Label("row")
+	g.Op("MOVQ", "R8", "SI")
+	g.Op("MOVQ", "R11", "DX")
 	g.EachVector([]string{"SI"}, func(tail bool) {
 		g.Load(tail, "(SI)", 0)
 		g.ToBF16(0, 1)
-		if tail { // whole words: the mask's words, halved, rounded up
-			g.Op("INCQ", "DX")
-			g.Op("SHRQ", 1, "DX")
-			g.SetTail()
-			g.Op("VMOVDQU32", "Y1", "K1", "(DI)")
+		if !tail {
+			g.Op("VMOVUPS", "Y1", "(DI)")
+			g.Op("ADDQ", g.Bytes()/2, "DI")
 			return
 		}
-		g.Op("VMOVUPS", "Y1", "(DI)")
-		g.Op("ADDQ", g.Bytes()/2, "DI")
+		g.Op("INCQ", "DX") // whole words: the mask's, halved, rounded up
+		g.Op("SHRQ", 1, "DX")
+		g.SetTail()
+		g.Op("VMOVDQU32", "Y1", "K1", "(DI)")
+		g.Op("LEAQ", "(DI)(DX*4)", "DI")
 	})
+	g.Op("LEAQ", "(R8)(R9*4)", "R8")
+	g.Op("DECQ", "R10")
+	g.Op("JNE", "row")
 	g.Return()
 }
 

@@ -60,16 +60,17 @@ func (g *Gen) rational(low, high int) {
 	g.Op("VMULPS", g.R(p), g.R(v), g.R(v))
 }
 
-// Of Φ(t) - ½ the pieces are centred on multiples of step, the last, from 5.7 on, is
-// ½. Polynomials of degree 4 are within 1e-8 there, less than float32 resolves.
+// Of Φ(t) - ½ the pieces are centred on multiples of step, the last, from 5.1 on, is
+// ½. Polynomials of degree 3 and the last piece are within 1.5e-7, some of
+// float32's last bits.
 const (
 	pieces = 32
-	step   = 6.0 / pieces
-	degree = 4
+	step   = 0.168
+	degree = 3
 )
 
 // geluPieces is geluRational with a table of polynomials, which two registers hold for
-// each coefficient: half the multiply-adds, which are what GELU takes its time for.
+// each coefficient: x/2 + |x|·(Φ(|x|) - ½) in half the operations.
 func (g *Gen) geluPieces() func() {
 	const table, magic, scale, last, sign, half = 16, 26, 27, 28, 29, 30
 	symbol := g.Table("normal", normalPieces())
@@ -82,14 +83,14 @@ func (g *Gen) geluPieces() func() {
 	g.Op("VMOVUPS", g.Word(1<<31), g.R(sign))
 	g.Op("VMOVUPS", g.Float(0.5), g.R(half))
 	return func() {
-		const v, t, n, r, p, c = 0, 1, 2, 3, 4, 5
-		g.Op("VANDNPS", g.R(v), g.R(sign), g.R(t))
-		g.Op("VMULPS", g.R(scale), g.R(t), g.R(t))
+		const v, size, t, n, p, c = 0, 1, 2, 3, 4, 5
+		g.Op("VANDNPS", g.R(v), g.R(sign), g.R(size))
+		g.Op("VMULPS", g.R(half), g.R(v), g.R(v))
+		g.Op("VMULPS", g.R(scale), g.R(size), g.R(t))
 		g.Op("VMINPS", g.R(last), g.R(t), g.R(t))
 		// The nearest integer stands in the low bits, where permutations look for it.
 		g.Op("VADDPS", g.R(magic), g.R(t), g.R(n))
-		g.Op("VSUBPS", g.R(magic), g.R(n), g.R(r))
-		g.Op("VSUBPS", g.R(r), g.R(t), g.R(r))
+		g.Op("VREDUCEPS", toNearest, g.R(t), g.R(t))
 		for i := degree; i >= 0; i-- {
 			into := c
 			if i == degree {
@@ -98,13 +99,10 @@ func (g *Gen) geluPieces() func() {
 			g.Op("VMOVAPS", g.R(n), g.R(into))
 			g.Op("VPERMI2PS", g.R(table+2*i+1), g.R(table+2*i), g.R(into))
 			if i < degree {
-				g.Op("VFMADD213PS", g.R(c), g.R(r), g.R(p))
+				g.Op("VFMADD213PS", g.R(c), g.R(t), g.R(p))
 			}
 		}
-		const signOfSecond = 0xd8 // the bits of v where sign has ones, else p's
-		g.Op("VPTERNLOGD", signOfSecond, g.R(sign), g.R(v), g.R(p))
-		g.Op("VADDPS", g.R(half), g.R(p), g.R(p))
-		g.Op("VMULPS", g.R(p), g.R(v), g.R(v))
+		g.Op("VFMADD231PS", g.R(p), g.R(size), g.R(v))
 	}
 }
 
@@ -112,53 +110,12 @@ func (g *Gen) geluPieces() func() {
 // constants of all pieces, then what r is multiplied with, then r², and so on.
 func normalPieces() []float32 {
 	values := make([]float32, (degree+1)*pieces)
-	for piece := range pieces {
-		for i, c := range fit(float64(piece)) {
+	for piece := range pieces - 1 {
+		half := func(r float64) float64 { return 0.5 * math.Erf((float64(piece)+r)*step/math.Sqrt2) }
+		for i, c := range interpolate(half, chebyshev(degree+1, -0.5, 0.5)) {
 			values[i*pieces+piece] = float32(c)
 		}
 	}
-	for i := range degree + 1 {
-		values[i*pieces+pieces-1] = 0
-	}
 	values[pieces-1] = 0.5
 	return values
-}
-
-// fit interpolates Φ - ½ at Chebyshev's nodes and returns the coefficients of 1, r, r², ….
-func fit(piece float64) [degree + 1]float64 {
-	const n = degree + 1
-	var a [n][n + 1]float64 // a row: powers of a node, and the value there
-	for i := range n {
-		r := 0.5 * math.Cos(math.Pi*(float64(i)+0.5)/n)
-		a[i][n] = 0.5 * math.Erf((piece+r)*step/math.Sqrt2)
-		for j, x := 0, 1.0; j < n; j, x = j+1, x*r {
-			a[i][j] = x
-		}
-	}
-	return solve(a)
-}
-
-// solve is Gauss' elimination with the largest pivot.
-func solve(a [degree + 1][degree + 2]float64) (x [degree + 1]float64) {
-	n := len(a)
-	for c := range n {
-		best := c
-		for r := c; r < n; r++ {
-			if math.Abs(a[r][c]) > math.Abs(a[best][c]) {
-				best = r
-			}
-		}
-		a[c], a[best] = a[best], a[c]
-		for r := range n {
-			if f := a[r][c] / a[c][c]; r != c {
-				for k := range a[r] {
-					a[r][k] -= f * a[c][k]
-				}
-			}
-		}
-	}
-	for i := range n {
-		x[i] = a[i][n] / a[i][i]
-	}
-	return x
 }

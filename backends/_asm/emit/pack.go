@@ -1,5 +1,7 @@
 package emit
 
+import "math"
+
 // Transpose writes transpose: a square of words, Lanes by Lanes, from rows srcStep
 // bytes apart to rows dstStep bytes apart.
 func (g *Gen) Transpose() {
@@ -99,6 +101,35 @@ func (g *Gen) PackRowsBF16() {
 		g.Op("VPSLLD", 16, "Z3", "Z3")
 		g.Op("VPORD", "Z2", "Z3", "Z3")
 		g.Op("VMOVUPS", "Z3", at(j*64, "DI"))
+	}
+	g.Op("LEAQ", "(SI)(R8*2)", "SI")
+	g.Op("ADDQ", 128, "DI")
+	g.Op("DECQ", "CX")
+	g.Op("JNE", "pair")
+	g.Return()
+}
+
+// PackPairs writes packPairs: packRowsBF16 of rows that are bfloat16 already.
+func (g *Gen) PackPairs() {
+	g.Func("packPairs", 32, "(panel, src *uint32, step, pairs int)")
+	g.Op("MOVQ", "panel+0(FP)", "DI")
+	g.Op("MOVQ", "src+8(FP)", "SI")
+	g.Op("MOVQ", "step+16(FP)", "R8")
+	g.Op("MOVQ", "pairs+24(FP)", "CX")
+	turns := make([]float32, 32) // the halves of each word: one of a row, one of the next
+	for i := range turns {
+		turns[i] = math.Float32frombits(uint32(i | (32+i)<<16))
+	}
+	symbol := g.Table("turns", turns)
+	g.Op("VMOVUPS", symbol+"+0(SB)", "Z4")
+	g.Op("VMOVUPS", symbol+"+64(SB)", "Z5")
+	g.Label("pair")
+	g.Op("VMOVUPS", "(SI)", "Z0")
+	g.Op("VMOVUPS", "(SI)(R8*1)", "Z1")
+	for j := range 2 {
+		g.Op("VMOVAPS", g.R(4+j), g.R(2+j))
+		g.Op("VPERMI2W", "Z1", "Z0", g.R(2+j))
+		g.Op("VMOVUPS", g.R(2+j), at(64*j, "DI"))
 	}
 	g.Op("LEAQ", "(SI)(R8*2)", "SI")
 	g.Op("ADDQ", 128, "DI")

@@ -16,25 +16,31 @@ const (
 	callWords   = 184
 	callDstStep = 192
 	callAStep   = 200
+	callZero    = 208
+	callPairs   = 232
 )
 
 // Product is a kernel of host.Product: tiles of up to Rows rows by two vectors of
 // outputs, all sums in registers, in one block of code for each height of a tile.
-// While it multiplies, it fetches what lies behind the panel, a weight's next.
+// While it multiplies, it fetches what lies behind the panel, a weight's next, and the
+// lines of Dst for writing, a row each round: all of a tile's at its beginning would
+// take the place of its operands.
 type Product struct {
 	Name string
 	Rows int
 	// Dot adds the products of the words in a (one row's, in all lanes) and b to
 	// acc; t is a scratch register.
 	Dot func(g *Gen, acc, b, a, t int)
-	// Codes: sums are int32 that start from the panel's first words, and end by
-	// Scale, Unit and Bias. Else they are float32 and start from Bias.
-	Codes bool
+	// Codes: sums are int32 that start from the panel's first words, times Zero if
+	// Zeros, and end by Scale, Unit and Bias. Else they are float32 and start from Bias.
+	Codes, Zeros bool
 	// TwoA: t is free, so that rows take turns in two registers.
 	TwoA bool
 	// Crossed multiplies two words of int16 at a time, see Gen.crossed. Operands and
 	// panels begin with a word that sums start from, too.
 	Crossed bool
+	// Pairs: the kernel can write bfloat16, where the call asks for it.
+	Pairs bool
 }
 
 // unroll is how many words of the operands one round of the loop takes, ahead how many
@@ -94,10 +100,12 @@ func (g *Gen) tile(p Product, rows int) {
 		g.Op("LEAQ", "(SI)(R9*8)", "R8")
 		g.Op("ADDQ", "R9", "R8")
 	}
-	g.claim(rows)
 	switch {
 	case p.Crossed:
 		g.startCrossed(p, rows)
+	case p.Zeros:
+		g.startZeros(p, rows)
+		g.Op("ADDQ", 2*g.Bytes(), "DX")
 	case p.Codes:
 		g.start(rows, "DX")
 		g.Op("ADDQ", 2*g.Bytes(), "DX")
@@ -105,6 +113,9 @@ func (g *Gen) tile(p Product, rows int) {
 		g.Op("MOVQ", at(callBias, "DI"), "BX")
 		g.start(rows, "BX")
 	}
+	g.Op("MOVQ", at(callDst, "DI"), "BX")
+	g.Op("ADDQ", "R14", "BX")
+	g.Op("MOVQ", at(callDstStep, "DI"), "AX")
 	g.Op("SUBQ", unroll, "CX")
 	g.Op("JLT", name("rest"))
 	g.Op("PCALIGN", 32)
@@ -118,8 +129,11 @@ func (g *Gen) tile(p Product, rows int) {
 		}
 		if u < ahead {
 			g.Op("PREFETCHT1", at(64*u, "R13"))
+		} else if line := 64 * (u - ahead); line < 2*g.Bytes() {
+			g.FetchToWrite(line)
 		}
 	}
+	g.Op("LEAQ", "(BX)(AX*4)", "BX")
 	g.Op("ADDQ", 64*ahead, "R13")
 	g.advance(rows, unroll)
 	g.Op("SUBQ", unroll, "CX")
@@ -144,24 +158,22 @@ func (g *Gen) tile(p Product, rows int) {
 	if p.Codes {
 		g.scale(p, rows)
 	}
-	g.store(rows, name("plain"))
-	g.next(rows, name("rows"))
-}
-
-// claim fetches the tile's lines of Dst for writing, lest the stores at its end wait for
-// them.
-func (g *Gen) claim(rows int) {
-	g.Op("MOVQ", at(callDst, "DI"), "BX")
-	g.Op("ADDQ", "R14", "BX")
+	g.Op("MOVQ", at(callDst, "DI"), "DX")
+	g.Op("ADDQ", "R14", "DX")
 	g.Op("MOVQ", at(callDstStep, "DI"), "AX")
-	for r := range rows {
-		for j := 0; j < 2*g.Bytes(); j += 64 {
-			g.FetchToWrite(j)
-		}
-		if r < rows-1 {
-			g.Op("LEAQ", "(BX)(AX*4)", "BX")
-		}
+	g.Op("SHLQ", 2, "AX")
+	if p.Pairs {
+		g.Op("CMPB", at(callPairs, "DI"), 0)
+		g.Op("JNE", name("pairs"))
 	}
+	g.store(rows, name("plain"))
+	if p.Pairs {
+		g.Op("JMP", name("next"))
+		g.Label(name("pairs"))
+		g.storePairs(rows)
+		g.Label(name("next"))
+	}
+	g.next(rows, name("rows"))
 }
 
 // start sets every row's sums to the two vectors at base.
@@ -216,6 +228,23 @@ func (g *Gen) crossed(p Product, rows, u int) {
 	}
 }
 
+// startZeros starts the sums of codes with what takes away the zero point of a row from
+// each of its codes: the panel's first words are the weights' negative sums.
+func (g *Gen) startZeros(p Product, rows int) {
+	sums, zero := 2*p.Rows, 2*p.Rows+2
+	g.Op("MOVQ", at(callZero, "DI"), "AX")
+	g.Op("LEAQ", "(AX)(R15*4)", "AX")
+	for j := range 2 {
+		g.Op("VMOVUPS", at(j*g.Bytes(), "DX"), g.R(sums+j))
+	}
+	for r := range rows {
+		g.Op("VPBROADCASTD", at(4*r, "AX"), g.R(zero+r%2))
+		for j := range 2 {
+			g.Op("VPMULLD", g.R(sums+j), g.R(zero+r%2), g.R(2*r+j))
+		}
+	}
+}
+
 // step adds the products of one word of every row's operands.
 func (g *Gen) step(p Product, rows, u int) {
 	b := 2 * p.Rows
@@ -244,29 +273,27 @@ func (g *Gen) advance(rows, n int) {
 
 // scale turns exact sums into outputs: one rounding for scale and bias together.
 func (g *Gen) scale(p Product, rows int) {
-	t, u := 2*p.Rows, 2*p.Rows+1
+	unit, t, u := 2*p.Rows, 2*p.Rows+2, 2*p.Rows+3
 	g.Op("MOVQ", at(callScale, "DI"), "AX")
 	g.Op("LEAQ", "(AX)(R15*4)", "AX")
 	g.Op("MOVQ", at(callUnit, "DI"), "CX")
 	g.Op("MOVQ", at(callBias, "DI"), "BX")
+	for j := range 2 {
+		g.Op("VMOVUPS", at(j*g.Bytes(), "CX"), g.R(unit+j))
+	}
 	for r := range rows {
 		g.Op("VBROADCASTSS", at(4*r, "AX"), g.R(t))
 		for j := range 2 {
 			acc := g.R(2*r + j)
 			g.Op("VCVTDQ2PS", acc, acc)
-			g.Op("VMULPS", at(j*g.Bytes(), "CX"), g.R(t), g.R(u))
+			g.Op("VMULPS", g.R(unit+j), g.R(t), g.R(u))
 			g.Op("VFMADD213PS", at(j*g.Bytes(), "BX"), g.R(u), acc)
 		}
 	}
 }
 
-// store writes the rows, plus the residual where there is one; AX is left as the bytes
-// from one to the next.
+// store writes the rows, AX bytes apart, plus the residual where there is one.
 func (g *Gen) store(rows int, plain string) {
-	g.Op("MOVQ", at(callDst, "DI"), "DX")
-	g.Op("ADDQ", "R14", "DX")
-	g.Op("MOVQ", at(callDstStep, "DI"), "AX")
-	g.Op("SHLQ", 2, "AX")
 	g.Op("MOVQ", at(callRes, "DI"), "BX")
 	g.Op("TESTQ", "BX", "BX")
 	g.Op("JEQ", plain)
@@ -283,6 +310,19 @@ func (g *Gen) store(rows int, plain string) {
 	for r := range rows {
 		for j := range 2 {
 			g.Op("VMOVUPS", g.R(2*r+j), at(j*g.Bytes(), "DX"))
+		}
+		if r < rows-1 {
+			g.Op("ADDQ", "AX", "DX")
+		}
+	}
+}
+
+// storePairs writes the rows rounded to bfloat16.
+func (g *Gen) storePairs(rows int) {
+	for r := range rows {
+		for j := range 2 {
+			g.ToBF16(2*r+j, 2*r+j)
+			g.Op("VMOVUPS", fmt.Sprintf("Y%d", 2*r+j), at(j*g.Bytes()/2, "DX"))
 		}
 		if r < rows-1 {
 			g.Op("ADDQ", "AX", "DX")

@@ -75,6 +75,22 @@ func (g *Gen) EachVector(pointers []string, body func(tail bool)) {
 	g.eachVector(pointers, func() { g.SetTail() }, body)
 }
 
+// EachTwo writes a loop over as many DX words as make two vectors a round: body for the
+// vector at pointer, which is pushed on, and the odd one behind it.
+func (g *Gen) EachTwo(pointer string, body func(from string, odd bool)) {
+	loop, rest := g.NewLabel("loop"), g.NewLabel("rest")
+	g.Op("SUBQ", 2*g.Lanes(), "DX")
+	g.Op("JLT", rest)
+	g.Label(loop)
+	body(at(0, pointer), false)
+	body(at(g.Bytes(), pointer), true)
+	g.Op("ADDQ", 2*g.Bytes(), pointer)
+	g.Op("SUBQ", 2*g.Lanes(), "DX")
+	g.Op("JGE", loop)
+	g.Label(rest)
+	g.Op("ADDQ", 2*g.Lanes(), "DX")
+}
+
 // EachVectorAgain is EachVector where the mask stands already.
 func (g *Gen) EachVectorAgain(pointers []string, body func(tail bool)) {
 	g.eachVector(pointers, func() {}, body)

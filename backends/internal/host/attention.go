@@ -24,6 +24,7 @@ type attention struct {
 	lanes []lane
 
 	dst, qkv backends.Tensor
+	pairs    []uint32 // instead of qkv: q, k, v, [3, heads, n, width] bfloat16, two a word
 	heads, n int
 	c, width int // columns of all heads, of one
 	block    int // tokens packed in a part: whole panels of keys
@@ -49,21 +50,52 @@ func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Preci
 	if score.IsZero() {
 		by = backends.NoScore
 	}
-	s, mul := &b.scratch, &b.k.Products[p]
-	s.reserveHeads(&b.k, n, c, heads)
-	a := &b.attention
-	*a = attention{k: &b.k, mul: mul, lanes: s.lanes, dst: dst, qkv: qkv, heads: heads, n: n, c: c, width: c / heads,
-		by: by, keys: s.keys, values: s.values, zeros: s.zeros[:mul.Cols], norms: s.norms}
-	a.block = max(1, tokenBlock/mul.Cols) * mul.Cols
-	a.tiles = tile(dst.Rows, mul.Rows, queryRows, 1)
-	b.pool.run(packing{a}, heads*panels(n, a.block))
+	b.attention = attention{dst: dst, qkv: qkv, heads: heads, n: n, c: c, by: by}
+	b.attend(p)
 	if by != backends.NoScore {
+		b.attention.score(score.Host)
+	}
+}
+
+// SelfAttention implements backends.Fuser. Where kernels can write and read
+// bfloat16, q, k and v are half as long, and each head's lie together.
+func (b *driver) SelfAttention(dst, x backends.Tensor, packed backends.Weight, heads int, p backends.Precision) {
+	w, ok := packed.(*weight)
+	b.need("SelfAttention", ok, "the weight is another backend's")
+	n, c := x.Rows, w.out/3
+	b.need("SelfAttention", x.Cols == w.in && heads > 0 && w.out == 3*c && c%heads == 0 && dst.Cols == c && dst.Rows <= n, "shapes differ")
+	b.need("SelfAttention", p < backends.Int8, "products are f32, bf16 or f16")
+	if dst.Rows == 0 {
+		return
+	}
+	s, width := &b.scratch, c/heads
+	if !w.product.Pairs || b.k.Products[p].PackPairs == nil || width%w.product.Cols != 0 {
+		grow(&s.qkv, n*w.out)
+		qkv := backends.Tensor{Rows: n, Cols: w.out, Host: s.qkv[:n*w.out]}
+		b.Linear(qkv, x, w, backends.None, backends.Tensor{})
+		b.Attention(dst, qkv, heads, p, backends.Tensor{}, backends.NoScore)
+		return
+	}
+	grow(&s.pairs, n*w.out/2)
+	b.linear = linear{w: w, pairs: s.pairs, width: width, few: c / w.product.Cols, rows: dst.Rows}
+	b.product(x.Host, x.Cols, n)
+	b.attention = attention{dst: dst, pairs: s.pairs, heads: heads, n: n, c: c}
+	b.attend(p)
+}
+
+// attend does what b.attention says in precision p.
+func (b *driver) attend(p backends.Precision) {
+	a, s, mul := &b.attention, &b.scratch, &b.k.Products[p]
+	s.reserveHeads(&b.k, a.n, a.c, a.heads)
+	a.k, a.mul, a.lanes, a.width = &b.k, mul, s.lanes, a.c/a.heads
+	a.keys, a.values, a.zeros, a.norms = s.keys, s.values, s.zeros[:mul.Cols], s.norms
+	a.block = max(1, tokenBlock/mul.Cols) * mul.Cols
+	a.tiles = tile(a.dst.Rows, mul.Rows, queryRows, 1)
+	b.pool.run(packing{a}, a.heads*panels(a.n, a.block))
+	if a.by != backends.NoScore {
 		a.clearScores()
 	}
-	b.pool.run(mixing{a}, heads*a.tiles.parts())
-	if by != backends.NoScore {
-		a.score(score.Host)
-	}
+	b.pool.run(mixing{a}, a.heads*a.tiles.parts())
 }
 
 // part q (0), k (1) or v (2) of head h from token i on; rows lie 3·c apart.
@@ -97,7 +129,7 @@ func (a packing) part(lane, i int) {
 
 // packKeys makes n tokens one panel. Products past the last token are never looked at.
 func (a *attention) packKeys(l *lane, h, token, n int) {
-	rows, stride := l.rows(a.mul, a.from(1, h, token), 3*a.c, n, a.width)
+	rows, stride := a.rows(l, 1, h, token, n)
 	a.mul.Pack(a.panelOf(a.keys, h, token/a.mul.Cols, a.n, a.width), rows, stride, n, a.mul.Words(a.width))
 }
 
@@ -106,21 +138,33 @@ func (a *attention) packKeys(l *lane, h, token, n int) {
 func (a *attention) packValues(h, from, n int) {
 	cols := a.mul.Cols
 	for p := 0; p*cols < a.width; p++ {
-		panel := a.panelOf(a.values, h, p, a.width, a.n)
-		a.mul.PackRows(panel[from/a.mul.Group*cols:], a.from(2, h, from)[p*cols:], 3*a.c, n, min(cols, a.width-p*cols))
+		panel := a.panelOf(a.values, h, p, a.width, a.n)[from/a.mul.Group*cols:]
+		if a.pairs != nil {
+			rows, stride := a.ready(2, h, from)
+			a.mul.PackPairs(panel, rows[p*cols/2:], stride, n)
+			continue
+		}
+		a.mul.PackRows(panel, a.from(2, h, from)[p*cols:], 3*a.c, n, min(cols, a.width-p*cols))
 	}
 }
 
-// rows returns n rows of float32, stride apart, as operands: in l.query or as they lie.
-func (l *lane) rows(mul *Product, x []float32, stride, n, width int) (a []uint32, aStride int) {
-	if mul.Convert == nil {
+// ready is what from is, where it lies as operands, and how far apart.
+func (a *attention) ready(part, h, i int) (rows []uint32, stride int) {
+	stride = a.width / 2
+	return a.pairs[((part*a.heads+h)*a.n+i)*stride:], stride
+}
+
+// rows returns n rows of a part of head h as operands: as they lie or in l.query.
+func (a *attention) rows(l *lane, part, h, i, n int) (rows []uint32, stride int) {
+	if a.pairs != nil {
+		return a.ready(part, h, i)
+	}
+	x, stride := a.from(part, h, i), 3*a.c
+	if a.mul.Convert == nil {
 		return Words(x), stride
 	}
-	words := mul.Words(width)
-	for r := range n {
-		mul.Convert(l.query[r*words:][:words], x[r*stride:][:width])
-	}
-	return l.query, words
+	a.mul.Convert(l.query, x, stride, n, a.width, nil, nil)
+	return l.query, a.mul.Words(a.width)
 }
 
 // length is ‖v‖.
@@ -144,12 +188,10 @@ func (a mixing) part(lane, i int) {
 // attend answers rows queries of head h.
 func (a *attention) attend(l *lane, h, from, rows int) {
 	stride := a.logits(l, h, from, rows)
-	scale := float32(1 / math.Sqrt(float64(a.width)))
+	a.k.Softmax(l.score, stride, rows, a.n, float32(1/math.Sqrt(float64(a.width))), l.total)
 	for r := range rows {
-		weights := l.score[r*stride:][:a.n]
-		l.total[r] = a.k.Softmax(weights, scale)
 		if a.by == backends.Received || (a.by == backends.CLS && from+r == 0) {
-			l.receive(h*a.n, weights, l.total[r])
+			l.receive(h*a.n, l.score[r*stride:][:a.n], l.total[r])
 		}
 	}
 	a.mix(l, h, from, rows, stride)
@@ -158,7 +200,7 @@ func (a *attention) attend(l *lane, h, from, rows int) {
 // logits writes the products of the queries with all keys to l.score and returns the
 // length of its rows.
 func (a *attention) logits(l *lane, h, from, rows int) (stride int) {
-	query, step := l.rows(a.mul, a.from(0, h, from), 3*a.c, rows, a.width)
+	query, step := a.rows(l, 0, h, from, rows)
 	cols := a.mul.Cols
 	stride = roundUp(a.n, cols)
 	c := &l.call
@@ -174,11 +216,8 @@ func (a *attention) logits(l *lane, h, from, rows int) (stride int) {
 func (a *attention) mix(l *lane, h, from, rows, stride int) {
 	weights, step := Words(l.score), stride
 	if a.mul.Convert != nil {
-		step = a.mul.Words(a.n)
-		weights = l.weights
-		for r := range rows {
-			a.mul.Convert(weights[r*step:][:step], l.score[r*stride:][:a.n])
-		}
+		weights, step = l.weights, a.mul.Words(a.n)
+		a.mul.Convert(weights, l.score, stride, rows, a.n, nil, nil)
 	}
 	cols := a.mul.Cols
 	wide := roundUp(a.width, cols)
@@ -188,7 +227,5 @@ func (a *attention) mix(l *lane, h, from, rows, stride int) {
 		c.Dst, c.Panel = l.mixed[p*cols:], a.panelOf(a.values, h, p, a.width, a.n)
 		a.mul.Mul(c)
 	}
-	for r := range rows {
-		a.k.Scale(a.dst.Host[(from+r)*a.c+h*a.width:][:a.width], l.mixed[r*wide:][:a.width], 1/l.total[r])
-	}
+	a.k.Divide(a.dst.Host[from*a.c+h*a.width:], a.c, l.mixed, wide, rows, a.width, l.total)
 }

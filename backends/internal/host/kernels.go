@@ -16,17 +16,18 @@ type Kernels struct {
 	// Products carry them, by the precision's number.
 	Products [4]Product
 
-	// Softmax replaces each s by exp(scale·s − max) where max is the largest
-	// scale·s, and returns the sum of the results. Rows with a NaN or +Inf have
-	// a sum of NaN.
-	Softmax func(s []float32, scale float32) (total float32)
+	// Softmax replaces each s of a row by exp(scale·s − max) where max is the row's
+	// largest scale·s, and writes the sums of the rows to total. Rows with a NaN
+	// or +Inf have a sum of NaN. Rows of n elements lie stride apart.
+	Softmax func(s []float32, stride, rows, n int, scale float32, total []float32)
 	// GELU replaces each x by x/2·(1+erf(x/√2)) in a block of rows by cols
 	// elements whose rows lie stride apart.
 	GELU func(x []float32, stride, rows, cols int)
-	// Norm is one row of backends.Backend's LayerNorm; dst may be x.
-	Norm func(dst, x, gamma, beta []float32, eps float32)
-	// Scale writes src·factor to dst, of the same length.
-	Scale func(dst, src []float32, factor float32)
+	// Norm is backends.Backend's LayerNorm of rows as long as gamma, one behind the
+	// other; dst may be x.
+	Norm func(dst, x, gamma, beta []float32, rows int, eps float32)
+	// Divide writes rows of cols elements, each times 1/total of its row.
+	Divide func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int, total []float32)
 	// Peak does n rounds of the multiply-adds that carry p, with operands in
 	// registers alone. It returns how many operations (2 a multiply-add) that
 	// was, and a number that depends on all of them.
@@ -41,12 +42,20 @@ type Product struct {
 	Cols  int // of a panel (NR)
 	Group int // operands in a word
 	Lead  int // words of the kernel's own before a row's operands
+	// First makes that word of a row's operands, where there is one.
+	First func(operands []uint32) uint32
 
-	// Convert writes a row as operands, Words(len(src)) words, the last filled
-	// up with zeros, and returns what they are to be multiplied with: 1, or the
-	// scale of int8's codes, bit by bit as backends.QuantizeRow has them (NaN
-	// for a row that holds a NaN or Inf). nil: operands are float32 as they are.
-	Convert func(dst []uint32, src []float32) (scale float32)
+	// Codes: operands are int8's. Weights are signed bytes, or int16 where a word
+	// holds two; inputs are bytes and have a zero point, or are int16 less their
+	// zero point already.
+	Codes bool
+	// Convert writes rows of cols elements, stride apart, as operands, Words(cols)
+	// words a row, one behind the other, the last word filled up. For int8 it writes
+	// what the codes are to be multiplied with to scale (NaN for a row that gives
+	// NaN) and what is to be taken away before to zero, in its own unit: Mul gets
+	// both, and together they make backends.QuantizeInput, to the bit. nil:
+	// operands are float32 as they are.
+	Convert func(dst []uint32, src []float32, stride, rows, cols int, scale []float32, zero []int32)
 	// PanelWords is the length of a panel of in inputs.
 	PanelWords func(in int) int
 	// Pack makes rows of operands, n <= Cols of them and stride apart, the
@@ -58,10 +67,63 @@ type Product struct {
 	// matrix. cols <= Cols. Float32 or bfloat16 operands only; an odd last row
 	// of those is paired with zeros.
 	PackRows func(panel []uint32, src []float32, stride, rows, cols int)
+	// PackPairs is PackRows of rows that are bfloat16 already, two columns a word,
+	// stride words apart: of whole panels' columns. nil where operands are no such pairs.
+	PackPairs func(panel, rows []uint32, stride, n int)
 	// Mul multiplies, and may fetch what lies behind the panel, a weight's next
 	// one, into a near cache. The sums of a row do not depend on which rows
 	// stand beside it.
 	Mul func(c *Call)
+	// Pairs: Mul can write bfloat16.
+	Pairs bool
+}
+
+// EachRow makes a Product's Convert of the function for one row, which returns the
+// row's scale and zero point.
+func EachRow(group, lead int, row func(dst []uint32, src []float32) (scale float32, zero int32)) func([]uint32, []float32, int, int, int, []float32, []int32) {
+	return func(dst []uint32, src []float32, stride, rows, cols int, scale []float32, zero []int32) {
+		words := lead + panels(cols, group)
+		for r := range rows {
+			scale[r], zero[r] = row(dst[r*words:][:words], src[r*stride:][:cols])
+		}
+	}
+}
+
+// EachRound is EachRow of a function that rounds float32 to float32.
+func EachRound(round func(dst []uint32, src []float32)) func([]uint32, []float32, int, int, int, []float32, []int32) {
+	return func(dst []uint32, src []float32, stride, rows, cols int, _ []float32, _ []int32) {
+		for r := range rows {
+			round(dst[r*cols:][:cols], src[r*stride:][:cols])
+		}
+	}
+}
+
+// Weights writes a row of weights as operands, and returns the scale of codes, else 1.
+func (p *Product) Weights(dst []uint32, row []float32) (scale float32) {
+	switch {
+	case p.Codes:
+		codes := make([]int8, len(row))
+		scale, _ = backends.QuantizeRow(codes, row)
+		p.words(dst[p.Lead:], codes)
+		if p.First != nil {
+			dst[0] = p.First(dst[p.Lead:])
+		}
+		return scale
+	case p.Convert == nil:
+		copy(dst, Words(row))
+	default:
+		p.Convert(dst, row, len(row), 1, len(row), nil, nil)
+	}
+	return 1
+}
+
+// words writes codes as the bytes or int16 of words.
+func (p *Product) words(dst []uint32, codes []int8) {
+	clear(dst)
+	bits := 32 / p.Group
+	for i, c := range codes {
+		dst[i/p.Group] |= uint32(c) & (1<<bits - 1) << (i % p.Group * bits)
+	}
 }
 
 // Words is the length of a row of n operands.
@@ -69,10 +131,10 @@ func (p *Product) Words(n int) int { return p.Lead + panels(n, p.Group) }
 
 // Call is one multiplication of some rows, in tiles of equal height, with a panel:
 //
-//	Dst[r·DstStride+j] = Σ_i A[r, i]·W[j, i]·(Scale[r]·Unit[j]) + Bias[j] + Res[r·DstStride+j]
+//	Dst[r·DstStride+j] = Σ_i (A[r, i]-Zero[r])·W[j, i]·(Scale[r]·Unit[j]) + Bias[j] + Res[r·DstStride+j]
 //
-// for r < Rows and j < Cols; Scale and Unit for int8 alone, where scale and bias take
-// one rounding together (backends.FMA32). Assembly reads it by offset: a test
+// for r < Rows and j < Cols; Zero, Scale and Unit for int8 alone, where scale and bias
+// take one rounding together (backends.FMA32). Assembly reads it by offset: a test
 // holds the order of the fields.
 type Call struct {
 	Dst   []float32
@@ -85,6 +147,9 @@ type Call struct {
 
 	Rows, Tile                int // Tile rows at a time; Rows is a multiple
 	Words, DstStride, AStride int
+
+	Zero  []int32 // [Rows], what codes of four a word have as their zero points
+	Pairs bool    // Dst is to hold bfloat16, two outputs a word, and there is no Res
 }
 
 // panels is how many panels of cols columns n outputs fill.
@@ -100,9 +165,13 @@ func (c *Call) Check(rows, cols, header int, codes bool) {
 	panel := (header + c.Words) * cols
 	fits := c.Tile >= 1 && c.Tile <= rows && c.Rows >= 1 && c.Rows%c.Tile == 0 && c.Words >= 1
 	if codes {
-		fits = fits && len(c.Scale) >= c.Rows && len(c.Unit) >= cols
+		fits = fits && len(c.Scale) >= c.Rows && len(c.Zero) >= c.Rows && len(c.Unit) >= cols
 	}
 	outputs := (c.Rows-1)*c.DstStride + cols
+	if c.Pairs {
+		outputs -= cols / 2
+		fits = fits && c.Res == nil
+	}
 	fits = fits && len(c.Dst) >= outputs && (c.Res == nil || len(c.Res) >= outputs) && len(c.Bias) >= cols
 	if !fits || len(c.Panel) < panel || len(c.A) < (c.Rows-1)*c.AStride+c.Words || c.AStride < 0 || c.DstStride < 0 {
 		panic("host: a kernel's arguments do not fit")
@@ -119,15 +188,25 @@ func Interleave(panel, rows []uint32, stride, n, words, cols int) {
 	}
 }
 
-// CodeScale returns the scale of a row's int8 codes, and what to multiply the row with to
-// get them, of the row's largest |x|. inverse is 0 where all codes are: then
-// scale is 0, or NaN where most is not finite.
-func CodeScale(most float32) (scale, inverse float32) {
+// CodeScale returns the scale of a row of activations in int8, what to multiply the row
+// with to get codes, and their zero point, of the row's least and greatest number, or 0.
+// The inverse is 0 where all codes are, which is where scale is 0, or NaN.
+func CodeScale(least, most float32) (scale, inverse float32, zero int32) {
+	d := most - least
 	switch {
-	case most-most != 0:
-		return float32(math.NaN()), 0
-	case most < 1e-30:
-		return 0, 0
+	case d-d != 0:
+		return float32(math.NaN()), 0, 0
+	case d < 1e-30:
+		return 0, 0, 0
 	}
-	return most / 127, 127 / most
+	inverse = 255 / d
+	return d / 255, inverse, int32(math.RoundToEven(float64(-least * inverse)))
+}
+
+// RangeOf is the least and greatest number that CodeScale wants, of the bits of the
+// greatest of a row as signed integers and the greatest as unsigned ones, 0 being among
+// them: of positive numbers the former is the greatest, of negative ones the latter the
+// least, and NaN is beyond Inf either way.
+func RangeOf(most int32, least uint32) (float32, float32) {
+	return math.Float32frombits(uint32(min(int32(least), 0))), math.Float32frombits(uint32(most))
 }

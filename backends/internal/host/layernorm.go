@@ -20,8 +20,7 @@ func (b *driver) LayerNorm(dst, x, gamma, beta backends.Tensor, eps float32) {
 }
 
 func (n *layerNorm) part(_, i int) {
-	c := n.x.Cols
-	for r := i * normBlock; r < min((i+1)*normBlock, n.x.Rows); r++ {
-		n.k.Norm(n.dst.Host[r*c:(r+1)*c], n.x.Host[r*c:(r+1)*c], n.gamma.Host, n.beta.Host, n.eps)
-	}
+	from := i * normBlock
+	at := from * n.x.Cols
+	n.k.Norm(n.dst.Host[at:], n.x.Host[at:], n.gamma.Host, n.beta.Host, min(normBlock, n.x.Rows-from), n.eps)
 }

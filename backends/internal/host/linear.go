@@ -16,14 +16,22 @@ type linear struct {
 	lanes []lane
 
 	dst, res backends.Tensor
+	apart    int // from one row of dst to the next
 	w        *weight
 	act      backends.Act
 	a        []uint32  // [rows, stride] operands
 	scale    []float32 // [rows], int8; NaN where the row is not finite
+	zero     []int32   // [rows], int8
 	stride   int
 	tiles    tiling
 	panels   int // of a part
 	across   int // parts beside each other
+
+	// Where pairs is not nil, what dst would be goes there as bfloat16, two a word:
+	// width columns of all rows, then the next. Of the first few panels' columns only
+	// the first rows are wanted.
+	pairs            []uint32
+	width, few, rows int
 }
 
 func (b *driver) Linear(dst, x backends.Tensor, packed backends.Weight, act backends.Act, res backends.Tensor) {
@@ -34,12 +42,41 @@ func (b *driver) Linear(dst, x backends.Tensor, packed backends.Weight, act back
 	if x.Rows == 0 {
 		return
 	}
-	l, k := &b.linear, w.product
-	*l = linear{k: &b.k, lanes: b.scratch.lanes, dst: dst, res: res, w: w, act: act, stride: k.Words(w.in)}
-	l.a, l.scale = b.convert(x, k)
-	l.tiles = tile(x.Rows, k.Rows, partRows, b.pool.threads())
+	b.linear = linear{dst: dst, apart: dst.Cols, res: res, w: w, act: act}
+	b.product(x.Host, x.Cols, x.Rows)
+}
+
+// hiddenPad is how many numbers lie between the rows of a hidden layer, that they don't
+// start a power of two apart, which few sets of a cache would have to share.
+const hiddenPad = 16
+
+// MLP implements backends.Fuser.
+func (b *driver) MLP(dst, x backends.Tensor, packed1, packed2 backends.Weight) {
+	fc1, ok1 := packed1.(*weight)
+	fc2, ok2 := packed2.(*weight)
+	b.need("MLP", ok1 && ok2, "a weight is another backend's")
+	b.need("MLP", x.Cols == fc1.in && fc1.out == fc2.in && dst.Cols == fc2.out && dst.Rows == x.Rows, "shapes differ")
+	if x.Rows == 0 {
+		return
+	}
+	apart := fc1.out + hiddenPad
+	grow(&b.scratch.hidden, x.Rows*apart)
+	hidden := backends.Tensor{Rows: x.Rows, Cols: fc1.out, Host: b.scratch.hidden}
+	b.linear = linear{dst: hidden, apart: apart, w: fc1, act: backends.GELU}
+	b.product(x.Host, x.Cols, x.Rows)
+	b.linear = linear{dst: dst, apart: dst.Cols, res: dst, w: fc2}
+	b.product(hidden.Host, apart, x.Rows)
+}
+
+// product does what b.linear says with rows of x, stride apart.
+func (b *driver) product(x []float32, stride, rows int) {
+	l := &b.linear
+	k := l.w.product
+	l.k, l.lanes = &b.k, b.scratch.lanes
+	b.convert(x, stride, rows)
+	l.tiles = tile(rows, k.Rows, partRows, b.pool.threads())
 	l.panels = max(1, partCols/k.Cols)
-	l.across = panels(w.panels(), l.panels)
+	l.across = panels(l.w.panels(), l.panels)
 	b.pool.run(l, l.tiles.parts()*l.across)
 }
 
@@ -56,11 +93,15 @@ func (l *linear) part(lane, i int) {
 	}
 	direct := l.direct()
 	s := &l.lanes[lane]
-	s.call.AStride, s.call.Words = l.stride, l.stride
+	s.call.AStride, s.call.Words = l.stride, l.w.product.Words(l.w.in)
 	for p := first; p < last; p++ {
 		l.aim(&s.call, p)
-		for t := from; t < to; {
-			row, rows, height := l.tiles.alike(t, to)
+		end := to
+		if p < l.few {
+			end = min(to, l.tiles.holding(l.rows))
+		}
+		for t := from; t < end; {
+			row, rows, height := l.tiles.alike(t, end)
 			if p < direct {
 				l.multiply(s, row, rows, height, p)
 			} else {
@@ -69,11 +110,11 @@ func (l *linear) part(lane, i int) {
 			t += rows / height
 		}
 	}
-	if last = min(last, direct); first < last {
+	if last = min(last, direct); first < last && l.act != backends.None {
 		row, _ := l.tiles.rows(from)
 		_, end := l.tiles.rows(to - 1)
 		cols := l.w.product.Cols
-		l.activate(l.dst.Host[row*l.w.out+first*cols:], l.w.out, end-row, (last-first)*cols)
+		l.activate(l.dst.Host[row*l.apart+first*cols:], l.apart, end-row, (last-first)*cols)
 	}
 }
 
@@ -97,10 +138,17 @@ func (l *linear) aim(c *Call, panel int) {
 // fields one by one: a whole new one each time took 2 % of DeiT-S in int8.
 func (l *linear) multiply(s *lane, row, rows, height, panel int) {
 	c := &s.call
-	at := row*l.w.out + panel*l.w.product.Cols
-	c.A, c.Scale, c.Rows, c.Tile = l.a[row*l.stride:], l.scale[row:], rows, height
-	c.Dst, c.DstStride = l.dst.Host[at:], l.w.out
+	c.A, c.Scale, c.Zero, c.Rows, c.Tile = l.a[row*l.stride:], l.scale[row:], l.zero[row:], rows, height
 	c.Res = nil
+	column := panel * l.w.product.Cols
+	if c.Pairs = l.pairs != nil; c.Pairs {
+		part, words := column/l.width, l.width/2
+		c.Dst, c.DstStride = Floats(l.pairs[(part*l.tiles.total+row)*words+column%l.width/2:]), words
+		l.w.product.Mul(c)
+		return
+	}
+	at := row*l.apart + column
+	c.Dst, c.DstStride = l.dst.Host[at:], l.apart
 	if !l.res.IsZero() {
 		c.Res = l.res.Host[at:]
 	}
@@ -110,9 +158,9 @@ func (l *linear) multiply(s *lane, row, rows, height, panel int) {
 // multiplyAside finishes tile by tile in scratch and copies the outputs that exist.
 func (l *linear) multiplyAside(s *lane, row, rows, height, panel int) {
 	c, cols := &s.call, l.w.product.Cols
-	c.Dst, c.DstStride, c.Res, c.Rows, c.Tile = s.tile, cols, nil, height, height
+	c.Dst, c.DstStride, c.Res, c.Pairs, c.Rows, c.Tile = s.tile, cols, nil, false, height, height
 	for end := row + rows; row < end; row += height {
-		c.A, c.Scale = l.a[row*l.stride:], l.scale[row:]
+		c.A, c.Scale, c.Zero = l.a[row*l.stride:], l.scale[row:], l.zero[row:]
 		l.w.product.Mul(c)
 		l.finish(s.tile, row, height, panel*cols)
 	}
@@ -124,7 +172,7 @@ func (l *linear) finish(tile []float32, row, rows, column int) {
 	count := min(cols, l.w.out-column)
 	l.activate(tile, cols, rows, count)
 	for r := range rows {
-		y, at := tile[r*cols:][:count], (row+r)*l.w.out+column
+		y, at := tile[r*cols:][:count], (row+r)*l.apart+column
 		if !l.res.IsZero() {
 			for j, v := range l.res.Host[at:][:count] {
 				y[j] += v
@@ -183,6 +231,17 @@ func (t tiling) alike(i, end int) (row, rows, height int) {
 	return row, (end - i) * height, height
 }
 
+// holding is how many tiles hold the first n rows.
+func (t tiling) holding(n int) int {
+	tiles := 0
+	for ; tiles < t.tiles; tiles++ {
+		if from, _ := t.rows(tiles); from >= n {
+			break
+		}
+	}
+	return tiles
+}
+
 func (t tiling) parts() int { return t.bands * t.blocks }
 
 // part is the tiles from…to-1 of a block; a band with fewer tiles than others may
@@ -196,32 +255,33 @@ func (t tiling) part(band, block int) (from, to int) {
 // convertRows rows make one part of converting a Linear's input.
 const convertRows = 16
 
-// convert returns x's rows as k's operands, in scratch or as they lie, and their
-// scales.
-func (b *driver) convert(x backends.Tensor, k *Product) (a []uint32, scale []float32) {
-	grow(&b.scratch.scale, x.Rows)
+// convert makes x's rows the operands of b.linear, in scratch or as they lie, and
+// sets their scales.
+func (b *driver) convert(x []float32, stride, rows int) {
+	l, s := &b.linear, &b.scratch
+	k := l.w.product
+	grow(&s.scale, rows)
+	grow(&s.zero, rows)
+	l.a, l.scale, l.zero, l.stride = Words(x), s.scale, s.zero, stride
 	if k.Convert == nil {
-		return Words(x.Host), b.scratch.scale
+		return
 	}
-	stride := k.Words(x.Cols)
-	grow(&b.scratch.operands, x.Rows*stride)
-	c := &b.conversion
-	*c = conversion{k, b.scratch.operands, stride, b.scratch.scale, x}
-	b.pool.run(c, panels(x.Rows, convertRows))
-	return c.dst, c.scale
+	l.stride = k.Words(l.w.in)
+	grow(&s.operands, rows*l.stride)
+	l.a = s.operands
+	b.conversion = conversion{l, x, stride, rows}
+	b.pool.run(&b.conversion, panels(rows, convertRows))
 }
 
+// conversion makes rows of x, stride apart, the operands of a Linear.
 type conversion struct {
-	k      *Product
-	dst    []uint32 // [rows, stride]
-	stride int
-	scale  []float32
-	x      backends.Tensor
+	*linear
+	x            []float32
+	stride, rows int
 }
 
 func (c *conversion) part(_, i int) {
-	n := c.x.Cols
-	for r := i * convertRows; r < min((i+1)*convertRows, c.x.Rows); r++ {
-		c.scale[r] = c.k.Convert(c.dst[r*c.stride:][:c.stride], c.x.Host[r*n:(r+1)*n])
-	}
+	from := i * convertRows
+	to := min(from+convertRows, c.rows)
+	c.w.product.Convert(c.a[from*c.linear.stride:], c.x[from*c.stride:], c.stride, to-from, c.w.in, c.scale[from:], c.zero[from:])
 }

@@ -18,18 +18,18 @@ func OpenPortable(o backends.Options) (backends.Backend, error) {
 func Portable() Kernels {
 	float := Product{Rows: 32, Cols: 3, Group: 1, PanelWords: floatWords, Pack: packFloat, PackRows: packFloatRows, Mul: mulFloat}
 	bf16, f16 := float, float
-	bf16.Convert, bf16.PackRows = convertBF16, packBF16Rows
-	f16.Convert, f16.PackRows = convertF16, packF16Rows
+	bf16.Convert, bf16.PackRows = EachRound(convertBF16), packBF16Rows
+	f16.Convert, f16.PackRows = EachRound(convertF16), packF16Rows
 	k := Kernels{
 		Precisions: portablePrecisions(),
 		Softmax:    softmax,
 		GELU:       gelu,
 		Norm:       norm,
-		Scale:      scale,
+		Divide:     divide,
 		Peak:       peak,
 	}
 	k.Products[backends.F32], k.Products[backends.BF16], k.Products[backends.F16] = float, bf16, f16
-	k.Products[backends.Int8] = Product{Rows: 32, Cols: 12, Group: 4, Convert: convertInt8, PanelWords: fieldWords, Pack: packFields, Mul: mulFields}
+	k.Products[backends.Int8] = Product{Rows: 32, Cols: fieldCols, Group: 4, Codes: true, Convert: EachRow(4, 0, convertInt8), PanelWords: fieldWords, Pack: packFields, Mul: mulFields}
 	return k
 }
 
@@ -147,22 +147,25 @@ func dot2x3(a0, a1, w []float32) (c00, c01, c02, c10, c11, c12 float32) {
 
 // A word of portable int8 weights holds three outputs, w0 + w1·2²¹ + w2·2⁴², so that
 // one 64-bit multiplication by a code advances three sums. No sum of 64
-// products of ±127 leaves its 21 bits (64·127² < 2²⁰); after so many they move to
-// 32-bit sums. With four words a row this ran at 14.9 GOP/s where mulFloat
+// products of -128…127 and ±127 leaves its 21 bits (64·127·128 < 2²⁰); after so
+// many they move to 32-bit sums. With four words a row this ran at 14.9 GOP/s where mulFloat
 // reached 9.9 (2×2 words 12.5, 3×2 12.0; measured alike).
 const (
+	fieldCols = 12
 	fieldBits = 21
 	fieldSpan = 64 // inputs between two moves
 )
 
-func fieldWords(in int) int { return 8 * roundUp(in, 4) }
+// fieldWords is what a panel takes: behind the weights stand the sums of each output's.
+func fieldWords(in int) int { return 8*roundUp(in, 4) + fieldCols }
 
 func packFields(panel, rows []uint32, stride, n, words int) {
 	clear(panel)
-	fields := wide(panel)
+	fields, sums := wide(panel), panel[32*words:]
 	for j := range n {
 		for i, q := range Bytes(rows[j*stride:][:words]) {
 			fields[4*i+j/3] += uint64(int64(q)) << (fieldBits * (j % 3))
+			sums[j] += uint32(q)
 		}
 	}
 }
@@ -173,7 +176,7 @@ func wide(panel []uint32) []uint64 {
 }
 
 func mulFields(c *Call) {
-	panel := wide(c.Panel)
+	panel, ofWeights := wide(c.Panel), c.Panel[32*c.Words:][:fieldCols]
 	for r := range c.Rows {
 		row, w := Bytes(c.A[r*c.AStride:][:c.Words]), panel
 		var sums [12]int32
@@ -181,6 +184,9 @@ func mulFields(c *Call) {
 			n := min(len(row), fieldSpan)
 			addFields(&sums, row[:n], w)
 			row, w = row[n:], w[4*n:]
+		}
+		for j, w := range ofWeights {
+			sums[j] -= c.Zero[r] * int32(w)
 		}
 		storeSums(c, r, &sums)
 	}

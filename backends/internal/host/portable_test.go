@@ -61,20 +61,21 @@ func TestInt8Mul(t *testing.T) {
 	k := Portable().Products[backends.Int8]
 	rng := rand.New(rand.NewPCG(2, 2))
 	codes := map[string]func() int8{
-		"random":   func() int8 { return int8(rng.IntN(255) - 127) },
-		"extremes": func() int8 { return int8(254*rng.IntN(2) - 127) },
+		"random":   func() int8 { return int8(rng.IntN(256) - 128) },
+		"extremes": func() int8 { return int8(255*rng.IntN(2) - 128) },
 		"highest":  func() int8 { return 127 },
-		"lowest":   func() int8 { return -127 },
+		"lowest":   func() int8 { return -128 },
 	}
 	for name, code := range codes {
 		for _, in := range []int{1, 2, 3, 63, 64, 65, 127, 128, 129, 768} {
-			t.Run(fmt.Sprint(name, in), func(t *testing.T) { checkInt8(t, k, in, code, codes["extremes"]) })
+			t.Run(fmt.Sprint(name, in), func(t *testing.T) { checkInt8(t, k, in, code, func() int8 { return int8(254*rng.IntN(2) - 127) }) })
 		}
 	}
 }
 
 func checkInt8(t *testing.T, k Product, in int, input, weight func() int8) {
 	const rows = 3
+	zero := []int32{0, -128, 127}
 	words := k.Words(in)
 	lda, ldc := words+1, k.Cols+1
 	a, w := make([]uint32, rows*lda), make([]uint32, words*k.Cols)
@@ -91,12 +92,12 @@ func checkInt8(t *testing.T, k Product, in int, input, weight func() int8) {
 		c[i] = untouched
 	}
 	k.Mul(&Call{Dst: c, DstStride: ldc, A: a, AStride: lda, Rows: rows, Tile: rows, Words: words, Panel: panel,
-		Bias: make([]float32, k.Cols), Unit: ones, Scale: ones})
+		Bias: make([]float32, k.Cols), Unit: ones, Scale: ones, Zero: zero})
 	for r := range rows {
 		for j := range k.Cols {
 			var want int32
 			for i := range in {
-				want += int32(Bytes(a[r*lda:])[i]) * int32(Bytes(w[j*words:])[i])
+				want += (int32(Bytes(a[r*lda:])[i]) - zero[r]) * int32(Bytes(w[j*words:])[i])
 			}
 			if got := c[r*ldc+j]; got != float32(want) {
 				t.Fatalf("c[%d, %d] = %v, want %d", r, j, got, want)

@@ -10,15 +10,14 @@ import (
 // float32, so sums and the error function are kept in it.
 
 // convertBF16 and convertF16 round a row to operands that stay float32.
-func convertBF16(dst []uint32, src []float32) (scale float32) {
+func convertBF16(dst []uint32, src []float32) {
 	dst = dst[:len(src)]
 	for i, v := range src {
 		dst[i] = math.Float32bits(backends.RoundBF16(v))
 	}
-	return 1
 }
 
-func convertF16(dst []uint32, src []float32) (scale float32) {
+func convertF16(dst []uint32, src []float32) {
 	dst = dst[:len(src)]
 	const least, most = 0x38800000, 0x477fe000 // 2^-14 and 65504: the normal halves
 	for i, v := range src {
@@ -29,49 +28,54 @@ func convertF16(dst []uint32, src []float32) (scale float32) {
 		}
 		dst[i] = math.Float32bits(backends.RoundF16(v))
 	}
-	return 1
 }
 
-// convertInt8 writes the codes of a row, and zeros up to a whole word.
-func convertInt8(dst []uint32, src []float32) (scale float32) {
+// convertInt8 writes the codes of a row less 128, which makes them signed bytes, and the
+// zero point less that.
+func convertInt8(dst []uint32, src []float32) (scale float32, zero int32) {
 	codes := Bytes(dst)
 	clear(codes[len(src):])
 	return quantize(codes[:len(src)], src)
 }
 
-// quantize is backends.QuantizeRow without branches: sizes are compared as
-// integers, and adding 1.5·2²³ leaves no bits for a fraction, so that the addition
-// itself rounds to even. No product exceeds 127 by more than its rounding
-// error, so nothing is left to clamp.
-func quantize(codes []int8, row []float32) (scale float32) {
+// quantize is backends.QuantizeInput less 128 without branches: adding 1.5·2²³ leaves no
+// bits for a fraction, so that the addition itself rounds to even.
+func quantize(codes []int8, row []float32) (scale float32, zero int32) {
 	codes = codes[:len(row)]
-	var most uint32
+	var high int32
+	var low uint32
 	for _, v := range row {
-		most = max(most, math.Float32bits(v)&^(1<<31))
+		bits := math.Float32bits(v)
+		high, low = max(high, int32(bits)), max(low, bits)
 	}
-	m := math.Float32frombits(most)
-	switch {
-	case most >= 0x7f800000: // NaN or Inf
-		clear(codes)
-		return float32(math.NaN())
-	case m < 1e-30:
-		clear(codes)
-		return 0
+	scale, inverse, zero := CodeScale(RangeOf(high, low))
+	zero -= 128
+	if inverse == 0 {
+		for i := range codes {
+			codes[i] = -128
+		}
+		return scale, zero
 	}
 	const shift = 3 << 22
-	inverse := 127 / m
 	for i, v := range row {
-		codes[i] = int8(math.Float32bits(float32(v*inverse) + shift)) // the low byte
+		q := int32(math.Float32bits(float32(v*inverse)+shift)) - int32(math.Float32bits(shift))
+		codes[i] = int8(min(q+zero, 127))
 	}
-	return m / 127
+	return scale, zero
 }
 
-// softmax inlines the exponential, e^x = 2^n·e^r with r within ±ln 2/2: to 8e-8 for
+func softmax(s []float32, stride, rows, n int, scale float32, total []float32) {
+	for r := range rows {
+		total[r] = softmaxRow(s[r*stride:][:n], scale)
+	}
+}
+
+// softmaxRow inlines the exponential, e^x = 2^n·e^r with r within ±ln 2/2: to 8e-8 for
 // x from 0 to -87, where the normal numbers end; 0 below.
-func softmax(s []float32, scale float32) (total float32) {
-	most := maximum(s) * scale
+func softmaxRow(s []float32, scale float32) (total float32) {
+	most := maximum(s)
 	for j, v := range s {
-		x := float64(v*scale - most)
+		x := float64(v-most) * float64(scale)
 		if x < -87 {
 			s[j] = 0
 			continue
@@ -138,9 +142,16 @@ func geluRow(x []float32) {
 	}
 }
 
-// norm subtracts the mean before it squares: rows of tiny variance around a large
+func norm(dst, x, gamma, beta []float32, rows int, eps float32) {
+	n := len(gamma)
+	for r := range rows {
+		normRow(dst[r*n:][:n], x[r*n:][:n], gamma, beta, eps)
+	}
+}
+
+// normRow subtracts the mean before it squares: rows of tiny variance around a large
 // mean lose nothing.
-func norm(dst, x, gamma, beta []float32, eps float32) {
+func normRow(dst, x, gamma, beta []float32, eps float32) {
 	n := float64(len(x))
 	mean := sum(x) / n
 	inverse := 1 / math.Sqrt(squares(x, mean)/n+float64(eps))
@@ -150,10 +161,12 @@ func norm(dst, x, gamma, beta []float32, eps float32) {
 	}
 }
 
-func scale(dst, src []float32, factor float32) {
-	dst = dst[:len(src)]
-	for i, v := range src {
-		dst[i] = v * factor
+func divide(dst []float32, dstStride int, src []float32, srcStride, rows, cols int, total []float32) {
+	for r := range rows {
+		y, factor := dst[r*dstStride:][:cols], 1/total[r]
+		for i, v := range src[r*srcStride:][:cols] {
+			y[i] = v * factor
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ func TestSoftmaxExp(t *testing.T) {
 	worst := 0.0
 	for x := float32(0); x >= -86; x -= 1.0 / 4096 {
 		s := []float32{x, 0}
-		softmax(s, 1)
+		softmaxRow(s, 1)
 		want := math.Exp(float64(x))
 		worst = max(worst, math.Abs(float64(s[0])-want)/want)
 	}
@@ -54,7 +54,7 @@ func TestRound(t *testing.T) {
 	x := strange()
 	for _, p := range []backends.Precision{backends.BF16, backends.F16} {
 		got := make([]float32, len(x))
-		Portable().Products[p].Convert(Words(got), x)
+		Portable().Products[p].Convert(Words(got), x, len(x), 1, len(x), nil, nil)
 		for i, v := range x {
 			want := p.Round(v)
 			if math.Float32bits(got[i]) != math.Float32bits(want) && !(want != want && got[i] != got[i]) {
@@ -80,7 +80,7 @@ func TestQuantize(t *testing.T) {
 	}
 	inf := float32(math.Inf(1))
 	for _, row := range [][]float32{
-		{0, 0}, {1e-31, -1e-31}, {1e-30, 5e-31}, {1, inf}, {-inf, 1}, {float32(math.NaN()), 2}, {math.MaxFloat32, -1, 1e38}, {127, 0.5, 1.5, -2.5},
+		{0, 0}, {1e-31, -1e-31}, {1e-30, 5e-31}, {1, inf}, {-inf, 1}, {float32(math.NaN()), 2}, {math.MaxFloat32, -1, 1e38}, {math.MaxFloat32, -1e38}, {-1, -2, -255}, {-153.5, 101.5, -1}, {127, 0.5, 1.5, -2.5},
 	} {
 		checkQuantize(t, row)
 	}
@@ -88,17 +88,20 @@ func TestQuantize(t *testing.T) {
 
 func checkQuantize(t *testing.T, row []float32) {
 	t.Helper()
-	got, want := make([]int8, len(row)), make([]int8, len(row))
-	scale := quantize(got, row)
-	wantScale, ok := backends.QuantizeRow(want, row)
-	if ok != (scale == scale) || ok && scale != wantScale || !slices.Equal(got, want) {
-		t.Fatalf("%v: codes %v scale %v, want %v %v (finite %v)", row, got, scale, want, wantScale, ok)
+	got, want, less := make([]int8, len(row)), make([]uint8, len(row)), make([]int8, len(row))
+	scale, zero := quantize(got, row)
+	wantScale, wantZero, ok := backends.QuantizeInput(want, row)
+	for i, c := range want {
+		less[i] = int8(int(c) - 128)
+	}
+	if ok != (scale == scale) || ok && (scale != wantScale || zero != int32(wantZero)-128) || !slices.Equal(got, less) {
+		t.Fatalf("%v: codes %v scale %v zero %v, want %v %v %v (finite %v)", row, got, scale, zero, less, wantScale, wantZero, ok)
 	}
 }
 
 func TestSoftmax(t *testing.T) {
 	s := []float32{-3, 20, 5, 20, -1000}
-	total := softmax(s, 0.25)
+	total := softmaxRow(s, 0.25)
 	want := []float64{math.Exp(-23. / 4), 1, math.Exp(-15. / 4), 1, 0}
 	sum := 0.0
 	for i, w := range want {
@@ -111,7 +114,7 @@ func TestSoftmax(t *testing.T) {
 		t.Errorf("sum %v, want %v", total, sum)
 	}
 	for _, row := range [][]float32{{1, float32(math.NaN()), 2}, {1, float32(math.Inf(1))}} {
-		if total := softmax(row, 1); total == total {
+		if total := softmaxRow(row, 1); total == total {
 			t.Errorf("softmax of %v has a sum", row)
 		}
 	}

@@ -7,11 +7,15 @@ package host
 type scratch struct {
 	operands []uint32  // a Linear's input in the words of its product
 	scale    []float32 // the scale of its rows, int8
+	zero     []int32   // their zero points
 	order    []uint32  // TopK's sort keys
 	sums     []float64 // MeanHalf: of the columns
 	means    []float32
 
-	keys   []uint32 // attention: keys and values of all heads in panels
+	hidden []float32 // MLP: between its products
+	qkv    []float32 // SelfAttention: between its products
+	pairs  []uint32  // the same as bfloat16
+	keys   []uint32  // attention: keys and values of all heads in panels
 	values []uint32
 	norms  []float32 // attention: ‖v‖ by head and token
 	zeros  []float32 // of a panel's width
@@ -66,10 +70,14 @@ func (k *Kernels) widest() int {
 func (s *scratch) reserve(k *Kernels, rows, cols int) {
 	grow(&s.operands, rows*cols)
 	grow(&s.scale, rows)
+	grow(&s.zero, rows)
+	grow(&s.hidden, rows*(cols+hiddenPad))
 	grow(&s.order, rows)
 	grow(&s.sums, cols/2)
 	grow(&s.means, cols/2)
 	if c := cols / 3; cols%3 == 0 && c > 0 {
+		grow(&s.qkv, rows*cols)
+		grow(&s.pairs, rows*cols/2)
 		s.reserveHeads(k, rows, c, max(1, c/k.widest()))
 	}
 }

@@ -51,19 +51,9 @@ func (w *weight) fill(src []float32) {
 	rows := make([]uint32, k.Cols*words)
 	for first := 0; first < w.out; first += k.Cols {
 		clear(rows)
-		n := min(k.Cols, w.out-first)
-		for j := range n {
-			w.unit[first+j] = operands(k, rows[j*words:][:words], src[(first+j)*w.in:][:w.in])
+		for j := range min(k.Cols, w.out-first) {
+			w.unit[first+j] = k.Weights(rows[j*words:][:words], src[(first+j)*w.in:][:w.in])
 		}
 		k.Pack(w.packed[first/k.Cols*w.panel:][:w.panel], rows, words, k.Cols, words)
 	}
-}
-
-// operands writes a row as k wants it and returns its scale.
-func operands(k *Product, dst []uint32, row []float32) (scale float32) {
-	if k.Convert == nil {
-		copy(dst, Words(row))
-		return 1
-	}
-	return k.Convert(dst, row)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -24,18 +25,24 @@ func Run(t *testing.T, k host.Kernels) {
 		if k.Products[p].PackRows != nil {
 			t.Run(fmt.Sprintf("PackRows/%v", p), func(t *testing.T) { packRows(t, k.Products[p]) })
 		}
+		if k.Products[p].PackPairs != nil {
+			t.Run(fmt.Sprintf("PackPairs/%v", p), func(t *testing.T) { packPairs(t, k.Products[p]) })
+		}
 		t.Run(fmt.Sprintf("Peak/%v", p), func(t *testing.T) { peak(t, k, p) })
 	}
 	twin := host.Portable()
 	t.Run("Softmax", func(t *testing.T) { softmax(t, k, twin) })
 	t.Run("GELU", func(t *testing.T) { gelu(t, k) })
 	t.Run("Norm", func(t *testing.T) { norm(t, k, twin) })
-	t.Run("Scale", func(t *testing.T) { scale(t, k) })
+	t.Run("Divide", func(t *testing.T) { divide(t, k) })
 	t.Run("Allocations", func(t *testing.T) { allocations(t, k) })
 }
 
-// most is beyond two vectors of 16 and a tail.
-const most = 50
+// most is beyond two vectors of 16 and a tail, longest beyond two rounds of 64 codes.
+const (
+	most    = 50
+	longest = 150
+)
 
 // memory hands out slices that end at a page that faults.
 type memory struct{ t *testing.T }
@@ -83,50 +90,84 @@ func near(a, b float32, limit float64) bool {
 	return a == b || d <= limit*max(1, math.Abs(float64(b))) || a != a && b != b
 }
 
-// operands are what a row's words mean, and the scale they are to be multiplied
-// with.
-func operands(row []float32, p backends.Precision) (values []float32, scale float32) {
-	if p == backends.Int8 {
-		codes := make([]int8, len(row))
-		scale, ok := backends.QuantizeRow(codes, row)
-		for _, c := range codes {
-			values = append(values, float32(c))
-		}
-		if !ok {
-			scale = float32(math.NaN())
-		}
-		return values, scale
+// inputs are what a row of activations is as operands, and the scale they are to be
+// multiplied with.
+func inputs(row []float32, p backends.Precision) (values []float32, scale float32) {
+	if p != backends.Int8 {
+		return rounded(row, p), 1
 	}
+	codes := make([]uint8, len(row))
+	scale, zero, ok := backends.QuantizeInput(codes, row)
+	if !ok {
+		scale = float32(math.NaN())
+	}
+	for _, c := range codes {
+		values = append(values, float32(c)-float32(zero))
+	}
+	return values, scale
+}
+
+// weights is the same for a row of weights.
+func weights(row []float32, p backends.Precision) (values []float32, scale float32) {
+	if p != backends.Int8 {
+		return rounded(row, p), 1
+	}
+	codes := make([]int8, len(row))
+	scale, _ = backends.QuantizeRow(codes, row)
+	for _, c := range codes {
+		values = append(values, float32(c))
+	}
+	return values, scale
+}
+
+func rounded(row []float32, p backends.Precision) (values []float32) {
 	for _, v := range row {
 		values = append(values, p.Round(v))
 	}
-	return values, 1
+	return values
 }
 
-// words is a row as the kernel wants it.
-func words(m memory, k host.Product, row []float32) ([]uint32, float32) {
-	dst := guarded[uint32](m, k.Words(len(row)))
+// converted are rows of activations as the kernel wants them, and their scales and zero
+// points.
+func converted(m memory, k host.Product, src []float32, stride, rows, cols int) (dst []uint32, scale []float32, zero []int32) {
+	dst, scale, zero = guarded[uint32](m, rows*k.Words(cols)), guarded[float32](m, rows), guarded[int32](m, rows)
 	if k.Convert == nil {
-		copy(dst, host.Words(row))
-		return dst, 1
+		for r := range rows {
+			copy(dst[r*cols:][:cols], host.Words(src[r*stride:]))
+		}
+		return dst, scale, zero
 	}
 	for i := range dst {
 		dst[i] = 0xdeadbeef // what it does not write is seen
 	}
-	return dst, k.Convert(dst, copied(m, row))
+	k.Convert(dst, src, stride, rows, cols, scale, zero)
+	return dst, scale, zero
 }
 
-// convert: scale and, by way of a product with unit vectors, every operand.
+// convert: the scale of every row; mul sees the operands. Rows beside each other become
+// what each becomes alone.
 func convert(t *testing.T, k host.Product, p backends.Precision) {
 	m := memory{t}
-	for n := 1; n <= most; n++ {
-		rows := [][]float32{random(n), make([]float32, n), random(n), random(n)}
-		rows[2][n-1] = float32(math.Inf(1))
-		rows[3][n/2] = float32(math.NaN())
-		for i, row := range rows {
-			_, got := words(m, k, row)
-			if _, want := operands(row, p); got != want && !(got != got && want != want) {
-				t.Errorf("%d elements, row %d: scale %v, want %v", n, i, got, want)
+	for n := 1; n <= longest; n++ {
+		const rows = 7
+		stride := n + 5
+		src := copied(m, random((rows-1)*stride+n))
+		row := func(r int) []float32 { return src[r*stride:][:n] }
+		clear(row(1))
+		row(2)[n-1] = float32(math.Inf(1))
+		row(3)[n/2] = float32(math.NaN())
+		row(4)[n-1] = float32(math.Inf(-1))
+		for i, v := range row(5) {
+			row(5)[i] = -v * v // none above 0
+		}
+		got, scale, zero := converted(m, k, src, stride, rows, n)
+		for r := range rows {
+			alone, scaleAlone, zeroAlone := converted(m, k, row(r), n, 1, n)
+			if !slices.Equal(got[r*len(alone):][:len(alone)], alone) || zero[r] != zeroAlone[0] || !near(scale[r], scaleAlone[0], 0) {
+				t.Errorf("%d elements: row %d of %d differs from the same alone", n, r, rows)
+			}
+			if _, want := inputs(row(r), p); k.Codes && !near(scale[r], want, 0) {
+				t.Errorf("%d elements, row %d: scale %v, want %v", n, r, scale[r], want)
 			}
 		}
 	}
@@ -150,18 +191,16 @@ func mul(t *testing.T, k host.Product, p backends.Precision) {
 }
 
 // packed is the panel of weights and the scale of each output.
-func packed(m memory, k host.Product, weights [][]float32) (panel []uint32, unit []float32) {
-	in := len(weights[0])
+func packed(m memory, k host.Product, rows [][]float32) (panel []uint32, unit []float32) {
+	in := len(rows[0])
 	stride := k.Words(in) + 3
-	all := guarded[uint32](m, (len(weights)-1)*stride+k.Words(in))
-	unit = guarded[float32](m, len(weights))
-	for j, w := range weights {
-		row, scale := words(m, k, w)
-		copy(all[j*stride:], row)
-		unit[j] = scale
+	all := guarded[uint32](m, (len(rows)-1)*stride+k.Words(in))
+	unit = guarded[float32](m, len(rows))
+	for j, w := range rows {
+		unit[j] = k.Weights(all[j*stride:][:k.Words(in)], w)
 	}
 	panel = guarded[uint32](m, k.PanelWords(in))
-	k.Pack(panel, all, stride, len(weights), k.Words(in))
+	k.Pack(panel, all, stride, len(rows), k.Words(in))
 	return panel, unit
 }
 
@@ -173,28 +212,31 @@ func oneCall(t *testing.T, m memory, k host.Product, p backends.Precision, rows,
 		Panel: panel, Bias: bias, Rows: rows, Tile: rows, Words: k.Words(in), DstStride: dstStride, AStride: aStride,
 	}
 	if p == backends.Int8 {
-		c.Scale, c.Unit = guarded[float32](m, rows), unit
+		c.Scale, c.Zero, c.Unit = guarded[float32](m, rows), guarded[int32](m, rows), unit
 	}
 	const sentinel = -987.25
 	for i := range c.Dst {
 		c.Dst[i] = sentinel
 	}
-	inputs := make([][]float32, rows)
+	x := make([][]float32, rows)
 	for r := range rows {
-		inputs[r] = random(in + 1000*(r+1))[1000*(r+1):]
-		row, scale := words(m, k, inputs[r])
+		x[r] = random(in + 1000*(r+1))[1000*(r+1):]
+		row, scale, zero := converted(m, k, copied(m, x[r]), in, 1, in)
 		copy(c.A[r*aStride:], row)
 		if p == backends.Int8 {
-			c.Scale[r] = scale
+			c.Scale[r], c.Zero[r] = scale[0], zero[0]
 		}
 	}
 	if residual {
 		c.Res = copied(m, random(len(c.Dst)))
 	}
 	k.Mul(&c)
+	if k.Pairs && !residual {
+		pairs(t, m, k, c)
+	}
 	for r := range rows {
 		for j := range k.Cols {
-			want := expected(p, inputs[r], weights[j], bias[j])
+			want := expected(p, x[r], weights[j], bias[j])
 			if residual {
 				want += c.Res[r*dstStride+j]
 			}
@@ -211,10 +253,33 @@ func oneCall(t *testing.T, m memory, k host.Product, p backends.Precision, rows,
 	}
 }
 
+// pairs: what a call writes as bfloat16 are its outputs, rounded.
+func pairs(t *testing.T, m memory, k host.Product, c host.Call) {
+	t.Helper()
+	outputs, stride := c.Dst, c.DstStride
+	c.Pairs, c.DstStride = true, k.Cols/2+3
+	c.Dst = guarded[float32](m, (c.Rows-1)*c.DstStride+k.Cols/2)
+	k.Mul(&c)
+	for r := range c.Rows {
+		for i := range c.DstStride {
+			want := uint32(0) // untouched
+			if i < k.Cols/2 {
+				y := outputs[r*stride+2*i:]
+				want = math.Float32bits(backends.RoundBF16(y[0]))>>16 | math.Float32bits(backends.RoundBF16(y[1]))&^0xffff
+			} else if r == c.Rows-1 {
+				break
+			}
+			if got := math.Float32bits(c.Dst[r*c.DstStride+i]); got != want {
+				t.Fatalf("%d rows, %d words: word %d of row %d is %#x, want %#x", c.Rows, c.Words, i, r, got, want)
+			}
+		}
+	}
+}
+
 // expected is the definition of one output.
 func expected(p backends.Precision, x, w []float32, bias float32) float32 {
-	a, sa := operands(x, p)
-	b, sb := operands(w, p)
+	a, sa := inputs(x, p)
+	b, sb := weights(w, p)
 	sum := 0.0
 	for i := range a {
 		sum += float64(a[i]) * float64(b[i])
@@ -253,6 +318,26 @@ func packRows(t *testing.T, k host.Product) {
 	}
 }
 
+// packPairs makes of operands what PackRows makes of the numbers they are of.
+func packPairs(t *testing.T, k host.Product) {
+	m := memory{t}
+	for rows := 1; rows <= 9; rows++ {
+		src := random(rows * k.Cols)
+		want, got := guarded[uint32](m, k.PanelWords(rows)), guarded[uint32](m, k.PanelWords(rows))
+		k.PackRows(want, src, k.Cols, rows, k.Cols)
+		operands, _, _ := converted(m, k, src, k.Cols, rows, k.Cols)
+		stride := k.Cols/2 + 3
+		apart := guarded[uint32](m, (rows-1)*stride+k.Cols/2)
+		for r := range rows {
+			copy(apart[r*stride:], operands[r*k.Cols/2:][:k.Cols/2])
+		}
+		k.PackPairs(got, apart, stride, rows)
+		if !slices.Equal(got, want) {
+			t.Errorf("%d rows: differ from PackRows'", rows)
+		}
+	}
+}
+
 func peak(t *testing.T, k host.Kernels, p backends.Precision) {
 	one, _ := k.Peak(p, 1)
 	many, _ := k.Peak(p, 100)
@@ -264,18 +349,24 @@ func peak(t *testing.T, k host.Kernels, p backends.Precision) {
 func softmax(t *testing.T, k, twin host.Kernels) {
 	m := memory{t}
 	for n := 1; n <= most; n++ {
+		const rows = 3
+		stride := n + 4
 		for _, spread := range []float32{1, 20, 1e4} {
-			x := random(n)
+			x := random((rows-1)*stride + n)
 			for i := range x {
 				x[i] *= spread
 			}
 			got, want := copied(m, x), copied(m, x)
-			a, b := k.Softmax(got, 0.125), twin.Softmax(want, 0.125)
-			if !near(a/b, 1, 1e-6) {
-				t.Errorf("%d elements: sum %v, want %v", n, a, b)
+			a, b := guarded[float32](m, rows), make([]float32, rows)
+			k.Softmax(got, stride, rows, n, 0.3, a)
+			twin.Softmax(want, stride, rows, n, 0.3, b)
+			for r := range rows {
+				if !near(a[r]/b[r], 1, 1e-6) {
+					t.Errorf("%d elements: sum %v, want %v", n, a[r], b[r])
+				}
 			}
 			for i := range got {
-				if !near(got[i], want[i], 4e-7) {
+				if i%stride >= n && got[i] != x[i] || !near(got[i], want[i], 4e-7) {
 					t.Errorf("%d elements times %v: %v becomes %v, want %v", n, spread, x[i], got[i], want[i])
 				}
 			}
@@ -283,7 +374,8 @@ func softmax(t *testing.T, k, twin host.Kernels) {
 		for _, bad := range []float64{math.NaN(), math.Inf(1)} {
 			x := copied(m, random(n))
 			x[n/2] = float32(bad)
-			if sum := k.Softmax(x, 1); sum == sum {
+			sum := []float32{0}
+			if k.Softmax(x, n, 1, n, 1, sum); sum[0] == sum[0] {
 				t.Errorf("%d elements, one %v: sum %v, want NaN", n, bad, sum)
 			}
 		}
@@ -321,17 +413,18 @@ func gelu(t *testing.T, k host.Kernels) {
 
 func norm(t *testing.T, k, twin host.Kernels) {
 	m := memory{t}
+	const rows = 3
 	for n := 1; n <= most; n++ {
 		for _, around := range []float32{0, 1000} { // rows of small variance around a large mean
-			x, gamma, beta := random(n), copied(m, random(n)), copied(m, random(n + 1)[1:])
+			x, gamma, beta := random(rows*n), copied(m, random(n)), copied(m, random(n + 1)[1:])
 			for i := range x {
 				x[i] = around + x[i]
 			}
-			got, want := guarded[float32](m, n), make([]float32, n)
-			k.Norm(got, copied(m, x), gamma, beta, 1e-6)
-			twin.Norm(want, x, gamma, beta, 1e-6)
+			got, want := guarded[float32](m, rows*n), make([]float32, rows*n)
+			k.Norm(got, copied(m, x), gamma, beta, rows, 1e-6)
+			twin.Norm(want, x, gamma, beta, rows, 1e-6)
 			in := copied(m, x)
-			k.Norm(in, in, gamma, beta, 1e-6)
+			k.Norm(in, in, gamma, beta, rows, 1e-6)
 			for i := range got {
 				if !near(got[i], want[i], 2e-4) || around == 0 && !near(got[i], want[i], 3e-6) || in[i] != got[i] {
 					t.Errorf("%d elements around %v: %v and in place %v, want %v", n, around, got[i], in[i], want[i])
@@ -341,30 +434,37 @@ func norm(t *testing.T, k, twin host.Kernels) {
 	}
 }
 
-func scale(t *testing.T, k host.Kernels) {
+func divide(t *testing.T, k host.Kernels) {
 	m := memory{t}
+	const rows = 3
+	total := copied(m, []float32{3, 0.1, 7})
 	for n := 1; n <= most; n++ {
-		src, dst := copied(m, random(n)), guarded[float32](m, n)
-		k.Scale(dst, src, 1.7)
-		for i, v := range src {
-			if dst[i] != v*1.7 {
-				t.Errorf("%d elements: %v times 1.7 is %v", n, v, dst[i])
+		from, to := n+2, n+3
+		src, dst := copied(m, random((rows-1)*from+n)), guarded[float32](m, (rows-1)*to+n)
+		k.Divide(dst, to, src, from, rows, n, total)
+		for i, v := range dst {
+			want := float32(0)
+			if r, j := i/to, i%to; j < n {
+				want = src[r*from+j] * (1 / total[r])
+			}
+			if v != want {
+				t.Errorf("%d elements: [%d] is %v, want %v", n, i, v, want)
 			}
 		}
 	}
 }
 
 func allocations(t *testing.T, k host.Kernels) {
-	x, y := random(64), random(64)
+	x, y, scale, zero := random(64), random(64), random(4), make([]int32, 4)
 	w := make([]uint32, 64)
 	if n := testing.AllocsPerRun(10, func() {
-		k.Softmax(x, 1)
+		k.Softmax(x, 16, 4, 16, 1, scale)
 		k.GELU(x, 8, 8, 8)
-		k.Norm(y, x, x, x, 1e-6)
-		k.Scale(y, x, 2)
+		k.Norm(y, x, x[:16], x[:16], 4, 1e-6)
+		k.Divide(y, 16, x, 16, 4, 16, scale)
 		for _, p := range k.Precisions {
 			if convert := k.Products[p].Convert; convert != nil {
-				convert(w[:k.Products[p].Words(64)], x)
+				convert(w, x, 16, 4, 16, scale, zero)
 			}
 		}
 	}); n != 0 {
