@@ -133,7 +133,7 @@ func (r *rtspCamera) explain(err error) error {
 	var status liberrors.ErrClientBadStatusCode
 	hint := ""
 	switch {
-	case errors.Is(err, errNoAnswer):
+	case errors.Is(err, errNoAnswer), errors.As(err, new(liberrors.ErrClientRequestTimedOut)): // whoever is first
 		err = fmt.Errorf("%w in %v", errNoAnswer, r.options.stall())
 		if r.url.Scheme == "rtsps" {
 			hint = "does the camera speak TLS?"

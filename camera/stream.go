@@ -14,7 +14,6 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
-	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
 	"github.com/pion/rtp"
 )
 
@@ -83,8 +82,7 @@ func connect(ctx context.Context, u *url.URL, transport string, limit time.Durat
 var errNoAnswer = errors.New("no answer")
 
 // within runs do for at most limit and as long as ctx lasts. The client alone
-// would wait for a TLS handshake for ever; what it does limit, each request, it may
-// give up a moment before we do.
+// would wait for a TLS handshake for ever.
 func (s *stream) within(ctx context.Context, limit time.Duration, do func() error) error {
 	timed, cancel := context.WithTimeoutCause(ctx, limit, errNoAnswer)
 	defer cancel()
@@ -92,9 +90,6 @@ func (s *stream) within(ctx context.Context, limit time.Duration, do func() erro
 	err := do()
 	if !stop() || timed.Err() != nil {
 		return context.Cause(timed)
-	}
-	if errors.As(err, new(liberrors.ErrClientRequestTimedOut)) {
-		return errNoAnswer
 	}
 	return err
 }
