@@ -269,14 +269,7 @@ func TestDeiTTiny(t *testing.T) {
 	}
 	inputs := map[string][]float32{}
 	eachBackend(t, func(t *testing.T, be backends.Backend) {
-		w, err := Load(be, c, tensors, backends.F32)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := NewSession(be, w, Predictor)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := predicting(t, be, c, tensors)
 		worst := 0.0
 		for _, g := range golden.Cases {
 			if inputs[g.Image] == nil {
@@ -304,4 +297,18 @@ func TestDeiTTiny(t *testing.T) {
 			t.Errorf("logits differ by %.2g, want at most 1e-4", worst)
 		}
 	})
+}
+
+// predicting is a session in f32 that prunes by the model's predictors.
+func predicting(t *testing.T, be backends.Backend, c Config, src Tensors) *Session {
+	t.Helper()
+	w, err := Load(be, c, src, backends.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSession(be, w, Predictor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

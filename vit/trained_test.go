@@ -50,14 +50,7 @@ func TestDefaultModelEqualsPyTorch(t *testing.T) {
 	t.Cleanup(func() { golden.Close() })
 	m := mini{config: c, golden: golden}
 	eachBackend(t, func(t *testing.T, be backends.Backend) {
-		w, err := Load(be, c, tensors, backends.F32)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := NewSession(be, w, Predictor)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := predicting(t, be, c, tensors)
 		worst := 0.0
 		for _, keep := range []float64{1, 0.7, 0.5} {
 			plan, err := PlanFor(keep, c.Patches(), len(c.PruneAt))
@@ -142,14 +135,7 @@ func TestDefaultModelAnswersAsPyTorch(t *testing.T) {
 	}
 	c, f := shipped(t)
 	be := fastest(t)
-	w, err := Load(be, c, f, backends.F32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := NewSession(be, w, Predictor)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := predicting(t, be, c, f)
 	for i := 0; i < len(paths); i += step {
 		input := pixels(t, c, camera.JPEG, paths[i])
 		for keep, answers := range want.Answers {
