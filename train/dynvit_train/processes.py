@@ -3,7 +3,12 @@
 import os
 
 import torch
+import torch.distributed.nn.functional  # noqa: F401  (see below)
 from torch import distributed
+
+# Imported before a group exists: the functions of torch.distributed.nn take the group of the moment of import as their
+# default, and PyTorch imports them late (torch.optim). The group then outlives destroy_process_group, and gloo's
+# threads, still alive when the interpreter ends, abort the process now and then (pytorch/pytorch issue 190489).
 
 
 class Processes:

@@ -11,8 +11,8 @@ from test_fit import command, curve, environment, settings
 from dynvit_train.fit import fit
 
 
-def torchrun(config, *more):
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dynvit_train"]
+def torchrun(config, *more, program=("-m", "dynvit_train")):
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *program]
     return subprocess.run([sys.executable, *launch, *command(config), *more], env=environment(), capture_output=True)
 
 
@@ -42,3 +42,22 @@ def test_two_processes_have_the_loss_curve_of_one(pictures, tmp_path, pruned, ro
     done = torchrun(two, "--resume")
     assert done.returncode == 0, done.stderr.decode()
     assert len(curve(tmp_path / "two")) == 12
+
+
+THREADS = """
+import os
+from dynvit_train.__main__ import main
+assert main() == 0
+alive = [open(f"/proc/self/task/{t}/comm").read().strip() for t in os.listdir("/proc/self/task")]
+assert "python" in " ".join(alive), alive
+left = [name for name in alive if "gloo" in name]
+assert not left, f"threads of the process group after its end: {left}"
+"""
+
+
+def test_the_process_group_ends_with_the_run(pictures, tmp_path):
+    """Its threads would otherwise abort the process as the interpreter ends, now and then."""
+    program = tmp_path / "threads.py"
+    program.write_text(THREADS)
+    done = torchrun(settings(pictures, tmp_path / "run", prune_at="none", epochs=1), program=[str(program)])
+    assert done.returncode == 0, done.stderr.decode()
