@@ -23,7 +23,10 @@ def test_worth_is_the_growth_of_kl():
     torch.nn.init.normal_(model.head.weight, std=1.0)
     x = torch.randn(1, 3, 32, 32).double()
     dense, small = model.double()(x).logits, 0.03
-    for stage, (_, log_worth) in enumerate(worths_in_double(model, x)):
+    ahead = model.blocks[0](model.embed(x))
+    alone = worths_in_double(model, ahead, 0)[0].worth
+    for stage, lessons in enumerate(worths_in_double(model, x)):
+        log_worth = lessons.worth
         growth = []
         for patch in range(16):
 
@@ -37,12 +40,14 @@ def test_worth_is_the_growth_of_kl():
         growth = torch.tensor(growth)
         share = growth / growth.mean() + FLOOR
         torch.testing.assert_close(log_worth[0].exp().float() ** 2, share, rtol=0.3, atol=0.03)
+        if stage == 0:
+            torch.testing.assert_close(alone, log_worth)
 
 
-def worths_in_double(model, x):
+def worths_in_double(model, x, stage=None):
     torch.set_default_dtype(torch.float64)
     try:
-        return worths(model, x)
+        return worths(model, x, stage)
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -59,20 +64,24 @@ def test_predictors_learn_worth_that_can_be_seen():
     seen, noise = Lessons(features.half(), features[..., 3] * 2), Lessons(features.half(), torch.randn(64, 16))
     quiet = lambda *args, **more: None  # noqa: E731
     model = DynamicViT(SMALL)
-    assert learn(model.score_predictor[0], 0, seen, 30, 8, 5e-3, 0, quiet) < 0.2
-    assert learn(model.score_predictor[1], 1, seen, 30, 8, 5e-3, 0, quiet) < 0.3
-    assert learn(model.score_predictor[2], 0, noise, 2, 8, 1e-3, 0, quiet) > 0.9
+    fewer = Lessons(seen.features[:, :9], seen.worth[:, :9])
+    assert learn(model.score_predictor[0], 0, [seen], 30, 8, 5e-3, 0, quiet) < 0.2
+    assert learn(model.score_predictor[1], 1, [seen], 30, 8, 5e-3, 0, quiet, thin=True) < 0.3
+    assert learn(model.score_predictor[0], 0, [seen, fewer], 5, 8, 5e-3, 0, quiet) < 0.2
+    assert learn(model.score_predictor[2], 0, [noise], 2, 8, 1e-3, 0, quiet) > 0.9
 
 
-def test_regress_writes_a_predictors_file(pictures, tmp_path):
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_regress_writes_a_predictors_file(pictures, tmp_path, in_turn):
     fit(settings(pictures, tmp_path / "start", epochs=1))
     start, out = tmp_path / "start" / runs.CHECKPOINT, tmp_path / "predictors.safetensors"
     bad = tmp_path / "bare"
     bad.mkdir()
     (bad / "a.png").write_bytes(b"not a picture")
     said = []
-    regress(str(start), str(out), str(pictures), 40, 2, batch=8, say=lambda text, **more: said.append(text))
-    assert said[0].startswith("32 of 40 views") and "unexplained" in said[-1]
+    say = lambda text, **more: said.append(text)  # noqa: E731
+    regress(str(start), str(out), str(pictures), 40, 2, batch=8, in_turn=in_turn, say=say)
+    assert said[0].startswith("8 of 40 views" if in_turn else "32 of 40 views") and "unexplained" in said[-1]
     model, _, loaded = load_model(start, out)
     assert {n.split(".")[0] for n in regressing_names(out)} == {"score_predictor"}
     before = load_model(start)[0].state_dict()
