@@ -2,12 +2,14 @@ package camera
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
@@ -135,9 +137,7 @@ func (r *rtspCamera) explain(err error) error {
 	switch {
 	case errors.Is(err, errNoAnswer), errors.As(err, new(liberrors.ErrClientRequestTimedOut)): // whoever is first
 		err = fmt.Errorf("%w in %v", errNoAnswer, r.options.stall())
-		if r.url.Scheme == "rtsps" {
-			hint = "does the camera speak TLS?"
-		}
+		hint = r.doubtTLS()
 	case errors.Is(err, errNoPacket), errors.As(err, new(liberrors.ErrClientUDPTimeout)), errors.As(err, new(liberrors.ErrClientTCPTimeout)):
 		err = fmt.Errorf("%w over %s in %v", errNoPacket, r.transport, r.options.stall())
 		if r.transport == "udp" {
@@ -145,13 +145,23 @@ func (r *rtspCamera) explain(err error) error {
 		}
 	case errors.As(err, &status):
 		err, hint = fmt.Errorf("%d %s", status.Code, status.Message), r.advice(status.Code)
-	case errors.Is(err, io.EOF):
-		err = errors.New("the server closed the connection")
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		err, hint = errors.New("the server closed the connection"), r.doubtTLS()
+	case errors.As(err, new(tls.RecordHeaderError)):
+		hint = r.doubtTLS()
 	}
 	if hint != "" {
 		hint = ": " + hint
 	}
 	return errors.New(r.name + ": " + redactText(printable(err.Error())) + hint)
+}
+
+// doubtTLS is what to look at where nothing has come over TLS yet.
+func (r *rtspCamera) doubtTLS() string {
+	if r.url.Scheme == "rtsps" && r.seq == 0 {
+		return "does the camera speak TLS?"
+	}
+	return ""
 }
 
 func (r *rtspCamera) advice(code base.StatusCode) string {

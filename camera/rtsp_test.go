@@ -187,7 +187,7 @@ func TestRTSPErrors(t *testing.T) {
 		{"refused", "rtsp://me:" + secret + "@" + closed.Addr().String() + "/cam", "connection refused"},
 		{"udp blocked", blocked.URL() + "#transport=udp", "no packet over udp in 1.5s: is UDP blocked on the way? leave #transport=udp out"},
 		{"tcp silent", blocked.URL(), "no packet over tcp in 1.5s"},
-		{"no tls", strings.Replace(s.URL(), "rtsp:", "rtsps:", 1), "no answer in 1.5s: does the camera speak TLS?"},
+		{"no tls", strings.Replace(s.URL(), "rtsp:", "rtsps:", 1), ": does the camera speak TLS?"}, // it may close the connection, too
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := open(t, c.uri, camera.Options{Stall: 1500 * time.Millisecond}).Next(t.Context(), new(camera.Frame))
@@ -210,6 +210,36 @@ func TestRTSPMute(t *testing.T) {
 	err = open(t, fmt.Sprintf("rtsp://%v/cam", l.Addr()), camera.Options{Stall: 300 * time.Millisecond}).Next(t.Context(), new(camera.Frame))
 	if err == nil || !strings.Contains(err.Error(), "no answer in 300ms") || time.Since(start) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
+	}
+}
+
+// TestRTSPWithoutTLS: what servers that don't speak it do with TLS's hello.
+func TestRTSPWithoutTLS(t *testing.T) {
+	ffmpegPath(t)
+	for _, c := range []struct{ name, answer, want string }{
+		{"closes", "", "the server closed the connection: does the camera speak TLS?"},
+		{"answers in plain", "RTSP/1.0 400 Bad Request\r\n\r\n", "tls: first record does not look like a TLS handshake: does the camera speak TLS?"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				conn.Read(make([]byte, 1<<16)) // all of it: closing would reset the connection, and the answer be lost
+				io.WriteString(conn, c.answer)
+			}()
+			err = open(t, fmt.Sprintf("rtsps://%v/cam", l.Addr()), camera.Options{Stall: 10 * time.Second}).Next(t.Context(), new(camera.Frame))
+			if err == nil || !strings.HasSuffix(err.Error(), c.want) {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+		})
 	}
 }
 
