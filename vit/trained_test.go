@@ -24,10 +24,28 @@ import (
 // PyTorch (python -m dynvit_train golden --brief --enlarge) in this order.
 var scenes = []string{"cassette", "church", "gaspump", "golfball", "parachute"}
 
-// shipped opens the model that the program carries.
-func shipped(t *testing.T) (Config, *modelfile.File) {
+// shipped are the trained weights that the program carries; their golden files
+// are testdata/<name>.safetensors and <name>_answers.json.
+var shipped = map[string]func(t *testing.T) (Config, Tensors){
+	"imagenette": func(t *testing.T) (Config, Tensors) { return opened(t, modelfile.Parse, models.Default()) },
+	"deit_tiny": func(t *testing.T) (Config, Tensors) {
+		c, f := opened(t, modelfile.Open, shared(t, "models", "deit_tiny_patch16_224.safetensors"))
+		p, err := modelfile.Parse(models.Predictors("deit_tiny_predictors.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.Close() })
+		tensors, c, err := AddPredictors(c, f, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, tensors
+	},
+}
+
+func opened[From any](t *testing.T, open func(From) (*modelfile.File, error), from From) (Config, *modelfile.File) {
 	t.Helper()
-	f, err := modelfile.Parse(models.Default())
+	f, err := open(from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,11 +57,19 @@ func shipped(t *testing.T) (Config, *modelfile.File) {
 	return c, f
 }
 
-// TestDefaultModelEqualsPyTorch: the shipped model keeps the same patches and
-// gives the same logits within 1e-3, dense and pruned, on every backend.
-func TestDefaultModelEqualsPyTorch(t *testing.T) {
-	c, tensors := shipped(t)
-	golden, err := modelfile.Open(filepath.Join("testdata", "imagenette.safetensors"))
+// TestShippedEqualsPyTorch: shipped weights keep the same patches and
+// give the same logits within 1e-3, dense and pruned, on every backend.
+func TestShippedEqualsPyTorch(t *testing.T) {
+	for name, load := range shipped {
+		t.Run(name, func(t *testing.T) {
+			c, tensors := load(t)
+			equalsPyTorch(t, c, tensors, filepath.Join("testdata", name+".safetensors"))
+		})
+	}
+}
+
+func equalsPyTorch(t *testing.T, c Config, tensors Tensors, path string) {
+	golden, err := modelfile.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,14 +132,23 @@ func drawing(t *testing.T, c Config, name string) []float32 {
 	return c.input(x)
 }
 
-// TestDefaultModelAnswersAsPyTorch compares top-1 on the validation pictures:
-// every 16th, all of them with DYNVIT_EVERY_PICTURE=1 (3 min).
-func TestDefaultModelAnswersAsPyTorch(t *testing.T) {
+// TestShippedAnswersAsPyTorch compares top-1 on the validation pictures:
+// every 16th, all of them with DYNVIT_EVERY_PICTURE=1 (5 min).
+func TestShippedAnswersAsPyTorch(t *testing.T) {
 	if testing.Short() {
-		t.Skip("needs more than a short run: it runs the default model on photos")
+		t.Skip("needs more than a short run: it runs models on photos")
 	}
+	for name, load := range shipped {
+		t.Run(name, func(t *testing.T) {
+			c, tensors := load(t)
+			answersAsPyTorch(t, c, tensors, filepath.Join("testdata", name+"_answers.json"))
+		})
+	}
+}
+
+func answersAsPyTorch(t *testing.T, c Config, tensors Tensors, path string) {
 	root := shared(t, "data", "imagenette160", "val")
-	data, err := os.ReadFile(filepath.Join("testdata", "imagenette_answers.json"))
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,9 +168,8 @@ func TestDefaultModelAnswersAsPyTorch(t *testing.T) {
 	if os.Getenv("DYNVIT_EVERY_PICTURE") != "" {
 		step = 1
 	}
-	c, f := shipped(t)
 	be := fastest(t)
-	s := predicting(t, be, c, f)
+	s := predicting(t, be, c, tensors)
 	for i := 0; i < len(paths); i += step {
 		input := pixels(t, c, camera.JPEG, paths[i])
 		for keep, answers := range want.Answers {

@@ -44,6 +44,7 @@ def add_regress(p):
     p.add_argument("--epochs", type=int, default=20, help="passes over them [20]")
     p.add_argument("--lr", type=float, default=2e-3, help="learning rate [0.002]")
     p.add_argument("--mixed", type=float, default=0.5, help="share of batches with a rectangle of others [0.5]")
+    p.add_argument("--predictors", default="", help="a file of those to go on from")
     p.add_argument("--in-turn", action="store_true", help="each stage on what the learnt ones before it leave")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--bf16", action="store_true", help="autocast to bfloat16")

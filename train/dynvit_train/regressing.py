@@ -9,6 +9,7 @@ Later stages learn from all patches of the dense network, thinned by their own n
 predictors of the stages before, learnt by then, leave.
 """
 
+import os
 import random
 import sys
 import time
@@ -40,12 +41,16 @@ class Lessons:
 
 
 def regress(
-    source, out, data, views, epochs, batch=64, lr=2e-3, mixed=0.5, seed=0, bf16=False, in_turn=False, say=print
-):
-    """Writes out, a predictors file for source, learnt on so many views of the pictures in data."""
+    source, out, data, views, epochs, predictors="", batch=64, lr=2e-3, mixed=0.5, seed=0, bf16=False, in_turn=False,
+    say=print,
+):  # fmt: skip
+    """Writes out, a predictors file for source, learnt on so many views of the pictures in data.
+
+    predictors is a file of those to go on from; without it they are the source's, or new.
+    """
     check_size(out)
     torch.manual_seed(seed)
-    model, facts, _ = load_model(source)
+    model, facts, _ = load_model(source, predictors or None)
     folder = without_labels(scan(data))
     if not model.shape.prune_at:
         raise UserError(f"regress: {source} names no blocks that prune")
@@ -64,6 +69,7 @@ def regress(
             losses.append(learn(model.score_predictor[stage], stage, [lessons], epochs, batch, lr, seed, say, thin))
     tensors = {n: t for n, t in model.state_dict().items() if n.startswith("score_predictor.")}
     how = f"dynvit_train regress: {views} views, {epochs} epochs, lr {lr:g}, seed {seed}, no labels"
+    how += f", from {os.path.basename(predictors)}" if predictors else ""
     how += ", each stage on what those before it leave" if in_turn else ""
     meta = {"prune_at": ",".join(map(str, model.shape.prune_at)), "training": how}
     write_atomic(out, encode(convert(tensors, "f32"), meta | ({"license": facts.license} if facts.license else {})))
