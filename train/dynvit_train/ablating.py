@@ -38,9 +38,9 @@ class Row:
     work: dict
 
 
-# What each trained arm changes in the settings of `dynamic`.
+# What each trained arm changes in the settings of the ablation.
 ARMS = {
-    "dynamic": {},
+    "dynamic, any ratio": {"keep": "any"},
     "dynamic, fixed 0.7": {"keep": "0.7"},
     "static": {"mask": "static"},
     "dynamic, no KL": {"w_kl": 0.0},
@@ -53,7 +53,7 @@ ARMS = {
 class Plan:
     """What an ablation runs on."""
 
-    base: Config  # settings of `dynamic`: data, model, teacher, val, epochs, …
+    base: Config  # settings of the arms: data, model, teacher, val, epochs, …
     out: Path
     seeds: tuple
     arms: tuple
@@ -132,7 +132,10 @@ def smaller(plan, kind, seed, model, facts):
         tensors = {n: t for n, t in cut.state_dict().items() if not n.startswith("score_predictor.")}
         write_atomic(path, encode(convert(tensors, "f32"), metadata(cut.shape, facts)))
     cut, _, _ = load_model(path)
-    base = replace(plan.base, keep="any", train="all", prune_at="none", dense_share=0.0, mask_every=1, regress_epochs=0)
+    # "self" would be the cut network, which is worse than what the other arms learn from.
+    teacher = plan.base.model if plan.base.teacher == "self" else plan.base.teacher
+    base = replace(plan.base, keep="any", train="all", prune_at="none", dense_share=0.0, mask_every=1, regress_epochs=0,
+                   teacher=teacher)  # fmt: skip
     epochs = plan.base.epochs + plan.base.regress_epochs
     out = str(plan.out / f"{kind} {seed}".replace(" ", "-"))
     config = replace(base, model=str(path), predictors="", epochs=epochs, seed=seed, out=out, val_keep="1",

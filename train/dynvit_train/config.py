@@ -34,7 +34,7 @@ class Config:
                         "or network (all but the predictors, which drop patches for real)",
                         choices=["predictors", "joint", "all", "network"])  # fmt: skip
     keep: str = option(
-        "any", "any or any:LOW,HIGH (noisy top-k of a drawn count), or a fixed ratio (Gumbel, ratio loss)"
+        "0.7", "a fixed ratio (Gumbel, ratio loss), or any or any:LOW,HIGH (noisy top-k of a drawn count)"
     )
     mask: str = option(
         "dynamic", "static: one learned score a position instead of predictors", choices=["dynamic", "static"]

@@ -27,7 +27,8 @@ from dynvit_train.reducing import ByPredictor, ByRandom
 from dynvit_train.weights import Facts, load_model
 
 NEW = dict(width=16, depth=4, heads=2, mlp_ratio=2.0, patch_size=8, image_size=32, prune_at="1,2,3")
-QUICK = dict(batch=8, randaug=0, erase=0.0, mixup=0.0, cutmix=0.0, crop=1.0, log_every=1, teacher="none")
+QUICK = dict(batch=8, randaug=0, erase=0.0, mixup=0.0, cutmix=0.0, crop=1.0, log_every=1, teacher="none",
+             keep="any")  # fmt: skip
 
 
 def settings(pictures, out, **more):
