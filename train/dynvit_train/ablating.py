@@ -69,6 +69,7 @@ def ablate(plan):
         raise UserError("ablate: want --model FILE and --val DIR")
     model, facts, _ = load_model(plan.base.model, plan.base.predictors or None)
     folder = spread(scan(plan.base.val, need_labels=True), plan.base.val_limit)
+    plan.out.mkdir(parents=True, exist_ok=True)
     rows = untrained(model, facts, folder, plan.seeds)
     for seed in plan.seeds:
         for arm in plan.arms:

@@ -53,6 +53,18 @@ def test_ablation_writes_tables_and_goes_on(pictures, tmp_path):
         assert ablate(plan) == rows
 
 
+def test_smaller_networks_alone(pictures, tmp_path):
+    """Into a folder that no trained arm made; what is cut learns from the whole network."""
+    fit(settings(pictures, tmp_path / "start", epochs=1, prune_at="none", mlp_ratio=6.0))
+    start = str(tmp_path / "start" / runs.CHECKPOINT)
+    base = settings(pictures, tmp_path / "new", model=start, teacher="self", epochs=1, val=str(pictures),
+                    prune_at="1,2,3", max_steps=1)  # fmt: skip
+    rows = ablate(Plan(base, tmp_path / "new" / "deep", (0,), (), smaller=True))
+    assert {"fewer blocks", "fewer hidden units"} < {row.arm for row in rows}
+    saved = runs.load_checkpoint(tmp_path / "new" / "deep" / "fewer-blocks-0")
+    assert saved["config"]["teacher"] == start != saved["config"]["model"]
+
+
 def test_cells():
     assert cell([0.5, 0.52]) == "51.0 ± 1.0" and cell([0.915]) == "91.5" and cell([]) == ""
 
