@@ -216,9 +216,15 @@ func TestRTSPMute(t *testing.T) {
 // TestRTSPWithoutTLS: what servers that don't speak it do with TLS's hello.
 func TestRTSPWithoutTLS(t *testing.T) {
 	ffmpegPath(t)
-	for _, c := range []struct{ name, answer, want string }{
-		{"closes", "", "the server closed the connection: does the camera speak TLS?"},
-		{"answers in plain", "RTSP/1.0 400 Bad Request\r\n\r\n", "tls: first record does not look like a TLS handshake: does the camera speak TLS?"},
+	for _, c := range []struct {
+		name   string
+		stall  time.Duration
+		answer string // before it closes the connection, which it does not where it says nothing
+		want   string
+	}{
+		{"says nothing", 1500 * time.Millisecond, "", "no answer in 1.5s: does the camera speak TLS?"},
+		{"closes", 10 * time.Second, "", "the server closed the connection: does the camera speak TLS?"},
+		{"answers in plain", 10 * time.Second, "RTSP/1.0 400 Bad Request\r\n\r\n", "tls: first record does not look like a TLS handshake: does the camera speak TLS?"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -233,9 +239,12 @@ func TestRTSPWithoutTLS(t *testing.T) {
 				}
 				defer conn.Close()
 				conn.Read(make([]byte, 1<<16)) // all of it: closing would reset the connection, and the answer be lost
+				if c.name == "says nothing" {
+					<-t.Context().Done()
+				}
 				io.WriteString(conn, c.answer)
 			}()
-			err = open(t, fmt.Sprintf("rtsps://%v/cam", l.Addr()), camera.Options{Stall: 10 * time.Second}).Next(t.Context(), new(camera.Frame))
+			err = open(t, fmt.Sprintf("rtsps://%v/cam", l.Addr()), camera.Options{Stall: c.stall}).Next(t.Context(), new(camera.Frame))
 			if err == nil || !strings.HasSuffix(err.Error(), c.want) {
 				t.Errorf("%v, want %s", err, c.want)
 			}

@@ -1,6 +1,6 @@
 // Package models holds what the program carries with it: the default model, so
-// that it works without a file, predictors for published weights, and the names of ImageNet's
-// classes, for models of 1000 classes whose file has none.
+// that it works without a file, predictors for published weights, and the names of
+// ImageNet's classes, for models of 1000 classes whose file has none.
 package models
 
 import _ "embed"
@@ -22,7 +22,8 @@ var imageNet []byte
 func Default() []byte { return defaultModel }
 
 // Predictors is an embedded predictors file by its name in the model store
-// (deit_tiny_predictors.safetensors, its card is beside it), nil where there is none. It must not be changed.
+// (deit_tiny_predictors.safetensors; its card is beside it), nil where there is none.
+// It must not be changed.
 func Predictors(file string) []byte {
 	if file == "deit_tiny_predictors.safetensors" {
 		return deitTinyPredictors

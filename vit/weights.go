@@ -62,8 +62,8 @@ type conv struct {
 const predictorEps = 1e-5
 
 // SidePrecision is the precision of the patch embedding, attention's products and
-// a few more layers (loader.precisions) under p: p itself, but for int8 the fastest of bf16, f16 and f32 by carried, a backend's
-// Precisions.
+// a few more layers (loader.precisions) under p: p itself, but for int8 the fastest
+// of bf16, f16 and f32 by carried, a backend's Precisions.
 func SidePrecision(p backends.Precision, carried []backends.Precision) backends.Precision {
 	if p != backends.Int8 {
 		return p
@@ -209,11 +209,12 @@ func (l *loader) precisions(c Config, i int) (qkv, proj, fc1, fc2 backends.Preci
 	return
 }
 
-// predictor packs a predictor: its wide layers in the blocks' precision, the last two
-// in f32, as ranks are sensitive. Wide ones in int8 cost nothing that can be told from chance (the default
-// model on Imagenette val at keep 0.7 and 0.5: the dense f32 model's class for 98.7 and
-// 97.0 % of the photos, 98.7 and 97.1 with the side precision) and save 6 % of DeiT-S at 0.7 where
-// the side precision is f32 (docs/performance.md).
+// predictor packs a predictor: its wide layers in the blocks' precision, the last
+// two in f32, as ranks are sensitive. Wide ones in int8 cost nothing that can be told
+// from chance (the default model on Imagenette val at keep 0.7 and 0.5: the dense f32
+// model's class for 98.7 and 97.0 % of the photos, 98.7 and 97.1 with the side
+// precision) and save 6 % of DeiT-S at 0.7 where the side precision is f32
+// (docs/performance.md).
 func (l *loader) predictor(c Config, at string) predictor {
 	d := c.Width
 	p := predictor{

@@ -38,10 +38,10 @@ class Row:
     work: dict
 
 
-# What each trained arm changes in the settings of the ablation.
+# What each trained arm changes in the settings of `dynamic`.
 ARMS = {
+    "dynamic": {},
     "dynamic, any ratio": {"keep": "any"},
-    "dynamic, fixed 0.7": {"keep": "0.7"},
     "static": {"mask": "static"},
     "dynamic, no KL": {"w_kl": 0.0},
     "dynamic, no token loss": {"w_token": 0.0},
@@ -53,7 +53,7 @@ ARMS = {
 class Plan:
     """What an ablation runs on."""
 
-    base: Config  # settings of the arms: data, model, teacher, val, epochs, …
+    base: Config  # settings of `dynamic`: data, model, teacher, val, epochs, …
     out: Path
     seeds: tuple
     arms: tuple

@@ -276,20 +276,25 @@ class DynamicViT(nn.Module):
 
         probe(name, tensor), if given, sees embed, block.NN and score.k as golden files name them.
         """
+        x, kept = self.pruned_ahead_of(self.shape.depth, x, counts, reduce, probe)
+        out = self.classify(x)
+        out.kept = kept
+        return out
+
+    def pruned_ahead_of(self, end, x, counts, reduce, probe=None):
+        """The inference pass up to block end: the tokens ahead of it, and the ids of the patches left by each stage."""
         x = self.embed(x)
         ids = torch.arange(self.shape.patches, device=x.device).expand(len(x), -1)
         probe = probe or (lambda name, tensor: None)
         probe("embed", x)
         kept = []
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(self.blocks[:end]):
             stage = len(kept) if i in self.shape.prune_at else -1
             x, ids = self.step(block, x, ids, stage, counts, reduce, probe)
             if stage >= 0:
                 kept.append(ids)
             probe(f"block.{i:02d}", x)
-        out = self.classify(x)
-        out.kept = kept
-        return out
+        return x, kept
 
     def step(self, block, x, ids, stage, counts, reduce, probe):
         """One block of the pruned pass, with the drop of its stage (-1: none)."""

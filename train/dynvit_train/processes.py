@@ -3,12 +3,7 @@
 import os
 
 import torch
-import torch.distributed.nn.functional  # noqa: F401  (see below)
 from torch import distributed
-
-# Imported before a group exists: the functions of torch.distributed.nn take the group of the moment of import as their
-# default, and PyTorch imports them late (torch.optim). The group then outlives destroy_process_group, and gloo's
-# threads, still alive when the interpreter ends, abort the process now and then (pytorch/pytorch issue 190489).
 
 
 class Processes:
@@ -22,6 +17,11 @@ class Processes:
             self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
             torch.cuda.set_device(self.device)
         if self.world > 1:
+            # Ahead of the group: these functions take the group of the moment of import as their default, and PyTorch
+            # imports them late (torch.optim). The group then outlives destroy_process_group, and gloo's threads, alive
+            # as the interpreter ends, abort the process now and then (pytorch/pytorch issue 190489).
+            from torch.distributed.nn import functional  # noqa: F401
+
             distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
 
     @property

@@ -23,7 +23,7 @@ from .errors import UserError
 from .export import check_size, convert, encode
 from .model import DynamicViT, keep_counts
 from .pictures import Augment, Folder, View, cut, scan, try_open, without_labels
-from .reducing import keep_best
+from .reducing import ByPredictor
 from .runs import write_atomic
 from .weights import Facts, load_model
 
@@ -56,11 +56,12 @@ def regress(
         raise UserError(f"regress: {source} names no blocks that prune")
     model.eval().requires_grad_(False)
     teach = Teaching(model, facts, folder, views, mixed, seed, bf16, say)
-    losses, stages = [], range(len(model.shape.prune_at))
+    model.score_predictor.requires_grad_(True)
+    losses = []
     if in_turn:
-        for stage in stages:
+        for stage, predictor in enumerate(model.score_predictor):
             parts = [lessons for (lessons,) in teach.parts(batch, stage)]
-            losses.append(learn(model.score_predictor[stage], stage, parts, epochs, batch, lr, seed, say))
+            losses.append(learn(predictor, stage, parts, epochs, batch, lr, seed, say))
     else:
         parts = zip(*teach.parts(32))
         whole = [Lessons(torch.cat([p.features for p in of]), torch.cat([p.worth for p in of])) for of in parts]
@@ -116,16 +117,14 @@ class Teaching:
         """Lessons of one stage on the patches that the predictors before it leave at a random ratio."""
         counts = keep_counts(rng.uniform(0.4, 1), self.model.shape.patches, stage)
         with torch.no_grad():
-            y = self.model.embed(x)
-            for i, block in enumerate(self.model.blocks[: self.model.shape.prune_at[stage]]):
-                if i in self.model.shape.prune_at:
-                    k = self.model.shape.prune_at.index(i)
-                    logprobs = self.model.score_predictor[k](y[:, 1:], torch.ones_like(y[:, 1:, :1]))
-                    score = unit(logprobs[..., 0] - logprobs[..., 1])
-                    score = score + LEFT_NOISE * torch.randn(score.shape)
-                    y, _ = keep_best(y, torch.zeros_like(score), counts[k], score)
-                y = block(y)
-        return worths(self.model, y, stage)[0]
+            x, _ = self.model.pruned_ahead_of(self.model.shape.prune_at[stage], x, counts, ByNoisyPredictor())
+        return worths(self.model, x, stage)[0]
+
+
+class ByNoisyPredictor(ByPredictor):
+    def score(self, model, stage, x, ids, probe=None):
+        score = unit(super().score(model, stage, x, ids, probe))
+        return score + LEFT_NOISE * torch.randn(score.shape)
 
 
 def worths(model, x, stage=None):
@@ -170,7 +169,6 @@ def learn(predictor, stage, parts, epochs, batch, lr, seed, say, thin=False):
     generator = torch.Generator().manual_seed(seed + stage)
     steps = sum(max(1, len(lessons.worth) // batch) for lessons in parts)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps * epochs + 1, pct_start=0.1)
-    predictor.requires_grad_(True)
     for epoch in range(epochs):
         total = 0.0
         for x, worth in shuffled(parts, batch, generator):
@@ -185,7 +183,6 @@ def learn(predictor, stage, parts, epochs, batch, lr, seed, say, thin=False):
             total += loss.item() / steps
         if epoch + 1 == epochs or epoch % 5 == 0:
             say(f"stage {stage} epoch {epoch + 1}: unexplained {total:.3f}", file=sys.stderr, flush=True)
-    predictor.requires_grad_(False)
     return total
 
 

@@ -32,8 +32,8 @@ def test_ablation_writes_tables_and_goes_on(pictures, tmp_path):
     fit(settings(pictures, tmp_path / "start", epochs=2, prune_at="none", lr=3e-3, mlp_ratio=6.0))
     start = str(tmp_path / "start" / runs.CHECKPOINT)
     base = settings(pictures, tmp_path / "ablation", model=start, teacher="self", train="predictors", epochs=1,
-                    val=str(pictures), prune_at="1,2,3", lr=1e-3, max_steps=2)  # fmt: skip
-    arms = ("dynamic, any ratio", "dynamic, fixed 0.7", "static", "dynamic, one stage")
+                    val=str(pictures), prune_at="1,2,3", lr=1e-3, max_steps=2, keep="0.7")  # fmt: skip
+    arms = ("dynamic", "dynamic, any ratio", "static", "dynamic, one stage")
     plan = Plan(base, tmp_path / "ablation", (0, 1), arms, smaller=True)
     rows = ablate(plan)
     names = {"attention", "cls-attention", "pooling", "random", *arms, "fewer blocks", "fewer hidden units"}
@@ -70,7 +70,7 @@ def test_cells():
 
 
 def test_unknown_arm(pictures, tmp_path):
-    with pytest.raises(UserError, match="--arms dynamo: want some of dynamic, any ratio;"):
+    with pytest.raises(UserError, match="--arms dynamo: want some of dynamic;"):
         ablate(Plan(settings(pictures, tmp_path), tmp_path, (0,), ("dynamo",), False))
 
 
