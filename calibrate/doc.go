@@ -7,7 +7,7 @@
 //		Percentile: 95, Frames: 64, Reference: denseF32, Progress: bar,
 //	})
 //	origin := calibrate.Origin{Program: version, Model: model, Backend: backend,
-//		Machine: calibrate.Fingerprint(os.DirFS("/"), runtime.GOMAXPROCS(0))}
+//		Machine: machine.At(os.DirFS("/")).Fingerprint(runtime.GOMAXPROCS(0))}
 //	table, err := calibrate.NewTable(found, origin, "1280x720 jpeg", budget, time.Now())
 //	// *NothingFits: exit 3, table.Chosen is nil and the table still worth a look
 //	err = table.WriteFile(path)

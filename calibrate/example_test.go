@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dynvit/calibrate"
+	"dynvit/machine"
 )
 
 // box is a machine whose frame takes 4 ms and 0.1 ms for each patch of the last
@@ -45,7 +46,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	origin := calibrate.Origin{Program: "1.0", Model: calibrate.Model{Name: "demo"}, Machine: calibrate.Machine{CPU: "a box"}}
+	origin := calibrate.Origin{Program: "1.0", Model: calibrate.Model{Name: "demo"}, Machine: machine.Fingerprint{CPU: "a box"}}
 	table, err := calibrate.NewTable(found, origin, "drawn", 10*time.Millisecond, target.now)
 	if err != nil {
 		fmt.Println(err)

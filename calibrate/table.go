@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"dynvit/machine"
 )
 
 // Schema is the version of the file. Fields may be added under it.
@@ -24,11 +26,11 @@ type Model struct {
 
 // Origin is what a table's figures hold for.
 type Origin struct {
-	Program string  `json:"program"`           // version
-	Model   Model   `json:"model"`             //
-	Scorer  string  `json:"scorer,omitempty"`  // what chooses the patches
-	Backend string  `json:"backend,omitempty"` // what computes
-	Machine Machine `json:"machine"`
+	Program string              `json:"program"`           // version
+	Model   Model               `json:"model"`             //
+	Scorer  string              `json:"scorer,omitempty"`  // what chooses the patches
+	Backend string              `json:"backend,omitempty"` // what computes
+	Machine machine.Fingerprint `json:"machine"`
 }
 
 // Table is a calibration: what was measured where, and what was chosen.

@@ -10,14 +10,15 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
+
+	"dynvit/machine"
 )
 
 func origin() Origin {
 	return Origin{
 		Program: "1.2.3", Model: Model{"imagenette", strings.Repeat("ab", 32)}, Scorer: "predictor", Backend: "avx512",
-		Machine: Machine{Arch: "amd64", CPU: "AMD EPYC", Features: []string{"avx2", "fma"}, Cores: 2, Governor: "performance"},
+		Machine: machine.Fingerprint{Arch: "amd64", CPU: "AMD EPYC", Features: []string{"avx2", "fma"}, Cores: 2, Governor: "performance"},
 	}
 }
 
@@ -262,43 +263,4 @@ func FuzzReadTable(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestFingerprint(t *testing.T) {
-	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
-	root := fstest.MapFS{
-		"proc/cpuinfo": file("processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu sse4_1 avx2 avx512f fma\n\nprocessor\t: 1\nmodel name\t: AMD EPYC\nflags\t\t: fpu sse4_1 avx2 fma\n"),
-		"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": file("performance\n"),
-		"sys/class/thermal/thermal_zone0/temp":                 file("45500\n"),
-		"sys/class/thermal/thermal_zone1/temp":                 file("61000\n"),
-		"sys/class/thermal/thermal_zone2/temp":                 file("broken\n"),
-		"proc/driver/nvidia/gpus/0000:01:00.0/information":     file("Model: \t\t NVIDIA H200\nIRQ: 1\n"),
-	}
-	m := Fingerprint(root, 2)
-	warm := 61.0
-	want := Machine{Arch: m.Arch, CPU: "AMD EPYC", Features: []string{"avx2", "fma", "sse4_1"}, Cores: 2, Governor: "performance", GPU: "NVIDIA H200", TemperatureC: &warm}
-	if !reflect.DeepEqual(m, want) || m.Arch == "" {
-		t.Errorf("%+v, want %+v", m, want)
-	}
-	arm := fstest.MapFS{"proc/cpuinfo": file("processor : 0\nFeatures : fp asimd asimddp\nCPU implementer : 0x41\nCPU part : 0xd0b\n\nprocessor : 1\nFeatures : fp asimd\nCPU implementer : 0x41\nCPU part : 0xd05\n")}
-	if m := Fingerprint(arm, 4); m.CPU != "0x41 0xd0b + 0xd05" || !reflect.DeepEqual(m.Features, []string{"asimd"}) {
-		t.Errorf("%+v", m)
-	}
-	arm["proc/device-tree/model"] = file("Raspberry Pi 5 Model B\x00")
-	if m := Fingerprint(arm, 4); m.CPU != "Raspberry Pi 5 Model B" {
-		t.Errorf("CPU %q", m.CPU)
-	}
-	if m := Fingerprint(fstest.MapFS{}, 1); m.CPU != "" || m.Features != nil || m.TemperatureC != nil {
-		t.Errorf("of an empty root: %+v", m)
-	}
-}
-
-func TestFingerprintOfThisMachine(t *testing.T) {
-	m := Fingerprint(os.DirFS("/"), 1)
-	if _, err := os.Stat("/proc/cpuinfo"); err == nil && (m.CPU == "" || len(m.Features) == 0) {
-		t.Errorf("%+v", m)
-	}
-	if again := Fingerprint(os.DirFS("/"), 1); !reflect.DeepEqual(again.Features, m.Features) || again.CPU != m.CPU {
-		t.Errorf("%+v, then %+v", m, again)
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"dynvit/config"
+	"dynvit/messages"
 	"dynvit/mqtt"
 	"dynvit/mqtt/spool"
 )
@@ -21,88 +23,80 @@ const (
 	nextPorts = 100
 )
 
+// connection leads to the broker, which may be in this process.
+type connection struct {
+	client   *mqtt.Client
+	embedded *mqtt.Broker // nil: it is another program
+}
+
 // connect starts the embedded broker, if it is wanted, and the client. A broker
 // that is away is the client's to wait for.
-func (d *Daemon) connect() error {
-	url := d.config.MQTT.Broker
-	if url == Embedded {
-		if err := d.embed(); err != nil {
-			return err
+func (d *Daemon) connect(in *inbox, birth []mqtt.Message) (*connection, error) {
+	c, o := new(connection), d.clientOptions(in, birth)
+	if o.Broker == config.Embedded {
+		var err error
+		if c.embedded, err = d.embed(); err != nil {
+			return nil, err
 		}
-		url = d.broker.URL()
+		o.Broker = c.embedded.URL()
 	}
-	d.inbox = d.newInbox()
-	o := mqtt.Options{
-		Subscribe: d.inbox.filters(), Received: d.inbox.put,
-		Broker: url, Username: d.config.MQTT.Username, Password: d.password, ClientID: d.config.MQTT.ClientID,
-		Will:  &mqtt.Message{Topic: d.topics.status, Payload: []byte(nodeOffline), QoS: 1, Retain: true},
-		Birth: d.birth(),
-		Log:   d.log,
-		Pulse: d.loops.Loop("mqtt", mqttLimit),
-		Dial:  d.deps.dial,
-		TLS:   d.config.MQTT.tls(),
-
-		QueueBytes: d.config.MQTT.Outbox.SizeMiB << 20, EventTTL: d.config.MQTT.Outbox.TTL,
-		OpenDisk: d.openDisk(),
+	if d.deps.State != "" && c.embedded == nil {
+		o.OpenDisk = d.openDisk
 	}
 	var err error
-	if d.client, err = mqtt.New(o); err != nil {
-		return errors.Join(invalid("mqtt.broker", "%w", err), d.closeBroker())
+	if c.client, err = mqtt.New(o); err != nil {
+		return nil, errors.Join(config.Invalid("mqtt.broker", "%w", err), c.closeBroker())
 	}
-	d.client.Start()
-	return nil
+	c.client.Start()
+	return c, nil
+}
+
+func (d *Daemon) clientOptions(in *inbox, birth []mqtt.Message) mqtt.Options {
+	m, will := &d.config.MQTT, statusMessage(d.topics, messages.NodeOffline)
+	return mqtt.Options{
+		Subscribe: in.filters(), Received: in.put,
+		Broker: m.Broker, Username: m.Username, Password: d.password, ClientID: m.ClientID,
+		Will: &will, Birth: birth, Log: d.log, Pulse: d.loops.Loop("mqtt", mqttLimit), Dial: d.deps.dial, TLS: m.TLS(),
+		QueueBytes: m.Outbox.SizeMiB << 20, EventTTL: m.Outbox.TTL,
+	}
 }
 
 // openDisk opens the folder of events that wait. An embedded broker is there as
 // long as the daemon: nothing waits for it. Nodes that share a state folder do
 // not share events.
-func (d *Daemon) openDisk() func() (spool.Disk, error) {
-	if d.deps.State == "" || d.broker != nil {
-		return nil
-	}
-	folder := filepath.Join(d.deps.State, "outbox", d.config.Node)
-	return func() (spool.Disk, error) { return spool.OpenFolder(folder) }
+func (d *Daemon) openDisk() (spool.Disk, error) {
+	return spool.OpenFolder(filepath.Join(d.deps.State, "outbox", d.config.Node))
 }
 
-// birth is what every connection begins with.
-func (d *Daemon) birth() []mqtt.Message {
-	return []mqtt.Message{
-		{Topic: d.topics.status, Payload: []byte(nodeOnline), QoS: 1, Retain: true},
-		{Topic: d.topics.info, Payload: encode(d.info()), QoS: 1, Retain: true},
-		{Topic: d.topics.settings, Payload: encode(d.settings()), QoS: 1, Retain: true},
-	}
-}
-
-func (d *Daemon) embed() error {
+func (d *Daemon) embed() (*mqtt.Broker, error) {
 	o := mqtt.BrokerOptions{
 		Listen: d.deps.brokerListen, Username: d.config.MQTT.Username, Password: d.password, Log: d.log,
 	}
 	if d.deps.NoFile {
 		o.NextPorts = nextPorts
 	}
-	var err error
-	if d.broker, err = mqtt.ListenBroker(o); err != nil {
-		return fmt.Errorf("embedded broker: %w", err)
+	b, err := mqtt.ListenBroker(o)
+	if err != nil {
+		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
-	d.log.Info("embedded broker started", "url", d.broker.URL(), "topics", d.topics.root+"/#")
-	return nil
+	d.log.Info("embedded broker started", "url", b.URL(), "topics", d.topics.Root+"/#")
+	return b, nil
 }
 
 // disconnect publishes the last status and ends the client and the broker.
 // Without a connection there is nobody to tell, which is no failure.
-func (d *Daemon) disconnect() error {
+func (d *Daemon) disconnect(c *connection) error {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
-	last := mqtt.Message{Topic: d.topics.status, Payload: []byte(nodeStopped), QoS: 1, Retain: true}
-	if err := d.client.Close(ctx, last); err != nil {
+	if err := c.client.Close(ctx, statusMessage(d.topics, messages.NodeStopped)); err != nil {
 		d.log.Warn("stopped without telling the broker all", "err", err)
 	}
-	return d.closeBroker()
+	return c.closeBroker()
 }
 
-func (d *Daemon) closeBroker() error {
-	if d.broker == nil {
+func (c *connection) closeBroker() error {
+	if c.embedded == nil {
 		return nil
 	}
-	return d.broker.Close()
+	return c.embedded.Close()
 }

@@ -14,6 +14,8 @@ import (
 
 	"dynvit/camera"
 	"dynvit/camera/cameratest"
+	"dynvit/config"
+	"dynvit/messages"
 )
 
 // answered is the last answer to a command.
@@ -46,7 +48,7 @@ func (a answer) wants(t *testing.T, what, says string) {
 func TestEnabled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := newScripted(100*time.Millisecond, nil, shots(1, 3000)...), newScripted(100*time.Millisecond, nil, shots(2, 3000)...)
-		c := withCamera(testConfig(), "off", func(c *Camera) { c.Enabled = false })
+		c := withCamera(testConfig(), "off", func(c *config.Camera) { c.Enabled = false })
 		s := sources{"test:": {first, second}, "http://off/": {newScripted(100*time.Millisecond, nil, shots(3, 3000)...)}}
 		r := run(t, c, s, nil)
 		after(time.Second)
@@ -78,7 +80,7 @@ func TestEnabled(t *testing.T) {
 			{"camera/door/enabled", `{"id":"again","value":false}`, "", "false", "false"},
 			{"camera/off/enabled", `true`, "", "false", "true"},
 		} {
-			r.obey(t.Context(), c.command, []byte(c.payload), false)
+			r.commands.obey(t.Context(), c.command, []byte(c.payload), false)
 			after(time.Second)
 			r.answered(c.command).wants(t, c.command+" "+c.payload, c.says)
 			settings(c.door, c.off)
@@ -89,23 +91,23 @@ func TestEnabled(t *testing.T) {
 			t.Error("the source of a camera that is off is open")
 		}
 		status("off", "disabled offline online")
-		before := r.units[0].counts.looked.Load()
+		before := r.feeds[0].counts.looked.Load()
 		after(time.Hour)
 		status("door", "offline online disabled")
-		if n := r.units[0].counts.looked.Load(); n != before {
+		if n := r.feeds[0].counts.looked.Load(); n != before {
 			t.Errorf("%d frames looked at of a camera that is off", n-before)
 		}
 		// Retained, and with a name that no camera can have.
-		r.obey(t.Context(), "camera/door/enabled", []byte("true"), true)
-		r.obey(t.Context(), "camera/Do or/enabled", []byte("true"), false)
-		r.obey(t.Context(), "camera/enabled", []byte("true"), false)
+		r.commands.obey(t.Context(), "camera/door/enabled", []byte("true"), true)
+		r.commands.obey(t.Context(), "camera/Do or/enabled", []byte("true"), false)
+		r.commands.obey(t.Context(), "camera/enabled", []byte("true"), false)
 		after(time.Second)
 		settings("false", "true")
-		r.obey(t.Context(), "camera/door/enabled", []byte("true"), false)
+		r.commands.obey(t.Context(), "camera/door/enabled", []byte("true"), false)
 		after(time.Second)
 		settings("true", "true")
 		status("door", "offline online disabled offline online")
-		if r.units[0].counts.looked.Load() == before {
+		if r.feeds[0].counts.looked.Load() == before {
 			t.Error("a camera that is on again is not looked at")
 		}
 		r.halt()
@@ -122,7 +124,7 @@ func TestEnabledWhileStalledAndAway(t *testing.T) {
 		r := run(t, c, s, nil)
 		after(30 * time.Second)
 		for _, name := range []string{"door", "gone"} {
-			r.obey(t.Context(), "camera/"+name+"/enabled", []byte("false"), false)
+			r.commands.obey(t.Context(), "camera/"+name+"/enabled", []byte("false"), false)
 		}
 		after(time.Hour)
 		for name, want := range map[string]string{"door": "offline stalled disabled", "gone": "offline disabled"} {
@@ -130,7 +132,7 @@ func TestEnabledWhileStalledAndAway(t *testing.T) {
 				t.Errorf("%s: %s, want %s", name, got, want)
 			}
 		}
-		if h := r.condition(); !h.Alive || h.Cameras["door"].Reason != "by command" {
+		if h := r.condition.health(); !h.Alive || h.Cameras["door"].Reason != "by command" {
 			t.Errorf("%+v", h)
 		}
 		r.halt()
@@ -152,10 +154,10 @@ func TestEndedIsShownAgain(t *testing.T) {
 		r := run(t, c, s, func(_ *rig, d *Deps) { d.NoFile = true })
 		after(10 * time.Second)
 		for _, value := range []string{"false", "true"} {
-			r.obey(t.Context(), "camera/door/enabled", []byte(value), false)
+			r.commands.obey(t.Context(), "camera/door/enabled", []byte(value), false)
 			after(10 * time.Second)
 		}
-		if n := r.units[0].counts.looked.Load(); n != 7 {
+		if n := r.feeds[0].counts.looked.Load(); n != 7 {
 			t.Errorf("%d frames", n)
 		}
 		if err := r.ended(); err != nil {
@@ -175,8 +177,8 @@ func pictured(class byte) camera.Frame {
 func TestSnapshots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := cameratest.New()
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Publish.Snapshot, c.Stable = true, 1 })
-		c = withCamera(c, "off", func(c *Camera) { c.Enabled = false })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Publish.Snapshot, c.Stable = true, 1 })
+		c = withCamera(c, "off", func(c *config.Camera) { c.Enabled = false })
 		r := run(t, c, sources{"http://door/": {source}}, nil)
 		topic := root + "/camera/door/snapshot"
 		count := func(want int) {
@@ -198,7 +200,7 @@ func TestSnapshots(t *testing.T) {
 			{`{"value":["door"]}`, "want the name of a camera"},
 			{`off`, "camera off is disabled"},
 		} {
-			r.obey(t.Context(), "snapshot", []byte(c.payload), false)
+			r.commands.obey(t.Context(), "snapshot", []byte(c.payload), false)
 			after(time.Second)
 			r.answered("snapshot").wants(t, c.payload, c.says)
 		}
@@ -207,7 +209,7 @@ func TestSnapshots(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			r.obey(t.Context(), "snapshot", []byte(`{"id":"s","value":"door"}`), false)
+			r.commands.obey(t.Context(), "snapshot", []byte(`{"id":"s","value":"door"}`), false)
 		}()
 		count(2) // it waits for a frame
 		source.Push(pictured(2))
@@ -216,7 +218,7 @@ func TestSnapshots(t *testing.T) {
 		r.answered("snapshot").wants(t, "door", "")
 		// A frame that does not come.
 		start := time.Now()
-		r.obey(t.Context(), "snapshot", []byte("door"), false)
+		r.commands.obey(t.Context(), "snapshot", []byte("door"), false)
 		after(time.Second)
 		r.answered("snapshot").wants(t, "door without frames", "no frame in 10s")
 		if took := time.Since(start); took > 12*time.Second {
@@ -264,9 +266,9 @@ func TestMotion(t *testing.T) {
 			return f
 		}
 		source := cameratest.New()
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Motion, c.Heartbeat = 0.02, 30*time.Second })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Motion, c.Heartbeat = 0.02, 30*time.Second })
 		r := run(t, c, sources{"http://door/": {source}}, nil)
-		u := func() *unit { return r.units[0] }
+		u := func() *feed { return r.feeds[0] }
 		show := func(n int, f camera.Frame) {
 			for range n {
 				source.Push(f)
@@ -292,7 +294,7 @@ func TestMotion(t *testing.T) {
 		if l := u().counts.looked.Load(); l < 7 || l > 10 {
 			t.Errorf("%d looked at: a heartbeat lets one in, and two more that its label holds", l)
 		}
-		if d := r.units[0].counts.drops(); d.Still == 0 || d.total() != d.Still {
+		if d := r.feeds[0].counts.drops(); d.Still == 0 || d.Total() != d.Still {
 			t.Errorf("drops %+v", d)
 		}
 		r.halt()
@@ -306,12 +308,12 @@ func TestMotion(t *testing.T) {
 // TestMotionLetsInWhatItCannotSee: a damaged picture is for the model to refuse.
 func TestMotionLetsInWhatItCannotSee(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Motion = 0.02 })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Motion = 0.02 })
 		list := append(shots(1, 5), make([]shot, 5)...)
 		r := run(t, c, sources{"http://door/": {newScripted(100*time.Millisecond, nil, list...)}}, nil)
 		after(5 * time.Second)
 		r.halt()
-		if d := r.units[0].counts.drops(); d.Failed != 5 {
+		if d := r.feeds[0].counts.drops(); d.Failed != 5 {
 			t.Errorf("%+v", d)
 		}
 	})
@@ -325,15 +327,13 @@ func FuzzEnabled(f *testing.F) {
 	f.Add("camera/../enabled", []byte("false"))
 	f.Add("camera//enabled", []byte("false"))
 	f.Fuzz(func(t *testing.T, name string, payload []byte) {
-		d := &Daemon{toggles: map[string]*toggle{"door": newToggle(true, ""), "yard": newToggle(true, "")}}
-		for _, camera := range []string{"door", "yard"} {
-			d.units = append(d.units, &unit{name: camera, toggle: d.toggles[camera]})
-		}
-		do := d.commandOf(name)
+		c := &commands{feeds: feeds{{name: "door", enabled: newEnabled(true, "")}, {name: "yard", enabled: newEnabled(true, "")}}}
+		c.out = &announcer{out: new(lastMessage), settings: func() messages.Settings { return messages.Settings{} }}
+		do := c.named(name)
 		if do == nil || !strings.HasPrefix(name, "camera/") {
 			return
 		}
-		_, value, err := parseCommand(payload)
+		_, value, err := messages.ParseCommand(payload)
 		if err != nil {
 			return
 		}
@@ -341,8 +341,8 @@ func FuzzEnabled(f *testing.F) {
 		if err != nil && (got != nil || strings.ContainsAny(err.Error(), "\n")) {
 			t.Errorf("%s %q: %v, %v", name, payload, got, err)
 		}
-		for _, u := range d.units {
-			off := !u.toggle.isOn()
+		for _, u := range c.feeds {
+			off := !u.enabled.isOn()
 			if wanted := name == "camera/"+u.name+"/enabled" && strings.TrimSpace(string(value)) == "false"; off != wanted {
 				t.Errorf("%s %q: %s is off: %v", name, payload, u.name, off)
 			}

@@ -1,48 +1,49 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
-	"dynvit/calibrate"
-	"dynvit/mqtt"
+	"dynvit/config"
+	"dynvit/messages"
 	"dynvit/vit"
 )
 
-// maxCommand bounds a command's payload in bytes; the longest needs 60.
-const maxCommand = 1024
-
-// outcome is the payload of a command's result.
-type outcome struct {
-	ID    *string `json:"id"` // as the command gave it
-	OK    bool    `json:"ok"`
-	Error *string `json:"error"`
-	Value any     `json:"value"` // what holds now; null after an error
+// commands carries out what comes in over MQTT, one after another.
+type commands struct {
+	allowed     bool // by configuration
+	model       *model
+	tuner       *tuner
+	orders      *orders
+	calibration *calibration
+	feeds       feeds
+	out         *announcer
+	log         *slog.Logger
 }
 
 // obey carries out a command and publishes its result. name is the topic below
 // cmd/. It waits for the frame in hand, or longer for a calibration.
-func (d *Daemon) obey(ctx context.Context, name string, payload []byte, retained bool) {
+func (c *commands) obey(ctx context.Context, name string, payload []byte, retained bool) {
 	if retained {
-		d.log.Warn("retained command ignored: publish commands without retain", "command", printable(name))
+		c.log.Warn("retained command ignored: publish commands without retain", "command", printable(name))
 		return
 	}
 	if strings.HasSuffix(name, "/result") {
 		return // our own answer
 	}
-	do := d.commandOf(name)
+	do := c.named(name)
 	if do == nil {
-		d.log.Warn("unknown command ignored", "command", printable(name))
+		c.log.Warn("unknown command ignored", "command", printable(name))
 		return
 	}
-	id, value, err := parseCommand(payload)
-	out := outcome{ID: id}
-	if err == nil && !d.config.MQTT.Commands {
+	id, value, err := messages.ParseCommand(payload)
+	out := messages.Outcome{ID: id}
+	if err == nil && !c.allowed {
 		err = errors.New("commands are off: mqtt.commands is false")
 	}
 	if err == nil {
@@ -51,134 +52,61 @@ func (d *Daemon) obey(ctx context.Context, name string, payload []byte, retained
 	if out.OK = err == nil; err != nil {
 		text := strings.ReplaceAll(err.Error(), "\n", "; ")
 		out.Error, out.Value = &text, nil
-		d.log.Warn("command refused", "command", name, "why", text)
+		c.log.Warn("command refused", "command", name, "why", text)
 	}
-	d.publish(mqtt.Message{Topic: d.topics.root + "/cmd/" + name + "/result", Payload: encode(out), QoS: 1})
+	c.out.answer(name, out)
 }
 
 // printable is a foreign word that is fit for a log.
 func printable(s string) string { return fmt.Sprintf("%.60q", s) }
 
-func (d *Daemon) commandOf(name string) func(context.Context, json.RawMessage) (any, error) {
+func (c *commands) named(name string) func(context.Context, json.RawMessage) (any, error) {
 	switch name {
 	case "keep":
-		return d.commandKeep
+		return c.keep
 	case "budget":
-		return d.commandBudget
+		return c.budget
 	case "recalibrate":
-		return d.commandRecalibrate
+		return c.recalibrate
 	case "snapshot":
-		return d.commandSnapshot
+		return c.snapshot
 	}
 	if rest, ok := strings.CutPrefix(name, "camera/"); ok {
-		if cam, ok := strings.CutSuffix(rest, "/enabled"); ok && cameraName.MatchString(cam) {
-			return d.commandEnabled(cam)
+		if cam, ok := strings.CutSuffix(rest, "/enabled"); ok && config.IsCameraName(cam) {
+			return c.enabled(cam)
 		}
 	}
 	return nil
 }
 
-// parseCommand takes {"id":"x","value":…} or a bare value apart; a word without
-// quotes is a string.
-func parseCommand(payload []byte) (id *string, value json.RawMessage, err error) {
-	if len(payload) > maxCommand {
-		return nil, nil, fmt.Errorf("payload of %d bytes: at most %d", len(payload), maxCommand)
-	}
-	payload = bytes.TrimSpace(payload)
-	switch {
-	case len(payload) == 0:
-		return nil, nil, errors.New("empty payload: want a value")
-	case payload[0] != '{' && json.Valid(payload):
-		return nil, oneLine(payload), nil
-	case payload[0] != '{':
-		return nil, encode(string(payload)), nil
-	}
-	var full struct {
-		ID    *string         `json:"id"`
-		Value json.RawMessage `json:"value"`
-	}
-	decoder := json.NewDecoder(bytes.NewReader(payload))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&full); err != nil || decoder.More() {
-		return nil, nil, errors.New(`payload is not {"id":"x","value":…}`)
-	}
-	if full.Value == nil {
-		return full.ID, nil, errors.New(`payload has no "value"`)
-	}
-	return full.ID, oneLine(full.Value), nil
-}
-
-// oneLine is a valid value without white space, as errors repeat it.
-func oneLine(value json.RawMessage) json.RawMessage {
-	var b bytes.Buffer
-	json.Compact(&b, value) // it is valid
-	return b.Bytes()
-}
-
-// order has the inference do something between two frames and waits for it.
-func (d *Daemon) order(ctx context.Context, do func(context.Context) error) error {
-	o := order{do: do, done: make(chan error, 1)}
-	select {
-	case d.inference.orders <- o:
-	case <-ctx.Done():
-		return errors.New("the daemon stops")
-	}
-	select {
-	case err := <-o.done:
-		return err
-	case <-ctx.Done():
-		return errors.New("the daemon stops")
-	}
-}
-
-// commandKeep fixes the keep ratio, or lets it follow the budget again.
-func (d *Daemon) commandKeep(ctx context.Context, value json.RawMessage) (any, error) {
+// keep fixes the keep ratio, or lets it follow the budget again.
+func (c *commands) keep(ctx context.Context, value json.RawMessage) (any, error) {
 	var ratio float64
 	if string(value) == `"auto"` {
-		err := d.order(ctx, d.inference.follow)
-		return "auto", err
+		return "auto", c.calibration.follow(ctx)
 	}
 	if err := json.Unmarshal(value, &ratio); err != nil || !(ratio > 0 && ratio <= 1) {
 		return nil, fmt.Errorf("keep %s: want a ratio above 0, at most 1, or auto", value)
 	}
-	err := d.order(ctx, func(context.Context) error {
-		plan, err := d.model.Plan(vit.Keep{Ratio: ratio})
+	err := c.orders.do(ctx, "keep", func() error {
+		plan, err := c.model.Plan(vit.Keep{Ratio: ratio})
 		if err == nil {
-			d.tuner.fix(plan, ratio)
+			c.tuner.fix(plan, ratio)
 		}
 		return err
 	})
 	return ratio, err
 }
 
-// follow lets the budget decide again, by the latest calibration.
-func (w *inference) follow(ctx context.Context) error {
-	if w.calibrator == nil {
-		return errors.New("keep auto: there is no calibration to follow")
-	}
-	table, err := calibrate.ReadFile(w.calibrator.path)
-	if err == nil {
-		err = table.Matches(Origin(w.model.info, w.calibrator.version, w.calibrator.root))
-	}
-	if err == nil {
-		err = w.tuner.follow(groupPoints(table.Points, groupOf(w.model.info)), w.tuner.shown().budget)
-	}
-	if err != nil {
-		w.tuner.show(func(f *inForce) { f.auto = true })
-		return w.recalibrate(ctx)
-	}
-	return nil
-}
-
-// commandBudget changes the budget, in milliseconds or as a duration such as
+// budget changes the budget, in milliseconds or as a duration such as
 // "25ms".
-func (d *Daemon) commandBudget(ctx context.Context, value json.RawMessage) (any, error) {
+func (c *commands) budget(ctx context.Context, value json.RawMessage) (any, error) {
 	budget, err := parseBudget(value)
 	if err != nil {
 		return nil, err
 	}
-	err = d.order(ctx, func(context.Context) error { return d.tuner.setBudget(budget) })
-	return milliseconds(budget), err
+	err = c.orders.do(ctx, "budget", func() error { return c.tuner.setBudget(budget) })
+	return messages.Milliseconds(budget), err
 }
 
 func parseBudget(value json.RawMessage) (time.Duration, error) {
@@ -197,10 +125,62 @@ func parseBudget(value json.RawMessage) (time.Duration, error) {
 	return budget, nil
 }
 
-// commandRecalibrate measures anew, beside the running cameras.
-func (d *Daemon) commandRecalibrate(ctx context.Context, value json.RawMessage) (any, error) {
+// recalibrate measures anew, beside the running cameras.
+func (c *commands) recalibrate(ctx context.Context, value json.RawMessage) (any, error) {
 	if string(value) != "true" {
 		return nil, fmt.Errorf("recalibrate %s: want true", value)
 	}
-	return true, d.order(ctx, d.inference.recalibrate)
+	return true, c.calibration.measure(ctx)
+}
+
+// snapshot publishes the next frame of a camera.
+func (c *commands) snapshot(ctx context.Context, value json.RawMessage) (any, error) {
+	var name string
+	if err := json.Unmarshal(value, &name); err != nil {
+		return nil, fmt.Errorf("snapshot %s: want the name of a camera", value)
+	}
+	f := c.feeds.named(name)
+	if f == nil {
+		return nil, fmt.Errorf("snapshot %s: there is no such camera", value)
+	}
+	if now := f.status.get(); now.Word != messages.CameraOnline {
+		return nil, fmt.Errorf("camera %s is %s", name, join(now.Word, now.Reason))
+	}
+	wait := min(f.config.Timeout, snapshotWait)
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	r := &request{ctx: waiting, done: make(chan error, 1)}
+	err := c.orders.do(ctx, "snapshot", func() error {
+		f.request = r
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case err := <-r.done:
+		return name, err
+	case <-ctx.Done():
+		return nil, errStopping
+	case <-waiting.Done():
+		return nil, fmt.Errorf("camera %s: no frame in %v", name, wait)
+	}
+}
+
+// enabled switches a camera on or off.
+func (c *commands) enabled(name string) func(context.Context, json.RawMessage) (any, error) {
+	return func(_ context.Context, value json.RawMessage) (any, error) {
+		f := c.feeds.named(name)
+		if f == nil {
+			return nil, fmt.Errorf("camera %q: there is no such camera", name)
+		}
+		var on bool
+		if string(value) != "null" && json.Unmarshal(value, &on) == nil {
+			if f.enabled.set(on, "by command") {
+				c.out.changed()
+			}
+			return on, nil
+		}
+		return nil, fmt.Errorf("enabled %s: want true or false", value)
+	}
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,51 +9,23 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dynvit/camera"
+	"dynvit/config"
+	"dynvit/messages"
+	"dynvit/tuning"
 )
 
-func TestParseCommand(t *testing.T) {
-	long := `"` + strings.Repeat("x", maxCommand) + `"`
-	for _, c := range []struct{ payload, id, value, err string }{
-		{`0.5`, "", `0.5`, ""},
-		{` auto `, "", `"auto"`, ""},
-		{`"auto"`, "", `"auto"`, ""},
-		{`true`, "", `true`, ""},
-		{`{"id":"x","value":0.5}`, "x", `0.5`, ""},
-		{`{"value":"auto"}`, "", `"auto"`, ""},
-		{``, "", "", "empty"},
-		{`{"id":"x"}`, "x", "", "no \"value\""},
-		{`{"id":"x","value":1,"more":2}`, "", "", "is not"},
-		{`{"id":7,"value":1}`, "", "", "is not"},
-		{`{"value":1}{}`, "", "", "is not"},
-		{`{`, "", "", "is not"},
-		{long, "", "", "at most 1024"},
-	} {
-		id, value, err := parseCommand([]byte(c.payload))
-		got := ""
-		if id != nil {
-			got = *id
-		}
-		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) || c.err == "" && (got != c.id || string(value) != c.value) {
-			t.Errorf("%.40s: id %q, value %s, %v", c.payload, got, value, err)
-		}
-	}
-}
-
-func FuzzParseCommand(f *testing.F) {
-	for _, s := range []string{`0.5`, `auto`, `{"id":"x","value":true}`, "\xff", `{"value":{"a":[1]}}`} {
+// FuzzParseBudget: what is taken is within the bounds.
+func FuzzParseBudget(f *testing.F) {
+	for _, s := range []string{`0.5`, `"25ms"`, `1e300`, `"9h"`, `null`, `[1]`} {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		_, value, err := parseCommand(payload)
-		if err == nil && !json.Valid(value) {
-			t.Errorf("%q became %q, which is no JSON", payload, value)
-		}
-		if err != nil && strings.Contains(err.Error(), "\n") {
-			t.Errorf("error of several lines: %q", err)
-		}
+	f.Fuzz(func(t *testing.T, value []byte) {
 		if b, err := parseBudget(value); err == nil && (b < time.Millisecond || b > time.Minute) {
 			t.Errorf("budget %v", b)
 		}
@@ -94,7 +65,7 @@ func TestCommands(t *testing.T) {
 			{"recalibrate", `1`, false, "want true", 0.9, 30, false},
 			{"recalibrate", `true`, false, "calibration is off", 0.9, 30, false},
 		} {
-			r.obey(t.Context(), c.name, []byte(c.payload), false)
+			r.commands.obey(t.Context(), c.name, []byte(c.payload), false)
 			after(time.Second)
 			got := r.broker.State().Topic(root + "/cmd/" + c.name + "/result")
 			var a answer
@@ -104,14 +75,14 @@ func TestCommands(t *testing.T) {
 			if strings.Contains(c.payload, `"k"`) && (a.ID == nil || *a.ID != "k") {
 				t.Errorf("%s: id %v", c.payload, a.ID)
 			}
-			var s settings
+			var s messages.Settings
 			if err := json.Unmarshal([]byte(r.broker.State().Retained[root+"/settings"]), &s); err != nil || s.Keep != c.keep || s.BudgetMS != c.budget || s.Auto != c.auto {
 				t.Errorf("after %s %s: settings %+v, %v", c.name, c.payload, s, err)
 			}
 		}
-		r.obey(t.Context(), "keep", []byte("0.4"), true)
-		r.obey(t.Context(), "keep/result", []byte("0.4"), false)
-		r.obey(t.Context(), "reboot", []byte("true"), false)
+		r.commands.obey(t.Context(), "keep", []byte("0.4"), true)
+		r.commands.obey(t.Context(), "keep/result", []byte("0.4"), false)
+		r.commands.obey(t.Context(), "reboot", []byte("true"), false)
 		after(time.Second)
 		if s := r.broker.State().Retained[root+"/settings"]; !strings.Contains(s, `"keep":0.9`) || len(r.broker.State().Topic(root+"/cmd/reboot/result")) > 0 {
 			t.Errorf("a retained or unknown command, or an answer, was obeyed: %s", s)
@@ -158,7 +129,7 @@ func TestCommandsRefused(t *testing.T) {
 		c.MQTT.Commands = false
 		r := run(t, c, sources{"test:": {newScripted(0, nil)}}, nil)
 		after(time.Second)
-		r.obey(t.Context(), "keep", []byte("0.5"), false)
+		r.commands.obey(t.Context(), "keep", []byte("0.5"), false)
 		after(time.Second)
 		if got := r.broker.State().Topic(root + "/cmd/keep/result"); len(got) != 1 || !strings.Contains(got[0], "commands are off") || r.tuner.shown().ratio == 0.5 {
 			t.Errorf("%v", got)
@@ -186,23 +157,49 @@ func TestCalibrationEndsWithTheSources(t *testing.T) {
 		if frames, dropped := r.Totals(); frames != 5 || dropped != 0 {
 			t.Errorf("%d frames answered, %d dropped", frames, dropped)
 		}
-		if _, err := os.Stat(filepath.Join(state, CalibrationFile)); !errors.Is(err, fs.ErrNotExist) || strings.Contains(r.log.String(), "calibrated") {
+		if _, err := os.Stat(filepath.Join(state, tuning.CalibrationFile)); !errors.Is(err, fs.ErrNotExist) || strings.Contains(r.log.String(), "calibrated") {
 			t.Errorf("kept a calibration, %v; log\n%s", err, r.log)
 		}
 	})
 }
 
-func TestDrawnFramesLetOthersIn(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	calls := 0
-	frames, err := DrawnFrames(ctx, 3, func() {
-		if calls++; calls == 102 {
-			cancel()
+// TestCamerasDoNotStarve: while the calibration has the model look at its frames,
+// each of them waits until every camera had its turn.
+func TestCamerasDoNotStarve(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs more than a short run: it draws a hundred scenes")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig()
+		script := sources{"test:": {newScripted(time.Millisecond, nil, shots(1, 60000)...)}}
+		for _, name := range []string{"yard", "gate"} {
+			c = withCamera(c, name, nil)
+			script["http://"+name+"/"] = []any{newScripted(time.Millisecond, nil, shots(1, 60000)...)}
+		}
+		state := t.TempDir()
+		var mu sync.Mutex
+		var order strings.Builder // a letter a frame: of a camera, or c for calibration
+		r := run(t, c, script, func(r *rig, d *Deps) {
+			d.State = state
+			r.model.takes = 10 * time.Millisecond
+			r.model.seen = func(f *camera.Frame) {
+				mu.Lock()
+				defer mu.Unlock()
+				if strings.HasPrefix(f.Name, "shot") {
+					order.WriteByte('.')
+				} else {
+					order.WriteByte('c')
+				}
+			}
+		})
+		after(5 * time.Second)
+		r.halt()
+		// Before the first frames have come there is nobody to wait for.
+		_, busy, _ := strings.Cut(order.String(), "...")
+		if n := strings.Count(busy, "c"); n < 50 || strings.Contains(busy, "cc") || strings.Contains(busy, "c.c") || strings.Contains(busy, "c..c") {
+			t.Errorf("%d frames of calibration, in this order: %s", n, order.String())
 		}
 	})
-	if !errors.Is(err, context.Canceled) || frames != nil || calls != 102 {
-		t.Errorf("%d frames, %v after %d calls", len(frames), err, calls)
-	}
 }
 
 // TestFirstStartCalibrates: frames are answered meanwhile, the file is kept, and
@@ -212,7 +209,7 @@ func TestFirstStartCalibrates(t *testing.T) {
 		t.Skip("needs more than a short run: it draws a hundred scenes")
 	}
 	folder := filepath.Join(t.TempDir(), "state")
-	start := func(change func(*Config), wantCalibrated bool, says string) {
+	start := func(change func(*config.Config), wantCalibrated bool, says string) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			c := testConfig()
@@ -223,7 +220,7 @@ func TestFirstStartCalibrates(t *testing.T) {
 				d.State = folder
 				r.model.takes = 10 * time.Millisecond
 			})
-			<-r.Ready()
+			synctest.Wait()
 			after(29 * time.Second)
 			if frames, dropped := r.Totals(); frames < 50 || dropped > 3 {
 				t.Errorf("%d frames answered, %d dropped", frames, dropped)
@@ -232,7 +229,7 @@ func TestFirstStartCalibrates(t *testing.T) {
 			if got := strings.Contains(log, "msg=calibrated"); got != wantCalibrated || !strings.Contains(log, says) {
 				t.Errorf("calibrated %v, want %v and %q; log\n%s", got, wantCalibrated, says, log)
 			}
-			if _, err := os.Stat(filepath.Join(folder, CalibrationFile)); err != nil {
+			if _, err := os.Stat(filepath.Join(folder, tuning.CalibrationFile)); err != nil {
 				t.Error(err)
 			}
 			r.halt()
@@ -240,10 +237,10 @@ func TestFirstStartCalibrates(t *testing.T) {
 	}
 	start(nil, true, "")
 	start(nil, false, "")
-	start(func(c *Config) { c.Latency.Percentile = 90 }, true, "wanted is p90")
-	if err := os.WriteFile(filepath.Join(folder, CalibrationFile), []byte(`{"schema":1,`), 0o600); err != nil {
+	start(func(c *config.Config) { c.Latency.Percentile = 90 }, true, "wanted is p90")
+	if err := os.WriteFile(filepath.Join(folder, tuning.CalibrationFile), []byte(`{"schema":1,`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	start(nil, true, "damaged")
-	start(func(c *Config) { c.Latency.Keep.Ratio = 0.5 }, false, "")
+	start(func(c *config.Config) { c.Latency.Keep.Ratio = 0.5 }, false, "")
 }

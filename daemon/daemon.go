@@ -8,14 +8,15 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"dynvit/camera"
+	"dynvit/config"
 	"dynvit/engine"
-	"dynvit/mqtt"
+	"dynvit/machine"
+	"dynvit/messages"
 	"dynvit/systemd"
+	"dynvit/tuning"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 
 // Deps are what the daemon needs from outside.
 type Deps struct {
-	Open    func(engine.Options) (Classifier, error)
+	Open    func(engine.Options) (tuning.Classifier, error)
 	Store   []string            // folders of named models
 	State   string              // folder for what outlives a restart (outbox, calibration); "": nothing is kept, and nothing calibrated
 	Version string              // as info shows it
@@ -45,10 +46,7 @@ type Deps struct {
 	// embedded broker may take another port when 1883 is in use.
 	NoFile bool
 
-	// Show is called for every classified frame, changed when another label
-	// holds from it on; nil: nobody watches. It must return soon: inference
-	// waits for it. The report is valid until it returns.
-	Show func(r *Report, changed bool)
+	Listeners []*Listener // of the results
 
 	// Set by tests.
 	openSource   func(uri string, o camera.Options) (camera.Source, error)
@@ -58,73 +56,87 @@ type Deps struct {
 	synced       func() bool
 	now          func() time.Time
 	root         fs.FS
+	started      func(*service) // told when all parts are there
 }
 
 // Daemon reads cameras, classifies their frames and publishes what it sees.
 type Daemon struct {
-	config   Config
+	config   config.Config
 	deps     Deps
 	log      *slog.Logger
 	password string
-	toggles  map[string]*toggle // by camera
 	bootID   string
 	started  time.Time
-	machine  machine
-	topics   topics
+	machine  machine.Machine
+	topics   messages.Topics
+	enabled  map[string]*enabled // by camera
+	counters counters
 	loops    *systemd.Health
-
-	// Set by Run, in this order.
-	model        *model
-	tuner        *tuner
-	calibrator   *calibrator  // nil: calibration is off
-	uncalibrated bool         // no calibration was found
-	broker       *mqtt.Broker // nil where it is not embedded
-	client       *mqtt.Client
-	inbox        *inbox
-	units        []*unit // by name
-	queue        *queue
-	inference    *inference
-	tally        *tally
-
-	statsMu   sync.Mutex // guards lastStats, and the periods of units and tally
-	lastStats time.Time
-
-	ready    chan struct{} // closed when ready
-	stopping atomic.Bool
 }
 
 // New checks the configuration and reads the broker's password. A wrong
-// configuration is a *ConfigError.
-func New(c Config, deps Deps) (*Daemon, error) {
+// configuration is a *config.Error.
+func New(c config.Config, deps Deps) (*Daemon, error) {
 	if err := c.Validate(); err != nil {
 		return nil, c.Place(err)
 	}
 	if len(c.Cameras) == 0 {
-		return nil, c.Place(invalid("cameras", "no camera named: want one under cameras, or --source"))
+		return nil, c.Place(config.Invalid("cameras", "no camera named: want one under cameras, or --source"))
 	}
 	deps = deps.withDefaults()
 	password, err := c.Password(deps.Getenv)
 	if err != nil {
 		return nil, c.Place(err)
 	}
-	if err := c.readTLS(); err != nil {
+	if err := c.ReadTLS(); err != nil {
 		return nil, c.Place(err)
 	}
 	return &Daemon{
-		config: c, deps: deps, log: deps.Log, password: password, toggles: newToggles(&c),
-		bootID: deps.bootID, started: time.Now(), machine: machine{deps.root},
-		topics: newTopics(c.MQTT.TopicPrefix, c.Node),
-		loops:  new(systemd.Health), tally: new(tally),
-		ready: make(chan struct{}),
+		config: c, deps: deps, log: deps.Log, password: password,
+		bootID: deps.bootID, started: time.Now(), machine: machine.At(deps.root),
+		topics: messages.NewTopics(c.MQTT.TopicPrefix, c.Node), enabled: allEnabled(&c), counters: newCounters(c.CameraNames()),
+		loops: new(systemd.Health),
 	}, nil
 }
 
-func newToggles(c *Config) map[string]*toggle {
-	all := make(map[string]*toggle)
+func allEnabled(c *config.Config) map[string]*enabled {
+	all := make(map[string]*enabled)
 	for name, cam := range c.Cameras {
-		all[name] = newToggle(cam.Enabled, "by configuration")
+		all[name] = newEnabled(cam.Enabled, "by configuration")
 	}
 	return all
+}
+
+// Totals are the frames classified and dropped since the start.
+func (d *Daemon) Totals() (frames, dropped uint64) {
+	for _, c := range d.counters {
+		frames += c.looked.Load()
+		dropped += c.drops().Total()
+	}
+	return frames, dropped
+}
+
+// info is what runs here.
+func (d *Daemon) info(m engine.Info) messages.Info {
+	return messages.Info{
+		Schema: messages.Schema, Version: d.deps.Version, Node: d.config.Node,
+		Model: m.Model, SHA256: m.SHA256, Architecture: m.Architecture, Classes: m.Classes,
+		Backend: m.Backend, Why: m.Why, Precision: m.Precision.String(), Threads: m.Threads, Scorer: m.Scorer,
+		Machine: messages.Hardware(d.machine.Hardware()), BootID: d.bootID, Started: messages.Time(d.started),
+	}
+}
+
+// settings are what commands can change.
+func (d *Daemon) settings(t *tuner) messages.Settings {
+	now := t.shown()
+	s := messages.Settings{
+		Schema: messages.Schema, Auto: now.auto, Keep: now.ratio,
+		BudgetMS: messages.Milliseconds(now.budget), Percentile: now.percentile, Cameras: map[string]messages.CameraSettings{},
+	}
+	for name, e := range d.enabled {
+		s.Cameras[name] = messages.CameraSettings{Enabled: e.isOn()}
+	}
+	return s
 }
 
 func (d Deps) withDefaults() Deps {
@@ -144,13 +156,16 @@ func (d Deps) withDefaults() Deps {
 		d.bootID = newBootID()
 	}
 	if d.synced == nil {
-		d.synced = clockSynced
+		d.synced = machine.ClockSynced
 	}
 	if d.now == nil {
 		d.now = time.Now
 	}
 	if d.root == nil {
 		d.root = os.DirFS("/")
+	}
+	if d.started == nil {
+		d.started = func(*service) {}
 	}
 	return d
 }
@@ -160,11 +175,3 @@ func newBootID() string {
 	rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
-
-// Info describes the model in use. It may be called once Ready is closed, and by
-// Deps.Show.
-func (d *Daemon) Info() engine.Info { return d.model.info }
-
-// Ready is closed once the daemon is ready: the model is loaded and has looked
-// at a drawn frame, sources and broker are started.
-func (d *Daemon) Ready() <-chan struct{} { return d.ready }

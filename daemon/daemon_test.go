@@ -8,7 +8,6 @@ import (
 	"net"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,9 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dynvit/camera/cameratest"
+	"dynvit/config"
 	"dynvit/engine"
+	"dynvit/messages"
 	"dynvit/mqtt/mqtttest"
 	"dynvit/systemd"
+	"dynvit/tuning"
 )
 
 // list is one field of all payloads on a topic under the node's root.
@@ -58,7 +60,7 @@ func TestLabels(t *testing.T) {
 				list = append(list, s.shot)
 			}
 		}
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Labels = []string{"cat", "dog"} })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Labels = []string{"cat", "dog"} })
 		r := run(t, c, sources{"http://door/": {newScripted(time.Second, nil, list...)}}, nil)
 		after(20 * time.Second)
 		r.halt()
@@ -84,7 +86,7 @@ func TestLabels(t *testing.T) {
 func TestStateKeepsTheFrameThatAgrees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := append(shots(0, 5), shot{1, 99})
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Heartbeat, c.Timeout = 30*time.Second, time.Hour })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Heartbeat, c.Timeout = 30*time.Second, time.Hour })
 		r := run(t, c, sources{"http://door/": {newScripted(time.Second, nil, list...)}}, nil)
 		after(34 * time.Second) // the state was last published at 3 s
 		r.halt()
@@ -98,7 +100,7 @@ func TestStateKeepsTheFrameThatAgrees(t *testing.T) {
 // classification.
 func TestHeartbeatsEndWithAStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Heartbeat, c.Timeout = 10*time.Second, 35*time.Second })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Heartbeat, c.Timeout = 10*time.Second, 35*time.Second })
 		source := cameratest.New(cameratest.Grey(2, 1, 90))
 		r := run(t, c, sources{"http://door/": {source}}, nil)
 		count := func(want int) {
@@ -120,11 +122,11 @@ func TestHeartbeatsEndWithAStall(t *testing.T) {
 
 func TestMaxFPS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.MaxFPS = 5 })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.MaxFPS = 5 })
 		r := run(t, c, sources{"http://door/": {newScripted(time.Second/30, nil, shots(1, 300)...)}}, nil)
 		after(15 * time.Second)
 		r.halt()
-		if n, d := r.units[0].counts.looked.Load(), r.units[0].counts.drops(); n < 49 || n > 51 || n+d.TooFast != 300 {
+		if n, d := r.feeds[0].counts.looked.Load(), r.feeds[0].counts.drops(); n < 49 || n > 51 || n+d.TooFast != 300 {
 			t.Errorf("%d looked at, %+v", n, d)
 		}
 	})
@@ -136,15 +138,20 @@ func TestAgeIsBounded(t *testing.T) {
 	const apart = time.Second / 60
 	for _, takes := range []time.Duration{time.Millisecond, 16 * time.Millisecond, 17 * time.Millisecond, 90 * time.Millisecond, time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			r := run(t, testConfig(), sources{"test:": {newScripted(apart, nil, shots(1, 3000)...)}}, func(r *rig, _ *Deps) { r.model.takes = takes })
+			var oldest time.Duration
+			var n uint64
+			var wait func()
+			r := run(t, testConfig(), sources{"test:": {newScripted(apart, nil, shots(1, 3000)...)}}, func(r *rig, d *Deps) {
+				r.model.takes = takes
+				wait = hear(d, func(r Result) { n, oldest = n+1, max(oldest, time.Since(r.Captured)) })
+			})
 			after(29 * time.Second)
 			r.halt()
-			n := min(r.tally.frames, tallyFrames)
-			oldest := slices.Max(r.tally.age[:n])
+			wait()
 			if oldest > takes+apart {
 				t.Errorf("a model that takes %v published a frame %v old", takes, oldest)
 			}
-			if want := 28 * uint64(time.Second/max(takes, apart)); n < min(want, tallyFrames)*9/10 {
+			if want := 28 * uint64(time.Second/max(takes, apart)); n < want*9/10 {
 				t.Errorf("a model that takes %v looked at %d frames, want %d", takes, n, want)
 			}
 		})
@@ -158,7 +165,7 @@ func TestReopened(t *testing.T) {
 		first, second := cameratest.New(cameratest.Grey(2, 1, 90), cameratest.Grey(2, 1, 90)), cameratest.New()
 		second.Skip(2)
 		second.Push(cameratest.Grey(2, 1, 90))
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Stable = 1 })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Stable = 1 })
 		r := run(t, c, sources{"http://door/": {first, second}}, nil)
 		after(time.Second)
 		first.Fail(errors.New("cable cut"))
@@ -166,9 +173,9 @@ func TestReopened(t *testing.T) {
 		if !first.IsClosed() {
 			t.Error("the broken source is still open")
 		}
-		u := r.units[0]
-		if u.counts.missed.Load() != 2 || r.inference.views[0].newest.Seq != 5 {
-			t.Errorf("frame %d, %+v", r.inference.views[0].newest.Seq, u.counts.drops())
+		u := r.feeds[0]
+		if u.counts.missed.Load() != 2 || r.feeds[0].newest.Seq != 5 {
+			t.Errorf("frame %d, %+v", r.feeds[0].newest.Seq, u.counts.drops())
 		}
 		r.halt()
 		// The first offline may have given way to online before the client connected.
@@ -181,19 +188,21 @@ func TestReopened(t *testing.T) {
 	})
 }
 
-// TestShow: the hook gets every frame, and learns which of them changed a label.
-func TestShow(t *testing.T) {
+// TestListener: it hears of every frame, and which of them changed a label.
+func TestListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var shown []string
+		var wait func()
 		s := sources{"test:": {newScripted(time.Second, nil, append(shots(1, 3), shot{}, shot{0, 10})...)}}
 		r := run(t, testConfig(), s, func(_ *rig, d *Deps) {
-			d.Show = func(r *Report, changed bool) {
-				shown = append(shown, fmt.Sprint(r.Camera, r.Seq, " ", r.Label, r.Class, " ", changed))
-			}
+			wait = hear(d, func(r Result) {
+				shown = append(shown, fmt.Sprint(r.Camera, r.Seq, " ", r.Label, r.Class, " ", r.Changed, " ", r.Engine.Model))
+			})
 		})
 		after(10 * time.Second)
 		r.halt()
-		if got := strings.Join(shown, ", "); got != "door1 dog1 false, door2 dog1 false, door3 dog1 true, door5 -1 false" {
+		wait()
+		if got := strings.Join(shown, ", "); got != "door1 dog1 false fake, door2 dog1 false fake, door3 dog1 true fake, door5 -1 false fake" {
 			t.Errorf("shown %s", got)
 		}
 	})
@@ -250,7 +259,7 @@ func TestStuckAtTheEnd(t *testing.T) {
 		if !errors.Is(err, errStuck) || r.model.closed {
 			t.Errorf("%v, model closed: %v", err, r.model.closed)
 		}
-		if got := r.broker.State().Retained[root+"/status"]; got != nodeStopped {
+		if got := r.broker.State().Retained[root+"/status"]; got != messages.NodeStopped {
 			t.Errorf("status %s", got)
 		}
 		close(hang)
@@ -354,23 +363,25 @@ func TestWatchdog(t *testing.T) {
 // server on real sockets, ends with its source, and leaves no goroutine behind.
 func TestRealParts(t *testing.T) {
 	before := runtime.NumGoroutine()
-	c := Default("box")
-	c.MQTT.Broker, c.HTTP.Listen = Embedded, "127.0.0.1:0"
-	cam := DefaultCamera()
+	c := config.Default("box")
+	c.MQTT.Broker, c.HTTP.Listen = config.Embedded, "127.0.0.1:0"
+	cam := config.DefaultCamera()
 	cam.Source = "test:?frames=5&fps=200&size=64x64"
 	c.Cameras["cam0"] = cam
 	shown := 0
-	d, err := New(c, Deps{
-		Open:   func(engine.Options) (Classifier, error) { return &fake{}, nil },
+	deps := Deps{
+		Open:   func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
 		NoFile: true, Getenv: noEnv, brokerListen: "127.0.0.1:0",
-		Show: func(*Report, bool) { shown++ },
-	})
+	}
+	wait := hear(&deps, func(Result) { shown++ })
+	d, err := New(c, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	wait()
 	if frames, dropped := d.Totals(); frames+dropped != 5 || int(frames) != shown || frames == 0 {
 		t.Errorf("%d frames, %d dropped, %d shown", frames, dropped, shown)
 	}
@@ -389,7 +400,7 @@ func TestMissingFileEndsRun(t *testing.T) {
 	for _, noFile := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			missing := filepath.Join(t.TempDir(), "none.jpg")
-			c := withCamera(testConfig(), "door", func(c *Camera) { c.Source = missing })
+			c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Source = missing })
 			r := run(t, c, nil, func(_ *rig, d *Deps) { d.NoFile, d.openSource = noFile, nil })
 			after(time.Minute)
 			if noFile {
@@ -398,7 +409,7 @@ func TestMissingFileEndsRun(t *testing.T) {
 				}
 				return
 			}
-			if got := r.broker.State().Retained[root+"/camera/door/status"]; got != cameraOffline {
+			if got := r.broker.State().Retained[root+"/camera/door/status"]; got != messages.CameraOffline {
 				t.Errorf("camera is %s", got)
 			}
 			r.halt()

@@ -23,8 +23,12 @@ import (
 	"dynvit/backends/all"
 	"dynvit/camera"
 	"dynvit/camera/cameratest"
+	"dynvit/config"
 	"dynvit/engine"
+	"dynvit/machine"
+	"dynvit/messages"
 	"dynvit/mqtt/mqtttest"
+	"dynvit/tuning"
 )
 
 // The tests named TestFault… print the figures of the fault table in
@@ -39,7 +43,7 @@ const faultLimit = time.Minute
 
 // faulty is a daemon beside the faults that a test makes.
 type faulty struct {
-	*Daemon
+	*service
 	t      *testing.T
 	broker *mqtttest.Broker
 	log    *syncBuffer
@@ -53,7 +57,7 @@ func startFaulty(t *testing.T, sources map[string]string) *faulty {
 	return startCameras(t, sources, func(*Deps) {})
 }
 
-func startCameras(t *testing.T, sources map[string]string, change func(*Deps), cameras ...func(*Camera)) *faulty {
+func startCameras(t *testing.T, sources map[string]string, change func(*Deps), cameras ...func(*config.Camera)) *faulty {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs more than a short run: it takes seconds of real time")
@@ -62,30 +66,31 @@ func startCameras(t *testing.T, sources map[string]string, change func(*Deps), c
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Default("box")
+	c := config.Default("box")
 	c.MQTT.Broker = broker.URL()
 	for name, uri := range sources {
-		cam := DefaultCamera()
+		cam := config.DefaultCamera()
 		cam.Source, cam.Timeout, cam.Publish.Frame = uri, faultTimeout, true
 		for _, set := range cameras {
 			set(&cam)
 		}
 		c.Cameras[name] = cam
 	}
-	c.derive()
+	c.MQTT.ClientID = "dynvit-box"
 	f := &faulty{t: t, broker: broker, log: new(syncBuffer)}
 	deps := Deps{
-		Open: func(o engine.Options) (Classifier, error) { return engine.Open(o, all.List()) },
+		Open: func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
 		Log:  slog.New(slog.NewTextHandler(f.log, nil)), Getenv: noEnv,
 	}
 	change(&deps)
-	f.Daemon, err = New(c, deps)
+	ready := whenReady(t, &deps)
+	d, err := New(c, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	result := make(chan error, 1)
-	go func() { result <- f.Run(ctx) }()
+	go func() { result <- d.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-result; err != nil {
@@ -96,7 +101,7 @@ func startCameras(t *testing.T, sources map[string]string, change func(*Deps), c
 			t.Logf("log:\n%s", f.log)
 		}
 	})
-	<-f.Ready()
+	f.service = ready()
 	return f
 }
 
@@ -117,8 +122,8 @@ func (f *faulty) await(name, word string) time.Duration {
 // all the while; it returns its frames a second.
 func (f *faulty) watch(do func()) float64 {
 	f.t.Helper()
-	f.await("good", cameraOnline)
-	good := f.unitNamed("good")
+	f.await("good", messages.CameraOnline)
+	good := f.feedNamed("good")
 	before, start, statuses := good.counts.looked.Load(), time.Now(), len(f.broker.State().Topic(root+"/camera/good/status"))
 	do()
 	rate := float64(good.counts.looked.Load()-before) / time.Since(start).Seconds()
@@ -131,12 +136,12 @@ func (f *faulty) watch(do func()) float64 {
 	return rate
 }
 
-func (f *faulty) unitNamed(name string) *unit { return f.units[f.unitIndex(name)] }
+func (f *faulty) feedNamed(name string) *feed { return f.feeds.named(name) }
 
 // looked waits until n more frames of a camera have been classified.
 func (f *faulty) looked(name string, n uint64) {
 	f.t.Helper()
-	u := f.unitNamed(name)
+	u := f.feedNamed(name)
 	want := u.counts.looked.Load() + n
 	f.until(name+" is looked at", func() bool { return u.counts.looked.Load() >= want })
 }
@@ -252,17 +257,17 @@ func milli(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 func TestFaultCameraStalled(t *testing.T) {
 	s := newStream(t)
 	f := startFaulty(t, map[string]string{"bad": s.url()})
-	f.await("bad", cameraOnline)
+	f.await("bad", messages.CameraOnline)
 	rate := f.watch(func() {
 		s.set(func(int) string { return "" })
-		stalled := f.await("bad", cameraStalled)
+		stalled := f.await("bad", messages.CameraStalled)
 		// Later the source gives up too, and is opened anew to no avail.
 		f.until("it is opened again", func() bool { return strings.Contains(f.log.String(), "no frame in 3s") })
-		if got := f.broker.State().Retained[root+"/camera/bad/status"]; got != cameraStalled {
+		if got := f.broker.State().Retained[root+"/camera/bad/status"]; got != messages.CameraStalled {
 			t.Errorf("then it is %s", got)
 		}
 		s.set(func(int) string { return whole(picture(t, 320, 240)) })
-		online := f.await("bad", cameraOnline)
+		online := f.await("bad", messages.CameraOnline)
 		t.Logf("FIGURES stalled after %v (timeout 2s), online %v after frames come again", milli(stalled), milli(online))
 	})
 	t.Logf("FIGURES the good camera: %.1f frames/s meanwhile", rate)
@@ -271,7 +276,7 @@ func TestFaultCameraStalled(t *testing.T) {
 func TestFaultCameraTruncatedJPEG(t *testing.T) {
 	s := newStream(t)
 	f := startFaulty(t, map[string]string{"bad": s.url()})
-	f.await("bad", cameraOnline)
+	f.await("bad", messages.CameraOnline)
 	f.watch(func() {
 		data := picture(t, 320, 240)
 		s.set(func(n int) string {
@@ -280,13 +285,13 @@ func TestFaultCameraTruncatedJPEG(t *testing.T) {
 			}
 			return whole(data)
 		})
-		u := f.unitNamed("bad")
+		u := f.feedNamed("bad")
 		failed := u.counts.failed.Load()
 		f.looked("bad", 30)
 		if d := u.counts.failed.Load() - failed; d < 10 {
 			t.Errorf("%d damaged frames counted", d)
 		}
-		if now := u.status.get(); now.Word != cameraOnline {
+		if now := u.status.get(); now.Word != messages.CameraOnline {
 			t.Errorf("the camera is %s", now.Word)
 		}
 		if n := strings.Count(f.log.String(), "frame not classified"); n == 0 {
@@ -307,9 +312,9 @@ func TestFaultCameraHugeJPEG(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStream(t)
 			f := startFaulty(t, map[string]string{"bad": s.url()})
-			f.await("bad", cameraOnline)
+			f.await("bad", messages.CameraOnline)
 			f.watch(func() {
-				before := f.machine.rss()
+				before := machine.At(os.DirFS("/")).RSS()
 				chunk := strings.Repeat("x", huge/4)
 				s.set(func(n int) string {
 					if n%5 == 1 {
@@ -317,14 +322,14 @@ func TestFaultCameraHugeJPEG(t *testing.T) {
 					}
 					return chunk
 				})
-				offline := f.await("bad", cameraOffline)
-				reason := f.unitNamed("bad").status.get().Reason
+				offline := f.await("bad", messages.CameraOffline)
+				reason := f.feedNamed("bad").status.get().Reason
 				if !strings.Contains(reason, "16 MiB") {
 					t.Errorf("the reason is %s", reason)
 				}
-				grown := (float64(f.machine.rss()) - float64(before)) / (1 << 20)
+				grown := (float64(machine.At(os.DirFS("/")).RSS()) - float64(before)) / (1 << 20)
 				s.set(func(int) string { return whole(picture(t, 320, 240)) })
-				online := f.await("bad", cameraOnline)
+				online := f.await("bad", messages.CameraOnline)
 				// The test's own server holds a chunk and its copy.
 				if grown > 200 {
 					t.Errorf("%.0f MiB more", grown)
@@ -338,12 +343,12 @@ func TestFaultCameraHugeJPEG(t *testing.T) {
 func TestFaultCameraSizeChange(t *testing.T) {
 	s := newStream(t)
 	f := startFaulty(t, map[string]string{"bad": s.url()})
-	f.await("bad", cameraOnline)
+	f.await("bad", messages.CameraOnline)
 	sizes := [][]byte{picture(t, 320, 240), picture(t, 1280, 720), picture(t, 240, 320), picture(t, 17, 1000), picture(t, 8, 8)}
 	f.watch(func() {
 		s.set(func(n int) string { return whole(sizes[n%len(sizes)]) })
 		f.looked("bad", 50)
-		if d := f.unitNamed("bad").counts.drops(); d.Failed != 0 || f.unitNamed("bad").status.get().Word != cameraOnline {
+		if d := f.feedNamed("bad").counts.drops(); d.Failed != 0 || f.feedNamed("bad").status.get().Word != messages.CameraOnline {
 			t.Errorf("%+v", d)
 		}
 		t.Logf("FIGURES 50 frames of 5 sizes by turns classified, none failed")
@@ -353,13 +358,13 @@ func TestFaultCameraSizeChange(t *testing.T) {
 func TestFaultCameraGone(t *testing.T) {
 	s := newStream(t)
 	f := startFaulty(t, map[string]string{"bad": s.url()})
-	f.await("bad", cameraOnline)
+	f.await("bad", messages.CameraOnline)
 	rate := f.watch(func() {
 		s.stop()
-		offline := f.await("bad", cameraOffline)
+		offline := f.await("bad", messages.CameraOffline)
 		f.until("it was tried", func() bool { return strings.Contains(f.log.String(), "connection refused") })
 		s.start()
-		online := f.await("bad", cameraOnline)
+		online := f.await("bad", messages.CameraOnline)
 		t.Logf("FIGURES offline after %v, online %v after it is there again", milli(offline), milli(online))
 	})
 	t.Logf("FIGURES the good camera: %.1f frames/s meanwhile", rate)
@@ -434,15 +439,15 @@ func TestFaultRTSPServerKilled(t *testing.T) {
 	}
 	defer func() { s.Stop() }()
 	f := startFaulty(t, map[string]string{"bad": s.URL()})
-	f.await("bad", cameraOnline)
+	f.await("bad", messages.CameraOnline)
 	f.watch(func() {
 		s.Stop()
-		offline := f.await("bad", cameraOffline)
+		offline := f.await("bad", messages.CameraOffline)
 		f.until("it was tried", func() bool { return strings.Contains(f.log.String(), "connection refused") })
 		if err := s.Start(); err != nil {
 			t.Fatal(err)
 		}
-		online := f.await("bad", cameraOnline)
+		online := f.await("bad", messages.CameraOnline)
 		f.looked("bad", 3)
 		if strings.Contains(f.log.String(), "s3cret") {
 			t.Error("the password is in the log")
@@ -472,8 +477,9 @@ func TestFaultSlowConsumer(t *testing.T) {
 			seen := new(arrivals)
 			ages := new(ages)
 			f := startCameras(t, map[string]string{"fast": s.url()}, func(d *Deps) {
-				d.openSource, d.Show = seen.open, ages.add
-				d.Open = func(o engine.Options) (Classifier, error) {
+				d.openSource = seen.open
+				hear(d, ages.add)
+				d.Open = func(o engine.Options) (tuning.Classifier, error) {
 					o.Backend = c.backend
 					return engine.Open(o, all.List())
 				}
@@ -493,7 +499,7 @@ func TestFaultSlowConsumer(t *testing.T) {
 			for _, list := range [][]time.Duration{work, age, apart} {
 				slices.Sort(list)
 			}
-			interval := max(milliseconds(s.every), percentile(apart, 99))
+			interval := max(messages.Milliseconds(s.every), percentile(apart, 99))
 			bound := percentile(work, 99) + interval
 			t.Logf("FIGURES %d frames looked at of %d: frame_ms p50 %.1f p99 %.1f, frames apart p50 %.1f p99 %.1f, age p50 %.1f p99 %.1f ms; bound %.1f",
 				len(work), len(apart), percentile(work, 50), percentile(work, 99), percentile(apart, 50), percentile(apart, 99), percentile(age, 50), percentile(age, 99), bound)
@@ -504,13 +510,18 @@ func TestFaultSlowConsumer(t *testing.T) {
 	}
 }
 
+// percentile is the nearest rank of sorted times, in milliseconds.
+func percentile(sorted []time.Duration, p int) float64 {
+	return messages.Milliseconds(sorted[max((p*len(sorted)+99)/100, 1)-1])
+}
+
 // ages notes how long frames took, and how old they were once published.
 type ages struct {
 	mu        sync.Mutex
 	work, age []time.Duration
 }
 
-func (a *ages) add(r *Report, _ bool) {
+func (a *ages) add(r Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.work, a.age = append(a.work, r.Frame), append(a.age, time.Since(r.Captured))
@@ -583,7 +594,7 @@ func TestFaultClockStepped(t *testing.T) {
 					return wallStepped(time.Now(), start, step)
 				}
 				source := &onClock{newScripted(time.Second, nil, append(shots(1, 100), shots(2, 100)...)...), now}
-				c := withCamera(testConfig(), "door", func(c *Camera) {
+				c := withCamera(testConfig(), "door", func(c *config.Camera) {
 					c.Publish.Frame, c.MaxFPS, c.Timeout, c.Heartbeat = true, 5, 3*time.Second, 30*time.Second
 				})
 				r := run(t, c, sources{"http://door/": {source}}, func(_ *rig, d *Deps) { d.now = now })

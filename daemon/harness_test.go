@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"dynvit/camera"
+	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/mqtt/mqtttest"
 	"dynvit/preprocess"
+	"dynvit/tuning"
 	"dynvit/vit"
 )
 
@@ -148,12 +150,13 @@ func (s *scripted) Close() error {
 // rig is a daemon with a test broker, running in a bubble.
 type rig struct {
 	*Daemon
-	t      *testing.T
-	broker *mqtttest.Broker
-	model  *fake
-	log    *syncBuffer
-	stop   context.CancelFunc
-	result chan error
+	*service // nil until Run has built it
+	t        *testing.T
+	broker   *mqtttest.Broker
+	model    *fake
+	log      *syncBuffer
+	stop     context.CancelFunc
+	result   chan error
 }
 
 // sources opens what a test has for a camera, by URI: the first call the first
@@ -176,20 +179,20 @@ func (s sources) open(uri string, _ camera.Options) (camera.Source, error) {
 
 // testConfig has one camera "door" with the source test:, whose opening sources
 // replaces.
-func testConfig() Config {
-	c := Default("box")
+func testConfig() config.Config {
+	c := config.Default("box")
 	c.MQTT.Broker = "mqtt://broker"
-	cam := DefaultCamera()
+	cam := config.DefaultCamera()
 	cam.Source = "test:"
 	c.Cameras["door"] = cam
-	c.derive()
+	c.MQTT.ClientID = "dynvit-box"
 	return c
 }
 
 // withCamera adds a camera, or replaces one, with the source http://<name>/.
 // Nothing is ever asked over HTTP: sources has a script in its place.
-func withCamera(c Config, name string, change func(*Camera)) Config {
-	cam := DefaultCamera()
+func withCamera(c config.Config, name string, change func(*config.Camera)) config.Config {
+	cam := config.DefaultCamera()
 	cam.Source = "http://" + name + "/"
 	if change != nil {
 		change(&cam)
@@ -199,12 +202,12 @@ func withCamera(c Config, name string, change func(*Camera)) Config {
 }
 
 // run starts a daemon whose broker is there. It must be called in a bubble.
-func run(t *testing.T, c Config, s sources, change func(*rig, *Deps)) *rig {
+func run(t *testing.T, c config.Config, s sources, change func(*rig, *Deps)) *rig {
 	t.Helper()
 	r := &rig{t: t, broker: mqtttest.New(), model: &fake{}, log: new(syncBuffer), result: make(chan error, 1)}
 	var mu sync.Mutex
 	deps := Deps{
-		Open:    func(engine.Options) (Classifier, error) { return r.model, nil },
+		Open:    func(engine.Options) (tuning.Classifier, error) { return r.model, nil },
 		Version: "1.2.3",
 		Log:     slog.New(slog.NewTextHandler(r.log, nil)),
 		Getenv:  noEnv,
@@ -217,6 +220,7 @@ func run(t *testing.T, c Config, s sources, change func(*rig, *Deps)) *rig {
 			return s.open(uri, o)
 		},
 	}
+	deps.started = func(s *service) { r.service = s }
 	if change != nil {
 		change(r, &deps)
 	}
@@ -228,6 +232,39 @@ func run(t *testing.T, c Config, s sources, change func(*rig, *Deps)) *rig {
 	r.stop = stop
 	go func() { r.result <- r.Run(ctx) }()
 	return r
+}
+
+// hear calls take with each result, on a goroutine; wait returns when the daemon
+// has ended and all were taken.
+func hear(d *Deps, take func(Result)) (wait func()) {
+	l := NewListener(1024)
+	d.Listeners = append(d.Listeners, l)
+	done := going(func() {
+		for r, ok := l.Next(); ok; r, ok = l.Next() {
+			take(r)
+		}
+	})
+	return func() { <-done }
+}
+
+// whenReady has deps tell what Run built, and returns what waits until that is
+// ready. It is for daemons in real time.
+func whenReady(t *testing.T, deps *Deps) (wait func() *service) {
+	built := make(chan *service, 1)
+	deps.started = func(s *service) { built <- s }
+	return func() *service {
+		t.Helper()
+		select {
+		case s := <-built:
+			for !s.condition.ready.Load() {
+				time.Sleep(time.Millisecond)
+			}
+			return s
+		case <-time.After(time.Minute):
+			t.Fatal("not ready within a minute")
+			return nil
+		}
+	}
 }
 
 // ended waits for Run to return and closes the broker.

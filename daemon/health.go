@@ -3,7 +3,12 @@ package daemon
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"dynvit/messages"
+	"dynvit/mqtt"
+	"dynvit/systemd"
 )
 
 // Health is the daemon's condition, as /healthz and /readyz show it.
@@ -34,45 +39,54 @@ type OutboxHealth struct {
 	Error    string `json:"error,omitempty"` // why they are not kept on disk
 }
 
-// condition gathers the health. The client and the units exist.
-func (d *Daemon) condition() Health {
-	h := Health{Alive: true, Ready: d.isReady(), Cameras: map[string]CameraStatus{}}
+// condition knows all that the health is made of.
+type condition struct {
+	loops  *systemd.Health
+	outbox func() mqtt.Status
+	feeds  feeds
+	ready  atomic.Bool // started, and not stopping
+}
+
+// health gathers what holds now.
+func (c *condition) health() Health {
+	h := Health{Alive: true, Ready: c.ready.Load(), Cameras: map[string]CameraStatus{}}
 	if !h.Ready {
 		h.Reasons = append(h.Reasons, "starting or stopping")
 	}
-	if worst, stuck := d.loops.Stuck(time.Now()); stuck {
+	if worst, stuck := c.loops.Stuck(time.Now()); stuck {
 		h.Alive = false
 		h.Reasons = append(h.Reasons, fmt.Sprintf("%s is stuck: %s", worst.Name, worst.What))
 	}
-	s := d.client.Status()
+	s := c.outbox()
 	h.Broker = BrokerHealth{URL: s.Broker, Connected: s.Connected, Since: s.Since}
 	if !s.Connected {
 		h.Broker.Error = s.LastError
 	}
 	h.Outbox = OutboxHealth{Events: s.Events, Unsynced: s.Unsynced, OnDisk: s.OnDisk, Error: s.DiskError}
-	for _, u := range d.units {
-		h.Cameras[u.name] = u.status.get()
+	for _, f := range c.feeds {
+		h.Cameras[f.name] = f.status.get()
 	}
 	return h
 }
 
 // line is the health in words, for systemctl status.
-func (h *Health) line(names []string) string {
+func (c *condition) line() string {
+	h := c.health()
 	online := 0
 	var parts []string
-	for _, name := range names {
-		c := h.Cameras[name]
-		if c.Word == cameraOnline {
+	for _, f := range c.feeds {
+		s := h.Cameras[f.name]
+		if s.Word == messages.CameraOnline {
 			online++
 			continue
 		}
-		parts = append(parts, join(name+" "+c.Word, c.Reason))
+		parts = append(parts, join(f.name+" "+s.Word, s.Reason))
 	}
 	broker := "broker connected"
 	if !h.Broker.Connected {
 		broker = join("broker away", h.Broker.Error)
 	}
-	parts = append([]string{fmt.Sprintf("%d of %d cameras online", online, len(names)), broker}, parts...)
+	parts = append([]string{fmt.Sprintf("%d of %d cameras online", online, len(c.feeds)), broker}, parts...)
 	return strings.Join(append(h.Reasons, parts...), "; ")
 }
 

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"dynvit/messages"
 )
 
 // server answers /healthz and /readyz. Metrics and the live page will be routes
@@ -65,23 +67,23 @@ func (s *server) close(ctx context.Context) error {
 }
 
 // routes are the pages of the local server.
-func (d *Daemon) routes() http.Handler {
+func routes(health func() Health) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /healthz", d.healthPage(func(h Health) bool { return h.Alive }))
-	mux.Handle("GET /readyz", d.healthPage(func(h Health) bool { return h.Alive && h.Ready }))
+	mux.Handle("GET /healthz", healthPage(health, func(h Health) bool { return h.Alive }))
+	mux.Handle("GET /readyz", healthPage(health, func(h Health) bool { return h.Alive && h.Ready }))
 	return mux
 }
 
 // healthPage shows the condition, with status 503 where ok does not hold.
-func (d *Daemon) healthPage(ok func(Health) bool) http.Handler {
+func healthPage(health func() Health, ok func(Health) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		h := d.condition()
+		h := health()
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		if !ok(h) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		w.Write(append(encode(h), '\n')) // a reader that went away is no concern of ours
+		w.Write(append(messages.Encode(h), '\n')) // a reader that went away is no concern of ours
 	})
 }
 

@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 
 	"dynvit/engine"
+	"dynvit/messages"
 	"dynvit/mqtt/mqtttest"
+	"dynvit/tuning"
 )
 
 // TestHTTPServer asks a running daemon over a real port.
@@ -17,24 +20,22 @@ func TestHTTPServer(t *testing.T) {
 	c := testConfig()
 	c.HTTP.Listen = "127.0.0.1:0"
 	lines := new(syncBuffer)
-	log, err := NewLogger(lines, c.Log, false)
-	if err != nil {
-		t.Fatal(err)
-	}
 	broker := mqtttest.New()
 	defer broker.Close()
-	d, err := New(c, Deps{
-		Open: func(engine.Options) (Classifier, error) { return &fake{}, nil },
-		Log:  log, Getenv: noEnv, dial: broker.Dial,
+	deps := Deps{
+		Open: func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
+		Log:  slog.New(slog.NewTextHandler(lines, nil)), Getenv: noEnv, dial: broker.Dial,
 		openSource: sources{"test:": {newScripted(0, nil)}}.open,
-	})
+	}
+	ready := whenReady(t, &deps)
+	d, err := New(c, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
-	<-d.Ready()
+	ready()
 	_, after, found := strings.Cut(lines.String(), "address=")
 	address, _, _ := strings.Cut(after, "\n")
 	if !found {
@@ -67,7 +68,7 @@ func askHealth(t *testing.T, url string) {
 		if want != 200 {
 			continue
 		}
-		if err := json.Unmarshal(body, &h); err != nil || !h.Alive || !h.Ready || h.Cameras["door"].Word != cameraOffline {
+		if err := json.Unmarshal(body, &h); err != nil || !h.Alive || !h.Ready || h.Cameras["door"].Word != messages.CameraOffline {
 			t.Errorf("%s: %v in %s", path, err, body)
 		}
 	}
@@ -87,7 +88,7 @@ func TestHTTPPortInUse(t *testing.T) {
 	defer broker.Close()
 	model := &fake{}
 	d, err := New(c, Deps{
-		Open:   func(engine.Options) (Classifier, error) { return model, nil },
+		Open:   func(engine.Options) (tuning.Classifier, error) { return model, nil },
 		Getenv: noEnv, dial: broker.Dial, openSource: sources{}.open,
 	})
 	if err != nil {

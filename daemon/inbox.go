@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"dynvit/messages"
 	"dynvit/mqtt"
 )
 
@@ -13,7 +14,7 @@ const (
 	// waits for a frame, a calibration takes seconds.
 	inboxSize = 32
 	// afterBirth is how long Home Assistant takes to subscribe after it says that
-	// it is online; what was published before is lost (interface, stats).
+	// it is online; what was published before is lost (docs/interface.md, stats).
 	afterBirth = 2 * time.Second
 )
 
@@ -24,10 +25,12 @@ type inbox struct {
 	waiting  chan mqtt.Message
 }
 
-func (d *Daemon) newInbox() *inbox {
-	b := &inbox{commands: d.topics.root + "/cmd/", waiting: make(chan mqtt.Message, inboxSize)}
-	if d.config.HomeAssistant.Enabled {
-		b.birth = d.config.HomeAssistant.DiscoveryPrefix + "/status"
+// newInbox takes commands below a node's topics and, where discovery names its
+// prefix, Home Assistant's birth.
+func newInbox(t messages.Topics, discovery string) *inbox {
+	b := &inbox{commands: t.Commands, waiting: make(chan mqtt.Message, inboxSize)}
+	if discovery != "" {
+		b.birth = discovery + "/status"
 	}
 	return b
 }
@@ -50,8 +53,8 @@ func (b *inbox) put(m mqtt.Message) {
 	}
 }
 
-// receive carries out what comes in, one after another, until ctx ends.
-func (d *Daemon) receive(ctx context.Context) {
+// run hands over what comes in, one after another, until ctx ends.
+func (b *inbox) run(ctx context.Context, c *commands, born func()) {
 	soon := time.NewTimer(0)
 	<-soon.C
 	defer soon.Stop()
@@ -60,15 +63,14 @@ func (d *Daemon) receive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-soon.C:
-			d.publishStats()
-		case m := <-d.inbox.waiting:
-			if m.Topic == d.inbox.birth {
-				if string(m.Payload) == "online" && !m.Retain {
-					soon.Reset(afterBirth)
-				}
-				continue
+			born()
+		case m := <-b.waiting:
+			switch {
+			case m.Topic != b.birth:
+				c.obey(ctx, strings.TrimPrefix(m.Topic, b.commands), m.Payload, m.Retain)
+			case string(m.Payload) == "online" && !m.Retain:
+				soon.Reset(afterBirth)
 			}
-			d.obey(ctx, strings.TrimPrefix(m.Topic, d.inbox.commands), m.Payload, m.Retain)
 		}
 	}
 }

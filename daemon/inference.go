@@ -8,12 +8,9 @@ import (
 	"dynvit/calibrate"
 	"dynvit/camera"
 	"dynvit/engine"
+	"dynvit/messages"
 	"dynvit/mqtt"
-	"dynvit/preprocess"
 )
-
-// publisher takes messages without waiting; *mqtt.Client is one.
-type publisher interface{ Publish(mqtt.Message) error }
 
 // pulse is told whether a loop works or waits; *systemd.Loop is one.
 type pulse interface {
@@ -21,55 +18,32 @@ type pulse interface {
 	Idle(why string)
 }
 
-// view is one camera as the inference sees it.
-type view struct {
-	*unit
-	busy  string // what the inference does while it looks at a frame of this camera
-	judge judge
-	gate  gate
-
-	request   *request  // a command that waits for a frame; nil: none
-	newest    Report    // of the last frame
-	state     Report    // what the state shows: the newest frame that agrees with it
-	published time.Time // when the state last was; zero: never
-}
-
 // inference is the goroutine that looks at frames, one after another, and the
 // only user of the model while it runs.
 type inference struct {
-	model   *model
-	tuner   *tuner
-	queue   *queue
-	views   []*view // by the queue's index
-	out     publisher
-	encoder *Encoder
-	tally   *tally
-	synced  func() bool
-	now     func() time.Time
-	show    func(*Report, bool)
-	pulse   pulse
-	log     *slog.Logger
+	model     *model
+	tuner     *tuner
+	queue     *queue
+	feeds     feeds // by the queue's index
+	orders    *orders
+	out       *announcer
+	encoder   *messages.Encoder
+	listeners []*Listener
+	synced    func() bool
+	now       func() time.Time
+	pulse     pulse
+	log       *slog.Logger
 
-	orders      chan order  // from commands
-	calibrator  *calibrator // nil: calibration is off
-	uncertain   bool        // calibrate first
-	calibrating bool        //
-	snapshots   snapshots   //
-	thumbs      preprocess.Thumbnailer
-	result      engine.Result //
-	events      uint64
-}
-
-// order is something to do between two frames, on the goroutine that owns the
-// model.
-type order struct {
-	do   func(context.Context) error
-	done chan error // holds one
+	turns     int // frames taken since the last order in turn
+	snapshots snapshots
+	result    engine.Result
+	events    uint64
 }
 
 // run looks at frames until ctx ends, or the queue has ended and is empty. A
 // frame in hand is finished and published either way.
 func (w *inference) run(ctx context.Context) {
+	defer close(w.orders.ended)
 	heartbeat := time.NewTimer(0)
 	defer heartbeat.Stop()
 	for {
@@ -78,19 +52,16 @@ func (w *inference) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if w.uncertain {
-			w.uncertain = false
-			w.recalibrate(ctx) // logged
-			continue
-		}
-		if w.next(ctx) {
+		if w.next() {
 			continue
 		}
 		select {
 		case <-ctx.Done():
 		case <-w.queue.ready:
-		case o := <-w.orders:
-			o.done <- o.do(ctx)
+		case o := <-w.orders.soon:
+			w.carryOut(o)
+		case o := <-w.orders.inTurn:
+			w.carryOut(o)
 		case <-heartbeat.C:
 		case <-w.queue.ended:
 			if w.queue.over() {
@@ -101,145 +72,160 @@ func (w *inference) run(ctx context.Context) {
 }
 
 // next carries out an order or looks at a frame, and reports whether there was
-// one.
-func (w *inference) next(ctx context.Context) bool {
+// one. Orders in turn wait until each camera had its own.
+func (w *inference) next() bool {
+	if w.obey(w.orders.soon) {
+		return true
+	}
+	if w.turns < len(w.feeds) && w.frame() {
+		w.turns++
+		return true
+	}
+	w.turns = 0
+	return w.obey(w.orders.inTurn) || w.frame()
+}
+
+// obey carries out the order that waits, if one does.
+func (w *inference) obey(waiting <-chan order) bool {
 	select {
-	case o := <-w.orders:
-		o.done <- o.do(ctx)
+	case o := <-waiting:
+		w.carryOut(o)
 		return true
 	default:
+		return false
 	}
+}
+
+func (w *inference) carryOut(o order) {
+	w.pulse.Busy(o.what)
+	defer w.pulse.Idle("no frame came")
+	o.done <- o.do()
+}
+
+// frame takes the next frame that waits, and reports whether there was one.
+func (w *inference) frame() bool {
 	i, f := w.queue.take()
 	if f == nil {
 		return false
 	}
-	v := w.views[i]
-	w.serveRequest(v, f)
+	defer w.queue.giveBack(i, f)
+	feed := w.feeds[i]
+	w.serveRequest(feed, f)
 	switch {
-	case w.isStill(v, f):
-		v.counts.still.Add(1)
+	case feed.isStill(f, w.now()):
+		feed.counts.still.Add(1)
 	case w.tuner.admit():
-		w.look(v, f)
+		w.look(feed, f)
 	default:
-		v.counts.slowed.Add(1)
+		feed.counts.slowed.Add(1)
 	}
-	w.queue.giveBack(i, f)
 	return true
 }
 
 // look classifies a frame and publishes what follows from it.
-func (w *inference) look(v *view, f *camera.Frame) {
-	w.pulse.Busy(v.busy)
+func (w *inference) look(feed *feed, f *camera.Frame) {
+	w.pulse.Busy(feed.busy)
 	defer w.pulse.Idle("no frame came")
-	if err := w.model.Classify(&w.result, f, v.config.Region, w.tuner.plan); err != nil {
-		v.counts.failed.Add(1)
-		v.log.Warn("frame not classified", "picture", f.Name, "err", err)
+	if err := w.model.Classify(&w.result, f, feed.config.Region, w.tuner.plan); err != nil {
+		feed.counts.failed.Add(1)
+		feed.log.Warn("frame not classified", "picture", f.Name, "err", err)
 		return
 	}
-	v.counts.looked.Add(1)
-	v.gate.looked(w.now())
-	r := &v.newest
-	r.Fill(f, &w.result, w.model.Label)
-	r.KeepRatio, r.Synced = w.tuner.shown().ratio, w.synced()
-	r.name(v.judge.class(r.best(), r.Score), w.model.Label)
-	w.decide(v, r, f)
-	w.tally.add(r, w.now().Sub(r.Captured))
+	feed.counts.looked.Add(1)
+	feed.motion.looked(w.now())
+	r := &feed.newest
+	w.report(r, f)
+	r.SetLabel(feed.debounce.class(r.Best(), r.Score), w.model.Label)
+	w.decide(feed, r, f)
+	feed.counts.latency.add(r.Latency)
+	feed.counts.frame.add(r.Frame)
+	feed.counts.age.add(w.now().Sub(r.Captured))
 	w.tune(r.Frame)
 }
 
-// tune lets the frame's time decide on the next one's plan. While it calibrates,
-// the processor is not what it will be.
+// report fills r with the result of a frame, but for the label that holds.
+func (w *inference) report(r *messages.Report, f *camera.Frame) {
+	res := &w.result
+	r.Rank(res.Top, res.Scores, w.model.Label)
+	r.Seq, r.Captured, r.Synced = f.Seq, f.Captured, w.synced()
+	r.Latency, r.Frame, r.Tokens = res.Latency, res.Frame, append(r.Tokens[:0], res.Tokens...)
+	r.KeepRatio = w.tuner.shown().ratio
+}
+
+// tune lets the frame's time decide on the next one's plan.
 func (w *inference) tune(frame time.Duration) {
-	if w.calibrating {
+	reason := w.tuner.step(frame)
+	if reason == calibrate.Steady {
 		return
 	}
-	if reason := w.tuner.step(frame); reason != calibrate.Steady {
-		now := w.tuner.shown()
-		level := slog.LevelDebug
-		if reason == calibrate.Overloaded {
-			level = slog.LevelWarn
-		}
-		w.log.Log(context.Background(), level, "keep changed", "why", reason.String(), "keep", now.ratio, "frame_ms", milliseconds(frame),
-			"budget", now.budget, "rate", now.rate)
+	level, now := slog.LevelDebug, w.tuner.shown()
+	if reason == calibrate.Overloaded {
+		level = slog.LevelWarn
 	}
+	w.log.Log(context.Background(), level, "keep changed", "why", reason.String(), "keep", now.ratio,
+		"frame_ms", messages.Milliseconds(frame), "budget", now.budget, "rate", now.rate)
 }
 
 // decide publishes the state on a change and at least every heartbeat, the
 // change itself, and the frame where that is wanted.
-func (w *inference) decide(v *view, r *Report, f *camera.Frame) {
-	change, changed := v.judge.see(r.Class, r.Captured)
-	if changed || v.judge.holds == r.Class || v.judge.holds == noClass {
-		v.state.copyFrom(r)
-		v.state.name(v.judge.holds, w.model.Label)
+func (w *inference) decide(feed *feed, r *messages.Report, f *camera.Frame) {
+	change, changed := feed.debounce.see(r.Class, r.Captured)
+	if holds := feed.debounce.holds; changed || holds == r.Class || holds == messages.NoClass {
+		feed.state.CopyFrom(r)
+		feed.state.SetLabel(holds, w.model.Label)
 	}
 	now := w.now()
-	if changed || v.due(now) {
-		w.publishState(v, now)
+	if changed || feed.due(now) {
+		w.publishState(feed, now)
 	}
 	if changed {
-		w.publishEvent(v, change, now)
+		w.publishChange(feed, change, f, now)
 	}
-	if changed && v.config.Publish.Snapshot {
-		if err := w.publishSnapshot(v, f); err != nil {
-			v.log.Warn("no snapshot published", "err", err)
-		}
+	if feed.config.Publish.Frame {
+		w.out.send(mqtt.Message{Topic: feed.topics.Frame, Payload: w.encoder.Report(r, now)})
 	}
-	if v.config.Publish.Frame {
-		w.publish(mqtt.Message{Topic: v.topics.frame, Payload: w.encoder.Report(r, now)})
-	}
-	if w.show != nil {
-		w.show(r, changed)
+	for _, l := range w.listeners {
+		l.put(r, changed)
 	}
 }
 
-func (w *inference) publishState(v *view, now time.Time) {
-	v.published = now
-	w.publish(mqtt.Message{Topic: v.topics.state, Payload: w.encoder.Report(&v.state, now), QoS: 1, Retain: true})
+func (w *inference) publishState(feed *feed, now time.Time) {
+	feed.published = now
+	w.out.send(mqtt.Message{Topic: feed.topics.State, Payload: w.encoder.Report(&feed.state, now), QoS: 1, Retain: true})
 }
 
-func (w *inference) publishEvent(v *view, c Change, now time.Time) {
+// publishChange publishes the event, and the frame where that is wanted.
+func (w *inference) publishChange(feed *feed, c messages.Change, f *camera.Frame, now time.Time) {
 	w.events++
 	c.ID = w.events
-	if c.Previous != noClass {
+	if c.Previous != messages.NoClass {
 		c.Label = w.model.Label(c.Previous)
 	}
-	w.publish(mqtt.Message{Topic: v.topics.event, Payload: w.encoder.event(&v.state, c, now), QoS: 1})
-}
-
-// publish hands over to the outbox, which counts what it drops; being offline is
-// reported by the client.
-func (w *inference) publish(m mqtt.Message) {
-	if err := w.out.Publish(m); err != nil {
-		w.log.Debug("not published", "topic", m.Topic, "err", err)
+	w.out.send(mqtt.Message{Topic: feed.topics.Event, Payload: w.encoder.Event(&feed.state, c, now), QoS: 1})
+	if !feed.config.Publish.Snapshot {
+		return
+	}
+	if err := w.publishSnapshot(feed, f); err != nil {
+		feed.log.Warn("no snapshot published", "err", err)
 	}
 }
 
-// due reports whether the state was not published for a heartbeat, or never.
-func (v *view) due(now time.Time) bool {
-	return now.Sub(v.published) >= v.config.Heartbeat
-}
-
-// beat publishes the states that are due. A camera that does not deliver has no
-// present classification to repeat; its status says so.
+// beat publishes the states that are due.
 func (w *inference) beat(now time.Time) {
-	for _, v := range w.views {
-		if v.beats() && v.due(now) {
-			w.publishState(v, now)
+	for _, f := range w.feeds {
+		if f.beats() && f.due(now) {
+			w.publishState(f, now)
 		}
 	}
-}
-
-func (v *view) beats() bool {
-	return !v.published.IsZero() && v.status.get().Word == cameraOnline
 }
 
 // untilBeat is how long until a state may be due. A camera that comes back
 // online does so with a frame, which wakes the inference.
 func (w *inference) untilBeat(now time.Time) time.Duration {
 	wait := time.Hour
-	for _, v := range w.views {
-		if v.beats() {
-			wait = min(wait, max(0, v.published.Add(v.config.Heartbeat).Sub(now)))
+	for _, f := range w.feeds {
+		if f.beats() {
+			wait = min(wait, max(0, f.published.Add(f.config.Heartbeat).Sub(now)))
 		}
 	}
 	return wait

@@ -7,17 +7,19 @@ import (
 	"time"
 
 	"dynvit/backends/all"
+	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/models"
 	"dynvit/mqtt/mqtttest"
+	"dynvit/tuning"
 )
 
 // TestDrawnScenesEndToEnd runs the embedded model on the drawn scenes, as
 // `dynvitd run` without any arguments does, and reads what it publishes.
 func TestDrawnScenesEndToEnd(t *testing.T) {
-	c, err := Load(LoadOptions{
+	c, err := config.Load(config.LoadOptions{
 		Host: "box", Sources: []string{"test:?frames=12&fps=10"},
-		Settings: []Setting{{"cameras.cam0.stable", "1", "--stable"}}, // a slow machine sees few of the frames
+		Settings: []config.Setting{{Key: "cameras.cam0.stable", Value: "1", Flag: "--stable"}}, // a slow machine sees few of the frames
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -25,11 +27,12 @@ func TestDrawnScenesEndToEnd(t *testing.T) {
 	broker := mqtttest.New()
 	defer broker.Close()
 	shown := 0
-	d, err := New(c, Deps{
-		Open:   func(o engine.Options) (Classifier, error) { return engine.Open(o, all.List()) },
+	deps := Deps{
+		Open:   func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
 		Getenv: noEnv, NoFile: true, dial: broker.Dial, brokerListen: "127.0.0.1:0",
-		Show: func(*Report, bool) { shown++ },
-	})
+	}
+	wait := hear(&deps, func(Result) { shown++ })
+	d, err := New(c, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +41,7 @@ func TestDrawnScenesEndToEnd(t *testing.T) {
 	if err := d.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
+	wait()
 	frames, dropped := d.Totals()
 	if frames == 0 || frames+dropped != 12 || shown != int(frames) {
 		t.Errorf("%d frames, %d dropped, %d shown", frames, dropped, shown)

@@ -20,7 +20,9 @@ import (
 
 	"dynvit/backends/all"
 	"dynvit/camera"
+	"dynvit/config"
 	"dynvit/engine"
+	"dynvit/messages"
 	"dynvit/preprocess"
 )
 
@@ -71,8 +73,8 @@ type changeAt struct{ frame, class int }
 
 // watch judges frames with or without a gate, at so many frames a second, as the
 // daemon does: gated ones are never seen by the judge.
-func watch(list []seenFrame, c Camera, rate int) (changes []changeAt, looked int) {
-	j, seen, last := newJudge(c, nil), (*preprocess.Thumbnail)(nil), 0
+func watch(list []seenFrame, c config.Camera, rate int) (changes []changeAt, looked int) {
+	j, seen, last := newDebounce(c, nil), (*preprocess.Thumbnail)(nil), 0
 	for i, f := range list {
 		still := c.Motion > 0 && seen != nil && j.settled() && i-last < rate*int(c.Heartbeat/time.Second) && f.thumb.Differs(seen) < c.Motion
 		if still {
@@ -106,7 +108,7 @@ func TestMotionMissesNoChange(t *testing.T) {
 				uri = film(t, source)
 			}
 			list := classify(t, strings.Replace(uri, "fps=5&seed", "fps=0&seed", 1))
-			c := DefaultCamera()
+			c := config.DefaultCamera()
 			every, all := watch(list, c, rate)
 			for _, share := range []float64{0.01, 0.02, 0.05} {
 				c.Motion = share
@@ -140,7 +142,7 @@ func missed(list []seenFrame, every, gated []changeAt, limit float64, within int
 // isClear: every frame has the class, or for null none, by a tenth.
 func isClear(list []seenFrame, class int, limit float64) bool {
 	return !slices.ContainsFunc(list, func(f seenFrame) bool {
-		if class == noClass {
+		if class == messages.NoClass {
 			return float64(f.score) > limit-0.1
 		}
 		return f.class != class || float64(f.score) < limit+0.1
@@ -149,7 +151,7 @@ func isClear(list []seenFrame, class int, limit float64) bool {
 
 // holdsAt is the class that holds at a frame.
 func holdsAt(changes []changeAt, frame int) int {
-	class := noClass
+	class := messages.NoClass
 	for _, c := range changes {
 		if c.frame <= frame {
 			class = c.class
@@ -176,7 +178,7 @@ func lateness(every, gated []changeAt, rate int) time.Duration {
 func classify(t *testing.T, uri string) (list []seenFrame) {
 	t.Helper()
 	model := realModel(t)
-	plan, err := model.Plan(Default("box").Latency.Keep)
+	plan, err := model.Plan(config.Default("box").Latency.Keep)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,10 +251,10 @@ func TestMotionSavesTheProcessor(t *testing.T) {
 	use := func(share float64) (busy time.Duration, looked uint64) {
 		source := newStillCamera(t)
 		open := func(string, camera.Options) (camera.Source, error) { return source, nil }
-		f := startCameras(t, map[string]string{"still": "test:"}, func(d *Deps) { d.openSource = open }, func(c *Camera) { c.Motion = share })
+		f := startCameras(t, map[string]string{"still": "test:"}, func(d *Deps) { d.openSource = open }, func(c *config.Camera) { c.Motion = share })
 		f.looked("still", 3) // its label holds
-		u := f.unitNamed("still")
-		done := func() uint64 { d := u.counts.drops(); return u.counts.looked.Load() + d.total() }
+		u := f.feedNamed("still")
+		done := func() uint64 { d := u.counts.drops(); return u.counts.looked.Load() + d.Total() }
 		before, first, began := processorTime(t), done(), u.counts.looked.Load()
 		f.until("frames came", func() bool { return done() >= first+frames })
 		return processorTime(t) - before, u.counts.looked.Load() - began
@@ -260,7 +262,7 @@ func TestMotionSavesTheProcessor(t *testing.T) {
 	gated, looked := use(0.02)
 	all, everything := use(0)
 	t.Logf("FIGURES a still scene of %d frames: %.1f ms of processor a frame with the gate (%d looked at), %.1f without (%d)",
-		frames, milliseconds(gated)/frames, looked, milliseconds(all)/frames, everything)
+		frames, messages.Milliseconds(gated)/frames, looked, messages.Milliseconds(all)/frames, everything)
 	if looked > 5 || gated > all/2 {
 		t.Errorf("%d of %d frames looked at, %v instead of %v", looked, frames, gated, all)
 	}

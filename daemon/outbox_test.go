@@ -32,10 +32,10 @@ func TestEventsWaitForTheNextStart(t *testing.T) {
 		}
 		first := live(true, 1, 2, 3)
 		after(20 * time.Second)
-		if s := first.stats(time.Second).Outbox; s.Events != 3 || s.Bytes == 0 || !s.OnDisk {
+		if s := first.reporting.statistics.take().Outbox; s.Events != 3 || s.Bytes == 0 || !s.OnDisk {
 			t.Errorf("stats %+v, want three events on disk", s)
 		}
-		if h := first.condition().Outbox; h.Events != 3 || h.Unsynced != 0 || !h.OnDisk || h.Error != "" {
+		if h := first.condition.health().Outbox; h.Events != 3 || h.Unsynced != 0 || !h.OnDisk || h.Error != "" {
 			t.Errorf("health %+v", h)
 		}
 		first.halt()
@@ -54,7 +54,7 @@ func TestEventsWaitForTheNextStart(t *testing.T) {
 		if want := []string{"first-1", "first-2", "first-3", "b00t-1", "b00t-2"}; !slices.Equal(ids, want) {
 			t.Errorf("events %v, want %v", ids, want)
 		}
-		if s := second.stats(time.Second).Outbox; s.Events != 0 || s.Dropped != 0 {
+		if s := second.reporting.statistics.take().Outbox; s.Events != 0 || s.Dropped != 0 {
 			t.Errorf("stats %+v, want none left", s)
 		}
 		second.halt()

@@ -12,7 +12,7 @@ import (
 // reader keeps one camera's source open and puts its frames into the queue. Its
 // run method is the only user of the source.
 type reader struct {
-	*unit
+	*feed
 	index int // in the queue
 	open  func() (camera.Source, error)
 	queue *queue
@@ -27,11 +27,11 @@ type reader struct {
 	seq   uint64 // of the last frame, over all times the source was opened
 }
 
-// run keeps the camera as its toggle says, until ctx ends.
+// run keeps the camera open as long as it is wanted, until ctx ends.
 func (r *reader) run(ctx context.Context) {
 	defer r.status.stopped()
 	for ctx.Err() == nil {
-		on, why, period := r.toggle.now()
+		on, why, period := r.enabled.now()
 		during, stop := context.WithCancel(ctx)
 		undo := context.AfterFunc(period, stop)
 		if on {

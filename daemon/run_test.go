@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dynvit/config"
 )
 
 const root = "dynvit/box"
@@ -20,7 +22,7 @@ const root = "dynvit/box"
 func TestPayloads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := append(shots(1, 3), shots(2, 3)...)
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Publish.Frame = true })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Publish.Frame = true })
 		r := run(t, c, sources{"http://door/": {newScripted(time.Second, io.EOF, list...)}}, nil)
 		after(10 * time.Second)
 		r.halt()
@@ -74,7 +76,7 @@ func TestInfoSettingsAndStats(t *testing.T) {
 		list := shots(1, 40)
 		list[5].score = 0
 		s := sources{"test:": {newScripted(time.Second, nil, list...)}}
-		c := withCamera(testConfig(), "off", func(c *Camera) { c.Enabled = false })
+		c := withCamera(testConfig(), "off", func(c *config.Camera) { c.Enabled = false })
 		r := run(t, c, s, nil)
 		after(31 * time.Second)
 		r.halt()
@@ -90,7 +92,7 @@ func TestInfoSettingsAndStats(t *testing.T) {
 			},
 			"/stats": {
 				"schema": 1.0, "keep_ratio": 0.7,
-				"latency_ms": map[string]any{"p50": 12.346, "p95": 12.346},
+				"latency_ms": map[string]any{"p50": 12.352, "p95": 12.352}, // the middle of 12.346's bucket
 				"age_ms":     map[string]any{"p50": 0.0, "p95": 0.0},
 				"drops":      map[string]any{"busy": 0.0, "budget": 0.0, "max_fps": 0.0, "failed": 1.0, "source": 0.0, "motion": 0.0},
 			},
@@ -117,12 +119,10 @@ func TestReadyWithoutCameraAndBroker(t *testing.T) {
 		s := sources{"test:": {gone, gone, gone, newScripted(time.Second, nil, shots(3, 500)...)}}
 		r := run(t, testConfig(), s, func(r *rig, _ *Deps) { r.broker.Down() })
 		synctest.Wait()
-		select {
-		case <-r.Ready():
-		default:
+		if r.service == nil || !r.condition.ready.Load() {
 			t.Fatal("not ready")
 		}
-		if line := r.statusLine(); !strings.Contains(line, "broker away") || !strings.Contains(line, "door offline (no such device)") {
+		if line := r.condition.line(); !strings.Contains(line, "broker away") || !strings.Contains(line, "door offline (no such device)") {
 			t.Errorf("status line: %s", line)
 		}
 		if log := r.log.String(); !strings.Contains(log, "no such device") || !strings.Contains(log, "broker") {
@@ -181,12 +181,12 @@ func TestBrokenCameraHurtsNobody(t *testing.T) {
 				t.Errorf("%s is %s, want %s", name, got, want)
 			}
 		}
-		health := r.condition()
+		health := r.condition.health()
 		r.halt()
 		if !health.Alive {
 			t.Errorf("health %+v", health)
 		}
-		for _, u := range r.units {
+		for _, u := range r.feeds {
 			looked, failed := u.counts.looked.Load(), u.counts.failed.Load()
 			if u.name == "door" && looked != 200 || u.name == "damaged" && (looked != 0 || failed != 400) {
 				t.Errorf("%s: %d looked at, %d failed", u.name, looked, failed)
@@ -211,7 +211,7 @@ func TestCamerasAreServedFairly(t *testing.T) {
 		r.halt()
 		var counts []uint64
 		total := uint64(0)
-		for _, u := range r.units {
+		for _, u := range r.feeds {
 			counts = append(counts, u.counts.looked.Load())
 			total += u.counts.looked.Load()
 		}
@@ -262,7 +262,7 @@ func TestEndsWithItsSources(t *testing.T) {
 // TestStopFinishesTheFrameInHand stops in the middle of an inference.
 func TestStopFinishesTheFrameInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := withCamera(testConfig(), "door", func(c *Camera) { c.Stable = 1 })
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Stable = 1 })
 		s := sources{"http://door/": {newScripted(time.Second, nil, shots(2, 100)...)}}
 		r := run(t, c, s, func(r *rig, _ *Deps) { r.model.takes = 3 * time.Second })
 		time.Sleep(5 * time.Second) // the warm-up took 3 s, the first frame came at 4 s
@@ -321,7 +321,7 @@ func TestIdleIsHealthy(t *testing.T) {
 
 func get(r *rig, path string) (code int, body string) {
 	w := httptest.NewRecorder()
-	r.routes().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	routes(r.condition.health).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 	return w.Code, w.Body.String()
 }
 
@@ -341,11 +341,11 @@ func TestHeartbeat(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(*Config)
+		change func(*config.Config)
 		want   string
 	}{
-		{"bad configuration", func(c *Config) { c.MQTT.Broker = "" }, "mqtt.broker: no broker named"},
-		{"password file that is not there", func(c *Config) { c.MQTT.PasswordFile = "/does/not/exist" }, "mqtt.password_file"},
+		{"bad configuration", func(c *config.Config) { c.MQTT.Broker = "" }, "mqtt.broker: no broker named"},
+		{"password file that is not there", func(c *config.Config) { c.MQTT.PasswordFile = "/does/not/exist" }, "mqtt.password_file"},
 	} {
 		config := testConfig()
 		c.change(&config)
@@ -357,10 +357,10 @@ func TestNewRefuses(t *testing.T) {
 
 func TestUnknownLabelIsAConfigError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := withCamera(testConfig(), "yard", func(c *Camera) { c.Labels = []string{"cat", "unicorn"} })
+		c := withCamera(testConfig(), "yard", func(c *config.Camera) { c.Labels = []string{"cat", "unicorn"} })
 		r := run(t, c, sources{}, nil)
 		err := r.ended()
-		var bad *ConfigError
+		var bad *config.Error
 		if !errors.As(err, &bad) || bad.Key != "cameras.yard.labels" || !strings.Contains(err.Error(), "unicorn") {
 			t.Errorf("got %v", err)
 		}
@@ -368,4 +368,25 @@ func TestUnknownLabelIsAConfigError(t *testing.T) {
 			t.Error("the classifier is still open")
 		}
 	})
+}
+
+// TestUnreadableTLSFiles: they are an error of the configuration, found at the
+// start and not by its check, which may run as another user.
+func TestUnreadableTLSFiles(t *testing.T) {
+	for key, set := range map[string]func(*config.MQTT){
+		"mqtt.ca_file":   func(m *config.MQTT) { m.CAFile = "/nowhere/ca.pem" },
+		"mqtt.cert_file": func(m *config.MQTT) { m.CertFile, m.KeyFile = "/nowhere/c.pem", "/nowhere/k.pem" },
+	} {
+		c := testConfig()
+		c.MQTT.Broker = "mqtts://broker"
+		set(&c.MQTT)
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: check: %v", key, err)
+		}
+		_, err := New(c, Deps{Getenv: noEnv})
+		var bad *config.Error
+		if !errors.As(err, &bad) || bad.Key != key || !strings.Contains(err.Error(), "/nowhere/") || !strings.Contains(err.Error(), "no such file") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
 }

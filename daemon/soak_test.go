@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"dynvit/backends/all"
+	"dynvit/config"
 	"dynvit/engine"
+	"dynvit/tuning"
 )
 
 const (
@@ -70,21 +72,23 @@ func TestSoak(t *testing.T) {
 }
 
 func soak(t *testing.T, length time.Duration) (list []sample) {
-	c := Default("soak")
-	c.MQTT.Broker = Embedded
+	c := config.Default("soak")
+	c.MQTT.Broker = config.Embedded
 	for i := range 4 {
-		cam := DefaultCamera()
+		cam := config.DefaultCamera()
 		cam.Source = fmt.Sprintf("test:?fps=15&size=320x240&seed=%d", i)
 		cam.Heartbeat = 5 * time.Second
-		cam.Publish = Publish{Frame: true, Snapshot: true}
+		cam.Publish = config.Publish{Frame: true, Snapshot: true}
 		cam.Motion = 0.02 * float64(i%2)
 		c.Cameras[fmt.Sprint("cam", i)] = cam
 	}
-	c.derive()
-	d, err := New(c, Deps{
-		Open: func(o engine.Options) (Classifier, error) { return engine.Open(o, all.List()) },
+	c.MQTT.ClientID = "dynvit-soak"
+	deps := Deps{
+		Open: func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
 		Log:  slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), brokerListen: "127.0.0.1:0",
-	})
+	}
+	ready := whenReady(t, &deps)
+	d, err := New(c, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,13 +96,14 @@ func soak(t *testing.T, length time.Duration) (list []sample) {
 	defer stop()
 	result := make(chan error, 1)
 	go func() { result <- d.Run(ctx) }()
+	ready()
 	start := time.Now()
 	tick := time.NewTicker(soakEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if at := time.Since(start); d.isReady() && at < length {
+			if at := time.Since(start); at < length {
 				list = append(list, takeSample(d, at))
 				writeSoak(t, list, "so far") // a run that is broken off is worth something, too
 			}
@@ -117,12 +122,20 @@ func takeSample(d *Daemon, at time.Duration) sample {
 	metrics.Read(m)
 	mebi := func(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
 	s := sample{
-		at: at, rss: mebi(d.machine.rss()), heap: mebi(m[0].Value.Uint64()), held: mebi(m[1].Value.Uint64() - m[2].Value.Uint64()), goroutines: runtime.NumGoroutine(),
+		at: at, rss: mebi(d.machine.RSS()), heap: mebi(m[0].Value.Uint64()), held: mebi(m[1].Value.Uint64() - m[2].Value.Uint64()), goroutines: runtime.NumGoroutine(),
 	}
-	fmt.Sscan(d.machine.field("proc/self/status", "RssAnon"), &s.anon) // kB; 0 where the kernel does not say
-	s.anon /= 1 << 10
+	s.anon = anonymous()
 	s.frames, s.dropped = d.Totals()
 	return s
+}
+
+// anonymous is the process's memory without files, in MiB; 0 where the kernel does
+// not say.
+func anonymous() (mebi float64) {
+	status, _ := os.ReadFile("/proc/self/status")
+	_, rest, _ := strings.Cut(string(status), "RssAnon:")
+	fmt.Sscan(rest, &mebi) // kB
+	return mebi / 1024
 }
 
 // trend is the slope of a least-squares line, in units an hour, and its standard

@@ -4,14 +4,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-)
 
-// Words of a camera's status topic.
-const (
-	cameraOnline   = "online"
-	cameraOffline  = "offline"
-	cameraStalled  = "stalled"
-	cameraDisabled = "disabled"
+	"dynvit/messages"
 )
 
 // CameraStatus is the condition of a camera.
@@ -53,19 +47,19 @@ func (s *status) disabled(why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unwatch()
-	if s.now.Word != cameraDisabled {
+	if s.now.Word != messages.CameraDisabled {
 		s.log.Info("camera disabled", "why", why)
 	}
-	s.turn(cameraDisabled, why)
+	s.turn(messages.CameraDisabled, why)
 }
 
 // enabled reports that a camera that was not wanted now is.
 func (s *status) enabled() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.now.Word == cameraDisabled {
+	if s.now.Word == messages.CameraDisabled {
 		s.log.Info("camera enabled")
-		s.turn(cameraOffline, notSeen)
+		s.turn(messages.CameraOffline, notSeen)
 	}
 }
 
@@ -92,7 +86,7 @@ func (s *status) frame() {
 	defer s.mu.Unlock()
 	s.last, s.stalled = time.Now(), false
 	s.timer.Reset(s.timeout)
-	s.set(cameraOnline, "")
+	s.set(messages.CameraOnline, "")
 }
 
 // check runs when the timer does. A frame that came in between is no stall.
@@ -103,7 +97,7 @@ func (s *status) check() {
 		return
 	}
 	s.stalled = true
-	s.set(cameraStalled, "no frame for "+s.timeout.String())
+	s.set(messages.CameraStalled, "no frame for "+s.timeout.String())
 }
 
 // closed reports that the source is not open any more, or could not be opened. A
@@ -112,9 +106,9 @@ func (s *status) check() {
 func (s *status) closed(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	word := cameraOffline
+	word := messages.CameraOffline
 	if s.timer != nil && s.stalled {
-		word = cameraStalled
+		word = messages.CameraStalled
 	}
 	s.unwatch()
 	s.set(word, reason)
@@ -126,8 +120,8 @@ func (s *status) stopped() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unwatch()
-	if s.now.Word != cameraDisabled {
-		s.turn(cameraOffline, "daemon stopped")
+	if s.now.Word != messages.CameraDisabled {
+		s.turn(messages.CameraOffline, "daemon stopped")
 	}
 }
 
@@ -145,7 +139,7 @@ func (s *status) set(word, reason string) {
 		return
 	}
 	s.turn(word, reason)
-	if word == cameraOnline {
+	if word == messages.CameraOnline {
 		s.log.Info("camera online")
 		return
 	}

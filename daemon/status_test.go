@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dynvit/messages"
 )
 
 // TestStatus lets things happen to a camera with a time-out of 10 s and holds
@@ -32,7 +34,7 @@ func TestStatus(t *testing.T) {
 					timeout: 10 * time.Second, log: slog.New(slog.DiscardHandler),
 					publish: func(word string) { words = append(words, word) },
 				}
-				s.start(cameraOffline, "at first")
+				s.start(messages.CameraOffline, "at first")
 				steps := map[string]func(){"open": s.opened, "frame": s.frame, "close": func() { s.closed("cut") }}
 				for _, step := range strings.Fields(c.script) {
 					if do, ok := steps[step]; ok {

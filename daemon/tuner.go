@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dynvit/calibrate"
+	"dynvit/config"
+	"dynvit/messages"
 	"dynvit/vit"
 )
 
@@ -18,10 +21,11 @@ type inForce struct {
 }
 
 // tuner chooses the plan of each frame: the one asked for, or the one by which
-// the budget is held. shown may be called by anyone, the rest by the inference
-// alone.
+// the budget is held. shown and hold may be called by anyone, the rest by the
+// inference alone.
 type tuner struct {
-	changed func() // told when what shown returns has changed; nil: nobody
+	changed func()      // told when what shown returns has changed; set before the inference runs
+	held    atomic.Bool // step changes nothing
 
 	plan       vit.Plan
 	controller *calibrate.Controller // nil: nothing is calibrated, or keep is fixed
@@ -34,9 +38,9 @@ type tuner struct {
 	force inForce
 }
 
-func newTuner(l Latency, plan vit.Plan, ratio float64) *tuner {
+func newTuner(l config.Latency, plan vit.Plan, ratio float64) *tuner {
 	return &tuner{
-		plan: plan, start: time.Now(),
+		changed: func() {}, plan: plan, start: time.Now(),
 		force: inForce{auto: l.Keep.IsAuto(), ratio: ratio, budget: l.Budget, percentile: l.Percentile, rate: 1},
 	}
 }
@@ -54,10 +58,13 @@ func (t *tuner) show(change func(*inForce)) {
 	change(&t.force)
 	same := t.force == before
 	t.mu.Unlock()
-	if !same && t.changed != nil {
+	if !same {
 		t.changed()
 	}
 }
+
+// hold keeps the plan as it is while the processor is not what it will be.
+func (t *tuner) hold(on bool) { t.held.Store(on) }
 
 // fix holds one plan from now on.
 func (t *tuner) fix(plan vit.Plan, ratio float64) {
@@ -95,12 +102,12 @@ func (t *tuner) adopt(d calibrate.Decision, budget time.Duration) {
 // step takes the time of a frame that was run by the plan in force, and returns
 // why another holds for the next; Steady if it does not.
 func (t *tuner) step(frame time.Duration) calibrate.Reason {
-	if t.controller == nil {
+	if t.controller == nil || t.held.Load() {
 		return calibrate.Steady
 	}
 	before := t.controller.Decision(t.state)
 	var d calibrate.Decision
-	t.state, d = t.controller.Step(t.state, milliseconds(frame), time.Since(t.start))
+	t.state, d = t.controller.Step(t.state, messages.Milliseconds(frame), time.Since(t.start))
 	if d.Index == before.Index && d.Rate == before.Rate {
 		return calibrate.Steady
 	}

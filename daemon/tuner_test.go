@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dynvit/calibrate"
+	"dynvit/config"
 	"dynvit/vit"
 )
 
@@ -25,7 +26,7 @@ var threePoints = []calibrate.Measured{measured(1, 196, 30, 1), measured(0.7, 13
 
 func newTestTuner() (*tuner, *int) {
 	changes := 0
-	t := newTuner(Latency{Budget: 40 * time.Millisecond, Percentile: 95}, vit.Plan{Keep: []int{137, 96, 67}}, 0.7)
+	t := newTuner(config.Latency{Budget: 40 * time.Millisecond, Percentile: 95}, vit.Plan{Keep: []int{137, 96, 67}}, 0.7)
 	t.changed = func() { changes++ }
 	return t, &changes
 }

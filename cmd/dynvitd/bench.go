@@ -9,16 +9,15 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"dynvit/backends/all"
 	"dynvit/camera"
-	"dynvit/daemon"
 	"dynvit/engine"
+	"dynvit/machine"
+	"dynvit/messages"
 	"dynvit/preprocess"
 	"dynvit/vit"
 )
@@ -228,7 +227,7 @@ func (b *combination) summary(arch, frame string) (benched, error) {
 	}
 	var err error
 	out.Allocs, err = b.allocations()
-	out.RSS = residentBytes()
+	out.RSS = int64(machine.At(os.DirFS("/")).RSS())
 	return out, err
 }
 
@@ -239,12 +238,14 @@ func (b *combination) allocations() (float64, error) {
 	const frames = 4
 	side := b.e.Info().ShortSide
 	pixels := camera.Frame{Format: camera.RGB24, Width: side, Height: side, Data: make([]byte, 3*side*side), Name: "pixels"}
-	encoder, report := daemon.NewEncoder(b.e.Info(), "bench"), daemon.Report{Camera: "bench"}
+	info := b.e.Info()
+	encoder, report := messages.NewEncoder(messages.Engine{Backend: info.Backend, Precision: info.Precision.String(), Model: info.Model}, "bench"), messages.Report{Camera: "bench"}
 	one := func() error {
 		if err := b.e.Classify(&b.result, &pixels, preprocess.Whole, b.plan); err != nil {
 			return err
 		}
-		report.Fill(&pixels, &b.result, b.e.Label)
+		report.Rank(b.result.Top, b.result.Scores, b.e.Label)
+		report.Tokens = append(report.Tokens[:0], b.result.Tokens...)
 		encoder.Report(&report, time.Now())
 		return nil
 	}
@@ -296,19 +297,4 @@ func summarise(d []time.Duration) quantiles {
 		return milliseconds(sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)])
 	}
 	return quantiles{at(0), at(0.5), at(0.9), at(0.95), at(0.99), milliseconds(sum) / float64(len(sorted))}
-}
-
-// residentBytes is VmRSS, 0 where the system does not tell.
-func residentBytes() int64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		return 0
-	}
-	kb, _ := strconv.ParseInt(fields[0], 10, 64)
-	return kb << 10
 }

@@ -14,8 +14,8 @@ import (
 	"dynvit/backends/all"
 	"dynvit/calibrate"
 	"dynvit/camera"
-	"dynvit/daemon"
 	"dynvit/engine"
+	"dynvit/tuning"
 )
 
 // benchCalibrateFlags say how the promise of calibrate is put to the test.
@@ -86,8 +86,8 @@ func (f *benchCalibrateFlags) measureAll(ctx context.Context, frames []camera.Fr
 	if err != nil {
 		return nil, err
 	}
-	open := func(o engine.Options) (daemon.Classifier, error) { return engine.Open(o, all.List()) }
-	target := daemon.NewTarget(open, f.Options, frames)
+	open := func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) }
+	target := tuning.NewTarget(open, f.Options, frames)
 	defer target.Close()
 	if err := f.search(ctx, target, table.Points, len(frames), list); err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func (f *benchCalibrateFlags) choose(points []calibrate.Measured) ([]kept, error
 
 // search measures all points a second time, and takes for feasible what held a
 // budget then, without any margin.
-func (f *benchCalibrateFlags) search(ctx context.Context, t *daemon.Target, points []calibrate.Measured, frames int, list []kept) error {
+func (f *benchCalibrateFlags) search(ctx context.Context, t *tuning.Target, points []calibrate.Measured, frames int, list []kept) error {
 	settings := make([]calibrate.Point, len(points))
 	for i, p := range points {
 		settings[i] = p.Point
@@ -178,7 +178,7 @@ func wantedOf(p calibrate.Measured, wanted float64) float64 {
 
 // once runs a point for the seconds of a run and returns the wanted percentile in
 // milliseconds.
-func (f *benchCalibrateFlags) once(ctx context.Context, t *daemon.Target, p calibrate.Point, frames int) (float64, error) {
+func (f *benchCalibrateFlags) once(ctx context.Context, t *tuning.Target, p calibrate.Point, frames int) (float64, error) {
 	if err := t.Use(p.Group); err != nil {
 		return 0, err
 	}

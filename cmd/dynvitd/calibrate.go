@@ -19,9 +19,9 @@ import (
 	"dynvit/backends/all"
 	"dynvit/calibrate"
 	"dynvit/camera"
-	"dynvit/daemon"
 	"dynvit/engine"
 	"dynvit/evaluate"
+	"dynvit/tuning"
 	"dynvit/vit"
 )
 
@@ -103,7 +103,7 @@ func (f *calibrateFlags) check() error {
 	}
 	f.Store = modelStore()
 	if f.output == "" {
-		f.output = filepath.Join(stateDir(), daemon.CalibrationFile)
+		f.output = filepath.Join(stateDir(), tuning.CalibrationFile)
 	}
 	return f.modelFlags.check()
 }
@@ -125,7 +125,7 @@ func (f *calibrateFlags) frames(ctx context.Context) (frames []camera.Frame, lab
 	case f.source != "":
 		frames, what, err = sourceFrames(ctx, f.source)
 	default:
-		frames, err = daemon.DrawnFrames(ctx, mostFrames, nil)
+		frames, err = tuning.DrawnFrames(ctx, mostFrames)
 		what = "1280x720 jpeg"
 	}
 	return frames, nil, what, err
@@ -164,7 +164,7 @@ func (f *calibrateFlags) pictures() ([]camera.Frame, []int, string, error) {
 // measure runs the grid. After Ctrl-C the table is partial and the error the
 // context's.
 func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, labels []int, what string) (*calibrate.Table, error) {
-	open := func(o engine.Options) (daemon.Classifier, error) { return engine.Open(o, all.List()) }
+	open := func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) }
 	f.Scaled = true // as the daemon does
 	first, err := open(f.Options)
 	if err != nil {
@@ -185,7 +185,7 @@ func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, lab
 		return nil, err
 	}
 	most := slices.Max(f.threads)
-	target := daemon.NewTarget(open, f.Options, frames)
+	target := tuning.NewTarget(open, f.Options, frames)
 	defer target.Close()
 	found, err := calibrate.Run(ctx, target, calibrate.Grid(plans, precisions, f.threads), calibrate.Options{
 		Percentile: f.percentile, Frames: len(frames), Labels: labels,
@@ -201,7 +201,7 @@ func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, lab
 	if len(found.Points) == 0 {
 		return nil, err
 	}
-	table, choice := calibrate.NewTable(found, daemon.Origin(info, version, os.DirFS("/")), what, f.budget, time.Now())
+	table, choice := calibrate.NewTable(found, tuning.Origin(info, version, os.DirFS("/")), what, f.budget, time.Now())
 	if err != nil {
 		table.Partial = true
 		return table, err
@@ -209,8 +209,8 @@ func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, lab
 	return table, choice
 }
 
-func (f *calibrateFlags) plans(c daemon.Classifier) ([]calibrate.Plan, error) {
-	keeps := daemon.Keeps()
+func (f *calibrateFlags) plans(c tuning.Classifier) ([]calibrate.Plan, error) {
+	keeps := tuning.Keeps()
 	if len(f.keeps) > 0 {
 		keeps = nil
 	}
@@ -221,7 +221,7 @@ func (f *calibrateFlags) plans(c daemon.Classifier) ([]calibrate.Plan, error) {
 		}
 		keeps = append(keeps, k)
 	}
-	plans, err := daemon.Plans(c, keeps)
+	plans, err := tuning.Plans(c, keeps)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--%w", err)}
 	}
@@ -230,7 +230,7 @@ func (f *calibrateFlags) plans(c daemon.Classifier) ([]calibrate.Plan, error) {
 
 // write keeps the table, draws it and shows it.
 func (f *calibrateFlags) write(w io.Writer, t *calibrate.Table) error {
-	if err := daemon.KeepCalibration(t, f.output); err != nil {
+	if err := tuning.Keep(t, f.output); err != nil {
 		return err
 	}
 	if f.plot != "" {

@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 
-	"github.com/spf13/cobra"
+	"dynvit/config"
 
-	"dynvit/daemon"
+	"github.com/spf13/cobra"
 )
 
 func newConfig() *cobra.Command {
@@ -28,14 +28,14 @@ func newConfigCheck() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f := runFlags{file: args[0]}
-			config, err := f.load(newRun().Flags())
+			conf, err := f.load(newRun().Flags())
 			if err != nil {
 				return err
 			}
-			if len(config.Cameras) == 0 {
-				return &daemon.ConfigError{Where: args[0], Key: "cameras", Err: fmt.Errorf("no camera named")}
+			if len(conf.Cameras) == 0 {
+				return &config.Error{Where: args[0], Key: "cameras", Err: fmt.Errorf("no camera named")}
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: good, cameras: %d, broker %s\n", args[0], len(config.Cameras), config.MQTT.Broker)
+			fmt.Fprintf(c.OutOrStdout(), "%s: good, cameras: %d, broker %s\n", args[0], len(conf.Cameras), conf.MQTT.Broker)
 			return nil
 		},
 	}
@@ -48,11 +48,11 @@ func newConfigPrint() *cobra.Command {
 		Short: "Print every key as `run` would have it, secrets as ***",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			config, err := f.load(c.Flags())
+			conf, err := f.load(c.Flags())
 			if err != nil {
 				return err
 			}
-			_, err = c.OutOrStdout().Write(config.YAML())
+			_, err = c.OutOrStdout().Write(conf.YAML())
 			return err
 		},
 	}
@@ -66,7 +66,7 @@ func newConfigSchema() *cobra.Command {
 		Short: "Print the JSON schema of configuration files",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := c.OutOrStdout().Write(daemon.Schema())
+			_, err := c.OutOrStdout().Write(config.Schema())
 			return err
 		},
 	}

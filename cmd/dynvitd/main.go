@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dynvit/calibrate"
-	"dynvit/daemon"
+	"dynvit/config"
 )
 
 // Exit codes, part of the interface.
@@ -59,16 +59,16 @@ func run(ctx context.Context, args []string) int {
 
 func exitCode(err error) int {
 	var usage usageError
-	var config *daemon.ConfigError
+	var wrong *config.Error
 	var nothing *calibrate.NothingFits
 	switch {
 	case errors.As(err, &nothing):
 		return exitBudget
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &config) && config.Flag:
+	case errors.As(err, &wrong) && wrong.Flag:
 		return exitUsage
-	case errors.As(err, &config):
+	case errors.As(err, &wrong):
 		return exitConfig
 	}
 	return exitFailed

@@ -14,9 +14,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"dynvit/backends/all"
+	"dynvit/config"
 	"dynvit/daemon"
 	"dynvit/engine"
+	"dynvit/logging"
+	"dynvit/messages"
 	"dynvit/systemd"
+	"dynvit/tuning"
 )
 
 // drawnSource is what `run` looks at where nothing else is named.
@@ -71,56 +75,57 @@ func newRun() *cobra.Command {
 }
 
 // load merges file, environment and flags.
-func (f *runFlags) load(flags *pflag.FlagSet) (daemon.Config, error) {
+func (f *runFlags) load(flags *pflag.FlagSet) (config.Config, error) {
 	host, err := os.Hostname()
 	if err != nil {
-		return daemon.Config{}, fmt.Errorf("host name: %w", err)
+		return config.Config{}, fmt.Errorf("host name: %w", err)
 	}
-	o := daemon.LoadOptions{File: f.file, Environ: os.Environ(), Sources: f.sources, Host: host, Settings: f.settings(flags)}
-	c, err := daemon.Load(o)
+	o := config.LoadOptions{File: f.file, Environ: os.Environ(), Sources: f.sources, Host: host, Settings: f.settings(flags)}
+	c, err := config.Load(o)
 	if err != nil || f.file != "" || len(c.Cameras) > 0 {
 		return c, err
 	}
 	o.Sources = []string{drawnSource}
-	return daemon.Load(o)
+	return config.Load(o)
 }
 
 // settings are the keys that flags set.
-func (f *runFlags) settings(flags *pflag.FlagSet) []daemon.Setting {
-	var list []daemon.Setting
+func (f *runFlags) settings(flags *pflag.FlagSet) []config.Setting {
+	var list []config.Setting
 	if f.v {
-		list = append(list, daemon.Setting{Key: "log.level", Value: "debug", Flag: "-v"})
+		list = append(list, config.Setting{Key: "log.level", Value: "debug", Flag: "-v"})
 	}
 	for _, s := range settingFlags {
 		if given := flags.Lookup(s.flag); given.Changed {
-			list = append(list, daemon.Setting{Key: s.key, Value: given.Value.String(), Flag: "--" + s.flag})
+			list = append(list, config.Setting{Key: s.key, Value: given.Value.String(), Flag: "--" + s.flag})
 		}
 	}
 	return list
 }
 
 func (f *runFlags) run(c *cobra.Command) error {
-	config, err := f.load(c.Flags())
+	conf, err := f.load(c.Flags())
 	if err != nil {
 		return err
 	}
-	log, err := daemon.NewLogger(os.Stderr, config.Log, daemon.UnderJournal(os.Stderr, os.Getenv))
+	log, err := logging.New(os.Stderr, logging.Options{
+		Level: conf.Log.Level, JSON: conf.Log.Format == "json", Journal: logging.UnderJournal(os.Stderr, os.Getenv),
+	})
 	if err != nil {
-		return config.Place(err)
+		return conf.Place(config.Invalid("log.level", "%w", err))
 	}
 	notify, err := systemd.New(os.Getenv)
 	if err != nil {
 		return err
 	}
 	defer notify.Close()
-	return f.serve(c.Context(), config, log, notify)
+	return f.serve(c.Context(), conf, log, notify)
 }
 
-func (f *runFlags) serve(ctx context.Context, config daemon.Config, log *slog.Logger, notify *systemd.Notifier) error {
-	out := &results{out: bufio.NewWriter(os.Stdout), json: f.json}
+func (f *runFlags) serve(ctx context.Context, conf config.Config, log *slog.Logger, notify *systemd.Notifier) error {
 	signal.Ignore(syscall.SIGPIPE) // else a stdout or stderr that went away would end the daemon
 	deps := daemon.Deps{
-		Open: func(o engine.Options) (daemon.Classifier, error) {
+		Open: func(o engine.Options) (tuning.Classifier, error) {
 			e, err := engine.Open(o, all.List())
 			if err != nil {
 				return nil, err // not e: a nil *Engine is not a nil Classifier
@@ -129,51 +134,94 @@ func (f *runFlags) serve(ctx context.Context, config daemon.Config, log *slog.Lo
 		},
 		Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
 	}
-	if f.file == "" || f.json {
-		deps.Show = out.show
+	if f.file != "" && !f.json {
+		d, err := daemon.New(conf, deps)
+		if err != nil {
+			return err
+		}
+		return d.Run(ctx)
 	}
-	d, err := daemon.New(config, deps)
+	return f.show(ctx, conf, deps)
+}
+
+// show runs the daemon and prints what it sees.
+func (f *runFlags) show(ctx context.Context, conf config.Config, deps daemon.Deps) error {
+	listener := daemon.NewListener(unprinted)
+	deps.Listeners = []*daemon.Listener{listener}
+	d, err := daemon.New(conf, deps)
 	if err != nil {
 		return err
 	}
-	out.info = d.Info
+	out := &results{out: bufio.NewWriter(os.Stdout), json: f.json}
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		out.print(listener)
+	}()
 	start := time.Now()
 	if err := d.Run(ctx); err != nil {
 		return err
 	}
-	if deps.Show != nil && !f.json {
+	took := time.Since(start)
+	select {
+	case <-printed:
+	case <-time.After(printLimit):
+		deps.Log.Warn("stdout takes nothing, results left unprinted")
+		return nil
+	}
+	if n := listener.Lost(); n > 0 {
+		deps.Log.Warn("stdout was too slow for all results", "lost", n)
+	}
+	if !f.json {
 		frames, dropped := d.Totals()
-		fmt.Printf("%d frames, %d dropped, in %.1f s\n", frames, dropped, time.Since(start).Seconds())
+		fmt.Printf("%d frames, %d dropped, in %.1f s\n", frames, dropped, took.Seconds())
 	}
 	return nil
 }
+
+const (
+	// unprinted results may wait for stdout: a minute of one camera at 15 frames a
+	// second. Older ones are left out.
+	unprinted = 1024
+	// printLimit is how long stdout may take for them at the end.
+	printLimit = time.Second
+)
 
 // results prints what the cameras show. A stdout that went away ends nothing:
 // the broker has the results.
 type results struct {
 	out     *bufio.Writer
-	info    func() engine.Info // of the model in use; not of those that a calibration opens
-	encoder *daemon.Encoder    // nil until the first frame
+	encoder *messages.Encoder // nil until the first frame
 	json    bool
 }
 
-// show is called for each frame.
-func (p *results) show(r *daemon.Report, changed bool) {
+// print shows what a listener hears, until it ends.
+func (p *results) print(l *daemon.Listener) {
+	for {
+		r, ok := l.Next()
+		if !ok {
+			return
+		}
+		p.show(&r)
+	}
+}
+
+func (p *results) show(r *daemon.Result) {
 	switch {
 	case p.json:
 		if p.encoder == nil {
-			p.encoder = daemon.NewEncoder(p.info(), "")
+			p.encoder = messages.NewEncoder(r.Engine, "")
 		}
-		p.out.Write(p.encoder.Report(r, time.Now()))
+		p.out.Write(p.encoder.Report(r.Report, time.Now()))
 		p.out.WriteByte('\n')
-	case changed:
-		p.line(r)
+	case r.Changed:
+		p.line(r.Report)
 	}
 	p.out.Flush()
 }
 
 // line names a class only where it was recognised.
-func (p *results) line(r *daemon.Report) {
+func (p *results) line(r *messages.Report) {
 	fmt.Fprintf(p.out, "%s  %s  ", r.Captured.Format("15:04:05.0"), r.Camera)
 	if r.Label == "" {
 		fmt.Fprintf(p.out, "%-18s", "(nothing recognised)")

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"dynvit/camera"
+	"dynvit/mqtt"
+)
+
+// Validate reports the first value, in the order of the keys, that is wrong by
+// itself or beside others. The error is a *Error without a place.
+func (c *Config) Validate() error {
+	if err := checkBounds("", c); err != nil {
+		return err
+	}
+	for _, check := range []func() error{c.checkNames, c.checkBroker, c.checkTLS, c.checkHTTP, c.checkCameras} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	nodeName   = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	cameraName = regexp.MustCompile(`^[a-z0-9_-]+$`)
+)
+
+// IsCameraName reports whether a camera may have that name.
+func IsCameraName(name string) bool { return cameraName.MatchString(name) }
+
+func (c *Config) checkNames() error {
+	if !nodeName.MatchString(c.Node) {
+		return Invalid("node", "%q: want letters, digits, _ and -", c.Node)
+	}
+	if err := checkPrefix("mqtt.topic_prefix", c.MQTT.TopicPrefix); err != nil {
+		return err
+	}
+	return checkPrefix("homeassistant.discovery_prefix", c.HomeAssistant.DiscoveryPrefix)
+}
+
+func checkPrefix(key, prefix string) error {
+	if prefix == "" || strings.ContainsAny(prefix, "+#\x00") || strings.HasPrefix(prefix, "/") || strings.HasSuffix(prefix, "/") {
+		return Invalid(key, "%q: want a topic without +, # and / at its ends", prefix)
+	}
+	return nil
+}
+
+func (c *Config) checkBroker() error {
+	switch c.MQTT.Broker {
+	case Embedded:
+		return nil
+	case "":
+		return Invalid("mqtt.broker", "no broker named: want mqtt://host, mqtts://host or %s", Embedded)
+	}
+	if err := mqtt.Check(c.MQTT.Broker); err != nil {
+		return Invalid("mqtt.broker", "%w", err)
+	}
+	return nil
+}
+
+// checkTLS holds the files of TLS against each other and the broker, without
+// reading them.
+func (c *Config) checkTLS() error {
+	m := &c.MQTT
+	secure := m.Broker != Embedded && mqtt.Secure(m.Broker)
+	for _, file := range []struct{ key, value string }{{"ca_file", m.CAFile}, {"cert_file", m.CertFile}, {"key_file", m.KeyFile}} {
+		if file.value != "" && !secure {
+			return Invalid("mqtt."+file.key, "the broker is not spoken to over TLS: want mqtts:// in mqtt.broker")
+		}
+	}
+	switch {
+	case m.CertFile != "" && m.KeyFile == "":
+		return Invalid("mqtt.cert_file", "want key_file, too")
+	case m.CertFile == "" && m.KeyFile != "":
+		return Invalid("mqtt.key_file", "want cert_file, too")
+	}
+	return nil
+}
+
+// ReadTLS finds out whether the files of TLS can be used.
+func (c *Config) ReadTLS() error {
+	if err := (mqtt.TLS{CA: c.MQTT.CAFile}).Check(); err != nil {
+		return Invalid("mqtt.ca_file", "%w", err)
+	}
+	if err := c.MQTT.TLS().Check(); err != nil {
+		return Invalid("mqtt.cert_file", "%w", err)
+	}
+	return nil
+}
+
+func (c *Config) checkHTTP() error {
+	if c.HTTP.Listen == "" {
+		return nil
+	}
+	if _, err := c.HTTP.Address(); err != nil {
+		return Invalid("http.listen", "%q: want host:port or a port", c.HTTP.Listen)
+	}
+	return nil
+}
+
+// Address is host:port of what http.listen says, which is not empty; a missing
+// host is loopback, never all interfaces.
+func (h HTTP) Address() (string, error) {
+	listen := h.Listen
+	if !strings.Contains(listen, ":") {
+		listen = ":" + listen
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("port %q: want 0 to 65535", port)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+func (c *Config) checkCameras() error {
+	for _, name := range c.CameraNames() {
+		key := "cameras." + name
+		if !IsCameraName(name) {
+			return Invalid(key, "camera name %q: want a to z, 0 to 9, _ and -", name)
+		}
+		cam := c.Cameras[name]
+		if cam.Source == "" {
+			return Invalid(key+".source", "no source named: want a URI such as v4l2:/dev/video0 or test:")
+		}
+		if _, err := camera.Parse(cam.Source); err != nil {
+			return Invalid(key+".source", "%w", err)
+		}
+		if err := cam.Region.Check(); err != nil {
+			return Invalid(key+".region", "%w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,419 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"dynvit/mqtt"
+	"dynvit/preprocess"
+)
+
+// parse reads a file's content alone; name stands for it in errors.
+func parse(name string, data []byte, host string) (Config, error) {
+	c, from := Default(host), origins{}
+	c.from = from
+	if err := (yamlReader{name, from}).read(data, &c); err != nil {
+		return c, err
+	}
+	c.derive()
+	return c, from.place(c.Validate())
+}
+
+const minimal = "mqtt: {broker: embedded}\n"
+
+func TestParseErrors(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"unknown key", "mqtt: {broker: embedded}\nmodle: x\n", "f.yaml:2:1: modle: unknown key: want one of node, model, "},
+		{"unknown nested key", "mqtt:\n  broker: embedded\n  user: x\n", "f.yaml:3:3: mqtt.user: unknown key: want one of broker, username, "},
+		{"unknown camera key", minimal + "cameras:\n  door:\n    source: \"test:\"\n    fps: 5\n", "f.yaml:5:5: cameras.door.fps: unknown key: want one of source, "},
+		{"duplicate key", "node: a\nnode: b\n" + minimal, "f.yaml:2:1: "},
+		{"duplicate quoted key", "node: a\n\"node\": b\n" + minimal, "f.yaml:2:1: "},
+		{"no broker", "node: a\n", "f.yaml: mqtt.broker: no broker named"},
+		{"empty file", "", "f.yaml: mqtt.broker: no broker named"},
+		{"broker left empty", "mqtt:\n  username: x\n", "f.yaml:1:1: mqtt.broker: no broker named"},
+		{"credentials in the URL", "mqtt: {broker: \"mqtt://u:secret@h\"}\n", "f.yaml:1:16: mqtt.broker: "},
+		{"bad enum", minimal + "backend: gpu\n", `f.yaml:2:10: backend: "gpu": want one of auto, ref, portable,`},
+		{"bad duration", minimal + "latency: {budget: 50}\n", `f.yaml:2:19: latency.budget: "50": want a duration`},
+		{"budget of nothing", minimal + "latency: {budget: 0s}\n", "f.yaml:2:19: latency.budget: out of range: want 1ms to 1m"},
+		{"percentile", minimal + "latency: {percentile: 100}\n", "f.yaml:2:23: latency.percentile: out of range: want 1 to 99.9"},
+		{"percentile of no number", minimal + "latency: {percentile: .nan}\n", "f.yaml:2:23: latency.percentile: "},
+		{"keep", minimal + "latency: {keep: 1.5}\n", "f.yaml:2:17: latency.keep: "},
+		{"bool", minimal + "homeassistant: {enabled: yes}\n", `f.yaml:2:26: homeassistant.enabled: "yes": want true or false`},
+		{"number", minimal + "threads: many\n", `f.yaml:2:10: threads: "many": want a whole number`},
+		{"camera name", minimal + "cameras:\n  a/b: {source: \"test:\"}\n", `f.yaml:3:3: cameras: camera name "a/b"`},
+		{"region order", minimal + "cameras:\n  d: {source: \"test:\", region: [0.5, 0, 0.5, 1]}\n", "f.yaml:3:32: cameras.d.region: "},
+		{"region length", minimal + "cameras:\n  d: {source: \"test:\", region: [0.5, 0]}\n", "f.yaml:3:32: cameras.d.region: 2 numbers: want four"},
+		{"no source", minimal + "cameras:\n  d: {stable: 2}\n", "cameras.d.source: no source named"},
+		{"stable", minimal + "cameras:\n  d: {source: \"test:\", stable: 0}\n", "f.yaml:3:32: cameras.d.stable: out of range: want 1 to 1000"},
+		{"list for a value", minimal + "node: [a, b]\n", "f.yaml:2:7: node: a list of 2: want one value"},
+		{"value for a group", "mqtt: embedded\n", "f.yaml:1:7: mqtt: want keys: broker, "},
+		{"no value", minimal + "node:\n", "f.yaml:2:7: node: want a value"},
+		{"alias", "node: &n a\nmodel: *n\n", "f.yaml:1:7: node: want a value"},
+		{"syntax", "mqtt: {broker: embedded\n", "f.yaml:1:"},
+		{"second document", minimal + "---\nnode: a\n", "f.yaml:"},
+		{"node", minimal + "node: a.b\n", `f.yaml:2:7: node: "a.b": want letters`},
+		{"prefix", "mqtt: {broker: embedded, topic_prefix: a/#}\n", "f.yaml:1:40: mqtt.topic_prefix: "},
+		{"CA without TLS", "mqtt: {broker: \"mqtt://h\", ca_file: /ca}\n", "f.yaml:1:37: mqtt.ca_file: the broker is not spoken to over TLS: want mqtts://"},
+		{"certificate at an embedded broker", "mqtt: {broker: embedded, cert_file: /c, key_file: /k}\n", "f.yaml:1:37: mqtt.cert_file: the broker is not"},
+		{"certificate without key", "mqtt: {broker: \"mqtts://h\", cert_file: /c}\n", "f.yaml:1:40: mqtt.cert_file: want key_file, too"},
+		{"key without certificate", "mqtt: {broker: \"mqtts://h\", key_file: /k}\n", "f.yaml:1:39: mqtt.key_file: want cert_file, too"},
+		{"outbox of nothing", "mqtt: {broker: embedded, outbox: {size_mib: 0}}\n", "f.yaml:1:45: mqtt.outbox.size_mib: out of range: want 1 to 1024"},
+		{"time to live", "mqtt: {broker: embedded, outbox: {ttl: 7d}}\n", `f.yaml:1:40: mqtt.outbox.ttl: "7d": want a duration`},
+		{"listen", minimal + "http: {listen: \"127.0.0.1\"}\n", "f.yaml:2:16: http.listen: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := parse("f.yaml", []byte(c.text), "box")
+			var bad *Error
+			if !errors.As(err, &bad) {
+				t.Fatalf("error %v, want a *Error", err)
+			}
+			if got := err.Error(); !strings.HasPrefix(got, c.want) && !strings.HasPrefix(got[strings.Index(got, " ")+1:], c.want) {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+			if strings.ContainsAny(err.Error(), "\n") || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%q: more than one line, or a secret", err)
+			}
+		})
+	}
+}
+
+func TestParseOfInterface(t *testing.T) {
+	c, err := parse("f", []byte(`
+node: porch-box
+latency: {budget: 40ms, percentile: 90, keep: [127, 95, 63]}
+mqtt: {broker: mqtts://broker.lan:8883, username: cam, topic_prefix: dynvit, commands: false, ca_file: /ca, cert_file: /c, key_file: /k, outbox: {size_mib: 64, ttl: 24h}}
+cameras:
+  door: {source: "test:", max_fps: 5, region: [0.1, 0.0, 0.9, 1.0], stable: 2, min_score: 0.4, labels: [cat, dog], motion: 0.02, timeout: 5s, publish: {frame: false, snapshot: true}}
+  yard:
+    source: "test:"
+    labels:
+      - golf ball
+http: {listen: 127.0.0.1:8484}
+`), "box.lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	door := DefaultCamera()
+	door.Source, door.MaxFPS, door.Region = "test:", 5, preprocess.Region{X0: .1, X1: .9, Y1: 1}
+	door.Stable, door.MinScore, door.Labels, door.Motion = 2, .4, []string{"cat", "dog"}, .02
+	door.Timeout, door.Publish = 5*time.Second, Publish{Snapshot: true}
+	if got := c.Cameras["door"]; !reflect.DeepEqual(got, door) {
+		t.Errorf("door\n got %+v\nwant %+v", got, door)
+	}
+	yard := DefaultCamera()
+	yard.Source, yard.Labels = "test:", []string{"golf ball"}
+	if got := c.Cameras["yard"]; !reflect.DeepEqual(got, yard) {
+		t.Errorf("yard\n got %+v\nwant %+v", got, yard)
+	}
+	if c.Latency.Budget != 40*time.Millisecond || c.Latency.Keep.String() != "127,95,63" || c.MQTT.Commands {
+		t.Errorf("got %+v, %+v", c.Latency, c.MQTT)
+	}
+	if want := (Outbox{64, 24 * time.Hour}); c.MQTT.Outbox != want || c.MQTT.TLS() != (mqtt.TLS{CA: "/ca", Certificate: "/c", Key: "/k"}) {
+		t.Errorf("got %+v", c.MQTT)
+	}
+	if c.MQTT.ClientID != "dynvit-porch-box" {
+		t.Errorf("client id %q", c.MQTT.ClientID)
+	}
+}
+
+func TestLoadPrecedence(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	text := minimal + "precision: f32\nbackend: ref\nthreads: 3\ncameras:\n  front-door: {source: \"test:\", stable: 5}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(LoadOptions{
+		File: file, Host: "box.lan",
+		Environ: []string{
+			"DYNVIT_BACKEND=portable", "DYNVIT_THREADS=2", "DYNVIT_CAMERAS_FRONT_DOOR_PUBLISH_FRAME=true",
+			"DYNVIT_CAMERAS_FRONT_DOOR_REGION=0, 0, 0.5, 1", "DYNVIT_CAMERAS_NEW_CAM_SOURCE=test:", "DYNVIT_CAMERAS_NEW_CAM_LABELS=a,b",
+			"DYNVIT_MODELS=/x", "DYNVIT_REQUIRE=1", "HOME=/",
+		},
+		Settings: []Setting{{Key: "threads", Value: "1", Flag: "--threads"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	door, added := c.Cameras["front-door"], c.Cameras["new_cam"]
+	if c.Node != "box-lan" || c.Precision != "f32" || c.Backend != "portable" || c.Threads != 1 {
+		t.Errorf("default, file, environment, flag: %q %q %q %d", c.Node, c.Precision, c.Backend, c.Threads)
+	}
+	if door.Stable != 5 || !door.Publish.Frame || door.Region.X1 != 0.5 || added.Source != "test:" || len(added.Labels) != 2 || added.Stable != 3 {
+		t.Errorf("door %+v\nadded %+v", door, added)
+	}
+}
+
+func TestLoadNamesTheOrigin(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		flag       bool
+		o          LoadOptions
+	}{
+		{"variable of no key", "DYNVIT_MQTT_BROKR: no key has this variable", false, LoadOptions{Environ: []string{"DYNVIT_MQTT_BROKR=x"}}},
+		{"variable of no camera key", "DYNVIT_CAMERAS_DOOR_FPS: no key of a camera", false, LoadOptions{Environ: []string{"DYNVIT_CAMERAS_DOOR_FPS=x"}}},
+		{"unreadable value", `DYNVIT_LATENCY_BUDGET: latency.budget: "soon": want a duration`, false, LoadOptions{Environ: []string{"DYNVIT_LATENCY_BUDGET=soon"}}},
+		{"value out of range", "DYNVIT_CAMERAS_A_MAX_FPS: cameras.a.max_fps: out of range", false, LoadOptions{Environ: []string{"DYNVIT_CAMERAS_A_SOURCE=test:", "DYNVIT_CAMERAS_A_MAX_FPS=-1"}}},
+		{"flag", "--backend: backend: ", true, LoadOptions{Settings: []Setting{{"backend", "gpu", "--backend"}}}},
+		{"source", "--source: cameras.cam1.source: ", true, LoadOptions{Sources: []string{"test:", "nonsense://x"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.o.Host = "box"
+			_, err := Load(c.o)
+			var bad *Error
+			if !errors.As(err, &bad) || !strings.HasPrefix(err.Error(), c.want) || bad.Flag != c.flag {
+				t.Errorf("got %v (%+v)\nwant %s, flag %v", err, bad, c.want, c.flag)
+			}
+		})
+	}
+}
+
+// TestPlace gives a place to what only the model can find wrong.
+func TestPlace(t *testing.T) {
+	c, err := Load(LoadOptions{
+		Host: "box", Sources: []string{"test:"}, Environ: []string{"DYNVIT_CAMERAS_CAM0_LABELS=unicorn"},
+		Settings: []Setting{{"latency.keep", "9,9", "--keep"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []struct {
+		err  error
+		want string
+		flag bool
+	}{
+		{Invalid("latency.keep", "bad"), "--keep: latency.keep: bad", true},
+		{Invalid("cameras.cam0.labels", "bad"), "DYNVIT_CAMERAS_CAM0_LABELS: cameras.cam0.labels: bad", false},
+		{Invalid("latency.budget", "bad"), "latency.budget: bad", false},
+	} {
+		var bad *Error
+		if err := c.Place(e.err); !errors.As(err, &bad) || err.Error() != e.want || bad.Flag != e.flag {
+			t.Errorf("got %v, want %s", err, e.want)
+		}
+	}
+	plain := errors.New("plain")
+	if got := c.Place(errors.Join(plain)); !errors.Is(got, plain) {
+		t.Errorf("got %v", got)
+	}
+	if got := c.Place(nil); got != nil {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestLoadOfUnreadableFiles(t *testing.T) {
+	_, err := Load(LoadOptions{File: "/does/not/exist.yaml", Host: "box"})
+	var bad *Error
+	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, &bad) || err.Error() != "configuration /does/not/exist.yaml: no such file or directory" {
+		t.Errorf("missing file: %v", err)
+	}
+	if _, err := Load(LoadOptions{File: "/dev/zero", Host: "box"}); !errors.As(err, &bad) || !strings.Contains(err.Error(), "more than 256 KiB") {
+		t.Errorf("endless file: %v", err)
+	}
+	if _, err := Load(LoadOptions{File: t.TempDir(), Host: "box"}); err == nil || !strings.Contains(err.Error(), "is a directory") {
+		t.Errorf("folder: %v", err)
+	}
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	c, err := Load(LoadOptions{
+		Host: "box", Sources: []string{"test:", "test:?seed=2"},
+		Environ: []string{"DYNVIT_CAMERAS_OLD_SOURCE=test:", "DYNVIT_CAMERAS_CAM1_STABLE=7"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Cameras["cam0"].Stable != 3 || c.Cameras["cam1"].Stable != 7 {
+		t.Errorf("cameras %+v", c.Cameras)
+	}
+	if got := strings.Join(c.CameraNames(), " "); got != "cam0 cam1" || c.MQTT.Broker != Embedded {
+		t.Errorf("cameras %s, broker %s", got, c.MQTT.Broker)
+	}
+}
+
+func TestAmbiguousCameraVariable(t *testing.T) {
+	c := Default("box")
+	c.Cameras["a-b"], c.Cameras["a_b"] = DefaultCamera(), DefaultCamera()
+	if _, err := keyOf("DYNVIT_CAMERAS_A_B_SOURCE", &c); err == nil || !strings.Contains(err.Error(), "a-b or a_b") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestEveryKeyHasItsVariable sets each key by its variable and finds it again.
+func TestEveryKeyHasItsVariable(t *testing.T) {
+	c := Default("box")
+	c.Cameras["door"] = DefaultCamera()
+	seen := map[string]bool{}
+	for _, key := range leafKeys("", reflect.ValueOf(&c).Elem()) {
+		if got, err := keyOf(EnvName(key), &c); err != nil || got != key || seen[EnvName(key)] {
+			t.Errorf("%s: %s means %q, %v", key, EnvName(key), got, err)
+		}
+		seen[EnvName(key)] = true
+	}
+	cam := DefaultCamera()
+	for _, leaf := range leafKeys("", reflect.ValueOf(&cam).Elem()) {
+		key := "cameras.door." + leaf
+		if got, err := keyOf(EnvName(key), &c); err != nil || got != key {
+			t.Errorf("%s: %s means %q, %v", key, EnvName(key), got, err)
+		}
+	}
+}
+
+func TestYAMLReadsBack(t *testing.T) {
+	c := Default("box")
+	c.MQTT.Broker, c.Latency.Keep.Ratio = "mqtt://h:1883", 0.7
+	cam := DefaultCamera()
+	cam.Source, cam.Labels, cam.MaxFPS = "test:", []string{"a: b", `"`}, 2.5
+	c.Cameras["0"] = cam
+	c.derive()
+	back, err := parse("printed", c.YAML(), "other")
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, c.YAML())
+	}
+	back.Cameras["0"], back.from = fillNil(back.Cameras["0"]), nil
+	if !reflect.DeepEqual(back, c) {
+		t.Errorf("got  %+v\nwant %+v", back, c)
+	}
+}
+
+func fillNil(c Camera) Camera {
+	if len(c.Labels) == 0 {
+		c.Labels = nil
+	}
+	return c
+}
+
+func TestYAMLHidesSecrets(t *testing.T) {
+	c := Default("box")
+	cam := DefaultCamera()
+	cam.Source = "http://user:hunter2@cam.lan/stream"
+	c.Cameras["door"] = cam
+	if out := string(c.YAML()); strings.Contains(out, "hunter2") || !strings.Contains(out, "cam.lan") {
+		t.Errorf("printed\n%s", out)
+	}
+}
+
+func TestSchemaCoversEveryKey(t *testing.T) {
+	var schema map[string]any
+	if err := json.Unmarshal(Schema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	c := Default("")
+	for _, key := range leafKeys("", reflect.ValueOf(&c).Elem()) {
+		node := schema
+		for word := range strings.SplitSeq(key, ".") {
+			node, _ = node["properties"].(map[string]any)[word].(map[string]any)
+		}
+		if node["description"] == "" || node["x-variable"] != EnvName(key) || node["type"] == nil {
+			t.Errorf("%s: %v", key, node)
+		}
+	}
+}
+
+func TestPassword(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mqtt")
+	if err := os.WriteFile(file, []byte("pass word\r\nrest\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := func(dir string) func(string) string {
+		return func(string) string { return dir }
+	}
+	for _, c := range []struct {
+		name, file, credentials, want string
+		fails                         bool
+	}{
+		{"nothing", "", "", "", false},
+		{"file", file, "", "pass word", false},
+		{"credential", "", dir, "pass word", false},
+		{"no such credential", "", t.TempDir(), "", false},
+		{"missing file", file + "x", "", "", true},
+	} {
+		cfg := Config{MQTT: MQTT{PasswordFile: c.file}}
+		got, err := cfg.Password(env(c.credentials))
+		if got != c.want || (err != nil) != c.fails {
+			t.Errorf("%s: got %q, %v", c.name, got, err)
+		}
+	}
+}
+
+// TestSample reads the shipped sample and holds what its comments call defaults
+// to the defaults.
+func TestSample(t *testing.T) {
+	data, err := os.ReadFile("dynvit.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parse("dynvit.yaml", data, "box"); err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	for line := range strings.Lines(string(data)) {
+		switch commented := strings.HasPrefix(line, "#"); {
+		case !commented:
+			shown = append(shown, line)
+		case strings.Contains(line, "(default)") && !strings.HasPrefix(line, "# "):
+			shown = append(shown, line[1:])
+		}
+	}
+	got, err := parse("defaults", []byte(strings.Join(shown, "")), "box")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default("box")
+	cam := DefaultCamera()
+	want.MQTT.Broker, cam.Source = Embedded, "test:"
+	want.Cameras["door"] = cam
+	want.derive()
+	got.Cameras["door"], got.from = fillNil(got.Cameras["door"]), nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("with the lines marked (default)\n got %+v\nwant %+v", got, want)
+	}
+	if n := strings.Count(string(data), "(default)"); n < 25 {
+		t.Errorf("%d lines marked (default)", n)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(minimal))
+	f.Add([]byte("cameras: {d: {source: \"test:\", region: [0, 0, 1, 1]}}"))
+	f.Add([]byte("- - -\n? a\n: &x [*x]\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := parse("f", data, "box")
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("error of more than one line: %q", err)
+			}
+			return
+		}
+		if _, err := parse("again", c.YAML(), "box"); err != nil {
+			t.Errorf("%v in what was printed\n%s", err, c.YAML())
+		}
+	})
+}
+
+func TestDeepNestingIsAnError(t *testing.T) {
+	for _, unit := range []string{"[", "{", "- ", "-\t", "? ", "a: {", "a: [\n", "a:\n ["} {
+		text := strings.Repeat(unit, 1000)
+		_, err := parse("f", []byte(text), "box")
+		if err == nil || !strings.Contains(err.Error(), "nested too deeply") {
+			t.Errorf("1000 times %q: %v", unit, err)
+		}
+	}
+	fine := "# " + strings.Repeat("[", 100) + "\n" + minimal + "node: a # " + strings.Repeat("{", 100) + "\n"
+	if _, err := parse("f", []byte(fine), "box"); err != nil {
+		t.Errorf("brackets in comments: %v", err)
+	}
+}
+
+func TestHugeFileIsAnError(t *testing.T) {
+	text := minimal + strings.Repeat("#\n", maxConfigFile/2)
+	if _, err := parse("f", []byte(text), "box"); err == nil || !strings.Contains(err.Error(), "more than 256 KiB") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,28 @@
+package config
+
+import (
+	"os"
+	"strings"
+)
+
+// Password reads the broker's password, from password_file or else from the
+// systemd credential "mqtt" of this service; "" where there is neither. The error
+// is a *Error.
+func (c *Config) Password(getenv func(string) string) (string, error) {
+	path := c.MQTT.PasswordFile
+	if dir := getenv("CREDENTIALS_DIRECTORY"); path == "" && dir != "" {
+		path = dir + "/mqtt"
+		if _, err := os.Stat(path); os.IsNotExist(err) {
+			return "", nil
+		}
+	}
+	if path == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", Invalid("mqtt.password_file", "read %s: %w", path, pathless(err))
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimSuffix(line, "\r"), nil
+}

@@ -1,0 +1,111 @@
+package daemon
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"dynvit/backends/all"
+	"dynvit/camera"
+	"dynvit/config"
+	"dynvit/engine"
+	"dynvit/machine"
+	"dynvit/messages"
+	"dynvit/mqtt"
+	"dynvit/preprocess"
+	"dynvit/systemd"
+	"dynvit/tuning"
+	"dynvit/vit"
+)
+
+// lastMessage is a publisher that keeps sizes alone, so that it allocates
+// nothing.
+type lastMessage struct{ states, events, frames, bytes int }
+
+func (p *lastMessage) Publish(m mqtt.Message) error {
+	switch p.bytes += len(m.Payload); {
+	case strings.HasSuffix(m.Topic, "/state"):
+		p.states++
+	case strings.HasSuffix(m.Topic, "/event"):
+		p.events++
+	case strings.HasSuffix(m.Topic, "/frame"):
+		p.frames++
+	}
+	return nil
+}
+
+// TestNoAllocations: from pixels in hand to the encoded frame, state and event
+// nothing is allocated after the first frames, with the default model and with a
+// classifier whose answer changes each time.
+func TestNoAllocations(t *testing.T) {
+	t.Run("changing", func(t *testing.T) {
+		out := countFrames(t, &fake{}, camera.Frame{Format: camera.RGB24, Width: 1, Height: 1, Data: []byte{0, 90, 0}})
+		if want := (lastMessage{111, 111, 111, out.bytes}); out != want || out.bytes/333 < 300 {
+			t.Errorf("published %+v, want %+v", out, want)
+		}
+	})
+	t.Run("default model", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("needs more than a short run: it runs the default model")
+		}
+		e, err := engine.Open(engine.Options{Threads: 2}, all.List())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		out := countFrames(t, e, camera.Frame{Format: camera.RGB24, Width: 320, Height: 240, Data: make([]byte, 320*240*3)})
+		if out.frames != 111 {
+			t.Errorf("published %+v", out)
+		}
+	})
+}
+
+// countFrames looks at a frame 111 times and fails where that allocates.
+func countFrames(t *testing.T, c tuning.Classifier, picture camera.Frame) lastMessage {
+	t.Helper()
+	plan, err := c.Plan(vit.Keep{Ratio: 0.7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, out := &model{Classifier: c, info: c.Info(), plan: plan, ratio: 0.7}, &lastMessage{}
+	conf := config.DefaultCamera()
+	conf.Stable, conf.Publish.Frame, conf.Motion = 1, true, 0.02
+	log := slog.New(slog.DiscardHandler)
+	feed := &feed{
+		name: "door", config: conf, topics: messages.NewTopics("dynvit", "box").Camera("door"), counts: new(counts), log: log,
+		busy: "a frame", motion: newMotion(conf, new(preprocess.Thumbnailer)), debounce: newDebounce(conf, nil),
+	}
+	feed.status = &status{timeout: time.Hour, log: log, publish: func(string) {}}
+	feed.status.opened()
+	defer feed.status.closed("")
+	w := &inference{
+		model: m, tuner: newTuner(config.Default("box").Latency, m.plan, m.ratio), queue: newQueue(1), feeds: feeds{feed},
+		out: &announcer{out: out, log: log}, encoder: messages.NewEncoder(messages.Engine{}, "b00t"), listeners: []*Listener{NewListener(4)},
+		synced: machine.ClockSynced, now: time.Now, pulse: new(systemd.Health).Loop("inference", time.Hour), log: log,
+	}
+	r := &reader{feed: feed, queue: w.queue, frame: &camera.Frame{}, pace: newPace(0)}
+	one := func() {
+		picture.Data[0]++ // for the fake another label each time: state, event and frame
+		f := r.frame
+		data, seq := append(f.Data[:0], picture.Data...), f.Seq
+		*f = picture
+		f.Data, f.Seq = data, seq+1
+		f.Captured = time.Now()
+		feed.status.frame()
+		r.pass()
+		i, taken := w.queue.take()
+		feed.isStill(taken, w.now()) // looked at all the same
+		w.look(feed, taken)
+		w.queue.giveBack(i, taken)
+		w.beat(f.Captured)
+		w.untilBeat(f.Captured)
+	}
+	for range 10 {
+		one()
+	}
+	if n := testing.AllocsPerRun(100, one); n != 0 {
+		t.Errorf("%v allocations a frame", n)
+	}
+	return *out
+}

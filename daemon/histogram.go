@@ -1,0 +1,78 @@
+package daemon
+
+import (
+	"math"
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// subBuckets of each power of two: a time read back is off by 1/128 at most.
+	subBuckets = 64
+	// longest is what longer times count as, two minutes.
+	longest = 1<<27 - 1 // µs
+	// buckets: below 64 µs one a microsecond, then 64 for each of 21 powers.
+	buckets = subBuckets * 22
+)
+
+// histogram counts times since the start, in buckets whose width grows with the
+// time. It only grows and is safe for concurrent use; adding allocates nothing.
+type histogram [buckets]atomic.Uint64
+
+func (h *histogram) add(d time.Duration) { h[bucketOf(d)].Add(1) }
+
+func bucketOf(d time.Duration) int {
+	us := uint64(min(max(d.Microseconds(), 0), longest))
+	if us < subBuckets {
+		return int(us)
+	}
+	power := bits.Len64(us) - bits.Len64(subBuckets) // 0 for 64 to 127 µs
+	return subBuckets*(power+1) + int(us>>power) - subBuckets
+}
+
+// middle is the time that a bucket stands for.
+func middle(bucket int) time.Duration {
+	if bucket < subBuckets {
+		return time.Duration(bucket) * time.Microsecond
+	}
+	power := bucket/subBuckets - 1
+	low := uint64(subBuckets+bucket%subBuckets) << power
+	return time.Duration(low+(1<<power)/2) * time.Microsecond
+}
+
+// histogramCounts is what a histogram held at some time.
+type histogramCounts [buckets]uint64
+
+// addFrom adds what h holds now.
+func (c *histogramCounts) addFrom(h *histogram) {
+	for i := range h {
+		c[i] += h[i].Load()
+	}
+}
+
+// since is what came after the earlier counts o.
+func (c *histogramCounts) since(o *histogramCounts) *histogramCounts {
+	var d histogramCounts
+	for i := range c {
+		d[i] = c[i] - o[i]
+	}
+	return &d
+}
+
+// percentile is the nearest rank: the bucket of the least time that at least p
+// percent do not exceed. It is false where there are no times.
+func (c *histogramCounts) percentile(p float64) (time.Duration, bool) {
+	var all uint64
+	for _, n := range c {
+		all += n
+	}
+	rank := max(uint64(math.Ceil(p/100*float64(all))), 1)
+	for i, n := range c {
+		if n >= rank {
+			return middle(i), true
+		}
+		rank -= n
+	}
+	return 0, false
+}

@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"log/slog"
+	"sync"
+
+	"dynvit/messages"
+	"dynvit/mqtt"
+)
+
+// publisher takes messages without waiting; *mqtt.Client is one.
+type publisher interface{ Publish(mqtt.Message) error }
+
+// announcer publishes what is not of a frame. It is safe for concurrent use.
+type announcer struct {
+	out      publisher
+	topics   messages.Topics
+	settings func() messages.Settings
+	log      *slog.Logger
+
+	mu sync.Mutex // orders what the settings are and that they are published
+}
+
+// send hands a message over to the outbox, which counts what it drops; being
+// offline is reported by the client.
+func (a *announcer) send(m mqtt.Message) {
+	if err := a.out.Publish(m); err != nil {
+		a.log.Debug("not published", "topic", m.Topic, "err", err)
+	}
+}
+
+// changed publishes the settings in force.
+func (a *announcer) changed() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.send(settingsMessage(a.topics, a.settings()))
+}
+
+// camera publishes the word of a camera's status.
+func (a *announcer) camera(t messages.CameraTopics, word string) {
+	a.send(mqtt.Message{Topic: t.Status, Payload: []byte(word), QoS: 1, Retain: true})
+}
+
+func (a *announcer) stats(s messages.Stats) {
+	a.send(mqtt.Message{Topic: a.topics.Stats, Payload: messages.Encode(s)})
+}
+
+// answer publishes the result of a command.
+func (a *announcer) answer(command string, o messages.Outcome) {
+	a.send(mqtt.Message{Topic: a.topics.Commands + command + "/result", Payload: messages.Encode(o), QoS: 1})
+}
+
+// birth is what every connection begins with.
+func birth(t messages.Topics, i messages.Info, s messages.Settings) []mqtt.Message {
+	return []mqtt.Message{
+		statusMessage(t, messages.NodeOnline),
+		{Topic: t.Info, Payload: messages.Encode(i), QoS: 1, Retain: true},
+		settingsMessage(t, s),
+	}
+}
+
+// statusMessage is the node's condition in a word.
+func statusMessage(t messages.Topics, word string) mqtt.Message {
+	return mqtt.Message{Topic: t.Status, Payload: []byte(word), QoS: 1, Retain: true}
+}
+
+func settingsMessage(t messages.Topics, s messages.Settings) mqtt.Message {
+	return mqtt.Message{Topic: t.Settings, Payload: messages.Encode(s), QoS: 1, Retain: true}
+}

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"dynvit/calibrate"
+	"dynvit/engine"
+	"dynvit/tuning"
+)
+
+// recall decides where the plan comes from: a fixed one, or the points of an
+// earlier calibration, for which the model may be opened anew; m is closed then.
+// measure says that there is nothing to follow yet.
+func (d *Daemon) recall(m *model) (_ *model, t *tuner, measure bool) {
+	t = newTuner(d.config.Latency, m.plan, m.ratio)
+	if d.deps.State == "" || !d.config.Latency.Keep.IsAuto() {
+		return m, t, false
+	}
+	points, err := d.earlier(m.info)
+	if err == nil {
+		m, err = d.takeUp(m, t, points)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.log.Info("calibration measured anew", "why", err)
+	}
+	return m, t, err != nil
+}
+
+// earlier returns the points of the calibration file that the configuration
+// allows, if it was made for this model on this machine.
+func (d *Daemon) earlier(info engine.Info) ([]calibrate.Measured, error) {
+	table, err := calibrate.ReadFile(filepath.Join(d.deps.State, tuning.CalibrationFile))
+	if err != nil {
+		return nil, err
+	}
+	if table.Percentile != d.config.Latency.Percentile {
+		return nil, fmt.Errorf("made for p%v, wanted is p%v", table.Percentile, d.config.Latency.Percentile)
+	}
+	if err := table.Matches(tuning.Origin(info, d.deps.Version, d.deps.root)); err != nil {
+		return nil, err
+	}
+	var points []calibrate.Measured
+	for _, p := range table.Points {
+		if (d.config.Precision == "auto" || d.config.Precision == p.Precision) && (d.config.Threads == 0 || d.config.Threads == p.Threads) {
+			points = append(points, p)
+		}
+	}
+	if len(points) == 0 {
+		return nil, errors.New("it has no point in the precision and on the threads of the configuration")
+	}
+	return points, nil
+}
+
+// takeUp follows the points of the best one's group, and returns the model in its
+// precision and on its threads.
+func (d *Daemon) takeUp(m *model, t *tuner, points []calibrate.Measured) (*model, error) {
+	l := d.config.Latency
+	best, err := pick(points, l.Percentile, l.Budget)
+	if err != nil {
+		return m, err
+	}
+	if best.Group != tuning.Group(m.info) {
+		c := d.config
+		c.Precision, c.Threads = best.Precision, best.Threads
+		better, err := openModel(&c, &d.deps)
+		if err != nil {
+			return m, err
+		}
+		m.Close() // nothing was run on it
+		m = better
+	}
+	return m, t.follow(groupPoints(points, best.Group), l.Budget)
+}
+
+// pick is the best point for a budget; the one that comes nearest where none fits.
+func pick(points []calibrate.Measured, percentile float64, budget time.Duration) (calibrate.Measured, error) {
+	i, err := calibrate.Choose(points, percentile, budget)
+	var nothing *calibrate.NothingFits
+	switch {
+	case errors.As(err, &nothing):
+		return nothing.Nearest, nil
+	case err != nil:
+		return calibrate.Measured{}, err
+	}
+	return points[i], nil
+}
+
+func groupPoints(points []calibrate.Measured, g calibrate.Group) []calibrate.Measured {
+	var list []calibrate.Measured
+	for _, p := range points {
+		if p.Group == g {
+			list = append(list, p)
+		}
+	}
+	return list
+}

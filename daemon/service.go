@@ -1,0 +1,192 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dynvit/camera"
+	"dynvit/messages"
+	"dynvit/systemd"
+)
+
+// service is all that works while the daemon runs, built whole.
+type service struct {
+	tuner       *tuner
+	feeds       feeds
+	queue       *queue
+	readers     []*reader
+	inference   *inference
+	calibration *calibration
+	connection  *connection
+	inbox       *inbox
+	commands    *commands
+	condition   *condition
+	reporting   *reporting
+	watchdog    *systemd.Supervisor
+	ends        bool // when all sources have ended
+	log         *slog.Logger
+}
+
+// build makes the parts, from below: feeds, what looks at them, what commands it,
+// what reports on it.
+func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
+	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return d.settings(t) }, log: d.log}
+	t.changed = out.changed
+	list := d.newFeeds(m.wanted, out)
+	q, o := newQueue(len(list)), newOrders()
+	calibration := d.newCalibration(m, t, o)
+	cond := &condition{loops: d.loops, outbox: c.client.Status, feeds: list}
+	return &service{
+		tuner: t, feeds: list, queue: q, readers: d.newReaders(m, list, q), inference: d.newInference(m, t, list, q, o, out),
+		calibration: calibration, connection: c, inbox: in, condition: cond, ends: d.deps.NoFile, log: d.log,
+		commands: &commands{
+			allowed: d.config.MQTT.Commands, model: m, tuner: t, orders: o, calibration: calibration, feeds: list, out: out, log: d.log,
+		},
+		reporting: &reporting{
+			notify: d.deps.Notify, condition: cond, out: out, log: d.log,
+			statistics: newStatistics(list, t, d.machine, c.client.Status, d.started),
+		},
+		watchdog: &systemd.Supervisor{Notifier: d.deps.Notify, Health: d.loops, Log: d.log},
+	}
+}
+
+func (d *Daemon) newReaders(m *model, list feeds, q *queue) []*reader {
+	var readers []*reader
+	for i, f := range list {
+		readers = append(readers, &reader{
+			feed: f, index: i, queue: q,
+			open:  func() (camera.Source, error) { return d.openCamera(m, f.config, f.log) },
+			pulse: d.loops.Loop("camera "+f.name, readerLimit),
+			frame: new(camera.Frame), pace: newPace(f.config.MaxFPS), retry: newBackoff(),
+		})
+	}
+	return readers
+}
+
+func (d *Daemon) newInference(m *model, t *tuner, list feeds, q *queue, o *orders, out *announcer) *inference {
+	looks := messages.Engine{Backend: m.info.Backend, Precision: m.info.Precision.String(), Model: m.info.Model}
+	for _, l := range d.deps.Listeners {
+		l.begin(looks)
+	}
+	return &inference{
+		model: m, tuner: t, queue: q, feeds: list, orders: o, out: out, encoder: messages.NewEncoder(looks, d.bootID),
+		listeners: d.deps.Listeners, synced: d.deps.synced, now: d.deps.now, log: d.log,
+		pulse: d.loops.Loop("inference", inferenceLimit),
+	}
+}
+
+// serve works, and answers on the local server's port if there is one, until ctx
+// ends or all sources have.
+func (s *service) serve(ctx context.Context, port net.Listener, measure bool) error {
+	if port == nil {
+		return s.work(ctx, measure)
+	}
+	local := serveHTTP(port, routes(s.condition.health), s.log)
+	s.log.Info("http server started", "address", local.addr)
+	err := s.work(ctx, measure)
+	closing, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	return errors.Join(err, local.close(closing))
+}
+
+// work runs the cameras and the inference, and what watches them for as long.
+func (s *service) work(ctx context.Context, measure bool) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	var watchers sync.WaitGroup
+	watchers.Go(func() { s.watchdog.Run(background) })
+	watchers.Go(func() { s.reporting.run(background) })
+	watchers.Go(func() { s.inbox.run(background, s.commands, s.reporting.stats) })
+	defer watchers.Wait()
+	defer stopBackground()
+
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	inferring, stopInferring := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopInferring()
+	inferred := going(func() { s.inference.run(inferring) })
+	calibrated := going(func() {
+		if measure {
+			s.calibration.measure(inferring) // logged
+		}
+	})
+	read := s.startReaders(reading)
+	s.becomeReady()
+	select {
+	case <-ctx.Done():
+	case <-inferred:
+		s.log.Info("all sources have ended")
+	}
+	s.condition.ready.Store(false)
+	s.reporting.told(s.reporting.notify.Stopping())
+	stopReading()
+	stopInferring()
+	return s.join(inferred, calibrated, read)
+}
+
+// going runs do in a goroutine. The channel is closed when it has returned.
+func going(do func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	return done
+}
+
+// startReaders starts the cameras' readers. The channel is closed when all have
+// returned, as they do when ctx ends. When all sources have ended by themselves,
+// and only a command could start one again, the queue ends with them.
+func (s *service) startReaders(ctx context.Context) <-chan struct{} {
+	var running sync.WaitGroup
+	var ended atomic.Int64
+	for _, r := range s.readers {
+		r.status.start(r.first())
+		r.ended = func() {
+			if ended.Add(1) == int64(len(s.readers)) && s.ends {
+				s.queue.end()
+			}
+		}
+		r.again = func() { ended.Add(-1) }
+		running.Go(func() { r.run(ctx) })
+	}
+	return going(running.Wait)
+}
+
+func (s *service) becomeReady() {
+	info := s.inference.model.info
+	s.log.Info("ready", "model", info.Model, "backend", info.Backend, "precision", info.Precision.String(),
+		"keep", s.tuner.shown().ratio, "cameras", len(s.feeds), "topics", s.inference.out.topics.Root+"/#")
+	s.condition.ready.Store(true)
+	s.reporting.told(s.reporting.notify.Ready(s.condition.line()))
+}
+
+// join waits for the inference, which finishes the frame in hand, for the
+// calibration that it ends, and for the readers, which may hang in a driver.
+func (s *service) join(inferred, calibrated, read <-chan struct{}) error {
+	if !within(inferenceLimit, inferred) {
+		return fmt.Errorf("stop: %w for %v", errStuck, inferenceLimit)
+	}
+	<-calibrated // opens a model at most
+	if !within(closeLimit, read) {
+		s.log.Warn("a camera does not close, left behind")
+	}
+	return nil
+}
+
+// within waits for done, at most for limit.
+func within(limit time.Duration, done <-chan struct{}) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

@@ -1,0 +1,103 @@
+package logging
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestLoggerFoldsEqualLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, err := New(&out, Options{Level: "info"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		door, yard := log.With("camera", "door"), log.With("camera", "yard")
+		for range 3 {
+			door.Warn("frame dropped", "err", "short")
+			yard.Warn("frame dropped", "err", "short")
+			time.Sleep(time.Second)
+		}
+		door.Warn("frame dropped", "err", "long")
+		door.WithGroup("g").Warn("frame dropped", "err", "short")
+		time.Sleep(foldFor)
+		door.Warn("frame dropped", "err", "short")
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != 5 || !strings.Contains(lines[4], "repeated=2") || strings.Contains(strings.Join(lines[:4], ""), "repeated") {
+			t.Errorf("got\n%s", out.String())
+		}
+	})
+}
+
+func TestRepeatsAreBounded(t *testing.T) {
+	s, now := newSeen(), time.Unix(0, 0)
+	for i := range 10 * seenMost {
+		if _, show := s.line(fmt.Sprint(i), now); !show {
+			t.Fatalf("line %d is new, and was folded", i)
+		}
+	}
+	if len(s.lines) > seenMost {
+		t.Errorf("%d lines remembered", len(s.lines))
+	}
+}
+
+func TestLoggerJSONAndLevel(t *testing.T) {
+	var out bytes.Buffer
+	log, err := New(&out, Options{Level: "warn", JSON: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("too low")
+	log.Warn("a line", "camera", "door")
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line["msg"] != "a line" || line["camera"] != "door" {
+		t.Errorf("%v in %s", err, out.String())
+	}
+	if _, err := New(&out, Options{Level: "loud"}); err == nil {
+		t.Error("level loud: accepted")
+	}
+}
+
+func TestLoggerForTheJournal(t *testing.T) {
+	var out bytes.Buffer
+	log, err := New(&out, Options{Level: "debug", Journal: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = log.With(slog.Int("a", 1))
+	log.Error("e")
+	log.Warn("w")
+	log.Info("i")
+	log.Debug("d")
+	want := "<3>level=ERROR msg=e a=1\n<4>level=WARN msg=w a=1\n<6>level=INFO msg=i a=1\n<7>level=DEBUG msg=d a=1\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestUnderJournal(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	for stream, want := range map[string]bool{fmt.Sprintf("%d:%d", stat.Dev, stat.Ino): true, "1:1": false, "": false} {
+		if got := UnderJournal(file, func(string) string { return stream }); got != want {
+			t.Errorf("JOURNAL_STREAM=%s: %v", stream, got)
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package messages
+
+// Words of the node's status topic.
+const (
+	NodeOnline  = "online"
+	NodeOffline = "offline" // the will
+	NodeStopped = "stopped"
+)
+
+// Words of a camera's status topic.
+const (
+	CameraOnline   = "online"
+	CameraOffline  = "offline"
+	CameraStalled  = "stalled"
+	CameraDisabled = "disabled"
+)
+
+// Topics are the names under the node's root.
+type Topics struct {
+	Root                          string // prefix/node
+	Status, Info, Settings, Stats string
+	Commands                      string // what command topics begin with
+}
+
+// NewTopics names the topics of a node.
+func NewTopics(prefix, node string) Topics {
+	root := prefix + "/" + node
+	return Topics{
+		Root:     root,
+		Status:   root + "/status",
+		Info:     root + "/info",
+		Settings: root + "/settings",
+		Stats:    root + "/stats",
+		Commands: root + "/cmd/",
+	}
+}
+
+// CameraTopics are the names under one camera.
+type CameraTopics struct{ Status, State, Event, Frame, Snapshot string }
+
+// Camera names the topics of a camera.
+func (t Topics) Camera(name string) CameraTopics {
+	root := t.Root + "/camera/" + name
+	return CameraTopics{
+		Status:   root + "/status",
+		State:    root + "/state",
+		Event:    root + "/event",
+		Frame:    root + "/frame",
+		Snapshot: root + "/snapshot",
+	}
+}
