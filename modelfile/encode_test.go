@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestQuantise holds codes and scales to the definition of int8 in DESIGN §3:
+// TestQuantise holds codes and scales to the definition of int8 of weights (docs/method.md):
 // s = m/127, q = round-to-even(x · 127/m), and nothing for rows of dust.
 func TestQuantise(t *testing.T) {
 	tensors, err := FromFloat32("w", []float32{

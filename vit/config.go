@@ -2,7 +2,8 @@
 // any timm ViT of that shape) or LV-ViT, whose patches are dropped at a few
 // depths as DynamicViT does it (Rao et al., NeurIPS 2021). It is written in
 // model order on the operations of package backends and knows nothing of
-// pictures, cameras or processors.
+// pictures, cameras or processors. The method, its numbers and its sources are in
+// docs/method.md.
 //
 // [Config] holds the sizes, [Load] packs weights for one backend, a [Session]
 // owns every activation and runs frames, a [Plan] says how many patches each
