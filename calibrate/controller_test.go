@@ -158,8 +158,8 @@ func TestControllerHeatRamp(t *testing.T) {
 	}
 }
 
-// The acceptance in small: a neighbour that takes half the machine, now
-// and then more, for a minute; budget three times the floor's p95.
+// What docs/calibration.md measures beside other work, in small: a neighbour that
+// takes half the machine, now and then more, for a minute; budget three times the floor's p95.
 func TestControllerNoisyNeighbour(t *testing.T) {
 	points := ladder()
 	budget := 3 * 1.05 * 12.0

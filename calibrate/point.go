@@ -89,13 +89,13 @@ type Measured struct {
 type Quality struct {
 	Judged        int       `json:"judged"`                  // frames compared with the dense f32 model
 	Agreement     float64   `json:"agreement"`               // share of them with the same first class
-	AgreementCI95 Interval  `json:"agreement_ci95"`          //
+	AgreementCI95 Interval  `json:"agreement_ci95"`          // by Wilson
 	KL            float64   `json:"kl"`                      // mean KL(dense ‖ point) in nats, over frames where both are finite
-	KLCI95        Interval  `json:"kl_ci95"`                 //
+	KLCI95        Interval  `json:"kl_ci95"`                 // by bootstrap
 	Broken        int       `json:"broken,omitempty"`        // frames with NaN or infinite logits: they agree with nothing
 	Labelled      int       `json:"labelled,omitempty"`      // judged frames whose class is known
 	Accuracy      *float64  `json:"accuracy,omitempty"`      // share of them answered right; nil without labels
-	AccuracyCI95  *Interval `json:"accuracy_ci95,omitempty"` //
+	AccuracyCI95  *Interval `json:"accuracy_ci95,omitempty"` // by Wilson
 }
 
 // Value is what points are compared by: accuracy where there are labels, else

@@ -7,8 +7,8 @@ type axis struct {
 	copied  bool      // the axis keeps its size: output i is the window's pixel i
 	pad     int       // black output pixels before the first that is made
 	out     int       // output pixels that are made
-	from    int       // the region's pixels that they need: from, …, to-1
-	to      int       //
+	from    int       // the first of the region's pixels that they need
+	to      int       // the one after the last
 	taps    []tap     // [out], empty where copied
 	weights []int32   // of all taps, one after another
 	exact   []float64 // scratch of build
