@@ -123,7 +123,7 @@ func TestInterfaceJSON(t *testing.T) {
 func TestInterfaceCalibrate(t *testing.T) {
 	unknown := []string{"broken", "labelled", "accuracy", "accuracy_ci95", "governor", "gpu", "temperature_c", "partial"}
 	real := answerOf(t, "calibrate", "--json", "--budget", "1m", "--keep", "0.7", "--precision", "f32", "--threads", "1",
-		"--data", filepath.Dir(picture), "--percentile", "50", "--limit", "60s", "-o", filepath.Join(t.TempDir(), "c.json"))
+		"--data", filepath.Dir(picture), "--percentile", "50", "--limit", "30s", "-o", filepath.Join(t.TempDir(), "c.json"))
 	page := examples(t)
 	alike(t, "calibrate", page["calibrate"], real, unknown...)
 	point := calibrate.Measured{Point: calibrate.Point{Plan: calibrate.Plan{Keep: []int{1}, Tokens: []int{2}}}}
