@@ -27,7 +27,7 @@ type Model struct {
 // Origin is what a table's figures hold for.
 type Origin struct {
 	Program string              `json:"program"`           // version
-	Model   Model               `json:"model"`             //
+	Model   Model               `json:"model"`             // measured
 	Scorer  string              `json:"scorer,omitempty"`  // what chooses the patches
 	Backend string              `json:"backend,omitempty"` // what computes
 	Machine machine.Fingerprint `json:"machine"`

@@ -48,15 +48,15 @@ type listener struct {
 	news chan struct{} // holds one
 
 	mu       sync.Mutex
-	last     messages
+	last     arrivals
 	retained map[string]bool // topics that the broker had a message of
 }
 
-type messages map[string]paho.Message
+type arrivals map[string]paho.Message
 
 func listen(t *testing.T, port string) *listener {
 	t.Helper()
-	l := &listener{t: t, news: make(chan struct{}, 1), last: messages{}, retained: map[string]bool{}}
+	l := &listener{t: t, news: make(chan struct{}, 1), last: arrivals{}, retained: map[string]bool{}}
 	o := paho.NewClientOptions().AddBroker("tcp://127.0.0.1:" + port).SetClientID(fmt.Sprintf("%s-%d", t.Name(), time.Now().UnixNano()))
 	l.Client = paho.NewClient(o)
 	l.done(l.Connect())
@@ -87,7 +87,7 @@ func (l *listener) say(topic, payload string) {
 }
 
 // await waits until what has come suffices. enough is called under the lock.
-func (l *listener) await(what string, enough func(messages) bool) {
+func (l *listener) await(what string, enough func(arrivals) bool) {
 	l.t.Helper()
 	timeout := time.After(patience)
 	for !l.has(enough) {
@@ -99,14 +99,14 @@ func (l *listener) await(what string, enough func(messages) bool) {
 	}
 }
 
-func (l *listener) has(enough func(messages) bool) bool {
+func (l *listener) has(enough func(arrivals) bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return enough(l.last)
 }
 
 // topics are those that the daemon published to, by the page's names.
-func (m messages) topics() map[string]string {
+func (m arrivals) topics() map[string]string {
 	found := map[string]string{}
 	for topic := range m {
 		if !strings.HasPrefix(topic, "dynvit/box/cmd/") || strings.HasSuffix(topic, "/result") {
@@ -128,7 +128,7 @@ func TestInterfaceTopics(t *testing.T) {
 	l, rows := listen(t, port), topicRows(t)
 	checkCommands(t, l)
 	l.say("homeassistant/status", "online") // stats come of it
-	l.await("each topic", func(seen messages) bool { return len(seen.topics()) >= len(rows) })
+	l.await("each topic", func(seen arrivals) bool { return len(seen.topics()) >= len(rows) })
 	checkTopics(t, l, rows)
 	checkRetained(t, listen(t, port), rows)
 	var health any
@@ -137,7 +137,7 @@ func TestInterfaceTopics(t *testing.T) {
 	}
 	alike(t, "/readyz", examples(t)["/readyz"], health, "reason")
 	d.Process.Signal(syscall.SIGTERM)
-	l.await("stopped", func(seen messages) bool { return string(seen["dynvit/box/status"].Payload()) == "stopped" })
+	l.await("stopped", func(seen arrivals) bool { return string(seen["dynvit/box/status"].Payload()) == "stopped" })
 }
 
 // checkTopics holds what came to the page.
@@ -163,7 +163,7 @@ func checkTopics(t *testing.T, l *listener, rows map[string]topicRow) {
 func checkRetained(t *testing.T, late *listener, rows map[string]topicRow) {
 	t.Helper()
 	kept := map[string]bool{} // by the page's names
-	late.await("what the page says is retained", func(messages) bool {
+	late.await("what the page says is retained", func(arrivals) bool {
 		for topic, is := range late.retained {
 			kept[onPage(topic)] = is
 		}
@@ -201,7 +201,7 @@ func checkCommands(t *testing.T, l *listener) {
 	for _, r := range rows {
 		topic := "dynvit/box/cmd/" + strings.Replace(codes(r[0])[0], "<name>", "cam0", 1)
 		l.say(topic, `{"id":"x","value":[]}`)
-		l.await("an answer to "+topic, func(seen messages) bool {
+		l.await("an answer to "+topic, func(seen arrivals) bool {
 			m := seen[topic+"/result"]
 			return m != nil && strings.Contains(string(m.Payload()), `"id":"x","ok":false`)
 		})
