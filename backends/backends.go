@@ -11,56 +11,22 @@
 // # Rules for every method
 //
 //   - One goroutine uses a Backend at a time.
-//   - Load-time methods (Pack, Alloc, AllocIndex) may allocate and may fail.
-//     Per-frame methods never allocate, may be asynchronous, and run in the
-//     order they were called. The first failure surfaces at the next Download
-//     or DownloadIndex, which also waits for everything before it.
+//   - Load-time methods (Pack, Alloc, AllocIndex, Fuser.Reserve, Recorder.Record)
+//     may allocate, and may fail. Per-frame methods never allocate, may be
+//     asynchronous, and run in the order they were called. The first failure
+//     surfaces at the next Download or DownloadIndex, which also waits for
+//     everything before it.
 //   - A shape that does not fit is a mistake of the programmer: it panics with
 //     a message "<backend>: <Method>: <what>".
 //   - A Tensor, Index or Weight is only valid on the Backend that made it.
 //   - The zero Tensor stands for "none" where a parameter is optional.
 package backends
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // ErrUnavailable is wrapped by the error of an Open that cannot serve on this
 // machine; the message says what is missing ("cpu lacks avx512vnni").
 var ErrUnavailable = errors.New("unavailable")
-
-// Tensor is a dense row-major float32 matrix [Rows, Cols]. Exactly one of Host
-// and Dev is set; Host has Rows*Cols elements. It is a value: copying it does
-// not copy the elements, and a view shares them.
-type Tensor struct {
-	Rows, Cols int
-	Host       []float32 // memory of this process, or nil
-	Dev        uint64    // address on a device, or 0
-}
-
-// IsZero reports whether t is the zero Tensor, "none".
-func (t Tensor) IsZero() bool { return t.Host == nil && t.Dev == 0 }
-
-// Index is a list of N row numbers.
-type Index struct {
-	N    int
-	Host []int32
-	Dev  uint64
-}
-
-// First returns the first n entries of x as an Index that shares its memory.
-// It allocates nothing; n is 0..x.N.
-func (x Index) First(n int) Index {
-	if n < 0 || n > x.N {
-		panic(fmt.Sprintf("backends: Index.First: %d of %d entries", n, x.N))
-	}
-	if x.Host != nil {
-		x.Host = x.Host[:n]
-	}
-	x.N = n
-	return x
-}
 
 // Weight is a matrix [out, in] with its bias, packed by one Backend.
 type Weight interface {
@@ -78,7 +44,7 @@ const (
 )
 
 // Score says which importance of the patches Attention leaves behind
-// (DYNAMICVIT.md, "Without training").
+// (docs/method.md, "Scorers").
 type Score uint8
 
 const (
@@ -101,10 +67,8 @@ func (c Conv) Out() (h, w int) {
 // Backend computes. See the package comment for the rules that hold for all
 // methods; n below counts tokens, row 0 being CLS.
 type Backend interface {
-	// Name is the name a user writes after --backend.
-	Name() string
-	// Precisions lists what Pack takes, the fastest on this machine first.
-	Precisions() []Precision
+	// Facts says what was opened. It does not change; the caller owns the slice.
+	Facts() Facts
 	// Close frees workers and device memory; it may be called twice.
 	Close() error
 
@@ -117,8 +81,6 @@ type Backend interface {
 	// AllocIndex returns a zeroed list of n row numbers.
 	AllocIndex(n int) (Index, error)
 
-	// View returns rows from..to-1 of t, sharing its memory. from == to is legal.
-	View(t Tensor, from, to int) Tensor
 	// Upload copies src (dst.Rows*dst.Cols elements) into dst. src may be
 	// reused after the next Download.
 	Upload(dst Tensor, src []float32)
@@ -173,10 +135,16 @@ type Prober interface {
 	Peak(p Precision) float64
 }
 
+// Block is the size of a transformer block at its largest: tokens (CLS included),
+// width of a token, hidden width of the MLP, heads that share the width.
+type Block struct{ Tokens, Width, Hidden, Heads int }
+
 // Fuser is the optional ability to do operations that follow each other in a block as
-// one: what lies between them need not be a Tensor. It is set aside, so that a frame
-// allocates nothing, where Alloc made a Tensor of its size.
+// one: what lies between them need not be a Tensor.
 type Fuser interface {
+	// Reserve sets aside what SelfAttention and MLP, and Attention beside them, need in
+	// blocks up to this size, so that they allocate nothing. It belongs to loading.
+	Reserve(Block) error
 	// SelfAttention is Attention, without scores, of what Linear makes of x [n, c]
 	// and the weight qkv [3c, c].
 	SelfAttention(dst, x Tensor, qkv Weight, heads int, p Precision)
@@ -185,11 +153,36 @@ type Fuser interface {
 	MLP(dst, x Tensor, fc1, fc2 Weight)
 }
 
-// Explainer is the optional ability to say what was picked and why.
-type Explainer interface {
-	// Why returns one line for `devices` and the info topic, such as
-	// "bf16 by FMA: VDPBF16PS measured at half its rate".
-	Why() string
+// Recorder is the optional ability to take a sequence of operations down once and
+// then do it as a whole, as a GPU launches a captured graph.
+type Recorder interface {
+	// Record returns the operations that do calls, for Replay to do. do calls per-frame
+	// methods alone, none that uploads or downloads, and whenever it is called the
+	// same ones on the same operands. It stays valid: the Backend may call it now
+	// and in any Replay, as to load kernels before it captures them, or
+	// each time where it cannot capture. After Record what do would write
+	// holds anything.
+	Record(do func()) Recording
+}
+
+// Recording is a sequence of operations on the Backend that made it.
+type Recording interface {
+	// Replay does the operations, in order with the calls before and after it, as if
+	// each were called; failures surface at the next Download. After the first time
+	// it allocates nothing.
+	Replay()
+	// Close frees the recording, which is not used again. The Backend's own Close
+	// frees those that are left.
+	Close()
+}
+
+// Facts are what an open Backend says of itself.
+type Facts struct {
+	Name       string      // what a user writes after --backend
+	Precisions []Precision // what Pack takes, the fastest on this machine first
+	Why        string      // one line on what was picked and why, "bf16 by FMA: no AVX512_BF16"; "": there was no choice
+	Threaded   bool        // Options.Threads has a say in how fast it is
+	Device     string      // what computes, with its driver and memory; "": this machine's processor
 }
 
 // Options are the same for every backend.

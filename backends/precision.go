@@ -39,9 +39,20 @@ func (p Precision) String() string {
 	return fmt.Sprintf("Precision(%d)", uint8(p))
 }
 
+var precisions = [...]Precision{F32, BF16, F16, Int8}
+
+// PrecisionNames are those that ParsePrecision reads.
+func PrecisionNames() []string {
+	var names []string
+	for _, p := range precisions {
+		names = append(names, p.String())
+	}
+	return names
+}
+
 // ParsePrecision is the inverse of String.
 func ParsePrecision(s string) (Precision, error) {
-	for _, p := range []Precision{F32, BF16, F16, Int8} {
+	for _, p := range precisions {
 		if s == p.String() {
 			return p, nil
 		}

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"dynvit/timing"
 )
 
 // tie is what two points' quality may differ by and still count as equal: half
@@ -34,7 +36,7 @@ func Choose(points []Measured, percentile float64, budget time.Duration) (int, e
 			continue
 		}
 		known = append(known, i)
-		if p.CI95.Hi <= milliseconds(budget) {
+		if p.CI95.Hi <= timing.Milliseconds(budget) {
 			fitting = append(fitting, i)
 		}
 	}
@@ -76,7 +78,7 @@ func nothingFits(points []Measured, known []int, percentile float64, budget time
 	return &NothingFits{
 		Budget: budget, Percentile: percentile, Nearest: near,
 		Enough: time.Duration(math.Ceil(near.CI95.Hi)) * time.Millisecond,
-		Noise:  near.P50 <= milliseconds(budget),
+		Noise:  near.P50 <= timing.Milliseconds(budget),
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"dynvit/timing"
 )
 
 // Reason says why a Decision is what it is.
@@ -65,7 +67,7 @@ const (
 func (c *Controller) Start() State {
 	s := State{rate: 1, patience: 1}
 	for i, r := range c.rungs {
-		if r.bound <= milliseconds(c.limits.Budget) {
+		if r.bound <= timing.Milliseconds(c.limits.Budget) {
 			s.rung = i
 		}
 	}
@@ -115,7 +117,7 @@ func (c *Controller) see(s *State, latency float64) {
 	s.slowdown[s.next] = float32(min(latency/c.rungs[s.rung].ms, math.MaxFloat32))
 	s.next = (s.next + 1) % c.window
 	s.n = min(s.n+1, c.window)
-	if latency <= milliseconds(c.limits.Budget) {
+	if latency <= timing.Milliseconds(c.limits.Budget) {
 		s.run = 0
 		return
 	}
@@ -126,7 +128,7 @@ func (c *Controller) see(s *State, latency float64) {
 func (c *Controller) decide(s *State) Reason {
 	if s.run > 0 { // this frame is over the budget
 		slow := max(c.percentile(s, s.n), c.lately(s))
-		if slow*c.rungs[s.rung].ms > milliseconds(c.limits.Budget) {
+		if slow*c.rungs[s.rung].ms > timing.Milliseconds(c.limits.Budget) {
 			return c.down(s, slow)
 		}
 	}
@@ -144,7 +146,7 @@ func (c *Controller) percentile(s *State, n int) float64 {
 		sorted[i] = c.last(s, i)
 	}
 	slices.Sort(sorted[:n])
-	return float64(sorted[rank(n, c.limits.Percentile)])
+	return float64(sorted[timing.Rank(n, c.limits.Percentile)])
 }
 
 // last is the slowdown of the i-th frame before the present one.
@@ -188,7 +190,7 @@ func (c *Controller) down(s *State, slow float64) Reason {
 func (c *Controller) fits(slow float64) int {
 	best := 0
 	for i, r := range c.rungs {
-		if slow*r.ms <= milliseconds(c.limits.Budget) {
+		if slow*r.ms <= timing.Milliseconds(c.limits.Budget) {
 			best = i
 		}
 	}
@@ -210,12 +212,12 @@ func (c *Controller) fitsAgain(slow float64) int {
 // headroom, which it needs not where calibration found that it holds: the machine
 // is then back to what was measured.
 func (c *Controller) holds(r rung, slow float64) bool {
-	budget := milliseconds(c.limits.Budget)
+	budget := timing.Milliseconds(c.limits.Budget)
 	return slow*r.ms <= headroom*budget || slow*r.ms <= budget && r.bound <= budget
 }
 
 func (c *Controller) rateFor(slow float64) float64 {
-	return min(1, max(c.limits.MinRate, milliseconds(c.limits.Budget)/(slow*c.rungs[0].ms)))
+	return min(1, max(c.limits.MinRate, timing.Milliseconds(c.limits.Budget)/(slow*c.rungs[0].ms)))
 }
 
 // quietFor reports whether neither a miss nor a change was seen for long enough,

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dynvit/timing"
 )
 
 // ladder is one group's points: 1, 0.9 … 0.3 at 40, 36 … 12 ms, each 10 % above
@@ -61,7 +63,7 @@ func simulate(c *Controller, points []Measured, fps float64, length time.Duratio
 		start := max(free, captured)
 		ms := points[d.Index].P50 * slow(start)
 		free = start + time.Duration(ms*1e6)
-		f := frame{at: free, ms: ms, age: milliseconds(free - captured), index: d.Index}
+		f := frame{at: free, ms: ms, age: timing.Milliseconds(free - captured), index: d.Index}
 		s, d = c.Step(s, ms, free)
 		f.Decision = d
 		seen = append(seen, f)

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"dynvit/timing"
 )
 
 // Measurement is what Measure found.
@@ -235,7 +237,7 @@ func (m *measurer) measure(s *sample) error {
 		return err
 	}
 	if s.err == nil {
-		s.add(milliseconds(d), m.o.Window, m.o.Percentile)
+		s.add(timing.Milliseconds(d), m.o.Window, m.o.Percentile)
 	}
 	m.report()
 	return m.check()
@@ -306,7 +308,7 @@ func (m *measurer) result() Measurement {
 
 func (s *sample) summary(o Options, stream uint64) Measured {
 	sorted := slices.Sorted(slices.Values(s.values))
-	at := func(p float64) float64 { return sorted[rank(len(sorted), p)] }
+	at := func(p float64) float64 { return sorted[timing.Rank(len(sorted), p)] }
 	return Measured{
 		Point: s.Point, P50: at(50), P90: at(90), P95: at(95), P99: at(99),
 		CI95:   bootstrapPercentile(s.values, o.Percentile, rand.New(rand.NewPCG(o.Seed, stream))),
@@ -331,5 +333,3 @@ func (m *measurer) verdict(err error) error {
 	return fmt.Errorf("the limit of %v was over before any point had %d frames: allow more time or try fewer points",
 		m.o.MeasureLimit.Round(time.Millisecond), m.o.Window)
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

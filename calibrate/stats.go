@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+
+	"dynvit/timing"
 )
 
 // Interval is a confidence interval; in JSON [lo, hi].
@@ -39,19 +41,12 @@ const (
 // twice as many moved the upper bound of p95 by less than 1 % (TestResamples).
 const resamples = 1000
 
-// rank is the index of a percentile (0 < p <= 100) in n sorted values: nearest
-// rank, so that it is always a value that was measured. The product is rounded
-// in the 9th digit, or 99.9 % of 1000 would be the 1000th.
-func rank(n int, p float64) int {
-	return min(n-1, max(0, int(math.Ceil(math.Round(p*float64(n)*1e7)/1e9))-1))
-}
-
 // percentile of values in any order; 0 where there are none.
 func percentile(values []float64, p float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}
-	return slices.Sorted(slices.Values(values))[rank(len(values), p)]
+	return slices.Sorted(slices.Values(values))[timing.Rank(len(values), p)]
 }
 
 // bootstrapPercentile is the interval of a percentile of values in the order in
@@ -69,7 +64,7 @@ func bootstrapPercentile(values []float64, p float64, r *rand.Rand) Interval {
 	for i := range found {
 		clear(drawn)
 		drawBlocks(n, r, func(at int) { drawn[ranks[at]]++ })
-		found[i] = order[nth(drawn, rank(n, p))]
+		found[i] = order[nth(drawn, timing.Rank(n, p))]
 	}
 	return middle(found)
 }
@@ -129,7 +124,7 @@ func bootstrapMean(values []float64, r *rand.Rand) Interval {
 func middle(found []float64) Interval {
 	slices.Sort(found)
 	tail := 100 * (1 - confidence) / 2
-	return Interval{found[rank(len(found), tail)], found[rank(len(found), 100-tail)]}
+	return Interval{found[timing.Rank(len(found), tail)], found[timing.Rank(len(found), 100-tail)]}
 }
 
 // wilson is the interval of a share of hits (Wilson 1927): unlike the normal

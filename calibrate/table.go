@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dynvit/machine"
+	"dynvit/timing"
 )
 
 // Schema is the version of the file. Fields may be added under it.
@@ -51,7 +52,7 @@ type Table struct {
 func NewTable(m Measurement, from Origin, frame string, budget time.Duration, created time.Time) (*Table, error) {
 	t := &Table{
 		Schema: Schema, Created: created.UTC().Truncate(time.Millisecond), Origin: from, Frame: frame,
-		BudgetMS: milliseconds(budget), Percentile: m.Percentile, Points: m.Points,
+		BudgetMS: timing.Milliseconds(budget), Percentile: m.Percentile, Points: m.Points,
 	}
 	return t, t.Choose(budget)
 }
@@ -61,7 +62,7 @@ func NewTable(m Measurement, from Origin, frame string, budget time.Duration, cr
 // nothing fits Chosen is nil and the error a *NothingFits.
 func (t *Table) Choose(budget time.Duration) error {
 	i, err := Choose(t.Points, t.Percentile, budget)
-	t.BudgetMS, t.Chosen = milliseconds(budget), nil
+	t.BudgetMS, t.Chosen = timing.Milliseconds(budget), nil
 	if err == nil {
 		t.Chosen = &t.Points[i]
 	}

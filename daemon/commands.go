@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"dynvit/calibrate"
 	"dynvit/config"
 	"dynvit/messages"
 	"dynvit/vit"
@@ -119,8 +120,8 @@ func parseBudget(value json.RawMessage) (time.Duration, error) {
 	case json.Unmarshal(value, &text) == nil:
 		budget, _ = time.ParseDuration(text)
 	}
-	if budget < time.Millisecond || budget > time.Minute {
-		return 0, fmt.Errorf("budget %s: want 1 to 60000 milliseconds, or a duration such as \"25ms\"", value)
+	if least, most := calibrate.LeastBudget, calibrate.MostBudget; budget < least || budget > most {
+		return 0, fmt.Errorf("budget %s: want %d to %d milliseconds, or a duration such as \"25ms\"", value, least.Milliseconds(), most.Milliseconds())
 	}
 	return budget, nil
 }

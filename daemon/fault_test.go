@@ -28,6 +28,7 @@ import (
 	"dynvit/machine"
 	"dynvit/messages"
 	"dynvit/mqtt/mqtttest"
+	"dynvit/timing"
 	"dynvit/tuning"
 )
 
@@ -512,7 +513,7 @@ func TestFaultSlowConsumer(t *testing.T) {
 
 // percentile is the nearest rank of sorted times, in milliseconds.
 func percentile(sorted []time.Duration, p int) float64 {
-	return messages.Milliseconds(sorted[max((p*len(sorted)+99)/100, 1)-1])
+	return messages.Milliseconds(sorted[timing.Rank(len(sorted), float64(p))])
 }
 
 // ages notes how long frames took, and how old they were once published.

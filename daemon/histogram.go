@@ -1,10 +1,11 @@
 package daemon
 
 import (
-	"math"
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"dynvit/timing"
 )
 
 const (
@@ -67,7 +68,7 @@ func (c *histogramCounts) percentile(p float64) (time.Duration, bool) {
 	for _, n := range c {
 		all += n
 	}
-	rank := max(uint64(math.Ceil(p/100*float64(all))), 1)
+	rank := uint64(timing.Rank(int(max(all, 1)), p)) + 1
 	for i, n := range c {
 		if n >= rank {
 			return middle(i), true

@@ -40,6 +40,7 @@ type Info struct {
 	Why          string // why that backend and those kernels
 	Precision    backends.Precision
 	Threads      int
+	Threaded     bool // whether their number has a say in how fast the backend is
 	Scorer       string
 	Patches      int // patches of the input, before pruning
 	Stages       int // pruning stages
@@ -89,7 +90,8 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 
 // load packs the weights, allocates, and describes what it did.
 func (e *Engine) load(m *model, o Options) error {
-	p := e.be.Precisions()[0]
+	facts := e.be.Facts()
+	p := facts.Precisions[0]
 	if o.Precision != "" && o.Precision != "auto" {
 		var err error
 		if p, err = backends.ParsePrecision(o.Precision); err != nil {
@@ -113,7 +115,7 @@ func (e *Engine) load(m *model, o Options) error {
 		short = c.ImageSize
 	}
 	e.info = Info{
-		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: e.be.Name(), Precision: p,
+		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: facts.Name, Threaded: facts.Threaded, Precision: p,
 		Scorer: e.scorer.String(), Patches: c.Patches(), Stages: len(c.PruneAt), Classes: c.Classes, ShortSide: short,
 	}
 	return nil
@@ -207,7 +209,7 @@ func (e *Engine) MACs(p vit.Plan) int64 { return e.config.MACs(p, e.scorer) }
 // Precisions are the names of those that the backend carries, the fastest first.
 func (e *Engine) Precisions() []string {
 	var names []string
-	for _, p := range e.be.Precisions() {
+	for _, p := range e.be.Facts().Precisions {
 		names = append(names, p.String())
 	}
 	return names

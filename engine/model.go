@@ -127,11 +127,7 @@ func openBackend(o Options, candidates []backends.Candidate) (backends.Backend, 
 			refused = append(refused, fmt.Sprintf("%s: %v", c.Name, err))
 			continue
 		}
-		why := ""
-		if e, ok := be.(backends.Explainer); ok {
-			why = e.Why()
-		}
-		return be, strings.Join(append(refused, why), "; "), nil
+		return be, strings.Join(append(refused, be.Facts().Why), "; "), nil
 	}
 	if len(refused) > 0 {
 		return nil, "", fmt.Errorf("backend %s", strings.Join(refused, "; "))

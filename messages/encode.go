@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"dynvit/timing"
 )
 
 // Schema is the version that every JSON payload carries.
@@ -178,9 +180,7 @@ func appendString(b []byte, s string) []byte {
 }
 
 // Milliseconds is a duration to a microsecond.
-func Milliseconds(d time.Duration) float64 {
-	return float64(d.Round(time.Microsecond)) / 1e6
-}
+func Milliseconds(d time.Duration) float64 { return timing.Rounded(d) }
 
 // Encode writes a payload that is not on the frame path.
 func Encode(v any) []byte {

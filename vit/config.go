@@ -16,6 +16,7 @@ package vit
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Config is the shape of a model and what its input must look like.
@@ -195,24 +196,37 @@ func (s Scorer) String() string {
 	return fmt.Sprintf("Scorer(%d)", uint8(s))
 }
 
+// ScorerNames are those that a user may write.
+func ScorerNames() []string {
+	return []string{"auto", Predictor.String(), Attention.String(), CLSAttention.String()}
+}
+
+// CheckScorer reports a name that is none of them.
+func CheckScorer(name string) error {
+	if !slices.Contains(ScorerNames(), name) {
+		return fmt.Errorf("scorer %q: want auto, predictor, attention or cls-attention", name)
+	}
+	return nil
+}
+
 // ParseScorer reads a scorer's name; "auto" and "" are the predictor where the
 // model has one, else attention.
 func ParseScorer(name string, c Config) (Scorer, error) {
 	switch name {
+	case CLSAttention.String():
+		return CLSAttention, nil
+	case Predictor.String():
+		if !c.Predictors {
+			return 0, fmt.Errorf("scorer predictor: the model has no predictors (add a file with --predictors, or use attention)")
+		}
+		return Predictor, nil
+	case Attention.String():
+		return Attention, nil
 	case "", "auto":
 		if c.Predictors {
 			return Predictor, nil
 		}
 		return Attention, nil
-	case "predictor":
-		if !c.Predictors {
-			return 0, fmt.Errorf("scorer predictor: the model has no predictors (add a file with --predictors, or use attention)")
-		}
-		return Predictor, nil
-	case "attention":
-		return Attention, nil
-	case "cls-attention":
-		return CLSAttention, nil
 	}
-	return 0, fmt.Errorf("scorer %q: want auto, predictor, attention or cls-attention", name)
+	return 0, CheckScorer(name)
 }

@@ -63,7 +63,7 @@ const predictorEps = 1e-5
 
 // SidePrecision is the precision of the patch embedding, attention's products and
 // a few more layers (loader.precisions) under p: p itself, but for int8 the fastest
-// of bf16, f16 and f32 by carried, a backend's Precisions.
+// of bf16, f16 and f32 by carried, Facts.Precisions of a backend.
 func SidePrecision(p backends.Precision, carried []backends.Precision) backends.Precision {
 	if p != backends.Int8 {
 		return p
@@ -81,7 +81,7 @@ func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*We
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	l := loader{be: be, src: src, p: p, side: SidePrecision(p, be.Precisions())}
+	l := loader{be: be, src: src, p: p, side: SidePrecision(p, be.Facts().Precisions)}
 	w := &Weights{Config: c, Precision: p, side: l.side}
 	l.stem(w)
 	l.embedding(w)

@@ -16,11 +16,11 @@ import (
 // serves only by name.
 func List() []backends.Candidate {
 	return []backends.Candidate{
-		{Name: "cuda", Open: cuda.Open, Auto: true},
-		{Name: "avx512", Open: avx512.Open, Auto: true},
-		{Name: "avx2", Open: avx2.Open, Auto: true},
-		{Name: "neon", Open: neon.Open, Auto: true},
-		{Name: "portable", Open: host.OpenPortable, Auto: true},
-		{Name: "ref", Open: ref.Open},
+		{Name: backends.CUDA, Open: cuda.Open, Auto: true},
+		{Name: backends.AVX512, Open: avx512.Open, Auto: true},
+		{Name: backends.AVX2, Open: avx2.Open, Auto: true},
+		{Name: backends.NEON, Open: neon.Open, Auto: true},
+		{Name: backends.Portable, Open: host.OpenPortable, Auto: true},
+		{Name: backends.Ref, Open: ref.Open},
 	}
 }

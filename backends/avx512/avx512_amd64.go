@@ -22,7 +22,7 @@ const (
 
 func open(o backends.Options) (backends.Backend, error) {
 	k, why := table(o)
-	return host.Open("avx512", k, why, o)
+	return host.Open(backends.AVX512, k, why, o)
 }
 
 // table is what this processor does best without the disabled features.

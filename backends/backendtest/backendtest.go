@@ -40,8 +40,8 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"Linear", s.linear}, {"LinearNaN", s.linearNaN}, {"Int8Codes", s.int8Codes}, {"Int8Extremes", s.int8Extremes}, {"LayerNorm", s.layerNorm},
 		{"Attention", s.attention}, {"SelfAttention", s.selfAttention}, {"MLP", s.mlp}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
-		{"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Threads", s.threads}, {"Allocations", s.allocations},
-		{"Close", s.close},
+		{"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Facts", s.facts}, {"Threads", s.threads}, {"Recorder", s.recorder},
+		{"Allocations", s.allocations}, {"FirstFrameAllocations", s.firstFrame}, {"Close", s.close},
 	} {
 		t.Run(c.name, c.test)
 	}
@@ -105,7 +105,7 @@ func (p *pair) tensor(rows, cols int, data []float32) twin {
 		p.t.Fatal(err)
 	}
 	p.want.Upload(want, filled[cols:(rows+1)*cols])
-	return twin{p, p.got.View(whole, 1, rows+1), want, whole, rows, cols}
+	return twin{p, whole.View(1, rows+1), want, whole, rows, cols}
 }
 
 // compare downloads both and checks error and guards.
@@ -151,7 +151,7 @@ var linearShapes = [][3]int{
 
 func (s suite) linear(t *testing.T) {
 	p := s.pair(t)
-	for _, precision := range p.got.Precisions() {
+	for _, precision := range p.got.Facts().Precisions {
 		for _, shape := range linearShapes {
 			for _, act := range []backends.Act{backends.None, backends.GELU, backends.ReLU} {
 				p.oneLinear(precision, shape, act, act == backends.GELU)
@@ -189,7 +189,7 @@ func (p *pair) oneLinear(precision backends.Precision, shape [3]int, act backend
 // linearNaN: a row that is not finite spoils itself alone.
 func (s suite) linearNaN(t *testing.T) {
 	p := s.pair(t)
-	for _, precision := range p.got.Precisions() {
+	for _, precision := range p.got.Facts().Precisions {
 		data := p.random(5 * 16)
 		data[16+3], data[48+5] = float32(math.NaN()), float32(math.Inf(1))
 		w := p.random(16 * 8)
@@ -220,7 +220,7 @@ func (s suite) linearNaN(t *testing.T) {
 // scales, so every code shows.
 func (s suite) int8Codes(t *testing.T) {
 	p := s.pair(t)
-	if !slices.Contains(p.got.Precisions(), backends.Int8) {
+	if !slices.Contains(p.got.Facts().Precisions, backends.Int8) {
 		t.Skip("the backend carries no int8")
 	}
 	const n = 96
@@ -260,7 +260,7 @@ func (s suite) int8Codes(t *testing.T) {
 // their signs.
 func (s suite) int8Extremes(t *testing.T) {
 	p := s.pair(t)
-	if !slices.Contains(p.got.Precisions(), backends.Int8) {
+	if !slices.Contains(p.got.Facts().Precisions, backends.Int8) {
 		t.Skip("the backend carries no int8")
 	}
 	signs := func(period, i int) float32 { return 1 - 2*float32(i/period%2) }
@@ -319,7 +319,7 @@ func (s suite) layerNorm(t *testing.T) {
 
 func (s suite) attention(t *testing.T) {
 	p := s.pair(t)
-	for _, precision := range p.got.Precisions() {
+	for _, precision := range p.got.Facts().Precisions {
 		if precision == backends.Int8 {
 			continue
 		}
@@ -359,12 +359,12 @@ func (s suite) selfAttention(t *testing.T) {
 	if !ok {
 		t.Skip("the backend fuses nothing")
 	}
-	for _, precision := range p.got.Precisions() {
+	for _, precision := range p.got.Facts().Precisions {
 		products := precision
 		if precision == backends.Int8 {
 			products = backends.BF16
 		}
-		if !slices.Contains(p.got.Precisions(), products) {
+		if !slices.Contains(p.got.Facts().Precisions, products) {
 			continue
 		}
 		for _, c := range []struct{ n, queries, heads, width int }{
@@ -403,7 +403,7 @@ func (s suite) mlp(t *testing.T) {
 	if !ok {
 		t.Skip("the backend fuses nothing")
 	}
-	for _, precision := range p.got.Precisions() {
+	for _, precision := range p.got.Facts().Precisions {
 		for _, c := range []struct{ n, in, hidden int }{{1, 1, 1}, {17, 33, 50}, {43, 64, 256}} {
 			var got, want [2]backends.Weight
 			for i, shape := range [][2]int{{c.hidden, c.in}, {c.in, c.hidden}} {
@@ -549,107 +549,6 @@ func (s suite) threads(t *testing.T) {
 	}
 }
 
-func (s suite) allocations(t *testing.T) {
-	be, err := s.open(backends.Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer be.Close()
-	if be.Name() == "ref" {
-		t.Skip("the oracle may allocate")
-	}
-	for _, p := range be.Precisions() {
-		f := newFrame(t, be, p)
-		if n := testing.AllocsPerRun(5, f.run); n != 0 {
-			t.Errorf("%v: %v allocations", p, n)
-		}
-	}
-}
-
-// frame runs every per-frame operation once.
-type frame struct {
-	be                       backends.Backend
-	x, qkv, att, dst, score  backends.Tensor
-	gamma, picked, top, cols backends.Tensor
-	kept                     backends.Index
-	qkvW, projW              backends.Weight
-	attention                backends.Precision
-	host                     []float32
-	rows                     []int32
-}
-
-func newFrame(t *testing.T, be backends.Backend, p backends.Precision) *frame {
-	t.Helper()
-	const n, c = 50, 64
-	f := &frame{be: be, host: make([]float32, n*c), rows: make([]int32, 21)}
-	rng := rand.New(rand.NewPCG(3, 4))
-	random := func(n int) []float32 {
-		x := make([]float32, n)
-		for i := range x {
-			x[i] = float32(rng.NormFloat64())
-		}
-		return x
-	}
-	copy(f.host, random(n*c))
-	var err error
-	alloc := func(t2 *backends.Tensor, rows, cols int) {
-		if err == nil {
-			*t2, err = be.Alloc(rows, cols)
-		}
-	}
-	alloc(&f.x, n, c)
-	alloc(&f.qkv, n, 3*c)
-	alloc(&f.att, n, c)
-	alloc(&f.dst, n, c)
-	alloc(&f.score, n-1, 1)
-	alloc(&f.gamma, 1, c)
-	alloc(&f.picked, 21, c)
-	alloc(&f.top, 1, c)
-	alloc(&f.cols, 49, 9*c)
-	if err == nil {
-		f.kept, err = be.AllocIndex(n)
-	}
-	if err == nil {
-		f.qkvW, err = be.Pack(random(3*c*c), 3*c, c, random(3*c), p)
-	}
-	if err == nil {
-		f.projW, err = be.Pack(random(c*c), c, c, nil, p)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p != backends.Int8 {
-		f.attention = p
-	}
-	return f
-}
-
-func (f *frame) run() {
-	be := f.be
-	be.Upload(f.x, f.host)
-	be.LayerNorm(f.dst, f.x, f.gamma, f.gamma, 1e-6)
-	be.Linear(f.qkv, f.x, f.qkvW, backends.None, backends.Tensor{})
-	if fuser, ok := be.(backends.Fuser); ok {
-		fuser.SelfAttention(f.att, f.x, f.qkvW, 2, f.attention)
-		fuser.MLP(f.att, f.x, f.projW, f.projW)
-	}
-	be.Attention(f.att, f.qkv, 2, f.attention, f.score, backends.Received)
-	be.Linear(f.dst, f.att, f.projW, backends.GELU, f.x)
-	be.MeanHalf(f.dst)
-	kept := f.kept.First(21)
-	be.TopK(kept, f.score)
-	be.Gather(f.picked, f.dst, kept)
-	be.MaxRows(f.top, f.picked)
-	be.Unfold(f.cols, be.View(f.x, 0, 49), backends.Conv{H: 7, W: 7, Kernel: 3, Stride: 1, Pad: 1}, 0)
-	be.UploadIndex(kept, f.rows)
-	if err := be.DownloadIndex(f.rows, kept); err != nil {
-		panic(err)
-	}
-	if err := be.Download(f.host, f.x); err != nil {
-		panic(err)
-	}
-}
-
 // close: twice is fine, and the goroutines are gone.
 func (s suite) close(t *testing.T) {
 	before := runtime.NumGoroutine()
@@ -679,7 +578,7 @@ func Bench(b *testing.B, open Open) {
 		b.Fatal(err)
 	}
 	defer be.Close()
-	for _, p := range be.Precisions() {
+	for _, p := range be.Facts().Precisions {
 		for _, shape := range [][3]int{{197, 192, 576}, {197, 192, 768}, {197, 768, 192}, {68, 192, 576}, {1, 192, 1000}} {
 			b.Run(fmt.Sprintf("%v/%dx%dx%d", p, shape[0], shape[1], shape[2]), func(b *testing.B) {
 				rows, in, out := shape[0], shape[1], shape[2]

@@ -18,11 +18,12 @@ type ref struct {
 	err error // first failure since the last download
 }
 
-func (*ref) Name() string { return "ref" }
-
-// Precisions: without rounding is the fastest, by a little.
-func (*ref) Precisions() []backends.Precision {
-	return []backends.Precision{backends.F32, backends.BF16, backends.F16, backends.Int8}
+// Facts: without rounding is the fastest, by a little.
+func (*ref) Facts() backends.Facts {
+	return backends.Facts{
+		Name:       backends.Ref,
+		Precisions: []backends.Precision{backends.F32, backends.BF16, backends.F16, backends.Int8},
+	}
 }
 
 func (*ref) Close() error { return nil }
@@ -42,11 +43,6 @@ func (r *ref) Alloc(rows, cols int) (backends.Tensor, error) {
 func (r *ref) AllocIndex(n int) (backends.Index, error) {
 	need("AllocIndex", n >= 0, "negative size")
 	return backends.Index{N: n, Host: make([]int32, n)}, nil
-}
-
-func (r *ref) View(t backends.Tensor, from, to int) backends.Tensor {
-	need("View", from >= 0 && from <= to && to <= t.Rows, "rows outside the tensor")
-	return backends.Tensor{Rows: to - from, Cols: t.Cols, Host: t.Host[from*t.Cols : to*t.Cols]}
 }
 
 // row is row i of t.

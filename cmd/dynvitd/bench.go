@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"dynvit/machine"
 	"dynvit/messages"
 	"dynvit/preprocess"
+	"dynvit/timing"
 	"dynvit/vit"
 )
 
@@ -75,7 +75,7 @@ func newBench() *cobra.Command {
 	flags.StringVar(&f.Model, "model", "", "model: a name in the store or a path to .safetensors (default: the embedded one)")
 	flags.StringVar(&f.Arch, "arch", "", "random weights of deit_tiny, deit_256, deit_small, deit_base, lvvit_small, lvvit_medium (_384 too)")
 	flags.StringVar(&f.Predictors, "predictors", "", "file with trained predictors to add to the model")
-	flags.StringVar(&f.Scorer, "scorer", "auto", "auto, predictor, attention, cls-attention")
+	flags.StringVar(&f.Scorer, "scorer", "auto", scorerNames)
 	flags.StringVar(&f.Backend, "backend", "auto", "auto, or a `name` that dynvitd devices lists")
 	flags.StringArrayVar(&f.precisions, "precision", []string{"auto"}, "precision, may be repeated")
 	flags.StringArrayVar(&f.keeps, "keep", []string{"1"}, "keep ratio or counts, may be repeated")
@@ -293,8 +293,6 @@ func summarise(d []time.Duration) quantiles {
 	for _, v := range sorted {
 		sum += v
 	}
-	at := func(q float64) float64 {
-		return milliseconds(sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)])
-	}
-	return quantiles{at(0), at(0.5), at(0.9), at(0.95), at(0.99), milliseconds(sum) / float64(len(sorted))}
+	at := func(p float64) float64 { return timing.Rounded(sorted[timing.Rank(len(sorted), p)]) }
+	return quantiles{at(0), at(50), at(90), at(95), at(99), timing.Rounded(sum) / float64(len(sorted))}
 }

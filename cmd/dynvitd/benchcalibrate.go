@@ -15,6 +15,7 @@ import (
 	"dynvit/calibrate"
 	"dynvit/camera"
 	"dynvit/engine"
+	"dynvit/timing"
 	"dynvit/tuning"
 )
 
@@ -58,7 +59,7 @@ func (f *benchCalibrateFlags) run(ctx context.Context, out io.Writer) error {
 	if f.budgets < 1 || f.runs < 1 || !(f.seconds > 0) {
 		return usageError{fmt.Errorf("bench calibrate: --budgets %d, --runs %d, --seconds %v: want above 0", f.budgets, f.runs, f.seconds)}
 	}
-	f.budget = time.Minute // every point is feasible
+	f.budget = calibrate.MostBudget // every point is feasible
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -196,10 +197,10 @@ func (f *benchCalibrateFlags) once(ctx context.Context, t *tuning.Target, p cali
 		if err != nil {
 			return 0, err
 		}
-		values = append(values, milliseconds(out.Latency))
+		values = append(values, timing.Rounded(out.Latency))
 	}
 	slices.Sort(values)
-	return values[max(0, int(math.Ceil(f.percentile/100*float64(len(values))))-1)], nil
+	return values[timing.Rank(len(values), f.percentile)], nil
 }
 
 // show prints a Markdown table, or JSON.

@@ -84,10 +84,10 @@ func (f *calibrateFlags) run(c *cobra.Command) error {
 
 func (f *calibrateFlags) check() error {
 	switch {
-	case f.budget < time.Millisecond || f.budget > time.Minute:
+	case f.budget < calibrate.LeastBudget || f.budget > calibrate.MostBudget:
 		return usageError{fmt.Errorf("--budget %v: want 1ms to 1m", f.budget)}
-	case !(f.percentile >= 1 && f.percentile <= 99.9):
-		return usageError{fmt.Errorf("--percentile %v: want 1 to 99.9", f.percentile)}
+	case !(f.percentile >= calibrate.LeastPercentile && f.percentile <= calibrate.MostPercentile):
+		return usageError{fmt.Errorf("--percentile %v: want %v to %v", f.percentile, calibrate.LeastPercentile, calibrate.MostPercentile)}
 	case f.data != "" && f.source != "":
 		return usageError{errors.New("want --data or --source, not both")}
 	case f.limit < time.Second:
@@ -98,9 +98,6 @@ func (f *calibrateFlags) check() error {
 			return usageError{fmt.Errorf("--threads %d: want 1 to 1024", n)}
 		}
 	}
-	if len(f.threads) == 0 {
-		f.threads = powersOfTwo(runtime.GOMAXPROCS(0))
-	}
 	f.Store = modelStore()
 	if f.output == "" {
 		f.output = filepath.Join(stateDir(), tuning.CalibrationFile)
@@ -108,8 +105,12 @@ func (f *calibrateFlags) check() error {
 	return f.modelFlags.check()
 }
 
-// powersOfTwo are 1, 2, 4 … and most itself.
-func powersOfTwo(most int) []int {
+// threadCounts are 1, 2, 4 … and most itself; most alone where they have no say in how
+// fast the backend is.
+func threadCounts(threaded bool, most int) []int {
+	if !threaded {
+		return []int{most}
+	}
 	var list []int
 	for n := 1; n < most; n *= 2 {
 		list = append(list, n)
@@ -184,10 +185,14 @@ func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, lab
 	if err != nil {
 		return nil, err
 	}
-	most := slices.Max(f.threads)
+	threads := f.threads
+	if len(threads) == 0 {
+		threads = threadCounts(info.Threaded, runtime.GOMAXPROCS(0))
+	}
+	most := slices.Max(threads)
 	target := tuning.NewTarget(open, f.Options, frames)
 	defer target.Close()
-	found, err := calibrate.Run(ctx, target, calibrate.Grid(plans, precisions, f.threads), calibrate.Options{
+	found, err := calibrate.Run(ctx, target, calibrate.Grid(plans, precisions, threads), calibrate.Options{
 		Percentile: f.percentile, Frames: len(frames), Labels: labels,
 		Reference:    calibrate.Point{Plan: calibrate.Plan{KeepRatio: 1, Keep: dense.Keep}, Group: calibrate.Group{Precision: "f32", Threads: most}},
 		MeasureLimit: f.limit * 2 / 3, JudgeLimit: f.limit / 3, Progress: f.progress(),

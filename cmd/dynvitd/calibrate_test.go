@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"dynvit/backends"
 	"dynvit/calibrate"
+	"dynvit/modelfile"
+	"dynvit/vit"
 )
 
 // TestCalibrate: the file is as the interface says and chooses what fits; nothing
@@ -49,6 +53,65 @@ func TestCalibrate(t *testing.T) {
 	if code != 3 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "raise the budget") {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
+}
+
+// TestThreadCounts: what is tried without --threads; a backend for which threads mean
+// nothing is measured once.
+func TestThreadCounts(t *testing.T) {
+	for most, want := range map[int][]int{1: {1}, 2: {1, 2}, 4: {1, 2, 4}, 6: {1, 2, 4, 6}} {
+		if got := threadCounts(true, most); !slices.Equal(got, want) {
+			t.Errorf("%d cores: %v, want %v", most, got, want)
+		}
+		if got := threadCounts(false, most); !slices.Equal(got, []int{most}) {
+			t.Errorf("%d cores without threads: %v", most, got)
+		}
+	}
+}
+
+// TestCalibrateAsksBackend: calibrate tries no thread counts where the backend says that
+// they mean nothing.
+func TestCalibrateAsksBackend(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs more than a short run: it measures")
+	}
+	model, dir := smallModel(t), t.TempDir()
+	data, err := os.ReadFile(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "one.jpg", string(data))
+	for backend, want := range map[string][]int{backends.Ref: {4}, backends.Portable: {1, 2, 4}} {
+		d := dynvitd(t, "calibrate", "--budget", "50s", "--limit", "20s", "--model", model, "--backend", backend, "--precision", "f32", "--keep", "1", "--data", dir, "--json")
+		d.Env = append(d.Env, "GOMAXPROCS=4")
+		stdout, stderr, code := outcome(t, d)
+		var table calibrate.Table
+		if err := json.Unmarshal([]byte(stdout), &table); err != nil || code != 0 {
+			t.Fatalf("%s: exit %d, %v: %s", backend, code, err, stderr)
+		}
+		var got []int
+		for _, p := range table.Points {
+			got = append(got, p.Threads)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s was tried on %v threads, want %v", backend, got, want)
+		}
+	}
+}
+
+// smallModel writes a model of random weights that takes no time.
+func smallModel(t *testing.T) string {
+	t.Helper()
+	c := vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 16, Width: 64, Depth: 4, Heads: 1, Hidden: 64, Classes: 3, Eps: 1e-6, SkipLam: 1,
+		QKVBias: true, Resize: 32, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{1, 2, 3}}
+	tensors, err := vit.Random{Config: c}.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "small.safetensors")
+	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // TestCalibrateInterrupted leaves the old file as it is.

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"dynvit/camera"
 	"dynvit/engine"
 	"dynvit/preprocess"
+	"dynvit/timing"
 )
 
 // ranked is one class of an answer.
@@ -88,7 +88,7 @@ func summary(e *engine.Engine, path string, ratio float64, r *engine.Result) cla
 	info := e.Info()
 	out := classified{
 		Image: path, Model: info.Model, Backend: info.Backend, Precision: info.Precision.String(), KeepRatio: ratio,
-		Tokens: r.Tokens, LatencyMS: milliseconds(r.Latency), FrameMS: milliseconds(r.Frame),
+		Tokens: r.Tokens, LatencyMS: timing.Rounded(r.Latency), FrameMS: timing.Rounded(r.Frame),
 	}
 	for _, class := range r.Top {
 		out.Top = append(out.Top, ranked{class, e.Label(class), r.Scores[class]})
@@ -113,8 +113,4 @@ func show(w io.Writer, e *engine.Engine, path string, ratio float64, r *engine.R
 		out.Kept = r.Kept
 	}
 	return printJSON(w, out)
-}
-
-func milliseconds(d time.Duration) float64 {
-	return float64(d.Microseconds()) / 1000
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/cpuid/v2"
@@ -62,12 +63,14 @@ func probe(c backends.Candidate) device {
 	}
 	defer be.Close()
 	d := device{Name: c.Name, Available: true}
-	for _, p := range be.Precisions() {
+	facts := be.Facts()
+	for _, p := range facts.Precisions {
 		d.Precisions = append(d.Precisions, p.String())
 	}
 	d.Why = strings.Join(d.Precisions, ", ")
-	if e, ok := be.(backends.Explainer); ok {
-		d.Why += ": " + e.Why()
+	said := slices.DeleteFunc([]string{facts.Device, facts.Why}, func(s string) bool { return s == "" })
+	if len(said) > 0 {
+		d.Why += ": " + strings.Join(said, ", ")
 	}
 	if !c.Auto {
 		d.Why += " (only by name)"

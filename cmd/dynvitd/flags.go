@@ -15,6 +15,12 @@ import (
 	"dynvit/vit"
 )
 
+// What flags for them take, for their help.
+var (
+	scorerNames    = strings.Join(vit.ScorerNames(), ", ")
+	precisionNames = strings.Join(append([]string{"auto"}, backends.PrecisionNames()...), ", ")
+)
+
 // modelFlags are the flags that every command with a model shares.
 type modelFlags struct {
 	engine.Options
@@ -33,7 +39,7 @@ func (f *modelFlags) registerShared(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.Model, "model", "", "model: a name in the store or a path to .safetensors (default: the embedded one)")
 	flags.StringVar(&f.Predictors, "predictors", "", "file with trained predictors to add to the model")
-	flags.StringVar(&f.Scorer, "scorer", "auto", "what makes a patch worth keeping: auto, predictor, attention, cls-attention")
+	flags.StringVar(&f.Scorer, "scorer", "auto", "what makes a patch worth keeping: "+scorerNames)
 	flags.StringVar(&f.Backend, "backend", "auto", "auto, or a `name` that dynvitd devices lists")
 	flags.BoolVar(&f.json, "json", false, "JSON on stdout, one object a line")
 	flags.BoolVarP(&f.v, "verbose", "v", false, "say more on stderr")
@@ -41,7 +47,7 @@ func (f *modelFlags) registerShared(c *cobra.Command) {
 
 // registerOne adds the flags that bench repeats and the others give once.
 func (f *modelFlags) registerOne(c *cobra.Command, precision, keep string) {
-	c.Flags().StringVar(&f.Precision, "precision", precision, "precision: auto, f32, bf16, f16, int8")
+	c.Flags().StringVar(&f.Precision, "precision", precision, "precision: "+precisionNames)
 	c.Flags().StringVar(&f.keep, "keep", keep, "share of patches kept a stage, or counts such as 127,95,63; 1 = dense")
 }
 
@@ -52,10 +58,8 @@ func (f *modelFlags) check() error {
 			return usageError{fmt.Errorf("--%w", err)}
 		}
 	}
-	switch f.Scorer {
-	case "auto", "predictor", "attention", "cls-attention":
-	default:
-		return usageError{fmt.Errorf("--scorer %q: want auto, predictor, attention or cls-attention", f.Scorer)}
+	if err := vit.CheckScorer(f.Scorer); err != nil {
+		return usageError{fmt.Errorf("--%w", err)}
 	}
 	if f.Threads < 0 || f.Threads > 1024 {
 		return usageError{fmt.Errorf("--threads %d: want 1 to 1024", f.Threads)}

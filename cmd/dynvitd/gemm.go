@@ -144,7 +144,7 @@ func openNamed(name string, threads int) (backends.Backend, error) {
 // chosen are the precisions to measure.
 func (f *gemmFlags) chosen(be backends.Backend) ([]backends.Precision, error) {
 	if len(f.precisions) == 0 {
-		return be.Precisions(), nil
+		return be.Facts().Precisions, nil
 	}
 	var list []backends.Precision
 	for _, name := range f.precisions {
@@ -152,8 +152,8 @@ func (f *gemmFlags) chosen(be backends.Backend) ([]backends.Precision, error) {
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--%w", err)}
 		}
-		if !slices.Contains(be.Precisions(), p) {
-			return nil, fmt.Errorf("backend %s: no kernels for %v", be.Name(), p)
+		if facts := be.Facts(); !slices.Contains(facts.Precisions, p) {
+			return nil, fmt.Errorf("backend %s: no kernels for %v", facts.Name, p)
 		}
 		list = append(list, p)
 	}
@@ -233,6 +233,6 @@ func (g *gemm) time(calls int) time.Duration {
 	for range calls {
 		g.be.Linear(g.y, g.x, g.w, backends.None, backends.Tensor{})
 	}
-	g.be.Download(g.last, g.be.View(g.y, g.y.Rows-1, g.y.Rows)) // the numbers do not matter
+	g.be.Download(g.last, g.y.View(g.y.Rows-1, g.y.Rows)) // the numbers do not matter
 	return time.Since(start)
 }

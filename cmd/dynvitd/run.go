@@ -20,6 +20,7 @@ import (
 	"dynvit/logging"
 	"dynvit/messages"
 	"dynvit/systemd"
+	"dynvit/timing"
 	"dynvit/tuning"
 )
 
@@ -31,9 +32,9 @@ var settingFlags = []struct{ flag, key, help string }{
 	{"node", "node", "name of this box in topics (default: the host name)"},
 	{"model", "model", "model: a name in the store or a path to .safetensors (default: the embedded one)"},
 	{"predictors", "predictors", "file with trained predictors to add to the model"},
-	{"scorer", "scorer", "what makes a patch worth keeping: auto, predictor, attention, cls-attention"},
+	{"scorer", "scorer", "what makes a patch worth keeping: " + scorerNames},
 	{"backend", "backend", "backend: auto or a name that `dynvitd devices` lists"},
-	{"precision", "precision", "precision: auto, f32, bf16, f16, int8"},
+	{"precision", "precision", "precision: " + precisionNames},
 	{"threads", "threads", "threads, decoding included (default: all usable cores)"},
 	{"keep", "latency.keep", "auto, share of patches kept a stage, or counts such as 127,95,63; 1 = dense"},
 	{"budget", "latency.budget", "time for a whole frame, such as 50ms"},
@@ -228,5 +229,5 @@ func (p *results) line(r *messages.Report) {
 	} else {
 		fmt.Fprintf(p.out, "%-18s %5.1f %%", r.Label, 100*r.Score)
 	}
-	fmt.Fprintf(p.out, "  %.1f ms, tokens %v\n", milliseconds(r.Frame), r.Tokens)
+	fmt.Fprintf(p.out, "  %.1f ms, tokens %v\n", timing.Rounded(r.Frame), r.Tokens)
 }

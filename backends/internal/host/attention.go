@@ -36,8 +36,7 @@ type attention struct {
 	norms    []float32 // [heads, n]: ‖v‖, if by is Received
 }
 
-// Attention allocates only where scratch is too small for heads narrower than a
-// panel, the first time.
+// Attention allocates the first time where Reserve was not told of a block of this size.
 func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
 	n, c := qkv.Rows, qkv.Cols/3
 	b.need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0 && dst.Cols == c && dst.Rows <= n, "shapes differ")

@@ -9,7 +9,8 @@
 // 48 outputs of a Linear, that the threads take one by one (pool.go); how the
 // parts are cut never depends on the number of threads, so neither do the bits
 // of a result. Scratch memory is set aside when the caller allocates
-// tensors (scratch.go), so that a frame allocates nothing.
+// tensors or says how large its blocks are (scratch.go), so that a frame allocates
+// nothing.
 package host
 
 import (
@@ -38,7 +39,7 @@ type driver struct {
 
 // Open starts the threads of a backend that works by the table k: o.Threads of
 // them, or as many as Go runs at once. why says what the table is, for
-// backends.Explainer. The caller closes the backend.
+// backends.Facts. The caller closes the backend.
 func Open(name string, k Kernels, why string, o backends.Options) (backends.Backend, error) {
 	threads := o.Threads
 	if threads <= 0 {
@@ -49,18 +50,18 @@ func Open(name string, k Kernels, why string, o backends.Options) (backends.Back
 	return b, nil
 }
 
-func (b *driver) Name() string { return b.name }
-
-func (b *driver) Precisions() []backends.Precision { return slices.Clone(b.k.Precisions) }
+func (b *driver) Facts() backends.Facts {
+	return backends.Facts{
+		Name:       b.name,
+		Precisions: slices.Clone(b.k.Precisions),
+		Why:        fmt.Sprintf("%s, %d threads", b.why, b.pool.threads()),
+		Threaded:   true,
+	}
+}
 
 func (b *driver) Close() error {
 	b.pool.close()
 	return nil
-}
-
-// Why implements backends.Explainer.
-func (b *driver) Why() string {
-	return fmt.Sprintf("%s, %d threads", b.why, b.pool.threads())
 }
 
 // need panics where a shape does not fit.
@@ -72,18 +73,20 @@ func (b *driver) need(method string, ok bool, what string) {
 
 func (b *driver) Alloc(rows, cols int) (backends.Tensor, error) {
 	b.need("Alloc", rows >= 0 && cols >= 0, "negative size")
-	b.scratch.reserve(&b.k, rows, cols)
+	b.scratch.reserve(rows, cols)
 	return backends.Tensor{Rows: rows, Cols: cols, Host: make([]float32, rows*cols)}, nil
+}
+
+// Reserve implements backends.Fuser.
+func (b *driver) Reserve(s backends.Block) error {
+	b.need("Reserve", s.Tokens > 0 && s.Width > 0 && s.Hidden > 0 && s.Heads > 0 && s.Width%s.Heads == 0, "no size of a block")
+	b.scratch.reserveBlock(&b.k, s)
+	return nil
 }
 
 func (b *driver) AllocIndex(n int) (backends.Index, error) {
 	b.need("AllocIndex", n >= 0, "negative size")
 	return backends.Index{N: n, Host: make([]int32, n)}, nil
-}
-
-func (b *driver) View(t backends.Tensor, from, to int) backends.Tensor {
-	b.need("View", from >= 0 && from <= to && to <= t.Rows, "rows outside the tensor")
-	return backends.Tensor{Rows: to - from, Cols: t.Cols, Host: t.Host[from*t.Cols : to*t.Cols]}
 }
 
 func (b *driver) Upload(dst backends.Tensor, src []float32) {

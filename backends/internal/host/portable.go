@@ -10,7 +10,7 @@ import (
 // OpenPortable opens the backend that runs anywhere: the driver with its kernels in
 // plain Go.
 func OpenPortable(o backends.Options) (backends.Backend, error) {
-	return Open("portable", Portable(), "plain Go", o)
+	return Open(backends.Portable, Portable(), "plain Go", o)
 }
 
 // Portable is the table in plain Go: the backend "portable", and for every faster

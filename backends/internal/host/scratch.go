@@ -1,9 +1,12 @@
 package host
 
-// scratch is memory for values that no caller sees. Alloc reserves what any operation
-// could need for a tensor of that size, taking it for the input of each; pages
-// that are never touched cost address space alone. The operations still call grow,
-// for a caller that cuts its memory into tensors of other shapes.
+import "dynvit/backends"
+
+// scratch is memory for values that no caller sees. Alloc sets aside what an operation on
+// rows or columns needs with a tensor of that size as its input, Reserve what attention
+// and the fused operations need; pages that are never touched cost address space alone.
+// The operations still call grow, for a caller that cuts its memory into tensors
+// of other shapes or reserved nothing.
 type scratch struct {
 	operands []uint32  // a Linear's input in the words of its product
 	scale    []float32 // the scale of its rows, int8
@@ -66,20 +69,24 @@ func (k *Kernels) widest() int {
 	return most
 }
 
-// reserve grows scratch to what a tensor of this size can need.
-func (s *scratch) reserve(k *Kernels, rows, cols int) {
-	grow(&s.operands, rows*cols)
+// reserve grows scratch to what operations with an input of this size need. An input's
+// operands have at most one word more than its numbers.
+func (s *scratch) reserve(rows, cols int) {
+	grow(&s.operands, rows*(cols+1))
 	grow(&s.scale, rows)
 	grow(&s.zero, rows)
-	grow(&s.hidden, rows*(cols+hiddenPad))
 	grow(&s.order, rows)
 	grow(&s.sums, cols/2)
 	grow(&s.means, cols/2)
-	if c := cols / 3; cols%3 == 0 && c > 0 {
-		grow(&s.qkv, rows*cols)
-		grow(&s.pairs, rows*cols/2)
-		s.reserveHeads(k, rows, c, max(1, c/k.widest()))
-	}
+}
+
+// reserveBlock grows scratch to what blocks up to this size need.
+func (s *scratch) reserveBlock(k *Kernels, b backends.Block) {
+	s.reserve(b.Tokens, max(b.Width, b.Hidden))
+	grow(&s.hidden, b.Tokens*(b.Hidden+hiddenPad))
+	grow(&s.qkv, b.Tokens*3*b.Width)
+	grow(&s.pairs, b.Tokens*3*b.Width/2)
+	s.reserveHeads(k, b.Tokens, b.Width, b.Heads)
 }
 
 // reserveHeads grows the scratch of an attention over n tokens of width c.
