@@ -13,8 +13,13 @@ import (
 	"testing"
 )
 
+// scheme is what a kind of source may import: the border and what schemes share,
+// never another scheme.
+var scheme = []string{"camera", "camera/internal/address", "camera/internal/child", "camera/internal/ffmpeg",
+	"camera/internal/lifetime", "camera/internal/option", "camera/internal/picture"}
+
 // allowed says which of our packages each package may import outside tests.
-// "*" stands for all but cmd and the concrete backends.
+// "*" stands for all but cmd, the concrete backends and the schemes of sources.
 var allowed = map[string][]string{
 	"backends":                        {},
 	"backends/ref":                    {"backends"},
@@ -27,9 +32,27 @@ var allowed = map[string][]string{
 	"backends/backendtest":            {"backends", "backends/ref"},
 	"backends/all": {"backends", "backends/ref", "backends/internal/host", "backends/avx512", "backends/avx2",
 		"backends/neon", "backends/cuda"},
-	"atomicfile":    {},
-	"modelfile":     {"atomicfile"},
-	"camera":        {},
+	"atomicfile": {},
+	"modelfile":  {"atomicfile"},
+	"camera":     {},
+
+	"camera/internal/address":  {},
+	"camera/internal/lifetime": {"camera"},
+	"camera/internal/option":   {"camera"},
+	"camera/internal/picture":  {"camera"},
+	"camera/internal/ffmpeg":   {"camera", "camera/internal/picture"},
+	"camera/internal/child":    {"camera", "camera/internal/address", "camera/internal/lifetime"},
+	"camera/drawn":             scheme,
+	"camera/files":             scheme,
+	"camera/v4l2":              scheme,
+	"camera/web":               scheme,
+	"camera/rtsp":              scheme,
+	"camera/sensor":            scheme,
+	"camera/command":           scheme,
+	"camera/rtsp/rtsptest":     {"camera/cameratest"},
+	"camera/all": {"camera", "camera/drawn", "camera/files", "camera/v4l2", "camera/web", "camera/rtsp",
+		"camera/sensor", "camera/command"},
+
 	"mqtt":          {"mqtt/spool"},
 	"mqtt/spool":    {},
 	"homeassistant": {"messages"},
@@ -40,7 +63,7 @@ var allowed = map[string][]string{
 	"logging":       {},
 	"messages":      {"timing"},
 	"config":        {"camera", "mqtt", "preprocess", "vit"},
-	"tuning":        {"calibrate", "camera", "engine", "machine", "preprocess", "vit"},
+	"tuning":        {"calibrate", "camera", "camera/drawn", "engine", "machine", "preprocess", "vit"},
 	"calibrate":     {"atomicfile", "machine", "timing"},
 	"timing":        {},
 	"models":        {},
@@ -49,11 +72,12 @@ var allowed = map[string][]string{
 	"preprocess/baseline": {},
 	"vit":                 {"backends", "modelfile"},
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
-	// evaluate reads pictures (camera) and hands the engine a region and a plan.
-	"evaluate":    {"engine", "camera", "preprocess", "vit"},
-	"visualize":   {"engine", "evaluate", "camera", "preprocess", "vit"},
-	"daemon":      {"*"},
-	"cmd/dynvitd": {"*", "backends/all"},
+	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.
+	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "vit"},
+	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "vit"},
+	// daemon warms up on a drawn frame.
+	"daemon":      {"*", "camera/drawn"},
+	"cmd/dynvitd": {"*", "backends/all", "camera/all", "camera/files", "camera/v4l2"},
 }
 
 // TestImports walks every Go file that is not a test and holds its imports to
@@ -105,7 +129,7 @@ func checkFile(t *testing.T, path string) error {
 		if !is || ours == owner || slices.Contains(list, ours) {
 			continue
 		}
-		concrete := strings.HasPrefix(ours, "backends/") || strings.HasPrefix(ours, "cmd/")
+		concrete := strings.HasPrefix(ours, "backends/") || strings.HasPrefix(ours, "camera/") || strings.HasPrefix(ours, "cmd/")
 		if !(slices.Contains(list, "*") && !concrete) {
 			t.Errorf("%s imports %s, which %s may not", path, ours, pkg)
 		}

@@ -1,9 +1,15 @@
-// Package camera brings pictures in. A [Source] is a dumb blocking reader of
-// one camera, folder, film or test scene; whoever owns it reopens it when it
-// fails (with back-off), drops what comes too fast, and decides when it has
-// stalled. A [Frame] holds the bytes as the source read them: decoding is
-// package preprocess's work, after the mailbox, so that a dropped frame costs
+// Package camera is the border to what pictures come from. A [Source] is a dumb
+// blocking reader of one camera, folder, film or test scene; whoever owns it
+// reopens it when it fails (with back-off), drops what comes too fast, and decides
+// when it has stalled. A [Frame] holds the bytes as the source read them: decoding
+// is package preprocess's work, after the mailbox, so that a dropped frame costs
 // nothing.
+//
+// A source is named by a URI. Each kind of them is a [Scheme] in a folder of its
+// own (drawn, files, v4l2, web, rtsp, sensor, command), which reads its URIs,
+// shows them without secrets and opens them; camera/all lists them, and
+// cameratest holds every source to the contract. What several schemes need is in
+// camera/internal. This package imports none of them.
 package camera
 
 import (
@@ -75,6 +81,9 @@ type Frame struct {
 	Name          string // file the picture came from, if any
 }
 
+// MaxSide bounds a frame's width and height in pixels: no camera is larger.
+const MaxSide = 8192
+
 // ErrClosed is what Next returns once Close was called.
 var ErrClosed = errors.New("camera: source closed")
 
@@ -105,4 +114,12 @@ type Options struct {
 	// Log takes what child processes write to their standard error, without
 	// credentials and only so much of it. nil: nothing is logged.
 	Log *slog.Logger
+}
+
+// StallLimit is Stall, or what it is where none is set.
+func (o Options) StallLimit() time.Duration {
+	if o.Stall > 0 {
+		return o.Stall
+	}
+	return 10 * time.Second
 }

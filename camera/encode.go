@@ -34,7 +34,7 @@ func pictureOf(f *Frame) (image.Image, error) {
 	w, h := f.Width, f.Height
 	half, low := (w+1)/2, (h+1)/2
 	need := f.Format.Bytes(w, h)
-	if w < 1 || h < 1 || w > maxSide || h > maxSide || need == 0 || len(f.Data) < need {
+	if w < 1 || h < 1 || w > MaxSide || h > MaxSide || need == 0 || len(f.Data) < need {
 		return nil, fmt.Errorf("%d bytes for %d×%d pixels", len(f.Data), w, h)
 	}
 	all := image.Rect(0, 0, w, h)
@@ -65,8 +65,8 @@ func decodePNG(data []byte) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Width > maxSide || c.Height > maxSide {
-		return nil, fmt.Errorf("%d×%d pixels: at most %d a side", c.Width, c.Height, maxSide)
+	if c.Width > MaxSide || c.Height > MaxSide {
+		return nil, fmt.Errorf("%d×%d pixels: at most %d a side", c.Width, c.Height, MaxSide)
 	}
 	return png.Decode(bytes.NewReader(data))
 }

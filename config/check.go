@@ -12,17 +12,18 @@ import (
 )
 
 // Validate reports the first value, in the order of the keys, that is wrong by
-// itself or beside others. The error is a *Error without a place.
-func (c *Config) Validate() error {
+// itself or beside others; a source must be of one of the schemes. The error is a
+// *Error without a place.
+func (c *Config) Validate(schemes camera.Schemes) error {
 	if err := checkBounds("", c); err != nil {
 		return err
 	}
-	for _, check := range []func() error{c.checkNames, c.checkBroker, c.checkTLS, c.checkHTTP, c.checkCameras} {
+	for _, check := range []func() error{c.checkNames, c.checkBroker, c.checkTLS, c.checkHTTP} {
 		if err := check(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.checkCameras(schemes)
 }
 
 var (
@@ -123,7 +124,7 @@ func (h HTTP) Address() (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-func (c *Config) checkCameras() error {
+func (c *Config) checkCameras(schemes camera.Schemes) error {
 	for _, name := range c.CameraNames() {
 		key := "cameras." + name
 		if !IsCameraName(name) {
@@ -133,7 +134,7 @@ func (c *Config) checkCameras() error {
 		if cam.Source == "" {
 			return Invalid(key+".source", "no source named: want a URI such as v4l2:/dev/video0 or test:")
 		}
-		if _, err := camera.Parse(cam.Source); err != nil {
+		if _, err := schemes.Parse(cam.Source); err != nil {
 			return Invalid(key+".source", "%w", err)
 		}
 		if err := cam.Region.Check(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	schemes "dynvit/camera/all"
 	"dynvit/mqtt"
 	"dynvit/preprocess"
 )
@@ -23,7 +24,7 @@ func parse(name string, data []byte, host string) (Config, error) {
 		return c, err
 	}
 	c.derive()
-	return c, from.place(c.Validate())
+	return c, from.place(c.Validate(schemes.List()))
 }
 
 const minimal = "mqtt: {broker: embedded}\n"
@@ -130,7 +131,8 @@ func TestLoadPrecedence(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := Load(LoadOptions{
-		File: file, Host: "box.lan",
+		Schemes: schemes.List(),
+		File:    file, Host: "box.lan",
 		Environ: []string{
 			"DYNVIT_BACKEND=portable", "DYNVIT_THREADS=2", "DYNVIT_CAMERAS_FRONT_DOOR_PUBLISH_FRAME=true",
 			"DYNVIT_CAMERAS_FRONT_DOOR_REGION=0, 0, 0.5, 1", "DYNVIT_CAMERAS_NEW_CAM_SOURCE=test:", "DYNVIT_CAMERAS_NEW_CAM_LABELS=a,b",
@@ -161,7 +163,7 @@ func TestLoadNamesTheOrigin(t *testing.T) {
 		{"unreadable value", `DYNVIT_LATENCY_BUDGET: latency.budget: "soon": want a duration`, false, LoadOptions{Environ: []string{"DYNVIT_LATENCY_BUDGET=soon"}}},
 		{"value out of range", "DYNVIT_CAMERAS_A_MAX_FPS: cameras.a.max_fps: out of range", false, LoadOptions{Environ: []string{"DYNVIT_CAMERAS_A_SOURCE=test:", "DYNVIT_CAMERAS_A_MAX_FPS=-1"}}},
 		{"flag", "--backend: backend: ", true, LoadOptions{Settings: []Setting{{"backend", "gpu", "--backend"}}}},
-		{"source", "--source: cameras.cam1.source: ", true, LoadOptions{Sources: []string{"test:", "nonsense://x"}}},
+		{"source", "--source: cameras.cam1.source: ", true, LoadOptions{Schemes: schemes.List(), Sources: []string{"test:", "nonsense://x"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.Host = "box"
@@ -177,7 +179,8 @@ func TestLoadNamesTheOrigin(t *testing.T) {
 // TestPlace gives a place to what only the model can find wrong.
 func TestPlace(t *testing.T) {
 	c, err := Load(LoadOptions{
-		Host: "box", Sources: []string{"test:"}, Environ: []string{"DYNVIT_CAMERAS_CAM0_LABELS=unicorn"},
+		Schemes: schemes.List(),
+		Host:    "box", Sources: []string{"test:"}, Environ: []string{"DYNVIT_CAMERAS_CAM0_LABELS=unicorn"},
 		Settings: []Setting{{"latency.keep", "9,9", "--keep"}},
 	})
 	if err != nil {
@@ -222,7 +225,8 @@ func TestLoadOfUnreadableFiles(t *testing.T) {
 
 func TestLoadWithoutFile(t *testing.T) {
 	c, err := Load(LoadOptions{
-		Host: "box", Sources: []string{"test:", "test:?seed=2"},
+		Schemes: schemes.List(),
+		Host:    "box", Sources: []string{"test:", "test:?seed=2"},
 		Environ: []string{"DYNVIT_CAMERAS_OLD_SOURCE=test:", "DYNVIT_CAMERAS_CAM1_STABLE=7"},
 	})
 	if err != nil {
@@ -271,9 +275,9 @@ func TestYAMLReadsBack(t *testing.T) {
 	cam.Source, cam.Labels, cam.MaxFPS = "test:", []string{"a: b", `"`}, 2.5
 	c.Cameras["0"] = cam
 	c.derive()
-	back, err := parse("printed", c.YAML(), "other")
+	back, err := parse("printed", c.YAML(schemes.List()), "other")
 	if err != nil {
-		t.Fatalf("%v in\n%s", err, c.YAML())
+		t.Fatalf("%v in\n%s", err, c.YAML(schemes.List()))
 	}
 	back.Cameras["0"], back.from = fillNil(back.Cameras["0"]), nil
 	if !reflect.DeepEqual(back, c) {
@@ -293,7 +297,7 @@ func TestYAMLHidesSecrets(t *testing.T) {
 	cam := DefaultCamera()
 	cam.Source = "http://user:hunter2@cam.lan/stream"
 	c.Cameras["door"] = cam
-	if out := string(c.YAML()); strings.Contains(out, "hunter2") || !strings.Contains(out, "cam.lan") {
+	if out := string(c.YAML(schemes.List())); strings.Contains(out, "hunter2") || !strings.Contains(out, "cam.lan") {
 		t.Errorf("printed\n%s", out)
 	}
 }
@@ -391,8 +395,8 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if _, err := parse("again", c.YAML(), "box"); err != nil {
-			t.Errorf("%v in what was printed\n%s", err, c.YAML())
+		if _, err := parse("again", c.YAML(schemes.List()), "box"); err != nil {
+			t.Errorf("%v in what was printed\n%s", err, c.YAML(schemes.List()))
 		}
 	})
 }

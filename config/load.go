@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"dynvit/camera"
 )
 
 // Setting is one key set from outside of the file.
@@ -21,11 +23,12 @@ type Setting struct {
 
 // LoadOptions say where a configuration comes from, the weakest first.
 type LoadOptions struct {
-	File     string    // "" for none
-	Environ  []string  // name=value, as os.Environ
-	Settings []Setting // from flags
-	Sources  []string  // URIs of --source: cameras cam0, cam1, …, in place of all others
-	Host     string    // host name, for defaults
+	Schemes  camera.Schemes // what sources there are
+	File     string         // "" for none
+	Environ  []string       // name=value, as os.Environ
+	Settings []Setting      // from flags
+	Sources  []string       // URIs of --source: cameras cam0, cam1, …, in place of all others
+	Host     string         // host name, for defaults
 }
 
 // Load reads, merges and validates a configuration: flag over environment over
@@ -57,7 +60,7 @@ func Load(o LoadOptions) (Config, error) {
 		c.MQTT.Broker = Embedded
 	}
 	c.derive()
-	return c, from.place(c.Validate())
+	return c, from.place(c.Validate(o.Schemes))
 }
 
 // readFile reads no more of a file than shows that it is too large.

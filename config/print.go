@@ -14,20 +14,21 @@ import (
 )
 
 // YAML is the configuration in force, every key of it, with secrets as ***. It
-// can be read again, but for those.
-func (c *Config) YAML() []byte {
+// can be read again, but for those. A source of none of these schemes is secret as
+// a whole.
+func (c *Config) YAML(schemes camera.Schemes) []byte {
 	shown := *c
 	shown.Cameras = map[string]Camera{}
 	for name, cam := range c.Cameras {
-		cam.Source = redacted(cam.Source)
+		cam.Source = redacted(cam.Source, schemes)
 		shown.Cameras[name] = cam
 	}
 	return appendGroup(nil, "", reflect.ValueOf(&shown).Elem())
 }
 
 // redacted is a source's URI without its password.
-func redacted(uri string) string {
-	spec, err := camera.Parse(uri)
+func redacted(uri string, schemes camera.Schemes) string {
+	spec, err := schemes.Parse(uri)
 	if err != nil {
 		return "***" // what does not parse cannot be told apart from its secrets
 	}

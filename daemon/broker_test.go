@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	schemes "dynvit/camera/all"
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/tuning"
@@ -44,8 +45,9 @@ func TestEmbeddedBroker(t *testing.T) {
 func embedding(t *testing.T, c config.Config, address string, noFile bool) (_ *Daemon, ready func() *service) {
 	t.Helper()
 	deps := Deps{
-		Open:   func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
-		Getenv: noEnv, NoFile: noFile, brokerListen: address,
+		Schemes: schemes.List(),
+		Open:    func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
+		Getenv:  noEnv, NoFile: noFile, brokerListen: address,
 		openSource: sources{"test:": {newScripted(0, nil)}}.open,
 	}
 	ready = whenReady(t, &deps)

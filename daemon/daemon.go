@@ -34,6 +34,7 @@ const (
 // Deps are what the daemon needs from outside.
 type Deps struct {
 	Open    func(engine.Options) (tuning.Classifier, error)
+	Schemes camera.Schemes      // what sources there are
 	Store   []string            // folders of named models
 	State   string              // folder for what outlives a restart (outbox, calibration); "": nothing is kept, and nothing calibrated
 	Version string              // as info shows it
@@ -77,7 +78,7 @@ type Daemon struct {
 // New checks the configuration and reads the broker's password. A wrong
 // configuration is a *config.Error.
 func New(c config.Config, deps Deps) (*Daemon, error) {
-	if err := c.Validate(); err != nil {
+	if err := c.Validate(deps.Schemes); err != nil {
 		return nil, c.Place(err)
 	}
 	if len(c.Cameras) == 0 {
@@ -150,7 +151,7 @@ func (d Deps) withDefaults() Deps {
 		d.Getenv = os.Getenv
 	}
 	if d.openSource == nil {
-		d.openSource = openSource
+		d.openSource = d.Schemes.Open
 	}
 	if d.bootID == "" {
 		d.bootID = newBootID()

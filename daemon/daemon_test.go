@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	schemes "dynvit/camera/all"
 	"dynvit/camera/cameratest"
 	"dynvit/config"
 	"dynvit/engine"
@@ -370,8 +371,9 @@ func TestRealParts(t *testing.T) {
 	c.Cameras["cam0"] = cam
 	shown := 0
 	deps := Deps{
-		Open:   func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
-		NoFile: true, Getenv: noEnv, brokerListen: "127.0.0.1:0",
+		Schemes: schemes.List(),
+		Open:    func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
+		NoFile:  true, Getenv: noEnv, brokerListen: "127.0.0.1:0",
 	}
 	wait := hear(&deps, func(Result) { shown++ })
 	d, err := New(c, deps)

@@ -22,7 +22,8 @@ import (
 
 	"dynvit/backends/all"
 	"dynvit/camera"
-	"dynvit/camera/cameratest"
+	schemes "dynvit/camera/all"
+	"dynvit/camera/rtsp/rtsptest"
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/machine"
@@ -80,8 +81,9 @@ func startCameras(t *testing.T, sources map[string]string, change func(*Deps), c
 	c.MQTT.ClientID = "dynvit-box"
 	f := &faulty{t: t, broker: broker, log: new(syncBuffer)}
 	deps := Deps{
-		Open: func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
-		Log:  slog.New(slog.NewTextHandler(f.log, nil)), Getenv: noEnv,
+		Schemes: schemes.List(),
+		Open:    func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
+		Log:     slog.New(slog.NewTextHandler(f.log, nil)), Getenv: noEnv,
 	}
 	change(&deps)
 	ready := whenReady(t, &deps)
@@ -430,10 +432,7 @@ func zombies(t *testing.T) (list []string) {
 // TestFaultRTSPServerKilled: the stream comes back by itself.
 func TestFaultRTSPServerKilled(t *testing.T) {
 	path, _, _ := strings.Cut(film(t, "one-by-one-person-detection.mp4"), "?")
-	s, err := cameratest.NewRTSP("ffmpeg", path, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := rtsptest.New(t, "ffmpeg", path, false)
 	s.Rate, s.User, s.Password = 100, "me", "s3cret"
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
@@ -545,7 +544,7 @@ type arrivals struct {
 }
 
 func (a *arrivals) open(uri string, o camera.Options) (s camera.Source, err error) {
-	a.Source, err = openSource(uri, o)
+	a.Source, err = schemes.List().Open(uri, o)
 	return a, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dynvit/camera"
+	schemes "dynvit/camera/all"
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/mqtt/mqtttest"
@@ -207,6 +208,7 @@ func run(t *testing.T, c config.Config, s sources, change func(*rig, *Deps)) *ri
 	r := &rig{t: t, broker: mqtttest.New(), model: &fake{}, log: new(syncBuffer), result: make(chan error, 1)}
 	var mu sync.Mutex
 	deps := Deps{
+		Schemes: schemes.List(),
 		Open:    func(engine.Options) (tuning.Classifier, error) { return r.model, nil },
 		Version: "1.2.3",
 		Log:     slog.New(slog.NewTextHandler(r.log, nil)),

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	schemes "dynvit/camera/all"
 	"dynvit/engine"
 	"dynvit/messages"
 	"dynvit/mqtt/mqtttest"
@@ -23,8 +24,9 @@ func TestHTTPServer(t *testing.T) {
 	broker := mqtttest.New()
 	defer broker.Close()
 	deps := Deps{
-		Open: func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
-		Log:  slog.New(slog.NewTextHandler(lines, nil)), Getenv: noEnv, dial: broker.Dial,
+		Schemes: schemes.List(),
+		Open:    func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
+		Log:     slog.New(slog.NewTextHandler(lines, nil)), Getenv: noEnv, dial: broker.Dial,
 		openSource: sources{"test:": {newScripted(0, nil)}}.open,
 	}
 	ready := whenReady(t, &deps)
@@ -88,8 +90,9 @@ func TestHTTPPortInUse(t *testing.T) {
 	defer broker.Close()
 	model := &fake{}
 	d, err := New(c, Deps{
-		Open:   func(engine.Options) (tuning.Classifier, error) { return model, nil },
-		Getenv: noEnv, dial: broker.Dial, openSource: sources{}.open,
+		Schemes: schemes.List(),
+		Open:    func(engine.Options) (tuning.Classifier, error) { return model, nil },
+		Getenv:  noEnv, dial: broker.Dial, openSource: sources{}.open,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"dynvit/camera"
+	"dynvit/camera/drawn"
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/preprocess"
@@ -69,11 +70,7 @@ func engineOptions(c *config.Config, store []string) engine.Options {
 // warm runs one drawn frame, so that a daemon that says it is ready has shown
 // that it can do its work.
 func (m *model) warm(ctx context.Context) error {
-	spec, err := camera.Parse(warmUp)
-	if err != nil {
-		return fmt.Errorf("drawn frame: %w", err)
-	}
-	source, err := camera.Open(spec, camera.Options{ShortSide: m.info.ShortSide})
+	source, err := camera.Schemes{drawn.Scheme()}.Open(warmUp, camera.Options{ShortSide: m.info.ShortSide})
 	if err != nil {
 		return fmt.Errorf("drawn frame: %w", err)
 	}

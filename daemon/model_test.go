@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dynvit/backends/all"
+	schemes "dynvit/camera/all"
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/models"
@@ -18,7 +19,8 @@ import (
 // `dynvitd run` without any arguments does, and reads what it publishes.
 func TestDrawnScenesEndToEnd(t *testing.T) {
 	c, err := config.Load(config.LoadOptions{
-		Host: "box", Sources: []string{"test:?frames=12&fps=10"},
+		Schemes: schemes.List(),
+		Host:    "box", Sources: []string{"test:?frames=12&fps=10"},
 		Settings: []config.Setting{{Key: "cameras.cam0.stable", Value: "1", Flag: "--stable"}}, // a slow machine sees few of the frames
 	})
 	if err != nil {
@@ -28,8 +30,9 @@ func TestDrawnScenesEndToEnd(t *testing.T) {
 	defer broker.Close()
 	shown := 0
 	deps := Deps{
-		Open:   func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
-		Getenv: noEnv, NoFile: true, dial: broker.Dial, brokerListen: "127.0.0.1:0",
+		Schemes: schemes.List(),
+		Open:    func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
+		Getenv:  noEnv, NoFile: true, dial: broker.Dial, brokerListen: "127.0.0.1:0",
 	}
 	wait := hear(&deps, func(Result) { shown++ })
 	d, err := New(c, deps)

@@ -20,6 +20,7 @@ import (
 
 	"dynvit/backends/all"
 	"dynvit/camera"
+	schemes "dynvit/camera/all"
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/messages"
@@ -182,7 +183,7 @@ func classify(t *testing.T, uri string) (list []seenFrame) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := openSource(uri, camera.Options{ShortSide: model.Info().ShortSide})
+	source, err := schemes.List().Open(uri, camera.Options{ShortSide: model.Info().ShortSide})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func (d *Daemon) checkSources(m *model) error {
 	}
 	for _, name := range d.config.CameraNames() {
 		c := d.config.Cameras[name]
-		spec, err := camera.Parse(c.Source)
+		spec, err := d.deps.Schemes.Parse(c.Source)
 		if err != nil {
 			return err
 		}
@@ -109,14 +109,6 @@ func (d *Daemon) openCamera(m *model, c config.Camera, log *slog.Logger) (camera
 		Stall: c.Timeout + time.Second,
 		Log:   log,
 	})
-}
-
-func openSource(uri string, o camera.Options) (camera.Source, error) {
-	spec, err := camera.Parse(uri)
-	if err != nil {
-		return nil, err
-	}
-	return camera.Open(spec, o)
 }
 
 // shortSide is what a whole picture's short side must be for the region's to be

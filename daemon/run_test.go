@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	schemes "dynvit/camera/all"
 	"dynvit/config"
 )
 
@@ -349,7 +350,7 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		config := testConfig()
 		c.change(&config)
-		if _, err := New(config, Deps{Getenv: noEnv}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := New(config, Deps{Schemes: schemes.List(), Getenv: noEnv}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -380,10 +381,10 @@ func TestUnreadableTLSFiles(t *testing.T) {
 		c := testConfig()
 		c.MQTT.Broker = "mqtts://broker"
 		set(&c.MQTT)
-		if err := c.Validate(); err != nil {
+		if err := c.Validate(schemes.List()); err != nil {
 			t.Errorf("%s: check: %v", key, err)
 		}
-		_, err := New(c, Deps{Getenv: noEnv})
+		_, err := New(c, Deps{Schemes: schemes.List(), Getenv: noEnv})
 		var bad *config.Error
 		if !errors.As(err, &bad) || bad.Key != key || !strings.Contains(err.Error(), "/nowhere/") || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("%s: %v", key, err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"dynvit/backends/all"
+	schemes "dynvit/camera/all"
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/tuning"
@@ -84,8 +85,9 @@ func soak(t *testing.T, length time.Duration) (list []sample) {
 	}
 	c.MQTT.ClientID = "dynvit-soak"
 	deps := Deps{
-		Open: func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
-		Log:  slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), brokerListen: "127.0.0.1:0",
+		Schemes: schemes.List(),
+		Open:    func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
+		Log:     slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), brokerListen: "127.0.0.1:0",
 	}
 	ready := whenReady(t, &deps)
 	d, err := New(c, deps)

@@ -17,6 +17,7 @@ import (
 	"dynvit/backends"
 	"dynvit/backends/all"
 	"dynvit/camera"
+	"dynvit/camera/files"
 	"dynvit/modelfile"
 	"dynvit/preprocess"
 	"dynvit/vit"
@@ -122,7 +123,7 @@ func TestPrecisions(t *testing.T) {
 		}
 		for _, photo := range photos {
 			var f camera.Frame
-			if err := camera.ReadPicture(&f, photo); err != nil {
+			if err := files.ReadPicture(&f, photo); err != nil {
 				t.Fatal(err)
 			}
 			var r Result

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"dynvit/camera"
+	"dynvit/camera/files"
 	"dynvit/engine"
 	"dynvit/preprocess"
 	"dynvit/vit"
@@ -32,7 +33,7 @@ type Picture struct {
 func List(dir string, class func(name string) int) ([]Picture, error) {
 	var list []Picture
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !camera.IsPicture(path) {
+		if err != nil || d.IsDir() || !files.IsPicture(path) {
 			return err
 		}
 		list = append(list, Picture{path, classOf(path, filepath.Dir(path) == filepath.Clean(dir), class)})
@@ -142,7 +143,7 @@ type runner struct {
 }
 
 func (r *runner) picture(p Picture) error {
-	if err := camera.ReadPicture(&r.frame, p.Path); err != nil {
+	if err := files.ReadPicture(&r.frame, p.Path); err != nil {
 		return err
 	}
 	start := time.Now()

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"dynvit/camera"
+	scenes "dynvit/camera/drawn"
 )
 
 // TestScale: as small as the resize allows, never smaller.
@@ -43,11 +44,7 @@ func TestScale(t *testing.T) {
 // TestScaled: the drawn scenes as a camera of 1280×720 sends them, against the
 // exact way. Measured: 0.62 of 255 levels in the mean.
 func TestScaled(t *testing.T) {
-	spec, err := camera.Parse("test:?size=1280x720&fps=0&frames=40")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := camera.Open(spec, camera.Options{})
+	source, err := camera.Schemes{scenes.Scheme()}.Open("test:?size=1280x720&fps=0&frames=40", camera.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,17 +8,18 @@ import (
 	"image/jpeg"
 
 	"dynvit/camera"
+	"dynvit/camera/drawn"
 )
 
-// drawn shows each of the drawn scenes for 20 frames, at half a
-// camera's size: drawing takes longer than looking.
-const drawn = "test:?size=640x360&fps=0&frames=100"
+// drawnSource shows each of the drawn scenes for 20 frames, at half a camera's
+// size: drawing takes longer than looking.
+const drawnSource = "test:?size=640x360&fps=0&frames=100"
 
 // DrawnFrames are n JPEGs of 1280×720, what most cameras send, where there are no
 // pictures of the place: each is two of the drawn scenes mixed. A scene alone is
 // recognised at any keep ratio; a mixture is a close call, on which plans differ.
 func DrawnFrames(ctx context.Context, n int) ([]camera.Frame, error) {
-	source, err := openSource(drawn)
+	source, err := camera.Schemes{drawn.Scheme()}.Open(drawnSource, camera.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("drawn frames: %w", err)
 	}
@@ -61,12 +62,4 @@ func mix(f *camera.Frame, a, b *camera.Frame, share float64) error {
 	err := jpeg.Encode(&buf, img, &jpeg.Options{Quality: 85})
 	*f = camera.Frame{Format: camera.JPEG, Width: w, Height: h, Data: buf.Bytes(), Name: a.Name + " and " + b.Name}
 	return err
-}
-
-func openSource(uri string) (camera.Source, error) {
-	spec, err := camera.Parse(uri)
-	if err != nil {
-		return nil, err
-	}
-	return camera.Open(spec, camera.Options{})
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/image/draw"
 
 	"dynvit/camera"
+	"dynvit/camera/files"
 	"dynvit/engine"
 	"dynvit/preprocess"
 	"dynvit/vit"
@@ -76,7 +77,7 @@ func (v *Viewer) Look(path string) (*Look, error) {
 
 // see is Look without what is shown.
 func (v *Viewer) see(path string) (*Look, error) {
-	if err := camera.ReadPicture(&v.frame, path); err != nil {
+	if err := files.ReadPicture(&v.frame, path); err != nil {
 		return nil, err
 	}
 	l := &Look{Path: path, Grid: v.grid, Result: engine.Result{WantKept: true}}

@@ -1,6 +1,7 @@
 // Package cameratest helps to test what reads cameras, and cameras themselves: a
-// scripted [Source] that does as it is told, and [Conform], the contract of
-// camera.Source as a test that every source passes.
+// scripted [Source] that does as it is told, [Conform], the contract of
+// camera.Source as a test that every source passes, and what the schemes' tests
+// share (a film, a port that stays ours, a daemon that is killed).
 package cameratest
 
 import (

@@ -12,6 +12,8 @@ import (
 	"math"
 
 	"dynvit/camera"
+	schemes "dynvit/camera/all"
+	"dynvit/camera/files"
 	"dynvit/evaluate"
 )
 
@@ -40,7 +42,7 @@ func folderFrames(dir string) ([]camera.Frame, string, error) {
 	list = evaluate.Spread(list, mostFrames)
 	frames := make([]camera.Frame, len(list))
 	for i, p := range list {
-		if err := camera.ReadPicture(&frames[i], p.Path); err != nil {
+		if err := files.ReadPicture(&frames[i], p.Path); err != nil {
 			return nil, "", err
 		}
 	}
@@ -49,11 +51,11 @@ func folderFrames(dir string) ([]camera.Frame, string, error) {
 
 // sourceFrames reads a source until it ends or there are enough.
 func sourceFrames(ctx context.Context, uri string) ([]camera.Frame, string, error) {
-	spec, err := camera.Parse(uri)
+	spec, err := schemes.List().Parse(uri)
 	if err != nil {
 		return nil, "", usageError{fmt.Errorf("--source: %w", err)}
 	}
-	source, err := camera.Open(spec, camera.Options{})
+	source, err := spec.Open(camera.Options{})
 	if err != nil {
 		return nil, "", err
 	}

@@ -19,6 +19,7 @@ import (
 	"dynvit/backends/all"
 	"dynvit/calibrate"
 	"dynvit/camera"
+	"dynvit/camera/files"
 	"dynvit/engine"
 	"dynvit/evaluate"
 	"dynvit/tuning"
@@ -151,7 +152,7 @@ func (f *calibrateFlags) pictures() ([]camera.Frame, []int, string, error) {
 	frames, labels := make([]camera.Frame, len(list)), make([]int, len(list))
 	known := false
 	for i, p := range list {
-		if err := camera.ReadPicture(&frames[i], p.Path); err != nil {
+		if err := files.ReadPicture(&frames[i], p.Path); err != nil {
 			return nil, nil, "", err
 		}
 		labels[i], known = p.Class, known || p.Class >= 0

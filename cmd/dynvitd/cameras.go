@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"dynvit/camera"
+	"dynvit/camera/v4l2"
 )
 
 // cameraDevice is the JSON of one video device.
@@ -40,7 +40,7 @@ type cameraSize struct {
 	StepY     int       `json:"step_y,omitempty"`
 }
 
-func cameraJSON(devices []camera.Device) []cameraDevice {
+func cameraJSON(devices []v4l2.Device) []cameraDevice {
 	list := make([]cameraDevice, 0, len(devices))
 	for _, d := range devices {
 		c := cameraDevice{
@@ -58,7 +58,7 @@ func cameraJSON(devices []camera.Device) []cameraDevice {
 	return list
 }
 
-func sizesJSON(sizes []camera.DeviceSize) []cameraSize {
+func sizesJSON(sizes []v4l2.DeviceSize) []cameraSize {
 	list := make([]cameraSize, 0, len(sizes))
 	for _, s := range sizes {
 		c := cameraSize{Width: s.Width, Height: s.Height, FPS: append([]float64{}, s.Rates...)}
@@ -72,7 +72,7 @@ func sizesJSON(sizes []camera.DeviceSize) []cameraSize {
 
 // printCameras lists the devices for people: a line for each, its steady paths,
 // and a line for each format that is read.
-func printCameras(w io.Writer, devices []camera.Device) {
+func printCameras(w io.Writer, devices []v4l2.Device) {
 	if len(devices) == 0 {
 		fmt.Fprintln(w, "no cameras: there is no /dev/video*")
 	}
@@ -92,7 +92,7 @@ func printCameras(w io.Writer, devices []camera.Device) {
 	}
 }
 
-func printFormats(w io.Writer, formats []camera.DeviceFormat) {
+func printFormats(w io.Writer, formats []v4l2.DeviceFormat) {
 	var unread []string
 	for _, f := range formats {
 		if f.Format == 0 {
@@ -107,7 +107,7 @@ func printFormats(w io.Writer, formats []camera.DeviceFormat) {
 }
 
 // sizesText names sizes and their rates, those with the same rates together.
-func sizesText(sizes []camera.DeviceSize) string {
+func sizesText(sizes []v4l2.DeviceSize) string {
 	var b strings.Builder
 	for i, s := range sizes {
 		if i > 0 {

@@ -7,21 +7,22 @@ import (
 	"testing"
 
 	"dynvit/camera"
+	"dynvit/camera/v4l2"
 )
 
-func someCameras() []camera.Device {
-	at := func(w, h int, rates ...float64) camera.DeviceSize {
-		return camera.DeviceSize{Width: w, Height: h, MaxWidth: w, MaxHeight: h, Rates: rates}
+func someCameras() []v4l2.Device {
+	at := func(w, h int, rates ...float64) v4l2.DeviceSize {
+		return v4l2.DeviceSize{Width: w, Height: h, MaxWidth: w, MaxHeight: h, Rates: rates}
 	}
-	return []camera.Device{
+	return []v4l2.Device{
 		{
 			Path: "/dev/video0", Links: []string{"/dev/v4l/by-id/usb-C-index0"}, Name: "C", Driver: "uvcvideo", Bus: "usb-1",
-			Formats: []camera.DeviceFormat{
+			Formats: []v4l2.DeviceFormat{
 				{FourCC: "H264"},
-				{FourCC: "RGB3", Description: "24-bit RGB", Format: camera.RGB24, Option: "rgb24", Sizes: []camera.DeviceSize{
+				{FourCC: "RGB3", Description: "24-bit RGB", Format: camera.RGB24, Option: "rgb24", Sizes: []v4l2.DeviceSize{
 					at(320, 240, 30, 7.5), at(640, 480, 30, 7.5), at(1280, 720, 10),
 				}},
-				{FourCC: "GREY", Format: camera.GREY, Option: "grey", Sizes: []camera.DeviceSize{
+				{FourCC: "GREY", Format: camera.GREY, Option: "grey", Sizes: []v4l2.DeviceSize{
 					{Width: 16, Height: 16, MaxWidth: 4096, MaxHeight: 2160, StepX: 2, StepY: 4},
 				}},
 				{FourCC: "HEVC"},

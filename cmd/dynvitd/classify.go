@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dynvit/camera"
+	"dynvit/camera/files"
 	"dynvit/engine"
 	"dynvit/preprocess"
 	"dynvit/timing"
@@ -56,7 +57,7 @@ func newClassify() *cobra.Command {
 			var frame camera.Frame
 			failed := false
 			for _, path := range args {
-				err := camera.ReadPicture(&frame, path)
+				err := files.ReadPicture(&frame, path)
 				if err == nil {
 					err = e.Classify(&r, &frame, preprocess.Whole, plan)
 				}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	schemes "dynvit/camera/all"
 	"dynvit/config"
 
 	"github.com/spf13/cobra"
@@ -52,7 +53,7 @@ func newConfigPrint() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = c.OutOrStdout().Write(conf.YAML())
+			_, err = c.OutOrStdout().Write(conf.YAML(schemes.List()))
 			return err
 		},
 	}

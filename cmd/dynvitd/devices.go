@@ -10,7 +10,7 @@ import (
 
 	"dynvit/backends"
 	"dynvit/backends/all"
-	"dynvit/camera"
+	"dynvit/camera/v4l2"
 )
 
 // device is the JSON of one backend.
@@ -34,7 +34,7 @@ func newDevices() *cobra.Command {
 			for _, candidate := range all.List() {
 				list = append(list, probe(candidate))
 			}
-			cameras := camera.Devices()
+			cameras := v4l2.Devices()
 			if asJSON {
 				return printJSON(w, map[string]any{
 					"cpu": cpuid.CPU.BrandName, "features": strings.Fields(features), "backends": list, "cameras": cameraJSON(cameras),

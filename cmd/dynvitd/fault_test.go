@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"dynvit/camera"
+	schemes "dynvit/camera/all"
 )
 
 // often is how often a fault is repeated: in full by `make test-faults`, less
@@ -36,11 +37,7 @@ func scenes(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i := range 31 { // a prime, so that a slow machine that skips pictures does not see the same ones
-		spec, err := camera.Parse(fmt.Sprintf("test:?fps=0&size=256x256&seed=%d", i))
-		if err != nil {
-			t.Fatal(err)
-		}
-		source, err := camera.Open(spec, camera.Options{})
+		source, err := schemes.List().Open(fmt.Sprintf("test:?fps=0&size=256x256&seed=%d", i), camera.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

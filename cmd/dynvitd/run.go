@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"dynvit/backends/all"
+	schemes "dynvit/camera/all"
 	"dynvit/config"
 	"dynvit/daemon"
 	"dynvit/engine"
@@ -81,7 +82,7 @@ func (f *runFlags) load(flags *pflag.FlagSet) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, fmt.Errorf("host name: %w", err)
 	}
-	o := config.LoadOptions{File: f.file, Environ: os.Environ(), Sources: f.sources, Host: host, Settings: f.settings(flags)}
+	o := config.LoadOptions{Schemes: schemes.List(), File: f.file, Environ: os.Environ(), Sources: f.sources, Host: host, Settings: f.settings(flags)}
 	c, err := config.Load(o)
 	if err != nil || f.file != "" || len(c.Cameras) > 0 {
 		return c, err
@@ -133,7 +134,7 @@ func (f *runFlags) serve(ctx context.Context, conf config.Config, log *slog.Logg
 			}
 			return e, nil
 		},
-		Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
+		Schemes: schemes.List(), Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
 	}
 	if f.file != "" && !f.json {
 		d, err := daemon.New(conf, deps)

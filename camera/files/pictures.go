@@ -1,0 +1,138 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"dynvit/camera"
+	"dynvit/camera/internal/address"
+	"dynvit/camera/internal/lifetime"
+	"dynvit/camera/internal/picture"
+)
+
+// pictureRate is how many pictures are shown a second where the URI does not say.
+const pictureRate = 1
+
+// pictures shows picture files one after another. A folder is listed anew on
+// each round of a loop.
+type pictures struct {
+	lifetime.Lifetime
+	pacer  lifetime.Pacer
+	target string // picture or folder
+	list   func(target string) ([]string, error)
+	loop   bool
+	paths  []string // not shown yet in this round
+	shown  bool     // something was, in this round
+	seq    uint64
+}
+
+func openPictures(t *target, list func(string) ([]string, error)) (camera.Source, error) {
+	paths, err := list(t.path)
+	if err != nil {
+		return nil, err
+	}
+	return &pictures{
+		Lifetime: lifetime.New(),
+		pacer:    lifetime.NewPacer(t.rate.Or(pictureRate)),
+		target:   t.path,
+		list:     list,
+		loop:     t.loop,
+		paths:    paths,
+	}, nil
+}
+
+// listOne is a single picture that can be read.
+func listOne(path string) ([]string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", path, address.Pathless(err))
+	}
+	return []string{path}, file.Close()
+}
+
+// listFolder finds the pictures of a folder and all folders in it, sorted by
+// path; names that begin with a dot and linked folders are left out.
+func listFolder(root string) ([]string, error) {
+	var paths []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		hidden := path != root && strings.HasPrefix(d.Name(), ".")
+		switch {
+		case err != nil && path != root:
+			return nil // a folder inside that went away or is not ours to read
+		case err != nil:
+			return err
+		case hidden && d.IsDir():
+			return fs.SkipDir
+		case !hidden && !d.IsDir() && IsPicture(path):
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", root, address.Pathless(err))
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("source %s: no pictures (.jpg, .jpeg, .png) in this folder", root)
+	}
+	return paths, nil
+}
+
+// Next shows the next picture when it is due. One that has vanished since it was
+// listed is skipped; one that cannot be read, or is too large, comes empty, for
+// the decoder to report like any damaged picture.
+func (p *pictures) Next(ctx context.Context, f *camera.Frame) error {
+	if err := p.pacer.Wait(ctx, &p.Lifetime); err != nil {
+		return err
+	}
+	for {
+		path, err := p.pick()
+		if err != nil {
+			return err
+		}
+		err = readFile(f, path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			f.Data = f.Data[:0]
+		}
+		if f.Format = picture.Format(f.Data); f.Format == 0 {
+			f.Format = formatByName(path)
+		}
+		p.seq++
+		f.Seq, p.shown = p.seq, true
+		return nil
+	}
+}
+
+// pick is the next path; io.EOF after the last.
+func (p *pictures) pick() (string, error) {
+	if len(p.paths) == 0 {
+		if !p.loop {
+			return "", io.EOF
+		}
+		if !p.shown {
+			return "", fmt.Errorf("source %s: its pictures have vanished", p.target)
+		}
+		var err error
+		if p.paths, err = p.list(p.target); err != nil {
+			return "", err
+		}
+		p.shown = false
+	}
+	path := p.paths[0]
+	p.paths = p.paths[1:]
+	return path, nil
+}
+
+// Close ends the source.
+func (p *pictures) Close() error {
+	p.End()
+	return nil
+}

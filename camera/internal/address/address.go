@@ -1,0 +1,56 @@
+// Package address reads where a source is, a path or a network camera's URL, and
+// shows it, and any text that has one in it, without what lets one in.
+package address
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Path reads PATH or //[localhost]/PATH; only the second is percent-decoded.
+func Path(text string) (string, error) {
+	if after, ok := strings.CutPrefix(text, "//"); ok {
+		host, path, _ := strings.Cut(after, "/")
+		if host != "" && host != "localhost" {
+			return "", fmt.Errorf("%q: is on another host: want three slashes, file:///PATH", host)
+		}
+		decoded, err := url.PathUnescape("/" + path)
+		if err != nil || strings.ContainsRune(decoded, 0) {
+			return "", fmt.Errorf("%q: has a bad %% in it", path)
+		}
+		text = decoded
+	}
+	if strings.Trim(text, "/") == "" && !strings.HasPrefix(text, "/") {
+		return "", errors.New("no path")
+	}
+	return filepath.Clean(text), nil
+}
+
+// URL reads what follows scheme and colon. Its error never repeats what cannot be
+// read: a password may be in it.
+func URL(scheme, text string) (*url.URL, error) {
+	u, err := url.Parse(scheme + ":" + text)
+	if err != nil || u.Hostname() == "" {
+		return nil, fmt.Errorf("not an address: want %s://[user:password@]host[:port]/path", scheme)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("port %s: want 1 to 65535", port)
+		}
+	}
+	return u, nil
+}
+
+// Pathless takes the path off an error of the os package that will get one.
+func Pathless(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

@@ -1,0 +1,47 @@
+// Package lifetime holds what every source knows of time: its own end, and when
+// the next frame is due.
+package lifetime
+
+import (
+	"context"
+	"sync"
+
+	"dynvit/camera"
+)
+
+// Lifetime is what a source knows about its end. Any goroutine may use it.
+type Lifetime struct {
+	once   sync.Once
+	closed chan struct{}
+}
+
+// New is that of a source that is open.
+func New() Lifetime { return Lifetime{closed: make(chan struct{})} }
+
+// End marks the source closed and reports whether this call did it.
+func (l *Lifetime) End() (first bool) {
+	l.once.Do(func() {
+		close(l.closed)
+		first = true
+	})
+	return first
+}
+
+// Check is why Next must not go on: camera.ErrClosed, ctx's error, or nil.
+func (l *Lifetime) Check(ctx context.Context) error {
+	select {
+	case <-l.closed:
+		return camera.ErrClosed
+	default:
+		return ctx.Err()
+	}
+}
+
+// Because is err, unless the source was closed or ctx ended, which explain any
+// error that came of it.
+func (l *Lifetime) Because(ctx context.Context, err error) error {
+	if why := l.Check(ctx); why != nil {
+		return why
+	}
+	return err
+}

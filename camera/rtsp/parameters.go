@@ -1,0 +1,292 @@
+package rtsp
+
+import "errors"
+
+// A decoder holds frames back as long as a later one may have to be shown before
+// them; by how many it goes, the stream's parameter set says. Where only keyframes
+// are decoded that would make each older by several keyframes, seconds each. So
+// the parameter set is rewritten to say that frames are shown in the order in
+// which they come, which is true of keyframes alone.
+
+// errParameters is a parameter set that is cut short or beyond its limits.
+var errParameters = errors.New("damaged sequence parameter set")
+
+// unorderedH264 rewrites an H.264 sequence parameter set (ITU-T H.264, 7.3.2.1
+// and E.1.1): the usability information ends behind the pixels' shape and colours,
+// ahead of what it says on timing, buffering and order.
+func unorderedH264(nal []byte) ([]byte, error) {
+	b := newBitCopy(nal, 1)
+	profile := b.u(8)
+	b.u(8) // constraints
+	b.u(8) // level
+	b.ue() // id
+	switch profile {
+	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135:
+		lists := uint32(8)
+		if b.ue() == 3 { // chroma format
+			b.u(1)
+			lists = 12
+		}
+		b.ue() // bit depths
+		b.ue()
+		b.u(1)
+		if b.u(1) == 1 {
+			for i := range lists {
+				if b.u(1) == 1 {
+					b.scalingList(i)
+				}
+			}
+		}
+	}
+	b.ue() // frame numbers
+	switch b.ue() {
+	case 0:
+		b.ue()
+	case 1:
+		b.u(1)
+		b.ue()
+		b.ue()
+		for range min(b.ue(), 255) {
+			b.ue()
+		}
+	}
+	b.ue() // reference frames
+	b.u(1)
+	b.ue() // width and height
+	b.ue()
+	if b.u(1) == 0 { // not frames only
+		b.u(1)
+	}
+	b.u(1)
+	b.fields(4)      // cropping
+	if b.u(1) == 1 { // usability information
+		if b.u(1) == 1 && b.u(8) == 255 { // shape of the pixels
+			b.u(32)
+		}
+		if b.u(1) == 1 { // overscan
+			b.u(1)
+		}
+		if b.u(1) == 1 { // video signal
+			b.u(4)
+			if b.u(1) == 1 {
+				b.u(24)
+			}
+		}
+		b.put(0, 6) // place of chroma, timing, two buffer models, picture structure, restrictions
+	}
+	return b.end()
+}
+
+// unorderedH265 rewrites an H.265 sequence parameter set (ITU-T H.265, 7.3.2.2.1):
+// no picture is shown out of order.
+func unorderedH265(nal []byte) ([]byte, error) {
+	b := newBitCopy(nal, 2)
+	b.u(4) // id of the video parameter set
+	layers := b.u(3) + 1
+	b.u(1)
+	b.profile(layers)
+	b.ue()           // id
+	if b.ue() == 3 { // chroma format
+		b.u(1)
+	}
+	b.ue() // width and height
+	b.ue()
+	b.fields(4) // cropping
+	b.ue()      // bit depths
+	b.ue()
+	b.ue() // order count
+	if b.u(1) == 0 {
+		layers = 1
+	}
+	for range layers {
+		b.ue() // buffer
+		b.skipUE()
+		b.put(1, 1) // pictures out of order: ue(0)
+		b.skipUE()
+		b.put(1, 1) // latency: no limit
+	}
+	b.rest()
+	return b.end()
+}
+
+// bitCopy reads a NAL unit bit by bit and copies what it reads, unless told
+// otherwise. An end that comes too early is told by end.
+type bitCopy struct {
+	src   []byte // without emulation prevention
+	pos   int    // in bits
+	short bool
+	quiet bool // do not copy
+
+	dst   []byte
+	acc   byte // bits not yet in dst
+	count int  // of them
+}
+
+// newBitCopy copies a NAL unit's header, of so many bytes, at once.
+func newBitCopy(nal []byte, header int) *bitCopy {
+	b := &bitCopy{src: withoutEmulation(nal)}
+	for range header {
+		b.u(8)
+	}
+	return b
+}
+
+func (b *bitCopy) bit() uint32 {
+	if b.pos >= 8*len(b.src) {
+		b.short = true
+		return 0
+	}
+	v := b.src[b.pos/8] >> (7 - b.pos%8) & 1
+	b.pos++
+	if !b.quiet {
+		b.push(v)
+	}
+	return uint32(v)
+}
+
+func (b *bitCopy) push(v byte) {
+	b.acc = b.acc<<1 | v
+	if b.count++; b.count == 8 {
+		b.dst, b.acc, b.count = append(b.dst, b.acc), 0, 0
+	}
+}
+
+// put writes n bits that are not in the source.
+func (b *bitCopy) put(v uint32, n int) {
+	for i := n - 1; i >= 0; i-- {
+		b.push(byte(v >> i & 1))
+	}
+}
+
+// u is a number of n bits.
+func (b *bitCopy) u(n int) (v uint32) {
+	for range n {
+		v = v<<1 | b.bit()
+	}
+	return v
+}
+
+// ue is an Exp-Golomb code (9.1).
+func (b *bitCopy) ue() uint32 {
+	zeros := 0
+	for b.bit() == 0 {
+		if zeros++; b.short || zeros > 31 {
+			b.short = true
+			return 0
+		}
+	}
+	return 1<<zeros - 1 + b.u(zeros)
+}
+
+// skipUE reads a code without copying it.
+func (b *bitCopy) skipUE() {
+	b.quiet = true
+	b.ue()
+	b.quiet = false
+}
+
+// fields reads n codes, if a flag ahead of them says that they are there.
+func (b *bitCopy) fields(n int) {
+	if b.u(1) == 1 {
+		for range n {
+			b.ue()
+		}
+	}
+}
+
+// scalingList reads list i (H.264, 7.3.2.1.1.1).
+func (b *bitCopy) scalingList(i uint32) {
+	size := 64
+	if i < 6 {
+		size = 16
+	}
+	last, next := int32(8), int32(8)
+	for range size {
+		if next != 0 {
+			code := b.ue()
+			delta := int32(code+1) / 2
+			if code%2 == 0 {
+				delta = -delta
+			}
+			next = (last + delta) & 255
+		}
+		if next != 0 {
+			last = next
+		}
+	}
+}
+
+// profile reads profile, tier and level (H.265, 7.3.3).
+func (b *bitCopy) profile(layers uint32) {
+	b.u(88)
+	b.u(8)
+	var flags [8]struct{ profile, level uint32 }
+	for i := range layers - 1 {
+		flags[i].profile, flags[i].level = b.u(1), b.u(1)
+	}
+	if layers > 1 {
+		for range 8 - (layers - 1) {
+			b.u(2)
+		}
+	}
+	for i := range layers - 1 {
+		b.u(int(88 * flags[i].profile))
+		b.u(int(8 * flags[i].level))
+	}
+}
+
+// rest copies what is left, but for the stop bit and the zeros behind it.
+func (b *bitCopy) rest() {
+	last := 8*len(b.src) - 1
+	for last >= 0 && b.src[last/8]>>(7-last%8)&1 == 0 {
+		last--
+	}
+	for b.pos < last {
+		b.bit()
+	}
+}
+
+// end closes the unit and returns it.
+func (b *bitCopy) end() ([]byte, error) {
+	if b.short {
+		return nil, errParameters
+	}
+	b.put(1, 1)
+	for b.count != 0 {
+		b.push(0)
+	}
+	return withEmulation(b.dst), nil
+}
+
+// withoutEmulation drops the 3 of each 0, 0, 3 (H.264, 7.4.1).
+func withoutEmulation(nal []byte) []byte {
+	var out []byte
+	zeros := 0
+	for _, v := range nal {
+		if zeros >= 2 && v == 3 {
+			zeros = 0
+			continue
+		}
+		out = append(out, v)
+		if zeros++; v != 0 {
+			zeros = 0
+		}
+	}
+	return out
+}
+
+// withEmulation puts it back where bytes would look like a start code.
+func withEmulation(raw []byte) []byte {
+	var out []byte
+	zeros := 0
+	for _, v := range raw {
+		if zeros >= 2 && v <= 3 {
+			out, zeros = append(out, 3), 0
+		}
+		out = append(out, v)
+		if zeros++; v != 0 {
+			zeros = 0
+		}
+	}
+	return out
+}

@@ -1,0 +1,229 @@
+// Package rtsp is schemes rtsp and rtsps: the keyframes of a network camera's
+// H.264 or H.265. The transport is ours, so that a password never stands on a
+// child's command line; an ffmpeg child decodes, one keyframe at a time.
+//
+// The way of a frame: stream.go receives packets and keeps the newest keyframe,
+// which codec.go puts together with its parameter sets, rewritten by
+// parameters.go so that no decoder holds it back; decoder.go makes pixels of it.
+package rtsp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+
+	"dynvit/camera"
+	"dynvit/camera/internal/address"
+	"dynvit/camera/internal/ffmpeg"
+	"dynvit/camera/internal/lifetime"
+	"dynvit/camera/internal/option"
+)
+
+// Scheme is rtsp://host/path#transport=udp and rtsps://…
+func Scheme() camera.Scheme {
+	return camera.Scheme{Names: []string{"rtsp", "rtsps"}, Marks: "#", Parse: parse}
+}
+
+// target is a parsed URI.
+type target struct {
+	given     option.Given
+	url       *url.URL // without fragment
+	transport string   // tcp or udp
+}
+
+func parse(name, text, options string) (camera.Target, error) {
+	u, err := address.URL(name, text)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{url: u, transport: "tcp"}
+	t.given, err = option.Parse(options, option.OneOf("transport", &t.transport, "tcp", "udp"))
+	return t, err
+}
+
+func (t *target) String() string { return address.Redact(t.url) + t.given.After("#") }
+
+func (t *target) Open(o camera.Options) (camera.Source, error) {
+	program, err := ffmpeg.Find()
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", t, err)
+	}
+	r := &source{
+		Lifetime: lifetime.New(), name: address.Redact(t.url), url: t.url, transport: t.transport, ffmpeg: program, options: o,
+	}
+	r.base, r.hangUp = context.WithCancel(context.Background())
+	return r, nil
+}
+
+// source reads the keyframes of a stream.
+type source struct {
+	lifetime.Lifetime
+	name      string // for errors, without secrets
+	url       *url.URL
+	transport string // tcp or udp
+	ffmpeg    string // path
+	options   camera.Options
+
+	mu      sync.Mutex // held by Next, so that Close can wait for it
+	hangUp  context.CancelFunc
+	base    context.Context // ends with Close
+	stream  *stream         // nil: not connected
+	decoder *decoder        // nil: none runs
+	seq     uint64
+}
+
+// Next returns the newest keyframe that came since the last; connecting is the
+// first call's. What Captured says is when the whole of it had come.
+func (r *source) Next(ctx context.Context, f *camera.Frame) error {
+	if err := r.Check(ctx); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ctx, done := r.until(ctx)
+	defer done()
+	err := r.next(ctx, f)
+	if err != nil {
+		r.drop()
+		return r.Because(ctx, r.explain(err))
+	}
+	return nil
+}
+
+// until is ctx that ends with Close, too.
+func (r *source) until(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(r.base, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+func (r *source) next(ctx context.Context, f *camera.Frame) error {
+	if r.stream == nil {
+		var err error
+		if r.stream, err = connect(ctx, r.url, r.transport, r.options.StallLimit()); err != nil {
+			return err
+		}
+	}
+	for begun := time.Now(); ; {
+		key, err := r.stream.wait(ctx, r.options.StallLimit())
+		if err != nil {
+			return err
+		}
+		if err = r.show(ctx, key, f); err == nil {
+			r.seq += key.count
+			f.Seq, f.Captured, f.Name = r.seq, key.at, ""
+			return nil
+		}
+		if !undecodable(err) || time.Since(begun) > r.options.StallLimit() {
+			return err
+		}
+		r.say("keyframe not decoded", err)
+	}
+}
+
+// show makes a picture of a keyframe.
+func (r *source) show(ctx context.Context, key *keyframe, f *camera.Frame) error {
+	if r.decoder == nil {
+		r.decoder = newDecoder(r.ffmpeg, r.stream.codec, r.options)
+	}
+	err := r.decoder.decode(ctx, key.data, f)
+	if err != nil {
+		r.stopDecoder()
+	}
+	return err
+}
+
+func (r *source) stopDecoder() {
+	if r.decoder != nil {
+		r.decoder.Close()
+		r.decoder = nil
+	}
+}
+
+// drop gives connection and decoder up.
+func (r *source) drop() {
+	if r.stream != nil {
+		r.stream.close()
+		r.stream = nil
+	}
+	r.stopDecoder()
+}
+
+// explain names the camera in an error, says what to do where that is known, and
+// takes secrets out of it.
+func (r *source) explain(err error) error {
+	var status liberrors.ErrClientBadStatusCode
+	hint := ""
+	switch {
+	case errors.Is(err, errNoAnswer), errors.As(err, new(liberrors.ErrClientRequestTimedOut)): // whoever is first
+		err = fmt.Errorf("%w in %v", errNoAnswer, r.options.StallLimit())
+		hint = r.doubtTLS()
+	case errors.Is(err, errNoPacket), errors.As(err, new(liberrors.ErrClientUDPTimeout)), errors.As(err, new(liberrors.ErrClientTCPTimeout)):
+		err = fmt.Errorf("%w over %s in %v", errNoPacket, r.transport, r.options.StallLimit())
+		if r.transport == "udp" {
+			hint = "is UDP blocked on the way? leave #transport=udp out"
+		}
+	case errors.As(err, &status):
+		err, hint = fmt.Errorf("%d %s", status.Code, status.Message), r.advice(status.Code)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		err, hint = errors.New("the server closed the connection"), r.doubtTLS()
+	case errors.As(err, new(tls.RecordHeaderError)):
+		hint = r.doubtTLS()
+	}
+	if hint != "" {
+		hint = ": " + hint
+	}
+	return errors.New(r.name + ": " + address.RedactText(address.Printable(err.Error())) + hint)
+}
+
+// doubtTLS is what to look at where nothing has come over TLS yet.
+func (r *source) doubtTLS() string {
+	if r.url.Scheme == "rtsps" && r.seq == 0 {
+		return "does the camera speak TLS?"
+	}
+	return ""
+}
+
+func (r *source) advice(code base.StatusCode) string {
+	switch code {
+	case base.StatusUnauthorized, base.StatusForbidden:
+		if r.url.User == nil {
+			return "want user:password@ before the host"
+		}
+		return "wrong user or password"
+	case base.StatusNotFound:
+		return "the camera has no such path"
+	case base.StatusUnsupportedTransport:
+		return "the camera does not send over " + r.transport
+	}
+	return ""
+}
+
+// Close hangs up and waits for Next to return.
+func (r *source) Close() error {
+	r.End()
+	r.hangUp()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drop()
+	return nil
+}
+
+// say logs what is no reason to give the source up.
+func (r *source) say(what string, err error) {
+	if r.options.Log != nil {
+		r.options.Log.Info(what, "why", err)
+	}
+}
