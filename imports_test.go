@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"camera":        {},
 	"mqtt":          {"mqtt/spool"},
 	"mqtt/spool":    {},
+	"mqtt/broker":   {},
 	"homeassistant": {"messages"},
 	"download":      {"atomicfile"},
 	"modelstore":    {"download", "modelfile", "vit"},
