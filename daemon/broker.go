@@ -10,6 +10,7 @@ import (
 	"dynvit/config"
 	"dynvit/messages"
 	"dynvit/mqtt"
+	"dynvit/mqtt/broker"
 	"dynvit/mqtt/spool"
 )
 
@@ -26,7 +27,7 @@ const (
 // connection leads to the broker, which may be in this process.
 type connection struct {
 	client   *mqtt.Client
-	embedded *mqtt.Broker // nil: it is another program
+	embedded *broker.Broker // nil: it is another program
 }
 
 // connect starts the embedded broker, if it is wanted, and the client. A broker
@@ -39,6 +40,9 @@ func (d *Daemon) connect(in *inbox, birth []mqtt.Message) (*connection, error) {
 			return nil, err
 		}
 		o.Broker = c.embedded.URL()
+		if o.Dial == nil {
+			o.Dial = c.embedded.Dial // by which it knows its owner
+		}
 	}
 	if d.deps.State != "" && c.embedded == nil {
 		o.OpenDisk = d.openDisk
@@ -54,7 +58,7 @@ func (d *Daemon) connect(in *inbox, birth []mqtt.Message) (*connection, error) {
 func (d *Daemon) clientOptions(in *inbox, birth []mqtt.Message) mqtt.Options {
 	m, will := &d.config.MQTT, statusMessage(d.topics, messages.NodeOffline)
 	return mqtt.Options{
-		Subscribe: in.filters(), Received: in.put,
+		Subscribe: in.filters(m.Commands), Received: in.put,
 		Broker: m.Broker, Username: m.Username, Password: d.password, ClientID: m.ClientID,
 		Will: &will, Birth: birth, Log: d.log, Pulse: d.loops.Loop("mqtt", mqttLimit), Dial: d.deps.dial, TLS: m.TLS(),
 		QueueBytes: m.Outbox.SizeMiB << 20, EventTTL: m.Outbox.TTL,
@@ -68,14 +72,15 @@ func (d *Daemon) openDisk() (spool.Disk, error) {
 	return spool.OpenFolder(filepath.Join(d.deps.State, "outbox", d.config.Node))
 }
 
-func (d *Daemon) embed() (*mqtt.Broker, error) {
-	o := mqtt.BrokerOptions{
+func (d *Daemon) embed() (*broker.Broker, error) {
+	o := broker.Options{
+		Owned:  d.topics.Owned,
 		Listen: d.deps.brokerListen, Username: d.config.MQTT.Username, Password: d.password, Log: d.log,
 	}
 	if d.deps.NoFile {
 		o.NextPorts = nextPorts
 	}
-	b, err := mqtt.ListenBroker(o)
+	b, err := broker.Listen(o)
 	if err != nil {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}

@@ -7,10 +7,11 @@ import (
 )
 
 // serve publishes over s until the connection is lost, which it returns as an
-// error, or until Close has been carried out.
-func (c *Client) serve(s *session) error {
+// error, or until Close has been carried out. explanation is a message of ours
+// that made the broker close it.
+func (c *Client) serve(s *session) (err, explanation error) {
 	c.begin(s)
-	err := c.pump(s, c.ctx.Done(), maxInFlight, false)
+	err = c.pump(s, c.ctx.Done(), maxInFlight, false)
 	if err == nil {
 		err = c.depart(s)
 	}
@@ -20,8 +21,7 @@ func (c *Client) serve(s *session) error {
 	} else {
 		s.end()
 	}
-	c.finish(s)
-	return err
+	return err, c.finish(s, err)
 }
 
 func (c *Client) begin(s *session) {
@@ -31,18 +31,25 @@ func (c *Client) begin(s *session) {
 	c.connections++
 	c.status.Reconnects = c.connections - 1
 	c.status.Connected, c.status.Since = true, time.Now()
-	c.outbox.renew()
+	c.outbox.connected()
 }
 
-// finish puts what was in flight back into the outbox, s having ended.
-func (c *Client) finish(s *session) {
+// finish puts what was in flight back into the outbox, s having ended with err.
+func (c *Client) finish(s *session, err error) (explanation error) {
+	s.settle(c.delivered) // acknowledged between the last look and the end
+	explanation = c.lost(s, err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.settle(c.delivered) // acknowledged between the last look and the end
-	c.outbox.lost(s.entries())
 	c.session = nil
-	c.status.InFlight = 0
 	c.status.Connected, c.status.Since = false, time.Now()
+	return explanation
+}
+
+func (c *Client) delivered(e *entry) {
+	if c.closings.acknowledged(mark{e.topic, e.seq}) {
+		c.outbox.retryAll() // what it refuses must have changed
+	}
+	c.outbox.ack(e)
 }
 
 // pump sends what the outbox holds, at most window messages unacknowledged at
@@ -51,7 +58,7 @@ func (c *Client) pump(s *session, stop <-chan struct{}, window int, drain bool) 
 	patience := time.NewTimer(ackTimeout)
 	defer patience.Stop()
 	for {
-		c.tellDrops(time.Now())
+		c.told.tell(c.log, c.outbox.drops(), time.Now())
 		c.pulse.Busy("publishing")
 		if c.sendNext(s, window) && drain && len(s.flight) == 0 {
 			return nil
@@ -59,13 +66,13 @@ func (c *Client) pump(s *session, stop <-chan struct{}, window int, drain bool) 
 		c.pulse.Idle(waitsFor(s))
 		select {
 		case <-s.oldest():
-			if err := c.settle(s); err != nil {
+			if err := s.settle(c.delivered); err != nil {
 				return s.cause(err)
 			}
 			patience.Reset(ackTimeout)
 		case <-s.wire.wrote:
 			s.ready = true
-		case <-c.wake:
+		case <-c.outbox.news:
 			if len(s.flight) == 0 {
 				patience.Reset(ackTimeout)
 			}
@@ -91,95 +98,59 @@ func waitsFor(s *session) string {
 // sendNext sends one message if the session can take it. It reports whether
 // there was nothing to send.
 func (c *Client) sendNext(s *session, window int) (none bool) {
+	if c.closings.careful {
+		window = 1
+	}
 	if !s.ready || len(s.flight) >= window || s.wire.isClosed() {
 		return false
 	}
-	e, m := c.take(s)
+	e, m := c.outbox.next()
 	if e == nil {
+		if len(s.flight) == 0 {
+			c.closings.drained()
+		}
 		return true
+	}
+	if c.closings.careful {
+		m.QoS = 1 // so that it is acknowledged
 	}
 	s.send(e, m)
 	return false
 }
 
-func (c *Client) take(s *session) (*entry, Message) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.outbox.loading && time.Now().After(c.loadBy) {
-		c.outbox.loading = false // the disk hangs
-	}
-	c.expire()
-	e, m := c.outbox.next()
-	if e != nil {
-		c.status.InFlight = len(s.flight) + 1
-	}
-	return e, m
-}
-
-func (c *Client) settle(s *session) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := s.settle(c.delivered)
-	c.status.InFlight = len(s.flight)
-	return err
-}
-
-// delivered needs c.mu.
-func (c *Client) delivered(e *entry) {
-	c.outbox.ack(e)
-	c.keeper.rouse()
-	c.status.Published++
-}
-
 // depart carries out Close over a connection that stands: what waits goes out
 // until Close's context ends, then the last messages, whatever is still
-// unacknowledged.
+// unacknowledged. They have as long, and closeGrace more.
 func (c *Client) depart(s *session) error {
 	if err := c.pump(s, c.closing.ctx.Done(), maxInFlight, true); err != nil {
 		return err
 	}
-	given, err := c.putLast()
+	given, err := c.outbox.replace(c.closing.last)
 	if err != nil {
 		c.closing.err = fmt.Errorf("mqtt: close: last message: %w", err)
 		return nil
 	}
-	grace, cancel := context.WithTimeout(context.Background(), closeGrace)
-	defer cancel()
-	if err := c.pump(s, grace.Done(), len(s.flight)+len(c.closing.last), true); err != nil {
+	window := len(s.flight) + len(c.closing.last)
+	if err := c.pump(s, c.closing.ctx.Done(), window, true); err != nil {
 		return err
 	}
-	if left := given + c.unkept(s) + c.unsent(); left > 0 {
+	grace, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	if err := c.pump(s, grace.Done(), window, true); err != nil {
+		return err
+	}
+	if left := given + c.unkept(s) + c.outbox.waiting(); left > 0 {
 		c.closing.err = fmt.Errorf("mqtt: close: %d messages were not delivered", left)
 	}
 	return nil
 }
 
-// putLast replaces what waits by Close's last messages and returns how many
-// events that gave up.
-func (c *Client) putLast() (given int, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	given = c.outbox.discard()
-	for _, m := range c.closing.last {
-		if err := c.put(m); err != nil {
-			return given, err
-		}
-	}
-	return given, nil
-}
-
 // unkept counts what is in flight and not on disk.
 func (c *Client) unkept(s *session) (n int) {
 	for _, f := range s.flight {
-		if c.keeper == nil || f.entry.seq == 0 {
+		if c.persister == nil || f.entry.seq == 0 {
 			n++
 		}
 	}
 	return n
-}
-
-func (c *Client) unsent() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.outbox.waiting()
 }
