@@ -24,3 +24,10 @@ func TestEncodings(t *testing.T) {
 	hosttest.Encodings(t, "pack_amd64.s", 4)
 	hosttest.Encodings(t, "peak_amd64.s", 12)
 }
+
+func TestHeights(t *testing.T) {
+	for _, kernel := range []string{"mulF32", "mulBF16", "mulInt8"} {
+		hosttest.Heights(t, "product_amd64.s", kernel, heights)
+	}
+	hosttest.Heights(t, "product_amd64.s", "mulInt16", heightsInt16)
+}

@@ -38,7 +38,10 @@ type Kernels struct {
 // Group to a word: one float32, two bfloat16 or int16, four codes. The right
 // matrix is cut into panels of Cols outputs, interleaved by word.
 type Product struct {
-	Rows  int // of one call at most (the tile's MR)
+	// Heights are the rows of a tile (MR) that Mul has code for, rising from 1: the
+	// upper ones without a gap, which tiles are made of, and at most four below.
+	Heights []int
+
 	Cols  int // of a panel (NR)
 	Group int // operands in a word
 	Lead  int // words of the kernel's own before a row's operands
@@ -89,8 +92,8 @@ func EachRow(group, lead int, row func(dst []uint32, src []float32) (scale float
 	}
 }
 
-// EachRound is EachRow of a function that rounds float32 to float32.
-func EachRound(round func(dst []uint32, src []float32)) func([]uint32, []float32, int, int, int, []float32, []int32) {
+// eachRound is EachRow of a function that rounds float32 to float32.
+func eachRound(round func(dst []uint32, src []float32)) func([]uint32, []float32, int, int, int, []float32, []int32) {
 	return func(dst []uint32, src []float32, stride, rows, cols int, _ []float32, _ []int32) {
 		for r := range rows {
 			round(dst[r*cols:][:cols], src[r*stride:][:cols])
@@ -134,8 +137,8 @@ func (p *Product) Words(n int) int { return p.Lead + panels(n, p.Group) }
 //	Dst[r·DstStride+j] = Σ_i (A[r, i]-Zero[r])·W[j, i]·(Scale[r]·Unit[j]) + Bias[j] + Res[r·DstStride+j]
 //
 // for r < Rows and j < Cols; Zero, Scale and Unit for int8 alone, where scale and bias
-// take one rounding together (backends.FMA32). Assembly reads it by offset: a test
-// holds the order of the fields.
+// take one rounding together (backends.FMA32). Assembly reads it by the names of its
+// fields, whose offsets the compiler writes to go_asm.h.
 type Call struct {
 	Dst   []float32
 	A     []uint32  // operands, rows AStride words apart
@@ -145,7 +148,7 @@ type Call struct {
 	Scale []float32 // [Rows]
 	Unit  []float32 // [Cols]
 
-	Rows, Tile                int // Tile rows at a time; Rows is a multiple
+	Rows, Tile                int // Tile rows at a time, one of the product's heights; Rows is a multiple
 	Words, DstStride, AStride int
 
 	Zero  []int32 // [Rows], what codes of four a word have as their zero points
@@ -158,29 +161,9 @@ func panels(n, cols int) int { return (n + cols - 1) / cols }
 // roundUp is the least multiple of cols that holds n.
 func roundUp(n, cols int) int { return panels(n, cols) * cols }
 
-// Check panics where a call, of up to rows rows a tile by cols outputs, does not fit its
-// memory: what stands between a kernel in assembly and a mistake. Panels begin with
-// header more words an output.
-func (c *Call) Check(rows, cols, header int, codes bool) {
-	panel := (header + c.Words) * cols
-	fits := c.Tile >= 1 && c.Tile <= rows && c.Rows >= 1 && c.Rows%c.Tile == 0 && c.Words >= 1
-	if codes {
-		fits = fits && len(c.Scale) >= c.Rows && len(c.Zero) >= c.Rows && len(c.Unit) >= cols
-	}
-	outputs := (c.Rows-1)*c.DstStride + cols
-	if c.Pairs {
-		outputs -= cols / 2
-		fits = fits && c.Res == nil
-	}
-	fits = fits && len(c.Dst) >= outputs && (c.Res == nil || len(c.Res) >= outputs) && len(c.Bias) >= cols
-	if !fits || len(c.Panel) < panel || len(c.A) < (c.Rows-1)*c.AStride+c.Words || c.AStride < 0 || c.DstStride < 0 {
-		panic("host: a kernel's arguments do not fit")
-	}
-}
-
-// Interleave makes n rows of words the first columns of a panel of cols: row by row,
+// interleave makes n rows of words the first columns of a panel of cols: row by row,
 // word by word.
-func Interleave(panel, rows []uint32, stride, n, words, cols int) {
+func interleave(panel, rows []uint32, stride, n, words, cols int) {
 	for j := range n {
 		for i, v := range rows[j*stride:][:words] {
 			panel[i*cols+j] = v
@@ -188,10 +171,10 @@ func Interleave(panel, rows []uint32, stride, n, words, cols int) {
 	}
 }
 
-// CodeScale returns the scale of a row of activations in int8, what to multiply the row
+// codeScale returns the scale of a row of activations in int8, what to multiply the row
 // with to get codes, and their zero point, of the row's least and greatest number, or 0.
 // The inverse is 0 where all codes are, which is where scale is 0, or NaN.
-func CodeScale(least, most float32) (scale, inverse float32, zero int32) {
+func codeScale(least, most float32) (scale, inverse float32, zero int32) {
 	d := most - least
 	switch {
 	case d-d != 0:
@@ -203,10 +186,10 @@ func CodeScale(least, most float32) (scale, inverse float32, zero int32) {
 	return d / 255, inverse, int32(math.RoundToEven(float64(-least * inverse)))
 }
 
-// RangeOf is the least and greatest number that CodeScale wants, of the bits of the
+// rangeOf is the least and greatest number that codeScale wants, of the bits of the
 // greatest of a row as signed integers and the greatest as unsigned ones, 0 being among
 // them: of positive numbers the former is the greatest, of negative ones the latter the
 // least, and NaN is beyond Inf either way.
-func RangeOf(most int32, least uint32) (float32, float32) {
+func rangeOf(most int32, least uint32) (float32, float32) {
 	return math.Float32frombits(uint32(min(int32(least), 0))), math.Float32frombits(uint32(most))
 }
