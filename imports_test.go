@@ -55,6 +55,7 @@ var allowed = map[string][]string{
 
 	"mqtt":          {"mqtt/spool"},
 	"mqtt/spool":    {},
+	"mqtt/broker":   {},
 	"homeassistant": {"messages"},
 	"download":      {"atomicfile"},
 	"modelstore":    {"download", "modelfile", "vit"},

@@ -10,6 +10,7 @@ import (
 	"dynvit/config"
 	"dynvit/messages"
 	"dynvit/mqtt"
+	"dynvit/mqtt/broker"
 	"dynvit/mqtt/spool"
 )
 
@@ -26,7 +27,7 @@ const (
 // connection leads to the broker, which may be in this process.
 type connection struct {
 	client   *mqtt.Client
-	embedded *mqtt.Broker // nil: it is another program
+	embedded *broker.Broker // nil: it is another program
 }
 
 // connect starts the embedded broker, if it is wanted, and the client. A broker
@@ -68,14 +69,14 @@ func (d *Daemon) openDisk() (spool.Disk, error) {
 	return spool.OpenFolder(filepath.Join(d.deps.State, "outbox", d.config.Node))
 }
 
-func (d *Daemon) embed() (*mqtt.Broker, error) {
-	o := mqtt.BrokerOptions{
+func (d *Daemon) embed() (*broker.Broker, error) {
+	o := broker.Options{
 		Listen: d.deps.brokerListen, Username: d.config.MQTT.Username, Password: d.password, Log: d.log,
 	}
 	if d.deps.NoFile {
 		o.NextPorts = nextPorts
 	}
-	b, err := mqtt.ListenBroker(o)
+	b, err := broker.Listen(o)
 	if err != nil {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}

@@ -22,26 +22,20 @@ type Client struct {
 	log     *slog.Logger
 	pulse   Pulse
 
-	wake   chan struct{}   // holds one: the outbox has something new
+	outbox    *outbox
+	persister *persister // nil: events are in memory alone
+
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the goroutine has ended
+	told   telling       // of the goroutine
 
-	mu      sync.Mutex
-	outbox  *outbox
-	status  Status
-	session *session // the open one, to be cut by Close
-	started bool
-	closing *farewell // set once, before ctx ends
-
-	keeper    *keeper   // nil: events are in memory alone
-	synced    uint64    // events of lower numbers are on the disk for good
-	written   uint64    // events of lower numbers outlive the process
-	diskError string    // why the keeper's disk does not work
-	loadBy    time.Time // no longer are older events waited for
-
+	mu          sync.Mutex
+	status      Status   // what it says of the connection
+	session     *session // the open one, to be cut by Close
 	connections uint64
-	told        telling // what was logged of dropped messages
+	started     bool
+	closing     *farewell // set once, before ctx ends
 }
 
 // farewell is what Close asks of the client's goroutine.
@@ -67,17 +61,12 @@ func New(o Options) (*Client, error) {
 		broker:  at,
 		log:     o.Log.With("broker", at.String()),
 		pulse:   o.Pulse,
-		wake:    make(chan struct{}, 1),
+		outbox:  newOutbox(o.QueueMessages, o.QueueBytes, o.EventTTL, o.OpenDisk != nil),
 		done:    make(chan struct{}),
-		outbox:  newOutbox(o.QueueMessages, o.QueueBytes),
-		synced:  1,
 		status:  Status{Broker: at.String(), Since: time.Now()},
 	}
-	c.outbox.ttl = o.EventTTL
 	if o.OpenDisk != nil {
-		c.keeper = newKeeper(c, o.OpenDisk)
-		c.outbox.ledger.kept, c.outbox.loading = true, true
-		c.loadBy = time.Now().Add(loadPatience)
+		c.persister = newPersister(c.outbox, o.OpenDisk, c.log)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, m := range o.Birth {
@@ -97,8 +86,8 @@ func (c *Client) Start() {
 		return
 	}
 	c.started = true
-	if c.keeper != nil {
-		go c.keeper.run()
+	if c.persister != nil {
+		go c.persister.run()
 	}
 	go c.run()
 }
@@ -111,63 +100,24 @@ func (c *Client) Publish(m Message) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing != nil {
-		return ErrClosed
-	}
-	return c.put(m)
-}
-
-// put needs c.mu.
-func (c *Client) put(m Message) error {
-	if err := c.outbox.put(m, c.status.Connected); err != nil {
-		return err
-	}
-	c.nudge()
-	c.keeper.rouse()
-	return nil
-}
-
-// nudge wakes the client's goroutine.
-func (c *Client) nudge() {
-	select {
-	case c.wake <- struct{}{}:
-	default: // a wake-up is pending and will find what is new
-	}
+	return c.outbox.put(m)
 }
 
 // Status returns the client's present condition.
 func (c *Client) Status() Status {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	s := c.status
-	s.Held, s.HeldBytes = c.outbox.held.messages, c.outbox.held.bytes
-	c.expire()
-	s.Waiting = c.outbox.events.load.messages + c.outbox.volatile.load.messages
-	s.Events, s.EventBytes = c.outbox.ledger.load.messages, c.outbox.ledger.load.bytes
-	s.OnDisk, s.DiskError = c.keeper != nil && c.diskError == "", c.diskError
-	if c.keeper != nil {
-		s.Unsynced = c.outbox.ledger.since(c.synced)
-	}
-	s.Dropped = c.outbox.dropped
+	c.mu.Unlock()
+	c.outbox.report(&s)
 	return s
-}
-
-// expire needs c.mu.
-func (c *Client) expire() {
-	c.outbox.expire(time.Now())
-	if c.outbox.ledger.pending() {
-		c.keeper.rouse()
-	}
 }
 
 // Close publishes what is in the outbox until ctx ends, then last, and takes
 // leave of the broker, so that the will is not published. It waits for the
 // client's goroutines, and returns at most a moment (0.9 s, and 0.5 s more where
 // the disk is slow) after ctx ends. The error says what was not delivered and is
-// not on disk either; without a connection that is known at once. Publish fails from now on. A second Close waits for the
-// first.
+// not on disk either; without a connection that is known at once. Publish fails
+// from now on. A second Close waits for the first.
 func (c *Client) Close(ctx context.Context, last ...Message) error {
 	for i := range last {
 		if err := last[i].check(); err != nil {
@@ -180,7 +130,7 @@ func (c *Client) Close(ctx context.Context, last ...Message) error {
 		return nil
 	}
 	// The disk last: it keeps what the broker did not get.
-	return errors.Join(c.endConnection(ctx, bye), c.keeper.end())
+	return errors.Join(c.endConnection(ctx, bye), c.persister.end())
 }
 
 func (c *Client) endConnection(ctx context.Context, bye *farewell) error {
@@ -204,6 +154,7 @@ func (c *Client) beginClose(ctx context.Context, last []Message) (bye *farewell,
 	defer c.mu.Unlock()
 	if c.closing == nil {
 		c.closing = &farewell{ctx: ctx, last: last}
+		c.outbox.close()
 	}
 	return c.closing, c.started
 }
@@ -256,7 +207,7 @@ func (c *Client) run() {
 		}
 		c.failed(err)
 		out.failed(c.log, reason(err))
-		c.tellDrops(time.Now())
+		c.told.tell(c.log, c.outbox.drops(), time.Now())
 		c.pulse.Idle("broker away")
 		c.sleep(pause.next())
 	}
@@ -285,8 +236,8 @@ func (c *Client) closeOffline(err error) {
 	if !errors.Is(err, context.Canceled) {
 		c.status.LastError = reason(err)
 	}
-	lost := c.outbox.discard() + len(c.closing.last)
-	if lost > 0 {
+	given, _ := c.outbox.replace(nil)
+	if lost := given + len(c.closing.last); lost > 0 {
 		c.closing.err = fmt.Errorf("mqtt: close: not connected to %v: %d messages were not delivered", c.broker, lost)
 	}
 }

@@ -82,11 +82,11 @@ func TestBrokerThatAppearsLate(t *testing.T) {
 		b := mqtttest.New()
 		defer b.Close()
 		b.Down()
-		var log logBuffer
+		var log mqtttest.Log
 		var mu sync.Mutex
 		var attempts []time.Time
 		c := startClient(t, func(o *mqtt.Options) {
-			o.Log = log.logger(slog.LevelInfo)
+			o.Log = log.Logger(slog.LevelInfo)
 			o.Dial = func(ctx context.Context) (net.Conn, error) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -227,10 +227,10 @@ func TestRefusedConnection(t *testing.T) {
 				b := mqtttest.New()
 				defer b.Close()
 				b.Set(mqtttest.Fault{Refuse: tt.code})
-				var log logBuffer
+				var log mqtttest.Log
 				c := startClient(t, func(o *mqtt.Options) {
 					o.Dial, o.Username, o.Password = b.Dial, "cam", password
-					o.Log = log.logger(slog.LevelDebug)
+					o.Log = log.Logger(slog.LevelDebug)
 				})
 				s := await(t, b, func(s mqtttest.State) bool { return s.Connects >= 3 })
 				if s.Username != "cam" || s.Password != password {
@@ -381,9 +381,9 @@ func TestFlappingConnectionIsFoldedInTheLog(t *testing.T) {
 		b := mqtttest.New()
 		defer b.Close()
 		b.Set(mqtttest.Fault{CutFrom: 1})
-		var log logBuffer
+		var log mqtttest.Log
 		c := startClient(t, func(o *mqtt.Options) {
-			o.Dial, o.Log = b.Dial, log.logger(slog.LevelInfo)
+			o.Dial, o.Log = b.Dial, log.Logger(slog.LevelInfo)
 		})
 		time.Sleep(5 * time.Minute)
 		abandon(c)

@@ -19,7 +19,7 @@
 // Delivery of events is at least once: what was in flight when a connection
 // broke is sent again, in order, on the next one. With Options.OpenDisk, events
 // are on disk too, and the next process publishes what this one could not,
-// before its own; see the package spool for the format and keeper.go for when it
+// before its own; see the package spool for the format and persister.go for when it
 // is synced. States are not kept: the next process has its own.
 //
 // The wire protocol is MQTT 3.1.1 by github.com/eclipse/paho.mqtt.golang, with
@@ -27,5 +27,5 @@
 // because it reports success for messages that it dropped: see
 // TestPahoDropsQoS0WhileReconnecting.
 //
-// [ListenBroker] runs a broker inside the process, for boxes that have none.
+// The package broker runs a broker inside the process, for boxes that have none.
 package mqtt

@@ -1,6 +1,9 @@
 package mqtt
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // telling remembers what was logged of the messages that were dropped.
 type telling struct {
@@ -8,19 +11,15 @@ type telling struct {
 	seen Dropped
 }
 
-// tellDrops logs once a minute what was dropped since the last time. QoS 0
-// messages without a connection are no news.
-func (c *Client) tellDrops(now time.Time) {
-	c.mu.Lock()
-	d, last := c.outbox.dropped, c.told
-	d.Offline = last.seen.Offline
-	news := d != last.seen && now.Sub(last.at) >= steady
-	if news {
-		c.told = telling{now, d}
+// tell logs once a minute what was dropped since the last time; d is what was
+// dropped ever. QoS 0 messages without a connection are no news.
+func (t *telling) tell(log *slog.Logger, d Dropped, now time.Time) {
+	last := t.seen
+	d.Offline = last.Offline
+	if d == last || now.Sub(t.at) < steady {
+		return
 	}
-	c.mu.Unlock()
-	if news {
-		c.log.Warn("mqtt: outbox: messages dropped", "overflow", d.Overflow-last.seen.Overflow,
-			"expired", d.Expired-last.seen.Expired, "refused", d.Refused-last.seen.Refused)
-	}
+	*t = telling{now, d}
+	log.Warn("mqtt: outbox: messages dropped", "overflow", d.Overflow-last.Overflow,
+		"expired", d.Expired-last.Expired, "refused", d.Refused-last.Refused)
 }

@@ -204,7 +204,7 @@ func (r *recorder) note(payload string) {
 // await waits until what was acknowledged satisfies ok.
 func (r *recorder) await(t *testing.T, ok func(got []string) bool) []string {
 	t.Helper()
-	ctx, cancel := contextFor(t, 2*time.Minute)
+	ctx, cancel := contextFor(t, patience)
 	defer cancel()
 	for {
 		r.mu.Lock()
@@ -216,7 +216,7 @@ func (r *recorder) await(t *testing.T, ok func(got []string) bool) []string {
 		select {
 		case <-r.changed:
 		case <-ctx.Done():
-			t.Fatalf("%d events were acknowledged in two minutes", len(got))
+			t.Fatalf("%d events were acknowledged in %v", len(got), patience)
 		}
 	}
 }
@@ -225,11 +225,10 @@ func (r *recorder) await(t *testing.T, ok func(got []string) bool) []string {
 // published to it.
 func TestFaultBrokerKilled(t *testing.T) {
 	t.Parallel() // it waits for real clocks and processes
-	path := requireProgram(t, "mosquitto", "mosquitto")
 	kills := often(200, 5)
-	port := freePort(t)
-	text := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nuser root\n", port)
-	r := record(t, fmt.Sprintf("127.0.0.1:%d", port))
+	address := mqtttest.Reserve(t)
+	mosquitto := mqtttest.NewMosquitto(t, mqtttest.Listener(address)+"allow_anonymous true\n")
+	r := record(t, address)
 	folder := t.TempDir()
 	c := startClient(t, keeping("mqtt://"+r.listener.Addr().String(), folder))
 	stop, stopped := make(chan struct{}), make(chan int)
@@ -248,23 +247,15 @@ func TestFaultBrokerKilled(t *testing.T) {
 			}
 		}
 	}()
-	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	start := time.Now()
 	seen := 0
 	for range kills {
-		cmd := exec.Command(path, "-c", conf)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		mosquitto.Start(t)
 		seen = len(r.await(t, func(got []string) bool { return len(got) > seen+5 }))
-		cmd.Process.Kill()
-		cmd.Wait()
+		mosquitto.Kill()
 	}
 	took := time.Since(start)
-	runMosquitto(t, text)
+	mosquitto.Start(t)
 	close(stop)
 	n := <-stopped
 	got := r.await(t, func(got []string) bool { return slices.Contains(got, fmt.Sprintf("%05d", n)) })
@@ -421,13 +412,12 @@ func mounted(t *testing.T, bytes int) string {
 // awaitStatus waits for a condition of a client that no channel tells.
 func awaitStatus(t *testing.T, c *mqtt.Client, ok func(mqtt.Status) bool) mqtt.Status {
 	t.Helper()
-	for range 3000 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if st := c.Status(); ok(st) {
 			return st
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("status %+v after 30 s", c.Status())
+	t.Fatalf("status %+v after %v", c.Status(), patience)
 	return mqtt.Status{}
 }
 

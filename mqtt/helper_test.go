@@ -1,12 +1,7 @@
 package mqtt_test
 
 import (
-	"bytes"
 	"context"
-	"log/slog"
-	"os"
-	"os/exec"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,48 +9,10 @@ import (
 	"dynvit/mqtt/mqtttest"
 )
 
-// requireProgram skips the test where program is not installed, or fails it
-// where everything must run.
-func requireProgram(t *testing.T, program, debianPackage string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		// Daemons live where an ordinary user's PATH does not reach.
-		path, err = exec.LookPath("/usr/sbin/" + program)
-	}
-	if err == nil {
-		return path
-	}
-	if os.Getenv("DYNVIT_REQUIRE") == "1" {
-		t.Fatalf("%s is missing: install the Debian package %s", program, debianPackage)
-	}
-	t.Skipf("%s is missing: install the Debian package %s", program, debianPackage)
-	return ""
-}
-
-// logBuffer collects a log that several goroutines write.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func (b *logBuffer) logger(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: level}))
-}
-
 const node = "dynvit/box"
+
+// patience is how long anything may take that does come.
+const patience = 2 * time.Minute
 
 var will = mqtt.Message{Topic: node + "/status", Payload: []byte("offline"), QoS: 1, Retain: true}
 
@@ -109,7 +66,7 @@ func publish(t *testing.T, c *mqtt.Client, list ...mqtt.Message) {
 // synctest bubble the time is the bubble's.
 func await(t *testing.T, b *mqtttest.Broker, ok func(mqtttest.State) bool) mqtttest.State {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := contextFor(t, patience)
 	defer cancel()
 	s, err := b.Await(ctx, ok)
 	if err != nil {
@@ -121,7 +78,7 @@ func await(t *testing.T, b *mqtttest.Broker, ok func(mqtttest.State) bool) mqttt
 // mustClose closes c with "stopped" and expects all to be delivered.
 func mustClose(t *testing.T, c *mqtt.Client) {
 	t.Helper()
-	ctx, cancel := contextFor(t, 5*time.Second)
+	ctx, cancel := contextFor(t, patience)
 	defer cancel()
 	if err := c.Close(ctx, status("stopped")); err != nil {
 		t.Error(err)

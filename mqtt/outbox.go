@@ -3,102 +3,11 @@ package mqtt
 import (
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"dynvit/mqtt/spool"
 )
-
-// entry is a message in the outbox. Events and volatile messages come and go;
-// a state's entry stays as long as its topic has a value.
-type entry struct {
-	topic  string
-	qos    byte
-	retain bool
-
-	payload []byte // states: the newest value
-	spare   []byte // states: the buffer that payload does not use
-	flying  bool   // handed to the connection, which may still read the bytes
-	dirty   bool   // states: payload has not been handed to the connection
-
-	order uint64 // what is sent first: the lowest
-	next  *entry // in its lane or in the free list
-
-	seq          uint64    // events: counts up, and names the event on disk
-	at           time.Time // events: when it was put
-	older, newer *entry    // events: in the ledger
-}
-
-func (e *entry) size() int { return len(e.topic) + len(e.payload) }
-
-// lane is a first-in, first-out list.
-type lane struct{ head, tail *entry }
-
-func (l *lane) push(e *entry) {
-	e.next = nil
-	if l.tail == nil {
-		l.head, l.tail = e, e
-		return
-	}
-	l.tail.next = e
-	l.tail = e
-}
-
-func (l *lane) pushFront(e *entry) {
-	e.next = l.head
-	l.head = e
-	if l.tail == nil {
-		l.tail = e
-	}
-}
-
-func (l *lane) pop() *entry {
-	e := l.head
-	l.head = e.next
-	if l.head == nil {
-		l.tail = nil
-	}
-	e.next = nil
-	return e
-}
-
-// order is that of the head, or the highest possible in an empty lane.
-func (l *lane) order() uint64 {
-	if l.head == nil {
-		return math.MaxUint64
-	}
-	return l.head.order
-}
-
-// queue is a lane of messages that may be dropped to make room, and its load.
-type queue struct {
-	lane
-	load load
-}
-
-func (q *queue) push(e *entry) {
-	q.lane.push(e)
-	q.load.add(1, e.size())
-}
-
-func (q *queue) pushFront(e *entry) {
-	q.lane.pushFront(e)
-	q.load.add(1, e.size())
-}
-
-func (q *queue) pop() *entry {
-	e := q.lane.pop()
-	q.load.add(-1, -e.size())
-	return e
-}
-
-// load is what messages cost: their number, and the bytes of their topics and
-// payloads.
-type load struct{ messages, bytes int }
-
-func (l *load) add(messages, bytes int) {
-	l.messages += messages
-	l.bytes += bytes
-}
 
 const (
 	maxFree        = 64      // entries kept for reuse
@@ -106,11 +15,15 @@ const (
 )
 
 // outbox holds what waits to be published and what the broker has not yet
-// acknowledged, within bounds on both count and bytes. Its border is put
-// (from the publisher), next, ack and lost (from the sender): a message leaves
-// it by ack or by being dropped, and every drop is counted. It is not safe for
-// concurrent use.
+// acknowledged, within bounds on both count and bytes. Publishers call put; the
+// client's goroutine connected, next, ack and lost; the persister what stands in
+// stored.go. A message leaves it by ack or by being dropped, and every drop is
+// counted. It is safe for concurrent use.
 type outbox struct {
+	news  chan struct{} // holds one: there may be something to send
+	chore chan struct{} // holds one: there may be something to store
+
+	mu    sync.Mutex
 	limit load
 	ttl   time.Duration // of events; 0: for ever
 	held  load          // everything: waiting, in flight, and the states
@@ -118,37 +31,79 @@ type outbox struct {
 	states  map[string]*entry // by topic
 	ordered []*entry          // the states in the order they were first put
 
-	changed  lane  // states to publish
-	events   queue // that wait
-	volatile queue
-	ledger   ledger // of all events, those in flight too
-	loading  bool   // events are not given out yet: older ones are being read from the disk
-	withheld bool   // events are not given out any more
+	changed  lane      // states to publish
+	events   queue     // that wait
+	volatile queue     // that wait
+	list     eventlist // of all events, those in flight too
+	disk     durability
+
+	online    bool // a connection is open
+	closed    bool // put takes nothing any more
+	withheld  bool // events are not given out any more
+	inFlight  int  // given out by next and not yet back
+	published uint64
+	dropped   Dropped
 
 	puts    uint64 // gives entries their order
 	free    *entry
 	freeLen int
-	dropped Dropped
 }
 
-func newOutbox(messages, bytes int) *outbox {
-	return &outbox{limit: load{messages, bytes}, states: make(map[string]*entry), ledger: ledger{next: 1, handed: 1}}
+// newOutbox returns an outbox that takes so much; kept says that a persister
+// puts its events on disk.
+func newOutbox(messages, bytes int, ttl time.Duration, kept bool) *outbox {
+	o := &outbox{
+		news: make(chan struct{}, 1), chore: make(chan struct{}, 1),
+		limit: load{messages, bytes}, ttl: ttl,
+		states: make(map[string]*entry),
+		list:   eventlist{next: 1, handed: 1, kept: kept},
+	}
+	o.disk = durability{loading: kept, loadBy: time.Now().Add(loadPatience), synced: 1}
+	return o
 }
 
-// put copies m into the outbox. It fails with ErrOffline for a volatile
-// message while not online and with ErrFull or ErrTooLarge where making room
-// does not help; each failure is counted.
-func (o *outbox) put(m Message, online bool) error {
+// signal puts a value into a channel that holds one, unless one is pending, which
+// will find what is new.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// put copies m into the outbox. It fails with ErrClosed, with ErrOffline for a
+// volatile message while no connection is open, and with ErrFull or ErrTooLarge
+// where making room does not help; the last three are counted.
+func (o *outbox) put(m Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return ErrClosed
+	}
+	return o.take(m)
+}
+
+// take needs o.mu, as all that follows the public ones.
+func (o *outbox) take(m Message) error {
 	o.expire(time.Now())
+	if err := o.insert(m); err != nil {
+		return err
+	}
+	signal(o.news)
+	o.tellPersister()
+	return nil
+}
+
+func (o *outbox) insert(m Message) error {
 	size := len(m.Topic) + len(m.Payload)
-	if size > o.limit.bytes || o.ledger.kept && !m.Retain && m.QoS > 0 && size > spool.MaxMessage {
+	if size > o.limit.bytes || o.list.kept && !m.Retain && m.QoS > 0 && size > spool.MaxMessage {
 		o.dropped.Refused++
 		return ErrTooLarge
 	}
 	switch {
 	case m.Retain:
 		return o.putState(m)
-	case m.QoS == 0 && !online:
+	case m.QoS == 0 && !o.online:
 		o.dropped.Offline++
 		return ErrOffline
 	case m.QoS == 0:
@@ -209,7 +164,7 @@ func (o *outbox) add(q *queue, m Message, victims ...*queue) error {
 	q.push(e)
 	if e.qos > 0 {
 		e.at = time.Now()
-		o.ledger.add(e)
+		o.list.add(e)
 	}
 	return nil
 }
@@ -223,29 +178,7 @@ func (o *outbox) expire(now time.Time) {
 		o.dropped.Expired++
 		o.release(o.events.pop())
 	}
-}
-
-// restore puts events that were on disk before all others, of which none was
-// handed to the disk yet; next is the first sequence number for those. Where
-// they exceed the bounds the oldest are dropped and counted.
-func (o *outbox) restore(old []spool.Message, next uint64) {
-	room, fit := o.limit, len(old)
-	room.add(-o.held.messages, -o.held.bytes)
-	for fit > 0 && room.messages > 0 && len(old[fit-1].Topic)+len(old[fit-1].Payload) <= room.bytes {
-		fit--
-		room.add(-1, -len(old[fit].Topic)-len(old[fit].Payload))
-	}
-	o.ledger.renumber(next)
-	for _, m := range old[:fit] {
-		o.dropped.Overflow++
-		o.ledger.forget(m.Seq)
-	}
-	for _, m := range slices.Backward(old[fit:]) {
-		e := &entry{topic: m.Topic, payload: m.Payload, qos: 1, seq: m.Seq, at: m.At}
-		o.held.add(1, e.size())
-		o.ledger.addOldest(e)
-		o.events.pushFront(e)
-	}
+	o.tellPersister()
 }
 
 func (o *outbox) number(e *entry) {
@@ -278,20 +211,41 @@ func (o *outbox) fits(held, more load) bool {
 		(more.bytes <= 0 || held.bytes+more.bytes <= o.limit.bytes)
 }
 
+// connected begins a connection: every state counts as unpublished, before all
+// events and in the order they were first put.
+func (o *outbox) connected() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.online = true
+	o.changed = lane{}
+	for _, e := range o.ordered {
+		e.dirty, e.order = true, 0
+		o.changed.push(e)
+	}
+}
+
 // next takes the message to send now, nil when there is none. The Message's
 // bytes do not change until ack or lost gets the entry back.
 func (o *outbox) next() (*entry, Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if o.disk.loading && now.After(o.disk.loadBy) {
+		o.disk.loading = false // the disk hangs
+	}
+	o.expire(now)
 	e := o.first()
 	if e == nil {
 		return nil, Message{}
 	}
+	o.inFlight++
 	e.flying, e.dirty = true, false
 	return e, Message{Topic: e.topic, Payload: e.payload, QoS: e.qos, Retain: e.retain}
 }
 
 func (o *outbox) first() *entry {
 	state, event, volatile := o.changed.order(), o.events.order(), o.volatile.order()
-	if o.withheld || o.loading {
+	if o.withheld || o.disk.loading {
 		event = math.MaxUint64
 	}
 	switch {
@@ -307,6 +261,10 @@ func (o *outbox) first() *entry {
 
 // ack ends e's stay: the broker has it.
 func (o *outbox) ack(e *entry) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.inFlight--
+	o.published++
 	e.flying = false
 	switch {
 	case !e.retain:
@@ -317,12 +275,16 @@ func (o *outbox) ack(e *entry) {
 	case len(e.payload) == 0:
 		o.forget(e)
 	}
+	o.tellPersister()
 }
 
 // lost takes back what was in flight, in the order it was sent, when the
 // connection is gone. Events wait again before all others; volatile messages,
-// those still waiting too, are dropped. States are left to renew.
+// those still waiting too, are dropped. States are left to connected.
 func (o *outbox) lost(flight []*entry) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.online, o.inFlight = false, 0
 	for _, e := range slices.Backward(flight) {
 		e.flying = false
 		switch {
@@ -340,14 +302,25 @@ func (o *outbox) lost(flight []*entry) {
 	}
 }
 
-// renew marks every state as unpublished, before all events and in the order
-// they were first put: a connection begins with them.
-func (o *outbox) renew() {
-	o.changed = lane{}
-	for _, e := range o.ordered {
-		e.dirty, e.order = true, 0
-		o.changed.push(e)
+// close makes put take nothing any more.
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+}
+
+// replace puts the last messages in place of what waits, and returns how many
+// events that gave up.
+func (o *outbox) replace(last []Message) (given int, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	given = o.discard()
+	for _, m := range last {
+		if err := o.take(m); err != nil {
+			return given, err
+		}
 	}
+	return given, nil
 }
 
 // discard drops what waits, uncounted, and returns how many events that were.
@@ -355,7 +328,7 @@ func (o *outbox) renew() {
 func (o *outbox) discard() int {
 	events := 0
 	o.withheld = true
-	for !o.ledger.kept && o.events.head != nil {
+	for !o.list.kept && o.events.head != nil {
 		events++
 		o.release(o.events.pop())
 	}
@@ -370,6 +343,8 @@ func (o *outbox) discard() int {
 
 // waiting counts what next has to give.
 func (o *outbox) waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	n := o.volatile.load.messages
 	if !o.withheld {
 		n += o.events.load.messages
@@ -378,6 +353,28 @@ func (o *outbox) waiting() int {
 		n++
 	}
 	return n
+}
+
+// drops is what was dropped so far.
+func (o *outbox) drops() Dropped {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dropped
+}
+
+// report fills in what s says of the outbox.
+func (o *outbox) report(s *Status) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.expire(time.Now())
+	s.Held, s.HeldBytes = o.held.messages, o.held.bytes
+	s.Waiting = o.events.load.messages + o.volatile.load.messages
+	s.Events, s.EventBytes = o.list.load.messages, o.list.load.bytes
+	s.InFlight, s.Published, s.Dropped = o.inFlight, o.published, o.dropped
+	s.OnDisk, s.DiskError = o.list.kept && o.disk.fault == "", o.disk.fault
+	if o.list.kept {
+		s.Unsynced = o.list.since(o.disk.synced)
+	}
 }
 
 func (o *outbox) forget(e *entry) {
@@ -401,7 +398,7 @@ func (o *outbox) newEntry() *entry {
 func (o *outbox) release(e *entry) {
 	o.held.add(-1, -e.size())
 	if e.seq > 0 {
-		o.ledger.remove(e)
+		o.list.remove(e)
 	}
 	if o.freeLen == maxFree || cap(e.payload) > maxFreePayload {
 		return

@@ -20,10 +20,17 @@ func volatile(payload string) Message {
 	return Message{Topic: "frame", Payload: []byte(payload)}
 }
 
+// onlineOutbox has a connection and no disk.
+func onlineOutbox(messages, bytes int) *outbox {
+	o := newOutbox(messages, bytes, 0, false)
+	o.connected()
+	return o
+}
+
 func mustPut(t *testing.T, o *outbox, list ...Message) {
 	t.Helper()
 	for _, m := range list {
-		if err := o.put(m, true); err != nil {
+		if err := o.put(m); err != nil {
 			t.Fatalf("put %s: %v", m.Payload, err)
 		}
 	}
@@ -76,7 +83,7 @@ func checkLoads(t *testing.T, o *outbox, flight []*entry) {
 }
 
 func TestOutboxOrderAndCoalescing(t *testing.T) {
-	o := newOutbox(100, 1000)
+	o := onlineOutbox(100, 1000)
 	mustPut(t, o, event("e1"), state("a", "a1"), event("e2"), volatile("v1"), state("a", "a2"), state("b", "b1"), event("e3"))
 	flight, got := takeAll(o)
 	wantPayloads(t, got, "e1", "a2", "e2", "v1", "b1", "e3")
@@ -91,7 +98,7 @@ func TestOutboxOrderAndCoalescing(t *testing.T) {
 }
 
 func TestOutboxStateInFlight(t *testing.T) {
-	o := newOutbox(100, 1000)
+	o := onlineOutbox(100, 1000)
 	mustPut(t, o, state("a", "first"))
 	e, sent := o.next()
 	mustPut(t, o, state("a", "2nd"), state("a", "third"), state("a", "4"))
@@ -109,7 +116,7 @@ func TestOutboxStateInFlight(t *testing.T) {
 }
 
 func TestOutboxLost(t *testing.T) {
-	o := newOutbox(100, 1000)
+	o := onlineOutbox(100, 1000)
 	mustPut(t, o, state("a", "a1"), event("e1"), event("e2"), volatile("v1"), event("e3"))
 	flight, _ := takeAll(o)
 	mustPut(t, o, event("e4"), volatile("v2"), state("b", "b1"), state("a", "a2"))
@@ -120,14 +127,14 @@ func TestOutboxLost(t *testing.T) {
 		t.Errorf("%d QoS 0 messages counted as dropped, want 2", o.dropped.Offline)
 	}
 	mustPut(t, o, event("e5"))
-	o.renew()
+	o.connected()
 	checkLoads(t, o, nil)
 	_, got := takeAll(o)
 	wantPayloads(t, got, "a2", "b1", "e2", "e3", "e4", "e5")
 }
 
 func TestOutboxForgetsClearedState(t *testing.T) {
-	o := newOutbox(100, 1000)
+	o := onlineOutbox(100, 1000)
 	mustPut(t, o, state("a", "a1"), state("b", "b1"))
 	flight, _ := takeAll(o)
 	o.ack(flight[0])
@@ -136,25 +143,25 @@ func TestOutboxForgetsClearedState(t *testing.T) {
 	flight, got := takeAll(o)
 	wantPayloads(t, got, "")
 	o.lost(flight) // the clearing was not acknowledged: it must be repeated
-	o.renew()
+	o.connected()
 	flight, got = takeAll(o)
 	wantPayloads(t, got, "", "b1")
 	o.ack(flight[0])
 	checkLoads(t, o, nil)
-	o.renew()
+	o.connected()
 	_, got = takeAll(o)
 	wantPayloads(t, got, "b1")
 }
 
 func TestOutboxBounds(t *testing.T) {
-	o := newOutbox(4, 1000)
+	o := onlineOutbox(4, 1000)
 	mustPut(t, o, state("a", "a1"), event("e1"), volatile("v1"), event("e2"))
 	mustPut(t, o, event("e3")) // v1 goes before any event
 	mustPut(t, o, event("e4")) // then the oldest event
 	if o.dropped.Overflow != 2 {
 		t.Errorf("%d dropped, want 2", o.dropped.Overflow)
 	}
-	if err := o.put(volatile("v2"), true); !errors.Is(err, ErrFull) {
+	if err := o.put(volatile("v2")); !errors.Is(err, ErrFull) {
 		t.Errorf("a volatile message against events: %v, want ErrFull", err)
 	}
 	mustPut(t, o, state("b", "b1")) // e2 makes room
@@ -163,7 +170,7 @@ func TestOutboxBounds(t *testing.T) {
 	wantPayloads(t, got, "a1", "e3", "e4", "b1")
 
 	// What is in flight cannot make room.
-	if err := o.put(event("e5"), true); !errors.Is(err, ErrFull) {
+	if err := o.put(event("e5")); !errors.Is(err, ErrFull) {
 		t.Errorf("with everything in flight: %v, want ErrFull", err)
 	}
 	mustPut(t, o, state("a", "a2")) // no growth
@@ -174,7 +181,7 @@ func TestOutboxBounds(t *testing.T) {
 }
 
 func TestOutboxBytes(t *testing.T) {
-	o := newOutbox(1000, 100)
+	o := onlineOutbox(1000, 100)
 	mustPut(t, o, state("a", "0123456789"))
 	for i := range 20 {
 		mustPut(t, o, event(fmt.Sprint("0123456789", i)))
@@ -186,10 +193,10 @@ func TestOutboxBytes(t *testing.T) {
 		t.Error("nothing was dropped")
 	}
 	before := o.held
-	if err := o.put(event(strings.Repeat("x", 92)), true); !errors.Is(err, ErrFull) {
+	if err := o.put(event(strings.Repeat("x", 92))); !errors.Is(err, ErrFull) {
 		t.Errorf("an event that fits only without the state: %v, want ErrFull", err)
 	}
-	if err := o.put(event(strings.Repeat("x", 96)), true); !errors.Is(err, ErrTooLarge) {
+	if err := o.put(event(strings.Repeat("x", 96))); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("an event larger than the outbox: %v, want ErrTooLarge", err)
 	}
 	if o.held != before {
@@ -203,7 +210,7 @@ func TestOutboxBytes(t *testing.T) {
 }
 
 func TestOutboxDiscard(t *testing.T) {
-	o := newOutbox(100, 1000)
+	o := onlineOutbox(100, 1000)
 	mustPut(t, o, event("e1"), volatile("v1"), state("a", "a1"), event("e2"))
 	if n := o.discard(); n != 2 {
 		t.Errorf("%d events given up, want 2", n)
@@ -223,20 +230,21 @@ func FuzzOutbox(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 0, 1, 2, 6, 3})
 	f.Add([]byte("0101013133134445666"))
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		o := newOutbox(8, 120)
+		o := onlineOutbox(8, 120)
 		var flight []*entry
 		puts, acked := 0, 0
 		last := -1
 		for i, op := range ops {
 			switch op % 7 {
 			case 0:
-				if o.put(event(fmt.Sprint(puts)), true) == nil {
+				if o.put(event(fmt.Sprint(puts))) == nil {
 					puts++
 				}
 			case 1:
-				o.put(state(fmt.Sprint("s", op%5), fmt.Sprint(i)), true)
+				o.put(state(fmt.Sprint("s", op%5), fmt.Sprint(i)))
 			case 2:
-				o.put(volatile(fmt.Sprint(i)), op%2 == 0)
+				o.online = op%2 == 0
+				o.put(volatile(fmt.Sprint(i)))
 			case 3:
 				if e, _ := o.next(); e != nil {
 					flight = append(flight, e)
@@ -259,9 +267,9 @@ func FuzzOutbox(f *testing.F) {
 			case 5:
 				o.lost(flight)
 				flight = nil
-				o.renew()
+				o.connected()
 			case 6:
-				o.put(state(fmt.Sprint("s", op%5), ""), true)
+				o.put(state(fmt.Sprint("s", op%5), ""))
 			}
 			checkLoads(t, o, flight)
 			if o.held.messages > 8 || o.held.bytes > 120 {
@@ -275,7 +283,7 @@ func FuzzOutbox(f *testing.F) {
 }
 
 func TestOutboxReusesMemory(t *testing.T) {
-	o := newOutbox(100, 10000)
+	o := onlineOutbox(100, 10000)
 	s, e := state("a", strings.Repeat("s", 300)), event(strings.Repeat("e", 300))
 	var flight []*entry
 	cycle := func() {
@@ -287,7 +295,7 @@ func TestOutboxReusesMemory(t *testing.T) {
 				break
 			}
 			flight = append(flight, x)
-			o.put(s, true)
+			o.put(s)
 		}
 		for _, x := range flight {
 			o.ack(x)

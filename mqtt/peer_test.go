@@ -7,13 +7,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"dynvit/mqtt"
+	"dynvit/mqtt/broker"
+	"dynvit/mqtt/mqtttest"
 	"dynvit/mqtt/spool"
 )
 
@@ -98,65 +99,38 @@ func run(t *testing.T, cmd *exec.Cmd) {
 	})
 }
 
-// freePort is one that nothing listens on now.
-func freePort(t *testing.T) int {
+// startMosquitto runs Debian's broker and returns its MQTT and WebSocket
+// addresses.
+func startMosquitto(t *testing.T) (plain, web string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	plain, web = mqtttest.Reserve(t), mqtttest.Reserve(t)
+	mqtttest.RunMosquitto(t, mqtttest.Listener(plain)+mqtttest.Listener(web)+"protocol websockets\nallow_anonymous true\n")
+	return plain, web
+}
+
+// embedded runs our own broker.
+func embedded(t *testing.T) *broker.Broker {
+	t.Helper()
+	b, err := broker.Listen(broker.Options{Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// startMosquitto runs Debian's broker and returns its MQTT and WebSocket ports.
-func startMosquitto(t *testing.T) (port, webPort int) {
-	t.Helper()
-	port, webPort = freePort(t), freePort(t)
-	runMosquitto(t, fmt.Sprintf("listener %d 127.0.0.1\nlistener %d 127.0.0.1\nprotocol websockets\nallow_anonymous true\nuser root\n", port, webPort))
-	return port, webPort
-}
-
-// runMosquitto runs Debian's broker with a configuration until it is ready.
-func runMosquitto(t *testing.T, text string) *exec.Cmd {
-	t.Helper()
-	path := requireProgram(t, "mosquitto", "mosquitto")
-	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "-c", conf, "-v")
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	run(t, cmd)
-	lines := bufio.NewScanner(log)
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), "running") {
-			go func() { // a full pipe would stop it; ends with the process
-				for lines.Scan() {
-				}
-			}()
-			return cmd
-		}
-	}
-	t.Fatal("mosquitto did not start")
-	return nil
+	t.Cleanup(func() { b.Close() })
+	return b
 }
 
 // mosquittoSub runs Debian's subscriber on all topics of the node and returns a
 // function that gives its next line, "topic payload retain".
-func mosquittoSub(t *testing.T, port int) func() string {
+func mosquittoSub(t *testing.T, address string, arguments ...string) func() string {
 	t.Helper()
-	return mosquittoSubWith(t, "-p", fmt.Sprint(port))
-}
-
-func mosquittoSubWith(t *testing.T, arguments ...string) func() string {
-	t.Helper()
-	path := requireProgram(t, "mosquitto_sub", "mosquitto-clients")
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := mqtttest.Program(t, "mosquitto_sub", "mosquitto-clients")
 	// -d tells when it has subscribed, but only line by line if made to.
-	cmd := exec.Command("stdbuf", append([]string{"-oL", path, "-h", "127.0.0.1", "-t", node + "/#", "-q", "1", "-F", "%t %p %r", "-W", "30", "-d"}, arguments...)...)
+	cmd := exec.Command("stdbuf", append([]string{"-oL", path, "-h", host, "-p", port, "-t", node + "/#", "-q", "1", "-F", "%t %p %r", "-d",
+		"-W", fmt.Sprint(patience.Seconds())}, arguments...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -198,18 +172,18 @@ func wantLines(t *testing.T, next func() string, want ...string) {
 func TestPublishToMosquitto(t *testing.T) {
 	for _, scheme := range []string{"mqtt", "ws"} {
 		t.Run(scheme, func(t *testing.T) {
-			port, webPort := startMosquitto(t)
-			broker := fmt.Sprintf("mqtt://127.0.0.1:%d", port)
+			plain, web := startMosquitto(t)
+			url := "mqtt://" + plain
 			if scheme == "ws" {
-				broker = fmt.Sprintf("ws://127.0.0.1:%d/mqtt", webPort)
+				url = "ws://" + web + "/mqtt"
 			}
-			next := mosquittoSub(t, port)
-			c := startClient(t, func(o *mqtt.Options) { o.Broker = broker })
+			next := mosquittoSub(t, plain)
+			c := startClient(t, func(o *mqtt.Options) { o.Broker = url })
 			publish(t, c, state("info", "{}"), event("e1"), event("e2"))
 			wantLines(t, next, "status online 0", "info {} 0", "camera/door/event e1 0", "camera/door/event e2 0")
 			mustClose(t, c)
 			wantLines(t, next, "status stopped 0")
-			late := mosquittoSub(t, port)
+			late := mosquittoSub(t, plain)
 			retained := []string{late(), late()}
 			slices.Sort(retained)
 			if want := []string{"info {} 1", "status stopped 1"}; !slices.Equal(retained, want) {
@@ -220,35 +194,27 @@ func TestPublishToMosquitto(t *testing.T) {
 }
 
 func TestKilledClientLeavesItsWill(t *testing.T) {
-	brokers := map[string]func(*testing.T) int{
-		"mosquitto": func(t *testing.T) int { port, _ := startMosquitto(t); return port },
-		"embedded": func(t *testing.T) int {
-			b := listenBroker(t, mqtt.BrokerOptions{Listen: "127.0.0.1:0"})
-			_, port, _ := net.SplitHostPort(b.Addr())
-			var n int
-			fmt.Sscan(port, &n)
-			return n
-		},
+	brokers := map[string]func(*testing.T) string{
+		"mosquitto": func(t *testing.T) string { plain, _ := startMosquitto(t); return plain },
+		"embedded":  func(t *testing.T) string { return embedded(t).Addr() },
 	}
 	for name, start := range brokers {
 		t.Run(name, func(t *testing.T) {
-			port := start(t)
-			next := mosquittoSub(t, port)
-			child := startChild(t, fmt.Sprintf("mqtt://127.0.0.1:%d", port))
+			address := start(t)
+			next := mosquittoSub(t, address)
+			child := startChild(t, "mqtt://"+address)
 			wantLines(t, next, "status online 0")
 			child.Process.Kill()
 			wantLines(t, next, "status offline 0")
-			late := mosquittoSub(t, port)
+			late := mosquittoSub(t, address)
 			wantLines(t, late, "status offline 1")
 		})
 	}
 }
 
 func TestEmbeddedBrokerServesMosquittoSub(t *testing.T) {
-	b := listenBroker(t, mqtt.BrokerOptions{Listen: "127.0.0.1:0"})
-	var port int
-	fmt.Sscanf(b.URL(), "mqtt://127.0.0.1:%d", &port)
-	next := mosquittoSub(t, port)
+	b := embedded(t)
+	next := mosquittoSub(t, b.Addr())
 	c := startClient(t, func(o *mqtt.Options) { o.Broker = b.URL() })
 	publish(t, c, state("camera/door/state", `{"label":"zebra"}`), event("e1"))
 	wantLines(t, next, "status online 0", `camera/door/state {"label":"zebra"} 0`, "camera/door/event e1 0")

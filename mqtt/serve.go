@@ -31,17 +31,16 @@ func (c *Client) begin(s *session) {
 	c.connections++
 	c.status.Reconnects = c.connections - 1
 	c.status.Connected, c.status.Since = true, time.Now()
-	c.outbox.renew()
+	c.outbox.connected()
 }
 
 // finish puts what was in flight back into the outbox, s having ended.
 func (c *Client) finish(s *session) {
+	s.settle(c.outbox.ack) // acknowledged between the last look and the end
+	c.outbox.lost(s.entries())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.settle(c.delivered) // acknowledged between the last look and the end
-	c.outbox.lost(s.entries())
 	c.session = nil
-	c.status.InFlight = 0
 	c.status.Connected, c.status.Since = false, time.Now()
 }
 
@@ -51,7 +50,7 @@ func (c *Client) pump(s *session, stop <-chan struct{}, window int, drain bool) 
 	patience := time.NewTimer(ackTimeout)
 	defer patience.Stop()
 	for {
-		c.tellDrops(time.Now())
+		c.told.tell(c.log, c.outbox.drops(), time.Now())
 		c.pulse.Busy("publishing")
 		if c.sendNext(s, window) && drain && len(s.flight) == 0 {
 			return nil
@@ -59,13 +58,13 @@ func (c *Client) pump(s *session, stop <-chan struct{}, window int, drain bool) 
 		c.pulse.Idle(waitsFor(s))
 		select {
 		case <-s.oldest():
-			if err := c.settle(s); err != nil {
+			if err := s.settle(c.outbox.ack); err != nil {
 				return s.cause(err)
 			}
 			patience.Reset(ackTimeout)
 		case <-s.wire.wrote:
 			s.ready = true
-		case <-c.wake:
+		case <-c.outbox.news:
 			if len(s.flight) == 0 {
 				patience.Reset(ackTimeout)
 			}
@@ -94,7 +93,7 @@ func (c *Client) sendNext(s *session, window int) (none bool) {
 	if !s.ready || len(s.flight) >= window || s.wire.isClosed() {
 		return false
 	}
-	e, m := c.take(s)
+	e, m := c.outbox.next()
 	if e == nil {
 		return true
 	}
@@ -102,84 +101,39 @@ func (c *Client) sendNext(s *session, window int) (none bool) {
 	return false
 }
 
-func (c *Client) take(s *session) (*entry, Message) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.outbox.loading && time.Now().After(c.loadBy) {
-		c.outbox.loading = false // the disk hangs
-	}
-	c.expire()
-	e, m := c.outbox.next()
-	if e != nil {
-		c.status.InFlight = len(s.flight) + 1
-	}
-	return e, m
-}
-
-func (c *Client) settle(s *session) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := s.settle(c.delivered)
-	c.status.InFlight = len(s.flight)
-	return err
-}
-
-// delivered needs c.mu.
-func (c *Client) delivered(e *entry) {
-	c.outbox.ack(e)
-	c.keeper.rouse()
-	c.status.Published++
-}
-
 // depart carries out Close over a connection that stands: what waits goes out
 // until Close's context ends, then the last messages, whatever is still
-// unacknowledged.
+// unacknowledged. They have as long, and closeGrace more.
 func (c *Client) depart(s *session) error {
 	if err := c.pump(s, c.closing.ctx.Done(), maxInFlight, true); err != nil {
 		return err
 	}
-	given, err := c.putLast()
+	given, err := c.outbox.replace(c.closing.last)
 	if err != nil {
 		c.closing.err = fmt.Errorf("mqtt: close: last message: %w", err)
 		return nil
 	}
-	grace, cancel := context.WithTimeout(context.Background(), closeGrace)
-	defer cancel()
-	if err := c.pump(s, grace.Done(), len(s.flight)+len(c.closing.last), true); err != nil {
+	window := len(s.flight) + len(c.closing.last)
+	if err := c.pump(s, c.closing.ctx.Done(), window, true); err != nil {
 		return err
 	}
-	if left := given + c.unkept(s) + c.unsent(); left > 0 {
+	grace, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	if err := c.pump(s, grace.Done(), window, true); err != nil {
+		return err
+	}
+	if left := given + c.unkept(s) + c.outbox.waiting(); left > 0 {
 		c.closing.err = fmt.Errorf("mqtt: close: %d messages were not delivered", left)
 	}
 	return nil
 }
 
-// putLast replaces what waits by Close's last messages and returns how many
-// events that gave up.
-func (c *Client) putLast() (given int, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	given = c.outbox.discard()
-	for _, m := range c.closing.last {
-		if err := c.put(m); err != nil {
-			return given, err
-		}
-	}
-	return given, nil
-}
-
 // unkept counts what is in flight and not on disk.
 func (c *Client) unkept(s *session) (n int) {
 	for _, f := range s.flight {
-		if c.keeper == nil || f.entry.seq == 0 {
+		if c.persister == nil || f.entry.seq == 0 {
 			n++
 		}
 	}
 	return n
-}
-
-func (c *Client) unsent() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.outbox.waiting()
 }

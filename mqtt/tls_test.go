@@ -223,19 +223,19 @@ func TestTLSFiles(t *testing.T) {
 }
 
 // secureMosquitto runs Debian's broker with TLS, client certificates and a
-// password, and returns its port.
-func secureMosquitto(t *testing.T, i *issuer, password string) int {
+// password, and returns its address.
+func secureMosquitto(t *testing.T, i *issuer, password string) string {
 	t.Helper()
 	cert, key := i.issue(nil)
 	words := filepath.Join(i.dir, "words")
-	passwd := requireProgram(t, "mosquitto_passwd", "mosquitto")
+	passwd := mqtttest.Program(t, "mosquitto_passwd", "mosquitto")
 	if out, err := exec.Command(passwd, "-b", "-c", words, "cam", password).CombinedOutput(); err != nil {
 		t.Fatalf("mosquitto_passwd: %v: %s", err, out)
 	}
-	port := freePort(t)
-	runMosquitto(t, fmt.Sprintf("listener %d 127.0.0.1\nuser root\ncafile %s\ncertfile %s\nkeyfile %s\nrequire_certificate true\npassword_file %s\n",
-		port, i.file, cert, key, words))
-	return port
+	address := mqtttest.Reserve(t)
+	mqtttest.RunMosquitto(t, mqtttest.Listener(address)+fmt.Sprintf("cafile %s\ncertfile %s\nkeyfile %s\nrequire_certificate true\npassword_file %s\n",
+		i.file, cert, key, words))
+	return address
 }
 
 // TestMosquittoWithTLSAndPassword is what a careful user sets up, and each thing
@@ -243,11 +243,11 @@ func secureMosquitto(t *testing.T, i *issuer, password string) int {
 func TestMosquittoWithTLSAndPassword(t *testing.T) {
 	const password = "correct-horse"
 	i := newIssuer(t)
-	port := secureMosquitto(t, i, password)
+	address := secureMosquitto(t, i, password)
 	cert, key := i.issue(nil)
 	foreign, foreignKey := newIssuer(t).issue(nil)
 	good := func(o *mqtt.Options) {
-		o.Broker = fmt.Sprintf("mqtts://127.0.0.1:%d", port)
+		o.Broker = "mqtts://" + address
 		o.TLS = mqtt.TLS{CA: i.file, Certificate: cert, Key: key}
 		o.Username, o.Password = "cam", password
 	}
@@ -260,13 +260,13 @@ func TestMosquittoWithTLSAndPassword(t *testing.T) {
 		{"no certificate", func(o *mqtt.Options) { o.TLS.Certificate, o.TLS.Key = "", "" }, "cert_file and key_file"},
 		{"a stranger's certificate", func(o *mqtt.Options) { o.TLS.Certificate, o.TLS.Key = foreign, foreignKey }, "cert_file and key_file"},
 		{"wrong password", func(o *mqtt.Options) { o.Password = "battery-staple" }, "the broker refused the connection: not Authorized"},
-		{"no TLS", func(o *mqtt.Options) { o.Broker, o.TLS = fmt.Sprintf("mqtt://127.0.0.1:%d", port), mqtt.TLS{} }, "mqtts://"},
+		{"no TLS", func(o *mqtt.Options) { o.Broker, o.TLS = "mqtt://"+address, mqtt.TLS{} }, "mqtts://"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var log logBuffer
+			var log mqtttest.Log
 			got := firstError(t, func(o *mqtt.Options) {
 				good(o)
-				o.Log = log.logger(slog.LevelDebug)
+				o.Log = log.Logger(slog.LevelDebug)
 				tt.edit(o)
 			})
 			if !strings.Contains(got, tt.want) {
@@ -281,7 +281,7 @@ func TestMosquittoWithTLSAndPassword(t *testing.T) {
 	}
 	c := startClient(t, good)
 	publish(t, c, event("e1"))
-	next := mosquittoSubWith(t, "-p", fmt.Sprint(port), "--cafile", i.file, "--cert", cert, "--key", key, "-u", "cam", "-P", password)
+	next := mosquittoSub(t, address, "--cafile", i.file, "--cert", cert, "--key", key, "-u", "cam", "-P", password)
 	publish(t, c, event("e2"))
 	wantLines(t, func() string {
 		line := next()

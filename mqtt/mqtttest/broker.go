@@ -69,8 +69,9 @@ type Broker struct {
 	readers  []net.Conn // that have subscribed
 	accepted int
 	down     bool
-	addr     string
-	listener net.Listener
+	addr     string       // "": reached by Dial alone
+	release  func()       // gives the port back
+	listener net.Listener // nil while down
 
 	wg sync.WaitGroup
 }
@@ -84,22 +85,23 @@ func New() *Broker {
 	}
 }
 
-// Listen returns a broker on a free loopback port.
+// Listen returns a broker on a loopback port of its own, which stays its own
+// while it is down.
 func Listen() (*Broker, error) {
 	b := New()
-	b.addr = "127.0.0.1:0"
+	var err error
+	if b.addr, b.release, err = reserve(); err != nil {
+		return nil, fmt.Errorf("mqtttest: %w", err)
+	}
 	if err := b.Up(); err != nil {
+		b.release()
 		return nil, err
 	}
 	return b, nil
 }
 
 // URL is where a broker made by Listen is, up or down.
-func (b *Broker) URL() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return "mqtt://" + b.addr
-}
+func (b *Broker) URL() string { return "mqtt://" + b.addr }
 
 // Dial connects in memory, or is refused while the broker is down.
 func (b *Broker) Dial(context.Context) (net.Conn, error) {
@@ -136,6 +138,7 @@ func (b *Broker) Down() {
 	b.down = true
 	if b.listener != nil {
 		b.listener.Close()
+		b.listener = nil
 	}
 	for conn := range b.conns {
 		conn.Close()
@@ -148,22 +151,30 @@ func (b *Broker) Down() {
 	clear(b.state.Retained)
 }
 
-// Close is Down for good.
-func (b *Broker) Close() { b.Down() }
+// Close is Down for good. It may be called again.
+func (b *Broker) Close() {
+	b.Down()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.release != nil {
+		b.release()
+		b.release = nil
+	}
+}
 
-// Up starts the broker again, on the port that it had.
+// Up starts the broker again, on the port that it had. One that is up goes on.
 func (b *Broker) Up() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.down = false
-	if b.addr == "" {
+	if b.addr == "" || b.listener != nil {
 		return nil
 	}
 	l, err := net.Listen("tcp", b.addr)
 	if err != nil {
 		return fmt.Errorf("mqtttest: %w", err)
 	}
-	b.listener, b.addr = l, l.Addr().String()
+	b.listener = l
 	b.wg.Add(1)
 	go b.accept(l)
 	return nil

@@ -6,4 +6,7 @@
 // anybody; a test reads what arrived with [Broker.Await] and friends. A broker
 // is reached over TCP ([Listen]) or over in-memory connections ([Broker.Dial]),
 // which work inside a testing/synctest bubble.
+//
+// Beside it stand Debian's broker ([Mosquitto]), a disk that fails ([Disk]) and
+// ports that nobody else is given meanwhile ([Reserve]).
 package mqtttest

@@ -1,4 +1,4 @@
-package mqtt
+package broker
 
 import (
 	"log/slog"
@@ -10,16 +10,15 @@ import (
 )
 
 const (
-	// brokerConns bounds the embedded broker's connections, authenticated or
-	// not.
-	brokerConns = 128
+	// maxConns bounds the connections, authenticated or not.
+	maxConns = 128
 
-	// brokerConnect is how long a new connection may take to send CONNECT;
+	// connectLimit is how long a new connection may take to send CONNECT;
 	// mochi itself would wait for ever. CONNECT replaces the deadline.
-	brokerConnect = 10 * time.Second
+	connectLimit = 10 * time.Second
 )
 
-// gate is the embedded broker's listener: mochi's own listeners neither bound
+// gate is the broker's listener: mochi's own listeners neither bound
 // nor track the connections they accept. It owns their goroutines.
 type gate struct {
 	listener net.Listener
@@ -59,7 +58,7 @@ func (g *gate) Serve(establish listeners.EstablishFn) {
 func (g *gate) admit(conn net.Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.conns == nil || len(g.conns) == brokerConns {
+	if g.conns == nil || len(g.conns) == maxConns {
 		return false
 	}
 	g.conns[conn] = struct{}{}
@@ -71,7 +70,7 @@ func (g *gate) admit(conn net.Conn) bool {
 func (g *gate) attend(conn net.Conn, establish listeners.EstablishFn) {
 	defer g.wg.Done()
 	defer g.dismiss(conn)
-	conn.SetDeadline(time.Now().Add(brokerConnect))
+	conn.SetDeadline(time.Now().Add(connectLimit))
 	establish(g.ID(), conn)
 }
 

@@ -190,8 +190,8 @@ func testDiskFails(t *testing.T, fault mqtttest.DiskFault, early bool) {
 	if early {
 		d.Set(fault)
 	}
-	var log logBuffer
-	c := kept(t, b, d, func(o *mqtt.Options) { o.Log = log.logger(slog.LevelInfo) })
+	var log mqtttest.Log
+	c := kept(t, b, d, func(o *mqtt.Options) { o.Log = log.Logger(slog.LevelInfo) })
 	synctest.Wait()
 	events(t, c, 1, 10)
 	awaitEvent(t, b, 10)
@@ -321,8 +321,8 @@ func TestEventsExpire(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		b.Down()
-		var log logBuffer
-		edit := func(o *mqtt.Options) { o.EventTTL, o.Log = time.Hour, log.logger(slog.LevelInfo) }
+		var log mqtttest.Log
+		edit := func(o *mqtt.Options) { o.EventTTL, o.Log = time.Hour, log.Logger(slog.LevelInfo) }
 		first := kept(t, b, d, edit)
 		events(t, first, 1, 5)
 		time.Sleep(50 * time.Minute)
@@ -421,8 +421,8 @@ func TestFaultRival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := mqtttest.New()
 		defer b.Close()
-		var log logBuffer
-		c := startClient(t, func(o *mqtt.Options) { o.Dial, o.Log = b.Dial, log.logger(slog.LevelInfo) })
+		var log mqtttest.Log
+		c := startClient(t, func(o *mqtt.Options) { o.Dial, o.Log = b.Dial, log.Logger(slog.LevelInfo) })
 		take := func(n int) {
 			for range n {
 				await(t, b, func(s mqtttest.State) bool { return s.Open == 1 })

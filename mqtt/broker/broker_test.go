@@ -1,4 +1,4 @@
-package mqtt_test
+package broker_test
 
 import (
 	"bufio"
@@ -11,13 +11,51 @@ import (
 	"time"
 
 	"dynvit/mqtt"
+	"dynvit/mqtt/broker"
+	"dynvit/mqtt/mqtttest"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-func listenBroker(t *testing.T, o mqtt.BrokerOptions) *mqtt.Broker {
+const node = "dynvit/box"
+
+func status(word string) mqtt.Message {
+	return mqtt.Message{Topic: node + "/status", Payload: []byte(word), QoS: 1, Retain: true}
+}
+
+// client starts one that says "online" and "stopped" to b.
+func client(t *testing.T, b *broker.Broker) *mqtt.Client {
 	t.Helper()
-	b, err := mqtt.ListenBroker(o)
+	c, err := mqtt.New(mqtt.Options{Broker: b.URL(), ClientID: "dynvit-box", Birth: []mqtt.Message{status("online")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Start()
+	return c
+}
+
+func event(t *testing.T, c *mqtt.Client) {
+	t.Helper()
+	if err := c.Publish(mqtt.Message{Topic: node + "/event", Payload: []byte("e"), QoS: 1}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func stop(t *testing.T, c *mqtt.Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := c.Close(ctx, status("stopped")); err != nil {
+		t.Error(err)
+	}
+}
+
+// patience is how long anything may take that does come.
+const patience = 2 * time.Minute
+
+func listen(t *testing.T, o broker.Options) *broker.Broker {
+	t.Helper()
+	b, err := broker.Listen(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +99,7 @@ func dialBroker(t *testing.T, addr string) *subscriber {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	return &subscriber{conn, bufio.NewReader(conn)}
 }
 
@@ -108,17 +146,17 @@ func (s *subscriber) next(t *testing.T) string {
 	return strings.TrimPrefix(p.TopicName, node+"/") + " " + string(p.Payload)
 }
 
-func TestEmbeddedBrokerCarriesMessages(t *testing.T) {
-	b := listenBroker(t, mqtt.BrokerOptions{Listen: "127.0.0.1:0"})
+func TestCarriesMessages(t *testing.T) {
+	b := listen(t, broker.Options{Listen: "127.0.0.1:0"})
 	s := subscribe(t, b.Addr(), "", "")
-	c := startClient(t, func(o *mqtt.Options) { o.Broker = b.URL() })
-	publish(t, c, event("e1"))
-	for _, want := range []string{"status online", "camera/door/event e1"} {
+	c := client(t, b)
+	event(t, c)
+	for _, want := range []string{"status online", "event e"} {
 		if got := s.next(t); got != want {
 			t.Errorf("read %q, want %q", got, want)
 		}
 	}
-	mustClose(t, c)
+	stop(t, c)
 	if got := s.next(t); got != "status stopped" {
 		t.Errorf("read %q, want stopped", got)
 	}
@@ -127,11 +165,11 @@ func TestEmbeddedBrokerCarriesMessages(t *testing.T) {
 	}
 }
 
-func TestEmbeddedBrokerAsksForThePassword(t *testing.T) {
+func TestAsksForThePassword(t *testing.T) {
 	const password = "hunter2-hunter2"
-	var log logBuffer
-	b := listenBroker(t, mqtt.BrokerOptions{
-		Listen: "0.0.0.0:0", Username: "cam", Password: password, Log: log.logger(slog.LevelDebug),
+	var log mqtttest.Log
+	b := listen(t, broker.Options{
+		Listen: "0.0.0.0:0", Username: "cam", Password: password, Log: log.Logger(slog.LevelDebug),
 	})
 	if !strings.HasPrefix(b.URL(), "mqtt://127.0.0.1:") {
 		t.Errorf("URL is %s, want one that reaches this machine", b.URL())
@@ -163,7 +201,7 @@ func TestEmbeddedBrokerAsksForThePassword(t *testing.T) {
 	}
 }
 
-func TestEmbeddedBrokerRefusesToListen(t *testing.T) {
+func TestRefusesToListen(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -171,20 +209,20 @@ func TestEmbeddedBrokerRefusesToListen(t *testing.T) {
 	defer busy.Close()
 	tests := []struct {
 		name    string
-		options mqtt.BrokerOptions
+		options broker.Options
 		want    string
 	}{
-		{"every interface", mqtt.BrokerOptions{Listen: ":0"}, "open to the network"},
-		{"every interface by name", mqtt.BrokerOptions{Listen: "0.0.0.0"}, "set a user name and password"},
-		{"another address", mqtt.BrokerOptions{Listen: "192.0.2.1:1883"}, "open to the network"},
-		{"user without password", mqtt.BrokerOptions{Listen: "0.0.0.0:0", Username: "cam"}, "both a user name and a password"},
-		{"port alone", mqtt.BrokerOptions{Listen: "1883"}, "want host:port"},
-		{"bad port", mqtt.BrokerOptions{Listen: "127.0.0.1:mqtt"}, "want host:port"},
-		{"busy port", mqtt.BrokerOptions{Listen: busy.Addr().String()}, busy.Addr().String() + ": port in use"},
-		{"foreign address", mqtt.BrokerOptions{Listen: "192.0.2.1:1883", Username: "a", Password: "b"}, "cannot assign requested address"},
+		{"every interface", broker.Options{Listen: ":0"}, "open to the network"},
+		{"every interface by name", broker.Options{Listen: "0.0.0.0"}, "set a user name and password"},
+		{"another address", broker.Options{Listen: "192.0.2.1:1883"}, "open to the network"},
+		{"user without password", broker.Options{Listen: "0.0.0.0:0", Username: "cam"}, "both a user name and a password"},
+		{"port alone", broker.Options{Listen: "1883"}, "want host:port"},
+		{"bad port", broker.Options{Listen: "127.0.0.1:mqtt"}, "want host:port"},
+		{"busy port", broker.Options{Listen: busy.Addr().String()}, busy.Addr().String() + ": port in use"},
+		{"foreign address", broker.Options{Listen: "192.0.2.1:1883", Username: "a", Password: "b"}, "cannot assign requested address"},
 	}
 	for _, tt := range tests {
-		b, err := mqtt.ListenBroker(tt.options)
+		b, err := broker.Listen(tt.options)
 		if err == nil {
 			b.Close()
 			t.Errorf("%s: listens on %s", tt.name, b.Addr())
@@ -196,13 +234,13 @@ func TestEmbeddedBrokerRefusesToListen(t *testing.T) {
 	}
 }
 
-func TestEmbeddedBrokerTakesTheNextPort(t *testing.T) {
+func TestTakesTheNextPort(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	b := listenBroker(t, mqtt.BrokerOptions{Listen: busy.Addr().String(), NextPorts: 50})
+	b := listen(t, broker.Options{Listen: busy.Addr().String(), NextPorts: 50})
 	first, got := busy.Addr().(*net.TCPAddr).Port, 0
 	fmt.Sscanf(b.URL(), "mqtt://127.0.0.1:%d", &got)
 	if got <= first || got > first+50 {
@@ -211,8 +249,8 @@ func TestEmbeddedBrokerTakesTheNextPort(t *testing.T) {
 }
 
 // mochi waits for ever for clients that connect and say nothing.
-func TestEmbeddedBrokerClosesWithSilentClients(t *testing.T) {
-	b := listenBroker(t, mqtt.BrokerOptions{Listen: "127.0.0.1:0"})
+func TestClosesWithSilentClients(t *testing.T) {
+	b := listen(t, broker.Options{Listen: mqtttest.Reserve(t)})
 	s := subscribe(t, b.Addr(), "", "")
 	silent, err := net.Dial("tcp", b.Addr())
 	if err != nil {
@@ -221,7 +259,7 @@ func TestEmbeddedBrokerClosesWithSilentClients(t *testing.T) {
 	defer silent.Close()
 	done := make(chan error)
 	go func() { done <- b.Close() }()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	select {
 	case err := <-done:
@@ -242,10 +280,10 @@ func TestEmbeddedBrokerClosesWithSilentClients(t *testing.T) {
 	}
 }
 
-// TestEmbeddedBrokerDeliversTheLastWord: who closes the broker right after the
+// TestDeliversTheLastWord: who closes the broker right after the
 // client, as the daemon does, still reaches every subscriber.
-func TestEmbeddedBrokerDeliversTheLastWord(t *testing.T) {
-	b := listenBroker(t, mqtt.BrokerOptions{Listen: "127.0.0.1:0"})
+func TestDeliversTheLastWord(t *testing.T) {
+	b := listen(t, broker.Options{Listen: "127.0.0.1:0"})
 	var list []*subscriber
 	for range 20 {
 		s := dialBroker(t, b.Addr())
@@ -254,14 +292,14 @@ func TestEmbeddedBrokerDeliversTheLastWord(t *testing.T) {
 		s.exchange(t, packets.NewControlPacket(packets.Pingreq))
 		list = append(list, s)
 	}
-	c := startClient(t, func(o *mqtt.Options) { o.Broker = b.URL() })
+	c := client(t, b)
 	if got := list[0].next(t); got != "status online" {
 		t.Fatalf("read %q, want online", got)
 	}
 	for range 100 {
-		publish(t, c, event("e"))
+		event(t, c)
 	}
-	mustClose(t, c)
+	stop(t, c)
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,11 @@
-package mqtt
+package broker
 
 import (
 	"context"
 	"log/slog"
 )
 
-// quiet hands the embedded broker's records on at debug level, whatever level
+// quiet hands mochi's records on at debug level, whatever level
 // the broker gave them: that a client went away is no warning to anybody. It
 // takes out whole packets, which may hold passwords.
 type quiet struct{ next slog.Handler }

@@ -2,10 +2,10 @@ package mqtt
 
 import "dynvit/mqtt/spool"
 
-// ledger lists all events of an outbox, waiting or in flight, by their sequence
-// numbers, and knows which of them were handed to the disk. Like its outbox it
-// is not safe for concurrent use.
-type ledger struct {
+// eventlist lists all events of an outbox, waiting or in flight, by their sequence
+// numbers, and knows which of them were handed to the disk. Its outbox's mutex
+// guards it.
+type eventlist struct {
 	oldest, newest *entry
 	load           load
 	next           uint64 // of the next event
@@ -17,7 +17,7 @@ type ledger struct {
 }
 
 // add numbers an event and lists it as the newest.
-func (l *ledger) add(e *entry) {
+func (l *eventlist) add(e *entry) {
 	e.seq = l.next
 	l.next++
 	e.older, e.newer = l.newest, nil
@@ -34,7 +34,7 @@ func (l *ledger) add(e *entry) {
 }
 
 // addOldest lists an event that is on disk already, with the number it has there.
-func (l *ledger) addOldest(e *entry) {
+func (l *eventlist) addOldest(e *entry) {
 	e.older, e.newer = nil, l.oldest
 	if l.oldest == nil {
 		l.newest = e
@@ -46,7 +46,7 @@ func (l *ledger) addOldest(e *entry) {
 }
 
 // remove takes an event off the list: it was acknowledged or dropped.
-func (l *ledger) remove(e *entry) {
+func (l *eventlist) remove(e *entry) {
 	if l.unstored == e {
 		l.unstored = e.newer
 	}
@@ -68,14 +68,14 @@ func (l *ledger) remove(e *entry) {
 }
 
 // forget notes that the disk need not keep an event.
-func (l *ledger) forget(seq uint64) {
+func (l *eventlist) forget(seq uint64) {
 	if l.kept {
 		l.done = spool.AppendSpan(l.done, spool.Span{First: seq, Last: seq})
 	}
 }
 
 // renumber gives the events numbers from next on. None of them was handed over.
-func (l *ledger) renumber(next uint64) {
+func (l *eventlist) renumber(next uint64) {
 	l.handed, l.unstored, l.done = next, l.oldest, nil
 	for e := l.oldest; e != nil; e = e.newer {
 		e.seq = next
@@ -86,7 +86,7 @@ func (l *ledger) renumber(next uint64) {
 
 // handOver adds to a batch what the disk does not know, the oldest first, until
 // the batch has enough bytes. It returns what it said to be done.
-func (l *ledger) handOver(log *spool.Log, enough int) (done []spool.Span) {
+func (l *eventlist) handOver(log *spool.Log, enough int) (done []spool.Span) {
 	done, l.done = l.done, nil
 	for _, s := range done {
 		log.Done(s)
@@ -100,7 +100,7 @@ func (l *ledger) handOver(log *spool.Log, enough int) (done []spool.Span) {
 }
 
 // takeBack undoes handing over: the events from seq on, and done.
-func (l *ledger) takeBack(seq uint64, done []spool.Span) {
+func (l *eventlist) takeBack(seq uint64, done []spool.Span) {
 	if seq < l.handed {
 		l.handed, l.unstored = seq, l.from(seq)
 	}
@@ -108,7 +108,7 @@ func (l *ledger) takeBack(seq uint64, done []spool.Span) {
 }
 
 // from is the oldest event from a number on; nil: none.
-func (l *ledger) from(seq uint64) *entry {
+func (l *eventlist) from(seq uint64) *entry {
 	var first *entry
 	for e := l.newest; e != nil && e.seq >= seq; e = e.older {
 		first = e
@@ -117,7 +117,7 @@ func (l *ledger) from(seq uint64) *entry {
 }
 
 // since counts the events from a number on.
-func (l *ledger) since(seq uint64) (n int) {
+func (l *eventlist) since(seq uint64) (n int) {
 	for e := l.newest; e != nil && e.seq >= seq; e = e.older {
 		n++
 	}
@@ -125,10 +125,10 @@ func (l *ledger) since(seq uint64) (n int) {
 }
 
 // pending reports whether there is something to hand over.
-func (l *ledger) pending() bool { return l.unstored != nil || len(l.done) > 0 }
+func (l *eventlist) pending() bool { return l.unstored != nil || len(l.done) > 0 }
 
 // first is the number of the oldest event, or of the next one.
-func (l *ledger) first() uint64 {
+func (l *eventlist) first() uint64 {
 	if l.oldest == nil {
 		return l.next
 	}
