@@ -253,7 +253,7 @@ func TestStall(t *testing.T) {
 		<-r.Context().Done() // the client hangs up
 	})
 	o := options(t, s.URL)
-	o.stall = 200 * time.Millisecond
+	o.stall = time.Second // also what the second answer may take
 	fetched(t, o, File(context.Background(), o))
 }
 

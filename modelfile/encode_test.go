@@ -78,7 +78,7 @@ func fileOf(t *testing.T, data []float32, shape []int, as DType) *File {
 // reparse writes tensors into memory and reads them.
 func reparse(t *testing.T, tensors []Tensor) *File {
 	t.Helper()
-	b, err := Marshal(nil, tensors)
+	b, err := marshal(nil, tensors)
 	if err != nil {
 		t.Fatal(err)
 	}

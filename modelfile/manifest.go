@@ -185,7 +185,7 @@ func listField(key string, at func(*Manifest) *[]string) field {
 func pruneField() field {
 	return field{"prune_at",
 		func(m *Manifest, s string) (err error) {
-			m.PruneAt, err = ParseBlocks(s)
+			m.PruneAt, err = parseBlocks(s)
 			return err
 		},
 		func(m *Manifest) string {
@@ -197,8 +197,8 @@ func pruneField() field {
 		}}
 }
 
-// ParseBlocks reads block numbers as prune_at and --prune-at write them: "3,6,9".
-func ParseBlocks(s string) ([]int, error) {
+// parseBlocks reads block numbers as prune_at and --prune-at write them: "3,6,9".
+func parseBlocks(s string) ([]int, error) {
 	blocks := []int{}
 	for _, w := range strings.Split(s, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(w))

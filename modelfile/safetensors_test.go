@@ -304,7 +304,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("tensor %s: %d values of %d", tensor.Name, len(v), tensor.Len())
 			}
 		}
-		written, err := Marshal(file.Meta, tensorsOf(file))
+		written, err := marshal(file.Meta, tensorsOf(file))
 		if err != nil {
 			t.Fatal("does not write back:", err)
 		}
@@ -312,7 +312,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil || !same(file, other) {
 			t.Fatal("comes back different:", err)
 		}
-		if again, err := Marshal(other.Meta, tensorsOf(other)); err != nil || !bytes.Equal(written, again) {
+		if again, err := marshal(other.Meta, tensorsOf(other)); err != nil || !bytes.Equal(written, again) {
 			t.Fatal("equal content gives other bytes:", err)
 		}
 	})

@@ -25,17 +25,6 @@ func Write(path string, meta map[string]string, tensors []Tensor) error {
 	return atomicfile.Write(path, func(w io.Writer) error { return emit(w, header, sorted) })
 }
 
-// Marshal is Write into memory.
-func Marshal(meta map[string]string, tensors []Tensor) ([]byte, error) {
-	header, sorted, err := layout(meta, tensors)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = emit(&b, header, sorted)
-	return b.Bytes(), err
-}
-
 // layout sorts the tensors, makes the header, and reads it back by the reader's
 // rules, which are the writer's.
 func layout(meta map[string]string, tensors []Tensor) (header []byte, sorted []Tensor, err error) {

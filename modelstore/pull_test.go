@@ -49,6 +49,20 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
+// written is a model file's bytes.
+func written(t *testing.T, meta map[string]string, tensors []modelfile.Tensor) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "model.safetensors")
+	if err := modelfile.Write(path, meta, tensors); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // toy is a model file of width 128 and depth 12.
 func toy(t *testing.T) []byte {
 	t.Helper()
@@ -58,11 +72,7 @@ func toy(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := modelfile.Marshal(c.Manifest().Encode(), tensors)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return written(t, c.Manifest().Encode(), tensors)
 }
 
 func (s *site) options(t *testing.T) PullOptions {
@@ -99,11 +109,7 @@ func predictors(t *testing.T, width int, value float32) []byte {
 		add(at+"out_conv.4.weight", 2, width/4)
 		add(at+"out_conv.4.bias", 2)
 	}
-	data, err := modelfile.Marshal(map[string]string{"prune_at": "2,5,8"}, tensors)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return written(t, map[string]string{"prune_at": "2,5,8"}, tensors)
 }
 
 // opened is the Config of a model file.

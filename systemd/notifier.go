@@ -73,9 +73,6 @@ func watchdogInterval(getenv func(string) string) (time.Duration, error) {
 	return time.Duration(usec) * time.Microsecond, nil
 }
 
-// Enabled reports whether a service manager listens.
-func (n *Notifier) Enabled() bool { return n.conn != nil }
-
 // WatchdogInterval is how long the manager waits for Watchdog before it kills
 // the daemon; 0 means that it does not watch.
 func (n *Notifier) WatchdogInterval() time.Duration { return n.interval }

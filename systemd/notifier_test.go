@@ -88,9 +88,6 @@ func TestNotifier(t *testing.T) {
 		t.Run(fmt.Sprintf("abstract=%v", abstract), func(t *testing.T) {
 			m := listen(t, abstract)
 			n := m.notifier()
-			if !n.Enabled() {
-				t.Error("not enabled")
-			}
 			calls := []func() error{
 				func() error { return n.Ready("imagenette on avx512, waiting for a camera") },
 				n.Watchdog,
@@ -116,8 +113,8 @@ func TestNotifierWithoutManager(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n.Enabled() || n.WatchdogInterval() != 0 {
-		t.Errorf("enabled %v, watchdog %v without a manager", n.Enabled(), n.WatchdogInterval())
+	if n.WatchdogInterval() != 0 {
+		t.Errorf("watchdog %v without a manager", n.WatchdogInterval())
 	}
 	for i, err := range []error{n.Ready("x"), n.Status("x"), n.Watchdog(), n.Stopping(), n.Close()} {
 		if err != nil {

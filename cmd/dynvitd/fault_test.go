@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/png"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ import (
 
 	"dynvit/camera"
 	schemes "dynvit/camera/all"
+	"dynvit/mqtt/mqtttest"
 )
 
 // often is how often a fault is repeated: in full by `make test-faults`, less
@@ -72,11 +74,11 @@ type outboxHealth struct {
 }
 
 // poll asks /healthz until ok holds.
-func poll(t *testing.T, port string, ok func(outboxHealth) bool) outboxHealth {
+func poll(t *testing.T, page string, ok func(outboxHealth) bool) outboxHealth {
 	t.Helper()
 	var h outboxHealth
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		r, err := http.Get("http://127.0.0.1:" + port + "/healthz")
+		r, err := http.Get("http://" + page + "/healthz")
 		if err != nil {
 			continue
 		}
@@ -90,28 +92,23 @@ func poll(t *testing.T, port string, ok func(outboxHealth) bool) outboxHealth {
 	return h
 }
 
-// quietMosquitto starts Debian's broker with few lines of log: more than the test
-// reads would stop it.
-func quietMosquitto(t *testing.T, conf string) *process {
-	t.Helper()
-	p := start(t, exec.Command(program(t, "mosquitto", "mosquitto"), "-c", write(t, t.TempDir(), "mosquitto.conf", conf)))
-	p.await("running")
-	return p
-}
-
 // collector runs Debian's subscriber into a file, which never holds it up, and
 // returns a function that waits until the file has so many lines that match a
 // pattern, and gives all of its lines, "topic payload".
-func collector(t *testing.T, arguments ...string) func(n int, pattern string) []string {
+func collector(t *testing.T, address string, arguments ...string) func(n int, pattern string) []string {
 	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	path := filepath.Join(t.TempDir(), "lines")
 	file, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	c := exec.Command("stdbuf", append([]string{"-oL", program(t, "mosquitto_sub", "mosquitto-clients"),
-		"-h", "127.0.0.1", "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"}, arguments...)...)
+	c := exec.Command("stdbuf", append([]string{"-oL", mqtttest.Program(t, "mosquitto_sub", "mosquitto-clients"),
+		"-h", host, "-p", port, "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"}, arguments...)...)
 	c.Stdout, c.Stderr = file, file
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -172,16 +169,16 @@ func checkIDs(t *testing.T, lines []string) (events, repeats, starts int) {
 // disk is published by the next start, and ids count up by one.
 func TestFaultDaemonKilled(t *testing.T) {
 	t.Parallel() // most of it is starting up
-	program(t, "mosquitto_sub", "mosquitto-clients")
-	port, page, state := freePort(t), freePort(t), t.TempDir()
+	mqtttest.Program(t, "mosquitto_sub", "mosquitto-clients")
+	address, page, state := mqtttest.Reserve(t), mqtttest.Reserve(t), t.TempDir()
 	config := write(t, t.TempDir(), "dynvit.yaml", fmt.Sprintf(`
 node: box
 latency: {keep: 0.3}
-mqtt: {broker: "mqtt://127.0.0.1:%s"}
-http: {listen: "127.0.0.1:%s"}
+mqtt: {broker: "mqtt://%s"}
+http: {listen: "%s"}
 cameras:
   door: {source: "file:%s?loop=1&fps=25", stable: 1, min_score: 0}
-`, port, page, scenes(t)))
+`, address, page, scenes(t)))
 	run := func() *process {
 		c := dynvitd(t, "run", "--config", config)
 		c.Env = append(c.Env, "STATE_DIRECTORY="+state)
@@ -207,8 +204,8 @@ cameras:
 	if err != nil || len(segments) == 0 {
 		t.Errorf("segments %v, %v", segments, err)
 	}
-	quietMosquitto(t, "listener "+port+" 127.0.0.1\nallow_anonymous true\nuser root\n")
-	seen := collector(t, "-p", port)
+	mosquitto(t, address)
+	seen := collector(t, address)
 	arrived := 0
 	for range kills {
 		d := run()
@@ -242,37 +239,36 @@ cameras:
 func TestFaultBrokerAwayTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	openssl := program(t, "openssl", "openssl")
+	openssl := mqtttest.Program(t, "openssl", "openssl")
 	if out, err := exec.Command(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
 		"-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", dir+"/key.pem", "-out", dir+"/cert.pem").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	const password = "correct-horse"
-	if out, err := exec.Command(program(t, "mosquitto_passwd", "mosquitto"), "-b", "-c", dir+"/words", "cam", password).CombinedOutput(); err != nil {
+	if out, err := exec.Command(mqtttest.Program(t, "mosquitto_passwd", "mosquitto"), "-b", "-c", dir+"/words", "cam", password).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	port, page := freePort(t), freePort(t)
-	conf := fmt.Sprintf("listener %s 127.0.0.1\nuser root\ncertfile %s/cert.pem\nkeyfile %s/key.pem\npassword_file %s/words\npersistence true\npersistence_location %s/\n", port, dir, dir, dir, dir)
+	address, page := mqtttest.Reserve(t), mqtttest.Reserve(t)
+	broker := mqtttest.RunMosquitto(t, mqtttest.Listener(address)+
+		fmt.Sprintf("certfile %s/cert.pem\nkeyfile %s/key.pem\npassword_file %s/words\npersistence true\npersistence_location %s/\n", dir, dir, dir, dir))
 	config := write(t, dir, "dynvit.yaml", fmt.Sprintf(`
 node: box
 latency: {keep: 0.3}
-mqtt: {broker: "mqtts://127.0.0.1:%s", username: cam, password_file: %s, ca_file: %s/cert.pem}
-http: {listen: "127.0.0.1:%s"}
+mqtt: {broker: "mqtts://%s", username: cam, password_file: %s, ca_file: %s/cert.pem}
+http: {listen: "%s"}
 cameras:
   door: {source: "file:%s?loop=1&fps=10", stable: 1, min_score: 0}
-`, port, write(t, dir, "password", password+"\n"), dir, page, scenes(t)))
-	first := quietMosquitto(t, conf)
+`, address, write(t, dir, "password", password+"\n"), dir, page, scenes(t)))
 	// A session that outlives the broker, so that the subscriber misses nothing.
-	seen := collector(t, "-p", port, "--cafile", dir+"/cert.pem", "-u", "cam", "-P", password, "-c", "-i", "dashboard")
+	seen := collector(t, address, "--cafile", dir+"/cert.pem", "-u", "cam", "-P", password, "-c", "-i", "dashboard")
 	d := start(t, dynvitd(t, "run", "--config", config, "--log-level", "debug"))
 	seen(1, `^dynvit/box/camera/door/event `)
-	first.Process.Signal(syscall.SIGTERM) // keeps its sessions
-	first.end()
+	broker.Stop()
 	away := often(200, 20)
 	start := time.Now()
 	poll(t, page, func(h outboxHealth) bool { return h.Outbox.Events >= away })
 	took := time.Since(start)
-	quietMosquitto(t, conf)
+	broker.Start(t)
 	poll(t, page, func(h outboxHealth) bool { return h.Outbox.Events < 3 })
 	d.Process.Signal(syscall.SIGTERM)
 	lines := seen(1, `^dynvit/box/status stopped$`)

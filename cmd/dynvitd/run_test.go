@@ -16,25 +16,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"dynvit/mqtt/mqtttest"
 )
 
 // patience is how long anything may take that does come.
-const patience = 60 * time.Second
-
-// program finds one of Debian's, or skips; it fails if DYNVIT_REQUIRE is set.
-func program(t *testing.T, name, debianPackage string) string {
-	t.Helper()
-	for _, n := range []string{name, "/usr/sbin/" + name} { // sbin is not in everybody's PATH
-		if path, err := exec.LookPath(n); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("DYNVIT_REQUIRE") != "" {
-		t.Fatalf("%s is missing: install the Debian package %s", name, debianPackage)
-	}
-	t.Skipf("needs the Debian package %s", debianPackage)
-	return ""
-}
+const patience = 3 * time.Minute
 
 // process is a running program whose lines the test waits for.
 type process struct {
@@ -112,30 +99,23 @@ func (p *process) end() int {
 	}
 }
 
-func freePort(t *testing.T) string {
+// mosquitto starts Debian's broker at an address and returns its URL.
+func mosquitto(t *testing.T, address string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
-// mosquitto starts Debian's broker.
-func mosquitto(t *testing.T, port string) {
-	t.Helper()
-	conf := write(t, t.TempDir(), "mosquitto.conf", "listener "+port+" 127.0.0.1\nallow_anonymous true\nuser root\n")
-	start(t, exec.Command(program(t, "mosquitto", "mosquitto"), "-c", conf, "-v")).await("running")
+	mqtttest.RunMosquitto(t, mqtttest.Listener(address)+"allow_anonymous true\n")
+	return "mqtt://" + address
 }
 
 // subscriber starts Debian's, whose lines are "topic payload".
-func subscriber(t *testing.T, port string) *process {
+func subscriber(t *testing.T, address string) *process {
 	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	// -d tells when it has subscribed; stdbuf, for it else keeps lines back.
-	p := start(t, exec.Command("stdbuf", "-oL", program(t, "mosquitto_sub", "mosquitto-clients"),
-		"-h", "127.0.0.1", "-p", port, "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"))
+	p := start(t, exec.Command("stdbuf", "-oL", mqtttest.Program(t, "mosquitto_sub", "mosquitto-clients"),
+		"-h", host, "-p", port, "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"))
 	p.await("Subscribed")
 	return p
 }
@@ -202,7 +182,7 @@ func TestRunPublishes(t *testing.T) {
 	film := need(t, "data", "video", "car-detection.mp4")
 	for name, source := range map[string]func() string{
 		"photos": func() string { return photos(t) + "?loop=1&fps=10" },
-		"film":   func() string { program(t, "ffmpeg", "ffmpeg"); return film + "?loop=1" },
+		"film":   func() string { mqtttest.Program(t, "ffmpeg", "ffmpeg"); return film + "?loop=1" },
 	} {
 		for _, broker := range []string{"mosquitto", "embedded"} {
 			t.Run(name+"/"+broker, func(t *testing.T) { testPublishes(t, name, source(), broker) })
@@ -212,18 +192,17 @@ func TestRunPublishes(t *testing.T) {
 
 func testPublishes(t *testing.T, name, source, broker string) {
 	args := []string{"run", "--node", "box", "--source", source}
-	port := ""
+	address := ""
 	if broker == "mosquitto" {
-		port = freePort(t)
-		mosquitto(t, port)
-		args = append(args, "--broker", "mqtt://127.0.0.1:"+port)
+		address = mqtttest.Reserve(t)
+		args = append(args, "--broker", mosquitto(t, address))
 	}
 	d := start(t, dynvitd(t, args...))
 	if broker == "embedded" {
-		port = d.await(`embedded broker started.*:(\d+) topics`)
+		address = d.await(`embedded broker started.*mqtt://(\S+) topics`)
 	}
 	d.await("msg=ready")
-	s := subscriber(t, port)
+	s := subscriber(t, address)
 	s.await(`^dynvit/box/status online$`)
 	state := s.await(`^dynvit/box/camera/cam0/state (\{.*\})$`)
 	if name == "photos" && !regexp.MustCompile(classes).MatchString(state) {
@@ -246,10 +225,9 @@ func testPublishes(t *testing.T, name, source, broker string) {
 
 // TestKilledRunLeavesItsWill: kill -9 makes the broker say offline.
 func TestKilledRunLeavesItsWill(t *testing.T) {
-	port := freePort(t)
-	mosquitto(t, port)
-	d := start(t, dynvitd(t, "run", "--node", "box", "--source", "test:", "--broker", "mqtt://127.0.0.1:"+port))
-	s := subscriber(t, port)
+	address := mqtttest.Reserve(t)
+	d := start(t, dynvitd(t, "run", "--node", "box", "--source", "test:", "--broker", mosquitto(t, address)))
+	s := subscriber(t, address)
 	s.await(`^dynvit/box/status online$`)
 	d.Process.Kill()
 	s.await(`^dynvit/box/status offline$`)
@@ -258,22 +236,22 @@ func TestKilledRunLeavesItsWill(t *testing.T) {
 // TestRunWaits: with the camera gone and the broker away from the start the
 // daemon is ready, says both, and publishes as soon as they come.
 func TestRunWaits(t *testing.T) {
-	port, page := freePort(t), freePort(t)
+	mqtttest.Program(t, "mosquitto", "mosquitto")
+	address, page := mqtttest.Reserve(t), mqtttest.Reserve(t)
 	dir := filepath.Join(t.TempDir(), "pictures")
 	config := write(t, t.TempDir(), "dynvit.yaml", fmt.Sprintf(`
 node: box
-mqtt: {broker: "mqtt://127.0.0.1:%s"}
-http: {listen: "127.0.0.1:%s"}
+mqtt: {broker: "mqtt://%s"}
+http: {listen: "%s"}
 cameras: {door: {source: "file:%s?loop=1&fps=5", stable: 1}}
-`, port, page, dir))
-	program(t, "mosquitto", "mosquitto")
+`, address, page, dir))
 	d := start(t, dynvitd(t, "run", "--config", config))
 	d.await("msg=ready")
 	d.await(`camera offline.*no such file`)
 	if !strings.Contains(strings.Join(d.seen, "\n"), "connection refused") {
 		d.await("connection refused")
 	}
-	if code, body := fetch(t, "http://127.0.0.1:"+page+"/readyz"); code != 200 || !strings.Contains(body, `"connected":false`) {
+	if code, body := fetch(t, "http://"+page+"/readyz"); code != 200 || !strings.Contains(body, `"connected":false`) {
 		t.Errorf("readyz: %d %s", code, body)
 	}
 	data, err := os.ReadFile(picture)
@@ -284,10 +262,10 @@ cameras: {door: {source: "file:%s?loop=1&fps=5", stable: 1}}
 		t.Fatal(err)
 	}
 	write(t, dir, "a.jpg", string(data))
-	mosquitto(t, port)
-	s := subscriber(t, port)
+	mosquitto(t, address)
+	s := subscriber(t, address)
 	s.await(`^dynvit/box/camera/door/state `)
-	if code, body := fetch(t, "http://127.0.0.1:"+page+"/healthz"); code != 200 || !strings.Contains(body, `"connected":true`) {
+	if code, body := fetch(t, "http://"+page+"/healthz"); code != 200 || !strings.Contains(body, `"connected":true`) {
 		t.Errorf("healthz: %d %s", code, body)
 	}
 	d.Process.Signal(syscall.SIGTERM)
@@ -324,14 +302,17 @@ func TestPortsInUse(t *testing.T) {
 // TestRunTakesCommands by Debian's publisher: the answer comes, and settings show
 // what holds.
 func TestRunTakesCommands(t *testing.T) {
-	port := freePort(t)
-	mosquitto(t, port)
-	d := start(t, dynvitd(t, "run", "--node", "box", "--source", "test:", "--keep", "0.7", "--broker", "mqtt://127.0.0.1:"+port))
-	s := subscriber(t, port)
+	address := mqtttest.Reserve(t)
+	d := start(t, dynvitd(t, "run", "--node", "box", "--source", "test:", "--keep", "0.7", "--broker", mosquitto(t, address)))
+	s := subscriber(t, address)
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.await(`^dynvit/box/status online$`)
 	publish := func(topic, payload string) {
 		t.Helper()
-		if out, err := exec.Command(program(t, "mosquitto_pub", "mosquitto-clients"), "-h", "127.0.0.1", "-p", port, "-q", "1", "-t", topic, "-m", payload).CombinedOutput(); err != nil {
+		if out, err := exec.Command(mqtttest.Program(t, "mosquitto_pub", "mosquitto-clients"), "-h", host, "-p", port, "-q", "1", "-t", topic, "-m", payload).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -99,8 +100,8 @@ func (m *Mosquitto) Start(t testing.TB) {
 // Kill ends it with SIGKILL, if it runs.
 func (m *Mosquitto) Kill() { m.end(os.Kill) }
 
-// Stop ends it with SIGINT, so that it keeps its sessions.
-func (m *Mosquitto) Stop() { m.end(os.Interrupt) }
+// Stop ends it with SIGTERM, so that it keeps its sessions.
+func (m *Mosquitto) Stop() { m.end(syscall.SIGTERM) }
 
 func (m *Mosquitto) end(signal os.Signal) {
 	if m.process == nil {
