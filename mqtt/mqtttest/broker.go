@@ -137,7 +137,7 @@ func (b *Broker) Down() {
 	b.mu.Lock()
 	b.down = true
 	if b.listener != nil {
-		b.listener.Close()
+		hangUp(b.listener)
 		b.listener = nil
 	}
 	for conn := range b.conns {

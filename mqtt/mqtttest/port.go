@@ -45,3 +45,13 @@ func reserve() (address string, release func(), err error) {
 	port := name.(*syscall.SockaddrInet4).Port
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), release, nil
 }
+
+// hangUp closes l. A process that is being started holds copies of our sockets
+// until it runs its program; shutting the socket down ends its listening for all
+// of them, so that the address can be listened on at once.
+func hangUp(l net.Listener) {
+	if raw, err := l.(*net.TCPListener).SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
+	}
+	l.Close()
+}
