@@ -35,8 +35,13 @@ func newInbox(t messages.Topics, discovery string) *inbox {
 	return b
 }
 
-// filters are the topics to subscribe to: commands, but not their results.
-func (b *inbox) filters() []string {
+// filters are the topics to subscribe to: commands, but not their results. Where
+// neither commands nor Home Assistant's birth are wanted there is none, since some
+// brokers allow none.
+func (b *inbox) filters(commands bool) []string {
+	if !commands && b.birth == "" {
+		return nil
+	}
 	list := []string{b.commands + "+", b.commands + "camera/+/enabled"}
 	if b.birth != "" {
 		list = append(list, b.birth)

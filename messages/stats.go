@@ -59,6 +59,7 @@ type Losses struct {
 	Expired  uint64 `json:"expired"`  // waited for longer than the time to live
 	Offline  uint64 `json:"offline"`  // QoS 0, and the broker was away
 	Refused  uint64 `json:"refused"`  // found no room
+	Rejected uint64 `json:"rejected"` // the broker closes the connection at them
 }
 
 // CameraStats are of one camera.

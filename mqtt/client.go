@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,11 @@ type Client struct {
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the goroutine has ended
-	told   telling       // of the goroutine
+
+	// Of the goroutine.
+	told     telling
+	topics   *subscriptions
+	closings closings
 
 	mu          sync.Mutex
 	status      Status   // what it says of the connection
@@ -68,6 +73,7 @@ func New(o Options) (*Client, error) {
 	if o.OpenDisk != nil {
 		c.persister = newPersister(c.outbox, o.OpenDisk, c.log)
 	}
+	c.topics = newSubscriptions(&c.options, c.log)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, m := range o.Birth {
 		if err := c.Publish(m); err != nil {
@@ -189,15 +195,19 @@ func (c *Client) run() {
 	var out outage
 	for {
 		c.pulse.Idle("connecting to the broker")
-		s, err := open(c.ctx, &c.options, c.broker)
+		s, err := open(c.ctx, &c.options, c.broker, c.topics)
 		if err == nil {
-			pause.reset()
 			began := time.Now()
 			out.ended(c.log, began)
-			if err = c.serve(s); err == nil {
+			var explanation error
+			if err, explanation = c.serve(s); err == nil {
 				return
 			}
-			err = other.lost(err, time.Since(began), s.acknowledged)
+			lasted := time.Since(began)
+			if s.acknowledged && explanation == nil || lasted >= steady {
+				pause.reset()
+			}
+			err = cmp.Or(explanation, other.lost(err, lasted, s.acknowledged && explanation == nil))
 		} else {
 			other.refused()
 		}

@@ -380,15 +380,20 @@ func TestFlappingConnectionIsFoldedInTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := mqtttest.New()
 		defer b.Close()
-		b.Set(mqtttest.Fault{CutFrom: 1})
 		var log mqtttest.Log
 		c := startClient(t, func(o *mqtt.Options) {
 			o.Dial, o.Log = b.Dial, log.Logger(slog.LevelInfo)
 		})
-		time.Sleep(5 * time.Minute)
+		start, cuts := time.Now(), 0
+		for ; time.Since(start) < 5*time.Minute; cuts++ {
+			await(t, b, func(s mqtttest.State) bool { return s.Open == 1 })
+			synctest.Wait()
+			b.Cut()
+			synctest.Wait()
+		}
 		abandon(c)
-		if s := b.State(); s.Connects < 300 {
-			t.Fatalf("only %d connections: the test is off", s.Connects)
+		if cuts < 300 {
+			t.Fatalf("only %d connections: the test is off", cuts)
 		}
 		if lines := strings.Count(log.String(), "\n"); lines > 11 {
 			t.Errorf("%d log lines in five minutes of flapping, want at most two a minute:\n%s", lines, log.String())

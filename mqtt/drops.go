@@ -12,10 +12,11 @@ type telling struct {
 }
 
 // tell logs once a minute what was dropped since the last time; d is what was
-// dropped ever. QoS 0 messages without a connection are no news.
+// dropped ever. QoS 0 messages without a connection are no
+// news, and of those that a broker does not take the topic is logged.
 func (t *telling) tell(log *slog.Logger, d Dropped, now time.Time) {
 	last := t.seen
-	d.Offline = last.Offline
+	d.Offline, d.Rejected = last.Offline, last.Rejected
 	if d == last || now.Sub(t.at) < steady {
 		return
 	}

@@ -12,10 +12,11 @@ type entry struct {
 	qos    byte
 	retain bool
 
-	payload []byte // states: the newest value
-	spare   []byte // states: the buffer that payload does not use
-	flying  bool   // handed to the connection, which may still read the bytes
-	dirty   bool   // states: payload has not been handed to the connection
+	payload  []byte // states: the newest value
+	spare    []byte // states: the buffer that payload does not use
+	flying   bool   // handed to the connection, which may still read the bytes
+	dirty    bool   // states: payload has not been handed to the connection
+	withheld bool   // states: the broker would close at payload
 
 	order uint64 // what is sent first: the lowest
 	next  *entry // in its lane or in the free list
@@ -56,6 +57,13 @@ func (l *lane) pop() *entry {
 	}
 	e.next = nil
 	return e
+}
+
+func (l *lane) len() (n int) {
+	for e := l.head; e != nil; e = e.next {
+		n++
+	}
+	return n
 }
 
 // order is that of the head, or the highest possible in an empty lane.

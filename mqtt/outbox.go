@@ -32,10 +32,13 @@ type outbox struct {
 	ordered []*entry          // the states in the order they were first put
 
 	changed  lane      // states to publish
+	bulk     lane      // states to publish when nothing else waits: those of QoS 0, pictures
 	events   queue     // that wait
 	volatile queue     // that wait
 	list     eventlist // of all events, those in flight too
 	disk     durability
+
+	refused map[string]*refusedTopic // at which the broker closes the connection
 
 	online    bool // a connection is open
 	closed    bool // put takes nothing any more
@@ -55,8 +58,8 @@ func newOutbox(messages, bytes int, ttl time.Duration, kept bool) *outbox {
 	o := &outbox{
 		news: make(chan struct{}, 1), chore: make(chan struct{}, 1),
 		limit: load{messages, bytes}, ttl: ttl,
-		states: make(map[string]*entry),
-		list:   eventlist{next: 1, handed: 1, kept: kept},
+		states: make(map[string]*entry), refused: make(map[string]*refusedTopic),
+		list: eventlist{next: 1, handed: 1, kept: kept},
 	}
 	o.disk = durability{loading: kept, loadBy: time.Now().Add(loadPatience), synced: 1}
 	return o
@@ -139,12 +142,25 @@ func (o *outbox) setState(e *entry, payload []byte) {
 		e.payload, e.spare = e.spare, e.payload
 	}
 	e.payload = append(e.payload[:0], payload...)
+	o.setDirty(e)
+}
+
+// setDirty has e's value sent.
+func (o *outbox) setDirty(e *entry) {
 	if e.dirty {
 		return
 	}
 	e.dirty = true
 	if !e.flying { // else ack queues it: one value of a topic in flight at a time
 		o.number(e)
+		o.queueState(e)
+	}
+}
+
+func (o *outbox) queueState(e *entry) {
+	if e.qos == 0 {
+		o.bulk.push(e)
+	} else {
 		o.changed.push(e)
 	}
 }
@@ -212,15 +228,15 @@ func (o *outbox) fits(held, more load) bool {
 }
 
 // connected begins a connection: every state counts as unpublished, before all
-// events and in the order they were first put.
+// events and in the order they were first put; pictures come after the events.
 func (o *outbox) connected() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.online = true
-	o.changed = lane{}
+	o.changed, o.bulk = lane{}, lane{}
 	for _, e := range o.ordered {
 		e.dirty, e.order = true, 0
-		o.changed.push(e)
+		o.queueState(e)
 	}
 }
 
@@ -234,7 +250,12 @@ func (o *outbox) next() (*entry, Message) {
 		o.disk.loading = false // the disk hangs
 	}
 	o.expire(now)
+	o.retry(now)
 	e := o.first()
+	for e != nil && o.refused[e.topic].blocks(len(e.payload), now) {
+		o.withhold(e)
+		e = o.first()
+	}
 	if e == nil {
 		return nil, Message{}
 	}
@@ -255,6 +276,8 @@ func (o *outbox) first() *entry {
 		return o.events.pop()
 	case o.changed.head != nil:
 		return o.changed.pop()
+	case o.bulk.head != nil && !o.disk.loading:
+		return o.bulk.pop()
 	}
 	return nil
 }
@@ -265,13 +288,14 @@ func (o *outbox) ack(e *entry) {
 	defer o.mu.Unlock()
 	o.inFlight--
 	o.published++
+	o.takes(e)
 	e.flying = false
 	switch {
 	case !e.retain:
 		o.release(e)
 	case e.dirty:
 		o.number(e)
-		o.changed.push(e)
+		o.queueState(e)
 	case len(e.payload) == 0:
 		o.forget(e)
 	}
@@ -335,8 +359,10 @@ func (o *outbox) discard() int {
 	for o.volatile.head != nil {
 		o.release(o.volatile.pop())
 	}
-	for o.changed.head != nil {
-		o.changed.pop().dirty = false
+	for _, states := range []*lane{&o.changed, &o.bulk} {
+		for states.head != nil {
+			states.pop().dirty = false
+		}
 	}
 	return events
 }
@@ -349,10 +375,7 @@ func (o *outbox) waiting() int {
 	if !o.withheld {
 		n += o.events.load.messages
 	}
-	for e := o.changed.head; e != nil; e = e.next {
-		n++
-	}
-	return n
+	return n + o.changed.len() + o.bulk.len()
 }
 
 // drops is what was dropped so far.

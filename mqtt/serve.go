@@ -7,10 +7,11 @@ import (
 )
 
 // serve publishes over s until the connection is lost, which it returns as an
-// error, or until Close has been carried out.
-func (c *Client) serve(s *session) error {
+// error, or until Close has been carried out. explanation is a message of ours
+// that made the broker close it.
+func (c *Client) serve(s *session) (err, explanation error) {
 	c.begin(s)
-	err := c.pump(s, c.ctx.Done(), maxInFlight, false)
+	err = c.pump(s, c.ctx.Done(), maxInFlight, false)
 	if err == nil {
 		err = c.depart(s)
 	}
@@ -20,8 +21,7 @@ func (c *Client) serve(s *session) error {
 	} else {
 		s.end()
 	}
-	c.finish(s)
-	return err
+	return err, c.finish(s, err)
 }
 
 func (c *Client) begin(s *session) {
@@ -34,14 +34,22 @@ func (c *Client) begin(s *session) {
 	c.outbox.connected()
 }
 
-// finish puts what was in flight back into the outbox, s having ended.
-func (c *Client) finish(s *session) {
-	s.settle(c.outbox.ack) // acknowledged between the last look and the end
-	c.outbox.lost(s.entries())
+// finish puts what was in flight back into the outbox, s having ended with err.
+func (c *Client) finish(s *session, err error) (explanation error) {
+	s.settle(c.delivered) // acknowledged between the last look and the end
+	explanation = c.lost(s, err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = nil
 	c.status.Connected, c.status.Since = false, time.Now()
+	return explanation
+}
+
+func (c *Client) delivered(e *entry) {
+	if c.closings.acknowledged(mark{e.topic, e.seq}) {
+		c.outbox.retryAll() // what it refuses must have changed
+	}
+	c.outbox.ack(e)
 }
 
 // pump sends what the outbox holds, at most window messages unacknowledged at
@@ -58,7 +66,7 @@ func (c *Client) pump(s *session, stop <-chan struct{}, window int, drain bool) 
 		c.pulse.Idle(waitsFor(s))
 		select {
 		case <-s.oldest():
-			if err := s.settle(c.outbox.ack); err != nil {
+			if err := s.settle(c.delivered); err != nil {
 				return s.cause(err)
 			}
 			patience.Reset(ackTimeout)
@@ -90,12 +98,21 @@ func waitsFor(s *session) string {
 // sendNext sends one message if the session can take it. It reports whether
 // there was nothing to send.
 func (c *Client) sendNext(s *session, window int) (none bool) {
+	if c.closings.careful {
+		window = 1
+	}
 	if !s.ready || len(s.flight) >= window || s.wire.isClosed() {
 		return false
 	}
 	e, m := c.outbox.next()
 	if e == nil {
+		if len(s.flight) == 0 {
+			c.closings.drained()
+		}
 		return true
+	}
+	if c.closings.careful {
+		m.QoS = 1 // so that it is acknowledged
 	}
 	s.send(e, m)
 	return false

@@ -26,17 +26,21 @@ type session struct {
 	ready  bool     // the last message sent has been written
 	flight []flight // in the order sent
 
-	acknowledged bool // the broker has answered to a message
+	acknowledged bool     // the broker has answered to a message
+	unconfirmed  *suspect // the oldest QoS 0 message written since it last did
 }
 
 // flight is a message that was handed to paho, and paho's promise.
 type flight struct {
 	entry *entry
+	what  suspect
+	qos   byte
 	token paho.Token
 }
 
-// open connects to the broker within dialTimeout, or until ctx ends.
-func open(ctx context.Context, o *Options, at address) (*session, error) {
+// open connects to the broker within dialTimeout, or until ctx ends, and
+// subscribes.
+func open(ctx context.Context, o *Options, at address, topics *subscriptions) (*session, error) {
 	conn, err := dial(ctx, o, at)
 	if err != nil {
 		return nil, err
@@ -55,42 +59,30 @@ func open(ctx context.Context, o *Options, at address) (*session, error) {
 		s.end()
 		return nil, errNoConnack
 	}
-	if err := s.subscribe(o); err != nil {
+	if err := topics.ask(s, time.Now()); err != nil {
 		s.end()
 		return nil, err
 	}
 	return s, nil
 }
 
-// subscribe asks for the topics and waits for the answer.
-func (s *session) subscribe(o *Options) error {
-	if len(o.Subscribe) == 0 {
-		return nil
+// subscribe asks for topics and waits for the answer: a return code for each.
+func (s *session) subscribe(filters []string, received func(Message)) (map[string]byte, error) {
+	wanted := make(map[string]byte)
+	for _, f := range filters {
+		wanted[f] = 1
 	}
-	filters := make(map[string]byte)
-	for _, f := range o.Subscribe {
-		filters[f] = 1
-	}
-	token := s.paho.SubscribeMultiple(filters, func(_ paho.Client, m paho.Message) {
-		o.Received(Message{Topic: m.Topic(), Payload: m.Payload(), QoS: min(m.Qos(), 1), Retain: m.Retained()})
+	token := s.paho.SubscribeMultiple(wanted, func(_ paho.Client, m paho.Message) {
+		received(Message{Topic: m.Topic(), Payload: m.Payload(), QoS: min(m.Qos(), 1), Retain: m.Retained()})
 	})
 	if !token.WaitTimeout(ackTimeout) {
-		return errNoSuback
+		return nil, errNoSuback
 	}
 	if err := token.Error(); err != nil {
-		return fmt.Errorf("subscribe: %w", s.cause(err))
+		return nil, fmt.Errorf("subscribe: %w", s.cause(err))
 	}
-	for filter, code := range token.(*paho.SubscribeToken).Result() {
-		if code == refused {
-			// What is published does not depend on it.
-			o.Log.Warn("mqtt: the broker refuses a subscription: commands will not arrive", "topic", filter)
-		}
-	}
-	return nil
+	return token.(*paho.SubscribeToken).Result(), nil
 }
-
-// refused is SUBACK's return code for a filter that the broker does not allow.
-const refused = 0x80
 
 // dial opens the network connection. A WebSocket's cannot be cut short by ctx,
 // only by dialTimeout: paho offers no context for it.
@@ -142,7 +134,7 @@ func (s *session) options(o *Options, at address) *paho.ClientOptions {
 // blocks for handOver.
 func (s *session) send(e *entry, m Message) {
 	token := s.paho.Publish(m.Topic, m.QoS, m.Retain, m.Payload)
-	s.flight = append(s.flight, flight{e, token})
+	s.flight = append(s.flight, flight{e, suspectOf(e, m.Payload), m.QoS, token})
 	s.ready = false
 }
 
@@ -172,11 +164,37 @@ func (s *session) settle(done func(*entry)) error {
 		if err := f.token.Error(); err != nil {
 			return err
 		}
-		s.acknowledged = s.acknowledged || f.entry.qos > 0
+		s.confirm(f)
 		done(f.entry)
 		n++
 	}
 	return nil
+}
+
+// confirm notes that f was acknowledged, or at QoS 0 written.
+func (s *session) confirm(f flight) {
+	switch {
+	case f.qos > 0:
+		s.acknowledged, s.unconfirmed = true, nil
+	case s.unconfirmed == nil:
+		s.unconfirmed = &f.what
+	}
+}
+
+// suspects are the oldest and the newest message that the broker may not have
+// taken.
+func (s *session) suspects() (first suspect, last mark, some bool) {
+	if n := len(s.flight); n > 0 {
+		first, last, some = s.flight[0].what, s.flight[n-1].what.mark, true
+	}
+	if s.unconfirmed != nil {
+		first = *s.unconfirmed
+		if !some {
+			last = first.mark
+		}
+		some = true
+	}
+	return first, last, some
 }
 
 // entries lists what is in flight.

@@ -28,10 +28,11 @@ type Dropped struct {
 	Expired  uint64 // events older than their time to live
 	Offline  uint64 // QoS 0, and no connection was open
 	Refused  uint64 // Publish answered ErrFull or ErrTooLarge
+	Rejected uint64 // the broker closes the connection at it
 }
 
 // Total is the sum over all reasons.
-func (d Dropped) Total() uint64 { return d.Overflow + d.Expired + d.Offline + d.Refused }
+func (d Dropped) Total() uint64 { return d.Overflow + d.Expired + d.Offline + d.Refused + d.Rejected }
 
 // Pulse is told what a Client's goroutine is about, so that a supervisor can
 // tell a client that waits from one that hangs. Both methods must return at

@@ -35,6 +35,11 @@ type Fault struct {
 	Stall   bool // read nothing after CONNECT
 	CutFrom int  // from this message of a connection on, cut it instead of acknowledging; 0 never
 	Taken   bool // with CutFrom: the message counts nevertheless
+
+	// At these it closes the connection, as MQTT 3.1.1 has it.
+	Forbid       string // a PUBLISH to a topic that contains it
+	ForbidFilter string // a SUBSCRIBE to a filter that contains it
+	MaxPayload   int    // a PUBLISH of more bytes; 0: any
 }
 
 // State is what a broker has seen so far.

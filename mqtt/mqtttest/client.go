@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
@@ -132,6 +133,9 @@ func (c *client) answer(packet packets.ControlPacket) error {
 }
 
 func (c *client) subscribe(p *packets.SubscribePacket, fault Fault) error {
+	if fault.ForbidFilter != "" && strings.Contains(strings.Join(p.Topics, " "), fault.ForbidFilter) {
+		return errCut
+	}
 	ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
 	ack.MessageID = p.MessageID
 	for range p.Topics {
@@ -152,6 +156,9 @@ func (c *client) subscribe(p *packets.SubscribePacket, fault Fault) error {
 func (c *client) publish(p *packets.PublishPacket, fault Fault) error {
 	c.count++
 	cut := fault.CutFrom > 0 && c.count >= fault.CutFrom
+	if fault.Forbid != "" && strings.Contains(p.TopicName, fault.Forbid) || fault.MaxPayload > 0 && len(p.Payload) > fault.MaxPayload {
+		return errCut
+	}
 	if cut && !fault.Taken {
 		return errCut
 	}

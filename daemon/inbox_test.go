@@ -1,0 +1,26 @@
+package daemon
+
+import (
+	"slices"
+	"testing"
+
+	"dynvit/messages"
+)
+
+func TestFilters(t *testing.T) {
+	commands := []string{"dynvit/box/cmd/+", "dynvit/box/cmd/camera/+/enabled"}
+	for _, c := range []struct {
+		commands  bool
+		discovery string
+		want      []string
+	}{
+		{true, "homeassistant", append(commands, "homeassistant/status")},
+		{true, "", commands},
+		{false, "homeassistant", append(commands, "homeassistant/status")}, // to say that commands are off
+		{false, "", nil},
+	} {
+		if got := newInbox(messages.NewTopics("dynvit", "box"), c.discovery).filters(c.commands); !slices.Equal(got, c.want) {
+			t.Errorf("commands %v, discovery %q: %q, want %q", c.commands, c.discovery, got, c.want)
+		}
+	}
+}
