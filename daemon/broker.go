@@ -40,6 +40,9 @@ func (d *Daemon) connect(in *inbox, birth []mqtt.Message) (*connection, error) {
 			return nil, err
 		}
 		o.Broker = c.embedded.URL()
+		if o.Dial == nil {
+			o.Dial = c.embedded.Dial // by which it knows its owner
+		}
 	}
 	if d.deps.State != "" && c.embedded == nil {
 		o.OpenDisk = d.openDisk
@@ -71,6 +74,7 @@ func (d *Daemon) openDisk() (spool.Disk, error) {
 
 func (d *Daemon) embed() (*broker.Broker, error) {
 	o := broker.Options{
+		Owned:  d.topics.Owned,
 		Listen: d.deps.brokerListen, Username: d.config.MQTT.Username, Password: d.password, Log: d.log,
 	}
 	if d.deps.NoFile {

@@ -1,5 +1,7 @@
 package messages
 
+import "strings"
+
 // Words of the node's status topic.
 const (
 	NodeOnline  = "online"
@@ -48,4 +50,11 @@ func (t Topics) Camera(name string) CameraTopics {
 		Frame:    root + "/frame",
 		Snapshot: root + "/snapshot",
 	}
+}
+
+// Owned reports whether a topic is the daemon's own to write: all of the node's but
+// commands.
+func (t Topics) Owned(topic string) bool {
+	command := strings.HasPrefix(topic, t.Commands) && !strings.HasSuffix(topic, "/result")
+	return strings.HasPrefix(topic, t.Root+"/") && !command
 }

@@ -210,6 +210,7 @@ func TestFaultForbiddenSubscription(t *testing.T) {
 				asked := len(b.State().Subscribed)
 				b.Cut()
 				await(t, b, func(s mqtttest.State) bool { return slices.Contains(s.Subscribed[asked:], node+"/cmd/+") })
+				synctest.Wait()
 				mustClose(t, c)
 			})
 		})

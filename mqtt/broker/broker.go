@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,8 +12,15 @@ import (
 
 // Bounds of the embedded broker: it serves one box's dashboards and scripts.
 const (
-	maxPacket   = 8 << 20      // bytes; a snapshot fits, and a stranger cannot make it allocate more
-	maxPending  = 1024         // messages to a subscriber that does not read; later ones are dropped
+	maxPacket   = 8 << 20 // bytes of the owner's; a snapshot fits
+	maxForeign  = 1 << 20 // bytes of others'
+	maxPending  = 1024    // messages to a subscriber that does not read; later ones are dropped
+	maxInflight = 1024    // messages of QoS 1 and 2 kept for a client that does not acknowledge
+	maxSessions = 256     // clients, those that are away included
+
+	maxRetained      = 10_000 // messages of others than the owner
+	maxRetainedBytes = 16 << 20
+
 	keepSession = 24 * 60 * 60 // seconds, of a client that is away
 	sysPeriod   = 60           // seconds between $SYS publications
 )
@@ -31,7 +39,11 @@ type Options struct {
 	// Username and Password are asked of every client if set.
 	Username, Password string
 
-	Log *slog.Logger // gets the broker's own log at debug level; nil: none
+	// Owned says which topics only the owner may write, the client that connects
+	// by Dial; nil: none.
+	Owned func(topic string) bool
+
+	Log *slog.Logger // gets mochi's log at debug level, and what is refused as warnings; nil: none
 }
 
 // Broker is an MQTT broker inside the process. It keeps retained messages and
@@ -68,6 +80,11 @@ func (b *Broker) serve(o Options) error {
 	if err := b.server.AddHook(&admission{username: o.Username, password: o.Password}, nil); err != nil {
 		return err
 	}
+	guard := newGuard(b.server, &o)
+	b.gate.large = func() { guard.tell("packet", fmt.Sprintf("others than the daemon may send %d MiB", maxForeign>>20)) }
+	if err := b.server.AddHook(guard, nil); err != nil {
+		return err
+	}
 	if err := b.server.AddHook(&b.sent, nil); err != nil {
 		return err
 	}
@@ -83,6 +100,7 @@ func settings(log *slog.Logger) *mochi.Options {
 	limits.MaximumMessageExpiryInterval = 0
 	limits.MaximumSessionExpiryInterval = keepSession
 	limits.MaximumPacketSize = maxPacket
+	limits.MaximumInflight = maxInflight
 	limits.MaximumClientWritesPending = maxPending
 	return &mochi.Options{
 		Capabilities:           limits,
@@ -90,6 +108,21 @@ func settings(log *slog.Logger) *mochi.Options {
 		SysTopicResendInterval: sysPeriod,
 	}
 }
+
+// Dial connects the owner, in memory.
+func (b *Broker) Dial(context.Context) (net.Conn, error) {
+	client, server := net.Pipe()
+	if !b.gate.admit(server, true) {
+		client.Close()
+		server.Close()
+		return nil, net.ErrClosed
+	}
+	go b.gate.attend(owner, server, b.server.EstablishConnection)
+	return client, nil
+}
+
+// owner is the name under which mochi knows the connections of Dial.
+const owner = "owner"
 
 // Addr is where the broker listens.
 func (b *Broker) Addr() string { return b.gate.Address() }

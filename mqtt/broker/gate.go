@@ -22,6 +22,7 @@ const (
 // nor track the connections they accept. It owns their goroutines.
 type gate struct {
 	listener net.Listener
+	large    func() // told of packets that are too large
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{} // nil once shut
@@ -40,10 +41,11 @@ func (g *gate) Address() string         { return g.listener.Addr().String() }
 // Serve accepts until the gate is shut. mochi calls it in a goroutine.
 func (g *gate) Serve(establish listeners.EstablishFn) {
 	for {
-		conn, err := g.listener.Accept()
+		accepted, err := g.listener.Accept()
+		conn := &framed{Conn: accepted, limit: maxForeign, tell: g.large}
 		switch {
-		case err == nil && g.admit(conn):
-			go g.attend(conn, establish)
+		case err == nil && g.admit(conn, false):
+			go g.attend(g.ID(), conn, establish)
 		case err == nil:
 			conn.Close()
 		case g.isShut():
@@ -54,11 +56,11 @@ func (g *gate) Serve(establish listeners.EstablishFn) {
 	}
 }
 
-// admit counts conn in, unless the gate is full or shut.
-func (g *gate) admit(conn net.Conn) bool {
+// admit counts conn in, unless the gate is shut or, but for the owner, full.
+func (g *gate) admit(conn net.Conn, owner bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.conns == nil || len(g.conns) == maxConns {
+	if g.conns == nil || !owner && len(g.conns) >= maxConns {
 		return false
 	}
 	g.conns[conn] = struct{}{}
@@ -67,11 +69,11 @@ func (g *gate) admit(conn net.Conn) bool {
 }
 
 // attend serves one client to its end. mochi's error is in its own log.
-func (g *gate) attend(conn net.Conn, establish listeners.EstablishFn) {
+func (g *gate) attend(name string, conn net.Conn, establish listeners.EstablishFn) {
 	defer g.wg.Done()
 	defer g.dismiss(conn)
 	conn.SetDeadline(time.Now().Add(connectLimit))
-	establish(g.ID(), conn)
+	establish(name, conn)
 }
 
 func (g *gate) dismiss(conn net.Conn) {
