@@ -9,7 +9,7 @@
 //   - A state (Retain) is the present value of its topic. Only the newest one
 //     is kept, and every connection starts by publishing all of them again, so
 //     that a broker that forgot its retained messages learns them anew and
-//     "online" replaces the will.
+//     "online" replaces the will. Those of QoS 0, pictures, come after the events.
 //   - An event (QoS 1, not retained) queues in order until the broker has
 //     acknowledged it. When the outbox is full, or its time to live is over, the
 //     oldest is dropped and counted.
@@ -21,6 +21,10 @@
 // are on disk too, and the next process publishes what this one could not,
 // before its own; see the package spool for the format and persister.go for when it
 // is synced. States are not kept: the next process has its own.
+//
+// A broker says no to a message by closing the connection. Which message that was
+// is found out (closing.go), and one at which it closes again and again is set
+// aside, so that the others flow (refusal.go).
 //
 // The wire protocol is MQTT 3.1.1 by github.com/eclipse/paho.mqtt.golang, with
 // a fresh paho client for each connection. paho's own reconnecting is off
