@@ -55,7 +55,7 @@ var allowed = map[string][]string{
 	"camera/all": {"camera", "camera/drawn", "camera/files", "camera/v4l2", "camera/web", "camera/rtsp",
 		"camera/sensor", "camera/command"},
 
-	"mqtt":          {"mqtt/spool"},
+	"mqtt":          {"backoff", "mqtt/spool"},
 	"mqtt/spool":    {},
 	"mqtt/broker":   {},
 	"homeassistant": {"messages"},
@@ -69,6 +69,8 @@ var allowed = map[string][]string{
 	"tuning":        {"calibrate", "camera", "camera/drawn", "engine", "machine", "preprocess", "vit"},
 	"calibrate":     {"atomicfile", "machine", "timing"},
 	"timing":        {},
+	"backoff":       {},
+	"gate":          {"camera", "config", "messages", "preprocess"},
 	"models":        {},
 	"preprocess":    {"camera", "preprocess/baseline"},
 

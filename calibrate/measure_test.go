@@ -243,25 +243,6 @@ func TestMeasureReports(t *testing.T) {
 	}
 }
 
-func TestAtTileEdges(t *testing.T) {
-	for _, c := range []struct {
-		keep    []int
-		patches int
-		tile    int
-		want    []int
-	}{
-		{[]int{120, 90, 60}, 196, 32, []int{127, 95, 63}},
-		{[]int{127, 95, 63}, 196, 32, []int{127, 95, 63}},
-		{[]int{195, 195, 1}, 196, 32, []int{196, 196, 31}},
-		{[]int{137, 96, 67}, 196, 1, []int{137, 96, 67}},
-		{[]int{10, 5}, 196, 8, []int{15, 7}},
-	} {
-		if got := AtTileEdges(c.keep, c.patches, c.tile); !slices.Equal(got, c.want) {
-			t.Errorf("AtTileEdges(%v, %d, %d) = %v, want %v", c.keep, c.patches, c.tile, got, c.want)
-		}
-	}
-}
-
 func TestPercentile(t *testing.T) {
 	hundred := make([]float64, 100)
 	for i := range hundred {

@@ -53,23 +53,6 @@ func Grid(plans []Plan, precisions []string, threads []int) []Point {
 	return points
 }
 
-// AtTileEdges raises each count until its token rows (CLS included) fill whole
-// tiles of the kernel, where the next row would cost another tile: more patches
-// for the same time. Counts stay at most patches and never rise. tile < 2
-// returns them unchanged.
-func AtTileEdges(keep []int, patches, tile int) []int {
-	edges := slices.Clone(keep)
-	alive := patches
-	for i, k := range edges {
-		if tile > 1 {
-			k = (k+1+tile-1)/tile*tile - 1
-		}
-		alive = min(k, alive)
-		edges[i] = alive
-	}
-	return edges
-}
-
 // Measured is a point and what was found of it. Times are milliseconds of whole
 // frames.
 type Measured struct {

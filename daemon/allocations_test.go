@@ -10,6 +10,7 @@ import (
 	"dynvit/camera"
 	"dynvit/config"
 	"dynvit/engine"
+	"dynvit/gate"
 	"dynvit/machine"
 	"dynvit/messages"
 	"dynvit/mqtt"
@@ -74,7 +75,7 @@ func countFrames(t *testing.T, c tuning.Classifier, picture camera.Frame) lastMe
 	log := slog.New(slog.DiscardHandler)
 	feed := &feed{
 		name: "door", config: conf, topics: messages.NewTopics("dynvit", "box").Camera("door"), counts: new(counts), log: log,
-		busy: "a frame", motion: newMotion(conf, new(preprocess.Thumbnailer)), debounce: newDebounce(conf, nil),
+		busy: "a frame", motion: gate.NewMotion(conf, new(preprocess.Thumbnailer)), debounce: gate.NewDebounce(conf, nil),
 	}
 	feed.status = &status{timeout: time.Hour, log: log, publish: func(string) {}}
 	feed.status.opened()
@@ -84,7 +85,7 @@ func countFrames(t *testing.T, c tuning.Classifier, picture camera.Frame) lastMe
 		out: &announcer{out: out, log: log}, encoder: messages.NewEncoder(messages.Engine{}, "b00t"), listeners: []*Listener{NewListener(4)},
 		synced: machine.ClockSynced, now: time.Now, pulse: new(systemd.Health).Loop("inference", time.Hour), log: log,
 	}
-	r := &reader{feed: feed, queue: w.queue, frame: &camera.Frame{}, pace: newPace(0)}
+	r := &reader{feed: feed, queue: w.queue, frame: &camera.Frame{}, pace: gate.NewPace(0)}
 	one := func() {
 		picture.Data[0]++ // for the fake another label each time: state, event and frame
 		f := r.frame

@@ -6,6 +6,7 @@ import (
 
 	"dynvit/camera"
 	"dynvit/config"
+	"dynvit/gate"
 	"dynvit/messages"
 	"dynvit/preprocess"
 )
@@ -22,8 +23,8 @@ type feed struct {
 
 	// The inference's alone.
 	busy      string // what it does while it looks at a frame of this camera
-	motion    motion
-	debounce  debounce
+	motion    gate.Motion
+	debounce  gate.Debounce
 	request   *request        // a command that waits for a frame; nil: none
 	newest    messages.Report // of the last frame
 	state     messages.Report // what the state shows: the newest frame that agrees with it
@@ -43,7 +44,7 @@ func (d *Daemon) newFeeds(wanted map[string][]bool, announce *announcer) feeds {
 		f := &feed{
 			name: name, config: c, topics: d.topics.Camera(name), enabled: d.enabled[name], counts: d.counters[name],
 			log: d.log.With("camera", name), busy: "a frame of camera " + name,
-			motion: newMotion(c, thumbs), debounce: newDebounce(c, wanted[name]),
+			motion: gate.NewMotion(c, thumbs), debounce: gate.NewDebounce(c, wanted[name]),
 		}
 		f.newest.Camera = name
 		f.status = &status{timeout: c.Timeout, log: f.log, publish: func(word string) { announce.camera(f.topics, word) }}
@@ -62,7 +63,7 @@ func (f *feed) first() (word, reason string) {
 
 // isStill reports that a frame need not be looked at.
 func (f *feed) isStill(frame *camera.Frame, now time.Time) bool {
-	return f.motion.isStill(frame, f.config.Region, f.debounce.settled(), now)
+	return f.motion.IsStill(frame, f.config.Region, f.debounce.Settled(), now)
 }
 
 // due reports whether the state was not published for a heartbeat, or never.

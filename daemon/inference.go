@@ -132,14 +132,14 @@ func (w *inference) look(feed *feed, f *camera.Frame) {
 		return
 	}
 	feed.counts.looked.Add(1)
-	feed.motion.looked(w.now())
+	feed.motion.Looked(w.now())
 	r := &feed.newest
 	w.report(r, f)
-	r.SetLabel(feed.debounce.class(r.Best(), r.Score), w.model.Label)
+	r.SetLabel(feed.debounce.Class(r.Best(), r.Score), w.model.Label)
 	w.decide(feed, r, f)
-	feed.counts.latency.add(r.Latency)
-	feed.counts.frame.add(r.Frame)
-	feed.counts.age.add(w.now().Sub(r.Captured))
+	feed.counts.latency.Add(r.Latency)
+	feed.counts.frame.Add(r.Frame)
+	feed.counts.age.Add(w.now().Sub(r.Captured))
 	w.tune(r.Frame)
 }
 
@@ -169,8 +169,8 @@ func (w *inference) tune(frame time.Duration) {
 // decide publishes the state on a change and at least every heartbeat, the
 // change itself, and the frame where that is wanted.
 func (w *inference) decide(feed *feed, r *messages.Report, f *camera.Frame) {
-	change, changed := feed.debounce.see(r.Class, r.Captured)
-	if holds := feed.debounce.holds; changed || holds == r.Class || holds == messages.NoClass {
+	change, changed := feed.debounce.See(r.Class, r.Captured)
+	if holds := feed.debounce.Holds(); changed || holds == r.Class || holds == messages.NoClass {
 		feed.state.CopyFrom(r)
 		feed.state.SetLabel(holds, w.model.Label)
 	}

@@ -23,6 +23,7 @@ import (
 	schemes "dynvit/camera/all"
 	"dynvit/config"
 	"dynvit/engine"
+	"dynvit/gate"
 	"dynvit/messages"
 	"dynvit/preprocess"
 )
@@ -75,16 +76,16 @@ type changeAt struct{ frame, class int }
 // watch judges frames with or without a gate, at so many frames a second, as the
 // daemon does: gated ones are never seen by the judge.
 func watch(list []seenFrame, c config.Camera, rate int) (changes []changeAt, looked int) {
-	j, seen, last := newDebounce(c, nil), (*preprocess.Thumbnail)(nil), 0
+	j, seen, last := gate.NewDebounce(c, nil), (*preprocess.Thumbnail)(nil), 0
 	for i, f := range list {
-		still := c.Motion > 0 && seen != nil && j.settled() && i-last < rate*int(c.Heartbeat/time.Second) && f.thumb.Differs(seen) < c.Motion
+		still := c.Motion > 0 && seen != nil && j.Settled() && i-last < rate*int(c.Heartbeat/time.Second) && f.thumb.Differs(seen) < c.Motion
 		if still {
 			continue
 		}
 		seen, last = f.thumb, i
 		looked++
-		if _, changed := j.see(j.class(f.class, f.score), time.Unix(int64(i), 0)); changed {
-			changes = append(changes, changeAt{i, j.holds})
+		if _, changed := j.See(j.Class(f.class, f.score), time.Unix(int64(i), 0)); changed {
+			changes = append(changes, changeAt{i, j.Holds()})
 		}
 	}
 	return changes, looked

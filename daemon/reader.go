@@ -6,7 +6,9 @@ import (
 	"io"
 	"time"
 
+	"dynvit/backoff"
 	"dynvit/camera"
+	"dynvit/gate"
 )
 
 // reader keeps one camera's source open and puts its frames into the queue. Its
@@ -22,8 +24,8 @@ type reader struct {
 	again func() // told when it is opened once more after that
 
 	frame *camera.Frame // to be filled next
-	pace  pace
-	retry backoff
+	pace  gate.Pace
+	retry backoff.Backoff
 	seq   uint64 // of the last frame, over all times the source was opened
 }
 
@@ -50,7 +52,7 @@ func (r *reader) run(ctx context.Context) {
 // again before that.
 func (r *reader) attend(ctx context.Context) {
 	r.status.enabled()
-	r.retry.reset()
+	r.retry.Reset()
 	for ctx.Err() == nil {
 		err := r.session(ctx)
 		switch {
@@ -66,7 +68,7 @@ func (r *reader) attend(ctx context.Context) {
 		}
 		r.status.closed(err.Error())
 		r.pulse.Idle("camera away")
-		sleep(ctx, r.retry.next())
+		sleep(ctx, r.retry.Next())
 	}
 }
 
@@ -94,7 +96,7 @@ func (r *reader) read(ctx context.Context, source camera.Source) error {
 		if err := source.Next(ctx, r.frame); err != nil {
 			return err
 		}
-		r.retry.reset()
+		r.retry.Reset()
 		r.status.frame()
 		if missed := r.frame.Seq - last - 1; r.frame.Seq > last {
 			r.counts.missed.Add(missed)
@@ -108,7 +110,7 @@ func (r *reader) read(ctx context.Context, source camera.Source) error {
 
 // pass puts the frame into the queue unless it came too fast.
 func (r *reader) pass() {
-	if !r.pace.pass(r.frame.Captured) {
+	if !r.pace.Pass(r.frame.Captured) {
 		r.counts.tooFast.Add(1)
 		return
 	}

@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dynvit/backoff"
 	"dynvit/camera"
+	"dynvit/gate"
 	"dynvit/messages"
 	"dynvit/systemd"
 )
@@ -63,7 +65,9 @@ func (d *Daemon) newReaders(m *model, list feeds, q *queue) []*reader {
 			feed: f, index: i, queue: q,
 			open:  func() (camera.Source, error) { return d.openCamera(m, f.config, f.log) },
 			pulse: d.loops.Loop("camera "+f.name, readerLimit),
-			frame: new(camera.Frame), pace: newPace(f.config.MaxFPS), retry: newBackoff(),
+			frame: new(camera.Frame), pace: gate.NewPace(f.config.MaxFPS),
+			// A camera plugged in again is seen within ten seconds.
+			retry: backoff.Backoff{First: 500 * time.Millisecond, Max: 10 * time.Second, Least: 0.5},
 		})
 	}
 	return readers

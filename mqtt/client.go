@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"dynvit/backoff"
 )
 
 // closeGrace is what Close takes beyond its context: for its last messages,
@@ -190,7 +191,7 @@ func (c *Client) abort() {
 // run connects again and again until Close.
 func (c *Client) run() {
 	defer close(c.done)
-	pause := backoff{random: rand.Float64}
+	pause := backoff.Backoff{First: time.Second, Max: 10 * time.Second}
 	other := rival{id: c.options.ClientID}
 	var out outage
 	for {
@@ -205,7 +206,7 @@ func (c *Client) run() {
 			}
 			lasted := time.Since(began)
 			if s.acknowledged && explanation == nil || lasted >= steady {
-				pause.reset()
+				pause.Reset()
 			}
 			err = cmp.Or(explanation, other.lost(err, lasted, s.acknowledged && explanation == nil))
 		} else {
@@ -219,7 +220,7 @@ func (c *Client) run() {
 		out.failed(c.log, reason(err))
 		c.told.tell(c.log, c.outbox.drops(), time.Now())
 		c.pulse.Idle("broker away")
-		c.sleep(pause.next())
+		c.sleep(pause.Next())
 	}
 }
 

@@ -1,4 +1,4 @@
-package daemon
+package gate
 
 import (
 	"time"
@@ -8,9 +8,9 @@ import (
 	"dynvit/preprocess"
 )
 
-// motion spares the model frames that hardly differ from the last one that it
+// Motion spares the model frames that hardly differ from the last one that it
 // looked at.
-type motion struct {
+type Motion struct {
 	thumbs    *preprocess.Thumbnailer // shared: one goroutine looks
 	share     float64                 // of the picture that must differ; 0: off
 	heartbeat time.Duration           // a frame is looked at this often even so
@@ -21,14 +21,16 @@ type motion struct {
 	told bool                 // now is of the frame in hand
 }
 
-func newMotion(c config.Camera, thumbs *preprocess.Thumbnailer) motion {
-	return motion{share: c.Motion, heartbeat: c.Heartbeat, thumbs: thumbs}
+// NewMotion is of a camera. thumbs may be shared by those that one goroutine
+// looks at.
+func NewMotion(c config.Camera, thumbs *preprocess.Thumbnailer) Motion {
+	return Motion{share: c.Motion, heartbeat: c.Heartbeat, thumbs: thumbs}
 }
 
-// isStill reports that a frame need not be looked at: it shows what the last one
+// IsStill reports that a frame need not be looked at: it shows what the last one
 // did, and the label that this one has is the one that holds (settled). A frame
 // without a thumbnail is looked at.
-func (m *motion) isStill(f *camera.Frame, region preprocess.Region, settled bool, now time.Time) bool {
+func (m *Motion) IsStill(f *camera.Frame, region preprocess.Region, settled bool, now time.Time) bool {
 	if m.share == 0 {
 		return false
 	}
@@ -36,8 +38,8 @@ func (m *motion) isStill(f *camera.Frame, region preprocess.Region, settled bool
 	return m.told && settled && !m.last.IsZero() && now.Sub(m.last) < m.heartbeat && m.now.Differs(&m.seen) < m.share
 }
 
-// looked says that the frame in hand was looked at.
-func (m *motion) looked(now time.Time) {
+// Looked says that the frame in hand was looked at.
+func (m *Motion) Looked(now time.Time) {
 	if m.share == 0 {
 		return
 	}

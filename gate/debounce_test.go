@@ -1,4 +1,4 @@
-package daemon
+package gate
 
 import (
 	"fmt"
@@ -34,7 +34,7 @@ func TestJudge(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			config := config.DefaultCamera()
 			config.Stable = c.stable
-			j := newDebounce(config, c.wanted)
+			j := NewDebounce(config, c.wanted)
 			begin := time.Now()
 			var changes []string
 			for i, frame := range strings.Fields(c.frames) {
@@ -42,7 +42,7 @@ func TestJudge(t *testing.T) {
 				if _, err := fmt.Sscanf(frame, "%d:%d", &class, &percent); err != nil {
 					t.Fatal(err)
 				}
-				change, changed := j.see(j.class(class, float32(percent)/100), begin.Add(time.Duration(i+1)))
+				change, changed := j.See(j.Class(class, float32(percent)/100), begin.Add(time.Duration(i+1)))
 				if changed {
 					changes = append(changes, fmt.Sprintf("%d:%d>%d@%d", i+1, change.Previous, j.holds, change.Since.Sub(begin)))
 				}

@@ -1,25 +1,26 @@
-package daemon
+package gate
 
 import "time"
 
-// pace lets through at most so many frames a second.
-type pace struct {
+// Pace lets through at most so many frames a second.
+type Pace struct {
 	period time.Duration // 0: all
 	due    time.Time     // of the next frame
 }
 
-func newPace(fps float64) pace {
+// NewPace lets through fps frames a second; 0: all.
+func NewPace(fps float64) Pace {
 	if fps == 0 {
-		return pace{}
+		return Pace{}
 	}
 	period := min(float64(time.Second)/fps, float64(24*time.Hour))
-	return pace{period: time.Duration(period)}
+	return Pace{period: time.Duration(period)}
 }
 
-// pass reports whether a frame captured at t is let through. A quarter of a
+// Pass reports whether a frame captured at t is let through. A quarter of a
 // period too early is in time, else a camera that jitters around just that rate
 // would lose every second frame; the frames after it make up for that.
-func (p *pace) pass(t time.Time) bool {
+func (p *Pace) Pass(t time.Time) bool {
 	early := p.period / 4
 	if p.period == 0 {
 		return true

@@ -1,4 +1,4 @@
-package daemon
+package gate
 
 import (
 	"testing"
@@ -24,11 +24,11 @@ func TestPace(t *testing.T) {
 		{"next to never", 1e-300, 100 * ms, 0, 1, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPace(c.fps)
+			p := NewPace(c.fps)
 			begin := time.Now()
 			passed := 0
 			for i := 0; time.Duration(i)*c.every < 10*time.Second; i++ {
-				if p.pass(begin.Add(time.Duration(i)*c.every + time.Duration(i%2)*c.jitter)) {
+				if p.Pass(begin.Add(time.Duration(i)*c.every + time.Duration(i%2)*c.jitter)) {
 					passed++
 				}
 			}
@@ -41,35 +41,17 @@ func TestPace(t *testing.T) {
 
 // TestPaceAfterAPause: a camera that was away does not make up for it.
 func TestPaceAfterAPause(t *testing.T) {
-	p := newPace(5)
+	p := NewPace(5)
 	begin := time.Now()
-	p.pass(begin)
+	p.Pass(begin)
 	later := begin.Add(time.Hour)
 	passed := 0
 	for i := range 10 {
-		if p.pass(later.Add(time.Duration(i) * time.Millisecond)) {
+		if p.Pass(later.Add(time.Duration(i) * time.Millisecond)) {
 			passed++
 		}
 	}
 	if passed != 1 {
 		t.Errorf("%d frames passed in 10 ms", passed)
-	}
-}
-
-func TestBackoff(t *testing.T) {
-	random := 0.0
-	b := backoff{random: func() float64 { return random }}
-	for i, want := range []time.Duration{500, 1000, 2000, 4000, 8000, 10000, 10000} {
-		if got := b.next(); got != want*time.Millisecond {
-			t.Errorf("pause %d: %v, want %d ms", i, got, want)
-		}
-	}
-	random = 0.999
-	if got := b.next(); got < 5*time.Second || got > 5100*time.Millisecond {
-		t.Errorf("shortest pause %v, want half", got)
-	}
-	b.reset()
-	if got := b.next(); got > retryFirst {
-		t.Errorf("after a reset %v", got)
 	}
 }

@@ -1,4 +1,4 @@
-package daemon
+package gate
 
 import (
 	"time"
@@ -7,9 +7,9 @@ import (
 	"dynvit/messages"
 )
 
-// debounce decides for one camera what a sequence of best classes means: which of
+// Debounce decides for one camera what a sequence of best classes means: which of
 // them count, and since when one holds.
-type debounce struct {
+type Debounce struct {
 	stable   int     // equal classes in a row that make a change, at least 1
 	minScore float32 // below it a class does not count
 	wanted   []bool  // by class: which count; nil: all
@@ -20,29 +20,30 @@ type debounce struct {
 	first     time.Time
 }
 
-func newDebounce(c config.Camera, wanted []bool) debounce {
-	return debounce{
+// NewDebounce is of a camera; wanted says by class which count, nil: all.
+func NewDebounce(c config.Camera, wanted []bool) Debounce {
+	return Debounce{
 		stable: c.Stable, minScore: float32(c.MinScore), wanted: wanted,
 		holds: messages.NoClass, candidate: messages.NoClass,
 	}
 }
 
-// class is best where it counts, else messages.NoClass.
-func (d *debounce) class(best int, score float32) int {
+// Class is best where it counts, else messages.NoClass.
+func (d *Debounce) Class(best int, score float32) int {
 	if best == messages.NoClass || score < d.minScore || d.wanted != nil && !d.wanted[best] {
 		return messages.NoClass
 	}
 	return best
 }
 
-// settled reports that the last frames agree with what holds: another of the same
-// class would change nothing.
-func (d *debounce) settled() bool { return d.run >= d.stable && d.candidate == d.holds }
+// Settled reports that the last frames agree with what holds: another of the same
+// Class would change nothing.
+func (d *Debounce) Settled() bool { return d.run >= d.stable && d.candidate == d.holds }
 
-// see takes the class of the next frame and reports whether another class holds
+// See takes the class of the next frame and reports whether another class holds
 // from now on. A change's time is the capture of the first of the equal frames
 // that made it.
-func (d *debounce) see(class int, captured time.Time) (c messages.Change, changed bool) {
+func (d *Debounce) See(class int, captured time.Time) (c messages.Change, changed bool) {
 	if class != d.candidate || d.run == 0 {
 		d.candidate, d.run, d.first = class, 0, captured
 	}
@@ -54,3 +55,6 @@ func (d *debounce) see(class int, captured time.Time) (c messages.Change, change
 	d.holds = class
 	return c, true
 }
+
+// Holds is the class that holds, messages.NoClass where none does.
+func (d *Debounce) Holds() int { return d.holds }

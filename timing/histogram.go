@@ -1,11 +1,9 @@
-package daemon
+package timing
 
 import (
 	"math/bits"
 	"sync/atomic"
 	"time"
-
-	"dynvit/timing"
 )
 
 const (
@@ -17,11 +15,13 @@ const (
 	buckets = subBuckets * 22
 )
 
-// histogram counts times since the start, in buckets whose width grows with the
+// Histogram counts times since the start, in buckets whose width grows with the
 // time. It only grows and is safe for concurrent use; adding allocates nothing.
-type histogram [buckets]atomic.Uint64
+type Histogram [buckets]atomic.Uint64
 
-func (h *histogram) add(d time.Duration) { h[bucketOf(d)].Add(1) }
+// Add counts a time; less than none counts as none, more than two minutes as
+// that.
+func (h *Histogram) Add(d time.Duration) { h[bucketOf(d)].Add(1) }
 
 func bucketOf(d time.Duration) int {
 	us := uint64(min(max(d.Microseconds(), 0), longest))
@@ -42,33 +42,33 @@ func middle(bucket int) time.Duration {
 	return time.Duration(low+(1<<power)/2) * time.Microsecond
 }
 
-// histogramCounts is what a histogram held at some time.
-type histogramCounts [buckets]uint64
+// Counts are what a Histogram held at some time.
+type Counts [buckets]uint64
 
-// addFrom adds what h holds now.
-func (c *histogramCounts) addFrom(h *histogram) {
+// AddFrom adds what h holds now.
+func (c *Counts) AddFrom(h *Histogram) {
 	for i := range h {
 		c[i] += h[i].Load()
 	}
 }
 
-// since is what came after the earlier counts o.
-func (c *histogramCounts) since(o *histogramCounts) *histogramCounts {
-	var d histogramCounts
+// Since is what came after the earlier counts o.
+func (c *Counts) Since(o *Counts) *Counts {
+	var d Counts
 	for i := range c {
 		d[i] = c[i] - o[i]
 	}
 	return &d
 }
 
-// percentile is the nearest rank: the bucket of the least time that at least p
+// Percentile is the nearest rank: the bucket of the least time that at least p
 // percent do not exceed. It is false where there are no times.
-func (c *histogramCounts) percentile(p float64) (time.Duration, bool) {
+func (c *Counts) Percentile(p float64) (time.Duration, bool) {
 	var all uint64
 	for _, n := range c {
 		all += n
 	}
-	rank := uint64(timing.Rank(int(max(all, 1)), p)) + 1
+	rank := uint64(Rank(int(max(all, 1)), p)) + 1
 	for i, n := range c {
 		if n >= rank {
 			return middle(i), true
