@@ -28,10 +28,12 @@ var allowed = map[string][]string{
 	"backends/avx2":                   {"backends", "backends/internal/host"},
 	"backends/neon":                   {"backends", "backends/internal/host"},
 	"backends/cuda":                   {"backends"},
-	"backends/internal/host/hosttest": {"backends", "backends/internal/host"},
+	"backends/internal/host/hosttest": {"backends", "backends/internal/host", "internal/guardpage"},
 	"backends/backendtest":            {"backends", "backends/ref"},
 	"backends/all": {"backends", "backends/ref", "backends/internal/host", "backends/avx512", "backends/avx2",
 		"backends/neon", "backends/cuda"},
+	"internal/guardpage": {},
+
 	"atomicfile": {},
 	"modelfile":  {"atomicfile"},
 	"camera":     {},

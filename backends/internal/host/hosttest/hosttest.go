@@ -9,12 +9,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"dynvit/backends"
 	"dynvit/backends/internal/host"
+	"dynvit/internal/guardpage"
 )
 
 // Run checks all entries of a table.
@@ -43,37 +41,6 @@ const (
 	most    = 50
 	longest = 150
 )
-
-// memory hands out slices that end at a page that faults.
-type memory struct{ t *testing.T }
-
-// guarded is n elements, right below the guard page: misaligned wherever n is odd.
-func guarded[T any](m memory, n int) []T {
-	m.t.Helper()
-	var zero T
-	page := unix.Getpagesize()
-	size := n * int(unsafe.Sizeof(zero))
-	pages := (size+page-1)/page*page + page
-	region, err := unix.Mmap(-1, 0, pages, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.t.Cleanup(func() { unix.Munmap(region) })
-	if err := unix.Mprotect(region[pages-page:], unix.PROT_NONE); err != nil {
-		m.t.Fatal(err)
-	}
-	if n == 0 {
-		return nil
-	}
-	return unsafe.Slice((*T)(unsafe.Pointer(&region[pages-page-size])), n)
-}
-
-func copied[T any](m memory, src []T) []T {
-	m.t.Helper()
-	dst := guarded[T](m, len(src))
-	copy(dst, src)
-	return dst
-}
 
 func random(n int) []float32 {
 	rng := rand.New(rand.NewPCG(7, uint64(n)))
@@ -129,8 +96,9 @@ func rounded(row []float32, p backends.Precision) (values []float32) {
 
 // converted are rows of activations as the kernel wants them, and their scales and zero
 // points.
-func converted(m memory, k host.Product, src []float32, stride, rows, cols int) (dst []uint32, scale []float32, zero []int32) {
-	dst, scale, zero = guarded[uint32](m, rows*k.Words(cols)), guarded[float32](m, rows), guarded[int32](m, rows)
+func converted(t *testing.T, k host.Product, src []float32, stride, rows, cols int) (dst []uint32, scale []float32, zero []int32) {
+	t.Helper()
+	dst, scale, zero = guardpage.Ending[uint32](t, rows*k.Words(cols)), guardpage.Ending[float32](t, rows), guardpage.Ending[int32](t, rows)
 	if k.Convert == nil {
 		for r := range rows {
 			copy(dst[r*cols:][:cols], host.Words(src[r*stride:]))
@@ -147,11 +115,10 @@ func converted(m memory, k host.Product, src []float32, stride, rows, cols int) 
 // convert: the scale of every row; mul sees the operands. Rows beside each other become
 // what each becomes alone.
 func convert(t *testing.T, k host.Product, p backends.Precision) {
-	m := memory{t}
 	for n := 1; n <= longest; n++ {
 		const rows = 7
 		stride := n + 5
-		src := copied(m, random((rows-1)*stride+n))
+		src := guardpage.Copied(t, random((rows-1)*stride+n))
 		row := func(r int) []float32 { return src[r*stride:][:n] }
 		clear(row(1))
 		row(2)[n-1] = float32(math.Inf(1))
@@ -160,9 +127,9 @@ func convert(t *testing.T, k host.Product, p backends.Precision) {
 		for i, v := range row(5) {
 			row(5)[i] = -v * v // none above 0
 		}
-		got, scale, zero := converted(m, k, src, stride, rows, n)
+		got, scale, zero := converted(t, k, src, stride, rows, n)
 		for r := range rows {
-			alone, scaleAlone, zeroAlone := converted(m, k, row(r), n, 1, n)
+			alone, scaleAlone, zeroAlone := converted(t, k, row(r), n, 1, n)
 			if !slices.Equal(got[r*len(alone):][:len(alone)], alone) || zero[r] != zeroAlone[0] || !near(scale[r], scaleAlone[0], 0) {
 				t.Errorf("%d elements: row %d of %d differs from the same alone", n, r, rows)
 			}
@@ -176,43 +143,43 @@ func convert(t *testing.T, k host.Product, p backends.Precision) {
 // mul compares whole calls with sums in float64, or exact ones, for every number
 // of rows and every tail of inputs.
 func mul(t *testing.T, k host.Product, p backends.Precision) {
-	m := memory{t}
 	for in := 1; in <= most; in++ {
 		weights := make([][]float32, k.Cols)
 		for j := range weights {
 			weights[j] = random(in + 100*j)[100*j:]
 		}
-		panel, unit := packed(m, k, weights)
-		bias := copied(m, random(k.Cols))
+		panel, unit := packed(t, k, weights)
+		bias := guardpage.Copied(t, random(k.Cols))
 		for rows := 1; rows <= k.Rows; rows++ {
-			oneCall(t, m, k, p, rows, in, weights, panel, unit, bias, rows%2 == 0)
+			oneCall(t, k, p, rows, in, weights, panel, unit, bias, rows%2 == 0)
 		}
 	}
 }
 
 // packed is the panel of weights and the scale of each output.
-func packed(m memory, k host.Product, rows [][]float32) (panel []uint32, unit []float32) {
+func packed(t *testing.T, k host.Product, rows [][]float32) (panel []uint32, unit []float32) {
+	t.Helper()
 	in := len(rows[0])
 	stride := k.Words(in) + 3
-	all := guarded[uint32](m, (len(rows)-1)*stride+k.Words(in))
-	unit = guarded[float32](m, len(rows))
+	all := guardpage.Ending[uint32](t, (len(rows)-1)*stride+k.Words(in))
+	unit = guardpage.Ending[float32](t, len(rows))
 	for j, w := range rows {
 		unit[j] = k.Weights(all[j*stride:][:k.Words(in)], w)
 	}
-	panel = guarded[uint32](m, k.PanelWords(in))
+	panel = guardpage.Ending[uint32](t, k.PanelWords(in))
 	k.Pack(panel, all, stride, len(rows), k.Words(in))
 	return panel, unit
 }
 
-func oneCall(t *testing.T, m memory, k host.Product, p backends.Precision, rows, in int, weights [][]float32, panel []uint32, unit, bias []float32, residual bool) {
+func oneCall(t *testing.T, k host.Product, p backends.Precision, rows, in int, weights [][]float32, panel []uint32, unit, bias []float32, residual bool) {
 	t.Helper()
 	aStride, dstStride := k.Words(in)+1, k.Cols+5
 	c := host.Call{
-		Dst: guarded[float32](m, (rows-1)*dstStride+k.Cols), A: guarded[uint32](m, (rows-1)*aStride+k.Words(in)),
+		Dst: guardpage.Ending[float32](t, (rows-1)*dstStride+k.Cols), A: guardpage.Ending[uint32](t, (rows-1)*aStride+k.Words(in)),
 		Panel: panel, Bias: bias, Rows: rows, Tile: rows, Words: k.Words(in), DstStride: dstStride, AStride: aStride,
 	}
 	if p == backends.Int8 {
-		c.Scale, c.Zero, c.Unit = guarded[float32](m, rows), guarded[int32](m, rows), unit
+		c.Scale, c.Zero, c.Unit = guardpage.Ending[float32](t, rows), guardpage.Ending[int32](t, rows), unit
 	}
 	const sentinel = -987.25
 	for i := range c.Dst {
@@ -221,18 +188,18 @@ func oneCall(t *testing.T, m memory, k host.Product, p backends.Precision, rows,
 	x := make([][]float32, rows)
 	for r := range rows {
 		x[r] = random(in + 1000*(r+1))[1000*(r+1):]
-		row, scale, zero := converted(m, k, copied(m, x[r]), in, 1, in)
+		row, scale, zero := converted(t, k, guardpage.Copied(t, x[r]), in, 1, in)
 		copy(c.A[r*aStride:], row)
 		if p == backends.Int8 {
 			c.Scale[r], c.Zero[r] = scale[0], zero[0]
 		}
 	}
 	if residual {
-		c.Res = copied(m, random(len(c.Dst)))
+		c.Res = guardpage.Copied(t, random(len(c.Dst)))
 	}
 	k.Mul(&c)
 	if k.Pairs && !residual {
-		pairs(t, m, k, c)
+		pairs(t, k, c)
 	}
 	for r := range rows {
 		for j := range k.Cols {
@@ -254,11 +221,11 @@ func oneCall(t *testing.T, m memory, k host.Product, p backends.Precision, rows,
 }
 
 // pairs: what a call writes as bfloat16 are its outputs, rounded.
-func pairs(t *testing.T, m memory, k host.Product, c host.Call) {
+func pairs(t *testing.T, k host.Product, c host.Call) {
 	t.Helper()
 	outputs, stride := c.Dst, c.DstStride
 	c.Pairs, c.DstStride = true, k.Cols/2+3
-	c.Dst = guarded[float32](m, (c.Rows-1)*c.DstStride+k.Cols/2)
+	c.Dst = guardpage.Ending[float32](t, (c.Rows-1)*c.DstStride+k.Cols/2)
 	k.Mul(&c)
 	for r := range c.Rows {
 		for i := range c.DstStride {
@@ -293,19 +260,18 @@ func expected(p backends.Precision, x, w []float32, bias float32) float32 {
 // packRows makes of a matrix what Pack makes of its transposed, where both define
 // the words.
 func packRows(t *testing.T, k host.Product) {
-	m := memory{t}
 	for rows := 1; rows <= 9; rows++ {
 		for cols := 1; cols <= k.Cols; cols++ {
 			stride := cols + 2
-			src := copied(m, random((rows-1)*stride+cols))
+			src := guardpage.Copied(t, random((rows-1)*stride+cols))
 			columns := make([][]float32, cols)
 			for j := range columns {
 				for r := range rows {
 					columns[j] = append(columns[j], src[r*stride+j])
 				}
 			}
-			want, _ := packed(m, k, columns)
-			got := guarded[uint32](m, k.PanelWords(rows))
+			want, _ := packed(t, k, columns)
+			got := guardpage.Ending[uint32](t, k.PanelWords(rows))
 			k.PackRows(got, src, stride, rows, cols)
 			for i := range k.Words(rows) {
 				for j := range cols {
@@ -320,14 +286,13 @@ func packRows(t *testing.T, k host.Product) {
 
 // packPairs makes of operands what PackRows makes of the numbers they are of.
 func packPairs(t *testing.T, k host.Product) {
-	m := memory{t}
 	for rows := 1; rows <= 9; rows++ {
 		src := random(rows * k.Cols)
-		want, got := guarded[uint32](m, k.PanelWords(rows)), guarded[uint32](m, k.PanelWords(rows))
+		want, got := guardpage.Ending[uint32](t, k.PanelWords(rows)), guardpage.Ending[uint32](t, k.PanelWords(rows))
 		k.PackRows(want, src, k.Cols, rows, k.Cols)
-		operands, _, _ := converted(m, k, src, k.Cols, rows, k.Cols)
+		operands, _, _ := converted(t, k, src, k.Cols, rows, k.Cols)
 		stride := k.Cols/2 + 3
-		apart := guarded[uint32](m, (rows-1)*stride+k.Cols/2)
+		apart := guardpage.Ending[uint32](t, (rows-1)*stride+k.Cols/2)
 		for r := range rows {
 			copy(apart[r*stride:], operands[r*k.Cols/2:][:k.Cols/2])
 		}
@@ -347,7 +312,6 @@ func peak(t *testing.T, k host.Kernels, p backends.Precision) {
 }
 
 func softmax(t *testing.T, k, twin host.Kernels) {
-	m := memory{t}
 	for n := 1; n <= most; n++ {
 		const rows = 3
 		stride := n + 4
@@ -356,8 +320,8 @@ func softmax(t *testing.T, k, twin host.Kernels) {
 			for i := range x {
 				x[i] *= spread
 			}
-			got, want := copied(m, x), copied(m, x)
-			a, b := guarded[float32](m, rows), make([]float32, rows)
+			got, want := guardpage.Copied(t, x), guardpage.Copied(t, x)
+			a, b := guardpage.Ending[float32](t, rows), make([]float32, rows)
 			k.Softmax(got, stride, rows, n, 0.3, a)
 			twin.Softmax(want, stride, rows, n, 0.3, b)
 			for r := range rows {
@@ -372,7 +336,7 @@ func softmax(t *testing.T, k, twin host.Kernels) {
 			}
 		}
 		for _, bad := range []float64{math.NaN(), math.Inf(1)} {
-			x := copied(m, random(n))
+			x := guardpage.Copied(t, random(n))
 			x[n/2] = float32(bad)
 			sum := []float32{0}
 			if k.Softmax(x, n, 1, n, 1, sum); sum[0] == sum[0] {
@@ -385,7 +349,6 @@ func softmax(t *testing.T, k, twin host.Kernels) {
 // gelu is held to the error function in float64. Its own rounding is that of
 // 1+erf, which x multiplies.
 func gelu(t *testing.T, k host.Kernels) {
-	m := memory{t}
 	for cols := 1; cols <= most; cols++ {
 		const rows = 3
 		stride := cols + 4
@@ -394,7 +357,7 @@ func gelu(t *testing.T, k host.Kernels) {
 			x[i] *= 3
 		}
 		copy(x[:cols], []float32{0, 1e-30, 5, -5, 100, -100, 1e30, float32(math.NaN()), float32(math.Inf(1))})
-		got := copied(m, x)
+		got := guardpage.Copied(t, x)
 		k.GELU(got, stride, rows, cols)
 		for i, v := range x {
 			if i%stride >= cols {
@@ -412,18 +375,17 @@ func gelu(t *testing.T, k host.Kernels) {
 }
 
 func norm(t *testing.T, k, twin host.Kernels) {
-	m := memory{t}
 	const rows = 3
 	for n := 1; n <= most; n++ {
 		for _, around := range []float32{0, 1000} { // rows of small variance around a large mean
-			x, gamma, beta := random(rows*n), copied(m, random(n)), copied(m, random(n + 1)[1:])
+			x, gamma, beta := random(rows*n), guardpage.Copied(t, random(n)), guardpage.Copied(t, random(n + 1)[1:])
 			for i := range x {
 				x[i] = around + x[i]
 			}
-			got, want := guarded[float32](m, rows*n), make([]float32, rows*n)
-			k.Norm(got, copied(m, x), gamma, beta, rows, 1e-6)
+			got, want := guardpage.Ending[float32](t, rows*n), make([]float32, rows*n)
+			k.Norm(got, guardpage.Copied(t, x), gamma, beta, rows, 1e-6)
 			twin.Norm(want, x, gamma, beta, rows, 1e-6)
-			in := copied(m, x)
+			in := guardpage.Copied(t, x)
 			k.Norm(in, in, gamma, beta, rows, 1e-6)
 			for i := range got {
 				if !near(got[i], want[i], 2e-4) || around == 0 && !near(got[i], want[i], 3e-6) || in[i] != got[i] {
@@ -435,12 +397,11 @@ func norm(t *testing.T, k, twin host.Kernels) {
 }
 
 func divide(t *testing.T, k host.Kernels) {
-	m := memory{t}
 	const rows = 3
-	total := copied(m, []float32{3, 0.1, 7})
+	total := guardpage.Copied(t, []float32{3, 0.1, 7})
 	for n := 1; n <= most; n++ {
 		from, to := n+2, n+3
-		src, dst := copied(m, random((rows-1)*from+n)), guarded[float32](m, (rows-1)*to+n)
+		src, dst := guardpage.Copied(t, random((rows-1)*from+n)), guardpage.Ending[float32](t, (rows-1)*to+n)
 		k.Divide(dst, to, src, from, rows, n, total)
 		for i, v := range dst {
 			want := float32(0)
