@@ -94,7 +94,7 @@ const (
 // as far as the kernel can, and returns for how many samples. It needs one before
 // and one behind.
 func triangle(dst, near, far []byte, c int, even, odd uint16) int {
-	groups := min(len(dst)/32, (len(near)-1-c)/16)
+	groups := min(len(dst)/32, (min(len(near), len(far))-1-c)/16)
 	if !hasAVX2 || c < 1 || groups < 1 {
 		return 0
 	}
@@ -133,11 +133,21 @@ func (a *axis) widen() {
 	}
 }
 
+// behind is what rows have behind their end for acrossAVX2 to read.
+func (a *axis) behind() int { return slack + 6*a.pairs }
+
 // across resamples as many pixels of two rows as the kernel can, and returns how
-// many: all but the last.
+// many: all but the last where the rows have the bytes that behind says in their
+// capacity.
 func (a *axis) across(dst0, dst1, row0, row1 []byte) int {
-	n := len(a.taps) - 1
-	if a.pairs == 0 || n < 1 {
+	n, room := len(a.taps)-1, min(cap(row0), cap(row1))
+	if a.pairs == 0 {
+		return 0
+	}
+	for n > 0 && int(a.offsets[n-1])+6*a.pairs+2 > room {
+		n--
+	}
+	if n < 1 {
 		return 0
 	}
 	acrossAVX2(&dst0[0], &dst1[0], &row0[0], &row1[0], &a.offsets[0], &a.wide[0], a.pairs, n)
@@ -151,6 +161,7 @@ func down(dst, rows []byte, weights []int32) bool {
 	if !hasAVX2 || n < 32 || len(weights) == 0 {
 		return false
 	}
+	_ = rows[len(weights)*n-1]
 	downAVX2(&dst[0], &rows[0], n, &weights[0], len(weights), n/32)
 	if n%32 != 0 {
 		downAVX2(&dst[n-32], &rows[n-32], n, &weights[0], len(weights), 1)

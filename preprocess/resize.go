@@ -12,7 +12,7 @@ func (p *Preprocessor) resize() {
 	}
 	out := p.out[y.pad*side+3*x.pad:]
 	if w.plan.tall {
-		p.rows = grow(p.rows, wide*y.out)
+		p.rows = grow(p.rows, wide*y.out+x.behind())[:wide*y.out]
 		p.vertical(p.rows, wide, w.rgb, wide)
 		p.horizontal(out, side, p.rows, wide, y.out)
 		return

@@ -46,7 +46,7 @@ func (p *Preprocessor) aim(w, h int, r Region) (window, error) {
 	plan := p.plans.of(p.spec, b.width(), b.height())
 	b = box{b.x0 + plan.x.from, b.y0 + plan.y.from, b.x0 + plan.x.to, b.y0 + plan.y.to}
 	n := 3 * b.width() * b.height()
-	return window{w, h, b, plan, grow(p.window.rgb, n+slack+6*plan.x.pairs)[:n]}, nil
+	return window{w, h, b, plan, grow(p.window.rgb, n+plan.x.behind())[:n]}, nil
 }
 
 // grow returns n elements of s, whose contents are lost where it is too small.
