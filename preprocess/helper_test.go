@@ -29,7 +29,8 @@ func newPreprocessor(t testing.TB, s Spec) *Preprocessor {
 // expectation is testdata/expect.json: what Pillow makes of the same pictures,
 // as SHA-256 of the pixels.
 type expectation struct {
-	Specs map[string]struct {
+	Pillow string // its version
+	Specs  map[string]struct {
 		Size, Resize int
 		Bilinear     bool
 	}

@@ -75,7 +75,7 @@ func (a *axis) trim() {
 type plan struct {
 	width, height int // of the region
 	x, y          axis
-	tall          bool // the vertical pass comes first
+	downFirst     bool // the vertical pass comes first
 }
 
 // plans keeps the plans of the sizes seen last, enough for a box whose cameras
@@ -99,8 +99,16 @@ func (p *plans) of(s Spec, w, h int) *plan {
 	k.x.build(w, toW, s.Size, s.Filter)
 	k.y.build(h, toH, s.Size, s.Filter)
 	k.x.widen()
-	k.tall = h > 100*w && toH < h
+	k.downFirst = downFirst(w, h, toW, toH)
 	return k
+}
+
+// downFirst is when Pillow's vertical pass comes before the horizontal one: where the
+// height shrinks, and by more pixels than twice what the width shrinks by (13.0.0,
+// ImagingResampleInner; before that, only above a height of 100 widths). The picture
+// between the passes is rounded to bytes, so the order shows in the last bit.
+func downFirst(w, h, toW, toH int) bool {
+	return h > toH && h-toH > 2*(w-toW)
 }
 
 // target is the size after Resize: the short side s.Resize, the long one

@@ -1,10 +1,12 @@
 // Package preprocess turns a camera's frame into a model's input: decode,
 // cut the region out, resize, crop, normalise, straight into the patch matrix.
 //
-// What comes out is what the models were trained and evaluated with: Pillow's
+// What comes out is what models are trained and evaluated with: Pillow's
 // Image.convert('RGB'), torchvision's Resize(256, bicubic) and CenterCrop(224) of
 // that picture, ToTensor and Normalize. From PNG and raw pixels it is equal to the
-// bit, and so it is from baseline JPEG, unless Spec.Scaled asks for less. From the
+// bit with Pillow 13.0.0, and so it is from baseline JPEG, unless Spec.Scaled asks for
+// less. (Pillow before 13 resizes some tall pictures in the other order, see downFirst,
+// a level apart in some pixels.) From the
 // JPEGs that image/jpeg decodes (progressive ones) it differs by what its inverse
 // DCT differs from libjpeg-turbo's: a pixel in fifty, by a level or two (TestJPEG
 // holds the bounds).
@@ -88,7 +90,7 @@ type Preprocessor struct {
 	jpeg   baseline.Decoder
 	from   []plane // of a JPEG
 	lines  scratch // of the decoders
-	rows   []byte  // [window's rows, plan.x.out, 3]: between the two passes
+	rows   []byte  // between the two passes: [window's rows, plan.x.out, 3], or [plan.y.out, window's columns, 3]
 	pairs  []int64 // scratch of the horizontal pass: two rows of the window
 	sums   []int32 // scratch of the vertical pass: a row of the output
 	out    []byte  // [S, S, 3]: resized and cropped

@@ -1,8 +1,7 @@
 package preprocess
 
-// resize makes p.out of the window: the horizontal pass first, rounded to bytes
-// before the vertical one (Pillow, ImagingResampleInner), the other way round for
-// the very tall pictures for which Pillow turns them (Image.resize).
+// resize makes p.out of the window in two passes, the first one's picture rounded to
+// bytes (Pillow, ImagingResampleInner).
 func (p *Preprocessor) resize() {
 	w := &p.window
 	x, y := &w.plan.x, &w.plan.y
@@ -11,7 +10,7 @@ func (p *Preprocessor) resize() {
 		clear(p.out) // the padding is black
 	}
 	out := p.out[y.pad*side+3*x.pad:]
-	if w.plan.tall {
+	if w.plan.downFirst {
 		p.rows = grow(p.rows, wide*y.out+x.behind())[:wide*y.out]
 		p.vertical(p.rows, wide, w.rgb, wide)
 		p.horizontal(out, side, p.rows, wide, y.out)

@@ -4,17 +4,17 @@ them: checksums of Image.convert('RGB') and of what torchvision's transforms the
 show to a model. JPEGs with more than flat blocks also get Pillow's pixels as PNG,
 because decoders differ there in the last bit.
 
-    pip install 'pillow<13' numpy
+    pip install pillow==13.0.0 numpy
     python3 make_fixtures.py [../../../shared/golden/deit_tiny]
 
 With the folder of golden photos, their checksums are added; the photos are not
 ours to copy. torchvision's part is sizes alone (torchvision/transforms/
 functional.py: _compute_resized_output_size, center_crop); Pillow does the work.
-Pillow 13 resizes a picture whose height shrinks by more than twice what its width
-does top to bottom first, which moves some pixels by a level; all before it, which
-the models were trained and evaluated with, go left to right first.
+From Pillow 13 on a picture whose height shrinks by more pixels than twice what its
+width shrinks by is resized top to bottom first (ImagingResampleInner), which moves
+some pixels by a level; all before it go left to right first, but for very tall ones.
 """
-import hashlib, json, pathlib, sys, zlib
+import hashlib, json, pathlib, random, sys, zlib
 import numpy as np
 from PIL import Image, __version__, features
 from flatjpeg import flat_jpeg
@@ -34,6 +34,8 @@ SHAPES = [
     (160, 160), (384, 384), (225, 256), (256, 455), (455, 256), (300, 200), (200, 300), (1000, 37), (37, 1000), (4096, 16),
     (16, 4096), (640, 480), (1280, 720), (1081, 1919),
 ]
+chance = random.Random(13)
+SHAPES += [(chance.randint(1, 700), chance.randint(1, 1000)) for _ in range(40)]  # of which half shrink so
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
