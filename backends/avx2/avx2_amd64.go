@@ -9,13 +9,22 @@ import (
 	"dynvit/backends/internal/host"
 )
 
-// The tile: 6 rows by two vectors keep 12 sums in registers and leave four for
-// operands, 4 rows eight.
 const (
-	tileRows    = 6
-	crossedRows = 4 // mulInt16's
-	tileCols    = 2 * lanes
-	lanes       = 8 // words of a vector
+	lanes    = 8 // words of a vector
+	tileCols = 2 * lanes
+)
+
+// Tiles' heights that kernels are written for: 6 rows by two vectors keep 12 sums in
+// registers and leave four for operands, mulInt16's 4 rows eight.
+var (
+	heights        = []int{1, 2, 3, 4, 5, 6}
+	crossedHeights = []int{1, 2, 3, 4}
+)
+
+// Kernels that the instruction sets have in common.
+var (
+	rowKernels = host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows}
+	packing    = host.Packing{Lanes: lanes, Transpose: transpose, Rows: packRows}
 )
 
 func open(o backends.Options) (backends.Backend, error) {
@@ -25,53 +34,44 @@ func open(o backends.Options) (backends.Backend, error) {
 
 // table is what this processor does best without the disabled features.
 func table(o backends.Options) (host.Kernels, string) {
-	var products [4]host.Product
-	products[backends.F32] = product(nil, packRowsF32)
-	products[backends.BF16] = product(host.EachRound(convertBF16), packRowsBF16)
-	products[backends.F16] = product(host.EachRound(convertF16), packRowsF16)
-	p, why := int8Product(host.Require(o, cpuid.AVXVNNI) == nil, &products[backends.Int8])
-	return host.Kernels{
-		Precisions: []backends.Precision{backends.Int8, backends.F32, backends.BF16, backends.F16},
-		Products:   products,
-		Softmax:    softmax,
-		GELU:       gelu,
-		Norm:       norm,
-		Divide:     divide,
-		Peak:       p.peak,
-	}, why
-}
-
-func product(convert func([]uint32, []float32, int, int, int, []float32, []int32), rows func([]uint32, []float32, int, int, int)) host.Product {
-	return host.Product{Rows: tileRows, Cols: tileCols, Group: 1, Convert: convert, Pack: pack, PackRows: rows, Mul: mulF32Checked,
-		PanelWords: func(in int) int { return in * tileCols }}
-}
-
-func int8Product(vnni bool, k *host.Product) (p peaks, why string) {
-	if vnni {
-		*k = host.Product{Rows: tileRows, Cols: tileCols, Group: 4, Codes: true, Convert: host.EachRow(4, 0, convertInt8), Pack: packInt8, Mul: mulInt8Checked,
-			PanelWords: func(in int) int { return (1 + k.Words(in)) * tileCols }}
-		return peaks{peakInt8, 4}, "int8 by VPDPBUSD"
+	k := host.Kernels{Precisions: []backends.Precision{backends.Int8, backends.F32, backends.BF16, backends.F16}}
+	peaks := host.Peaks{Lanes: lanes}
+	for p := range k.Products {
+		peaks.Loops[p], peaks.PerWord[p] = peakF32, 1
 	}
-	*k = host.Product{Rows: crossedRows, Cols: tileCols, Group: 2, Lead: 1, Codes: true, First: crossed,
-		Convert: host.EachRow(2, 1, convertInt16), Pack: pack, Mul: mulInt16Checked,
-		PanelWords: func(in int) int { return k.Words(in) * tileCols }}
-	return peaks{peakInt16, 4}, "int8 by VPMADDWD: no AVX-VNNI"
+	k.Products[backends.F32] = floats(host.Product{PackRows: packing.PackRows})
+	k.Products[backends.BF16] = rounded(roundBF16)
+	k.Products[backends.F16] = rounded(roundF16)
+	why := pickInt8(&k, &peaks, host.Require(o, cpuid.AVXVNNI) == nil)
+	rowKernels.In(&k)
+	k.Peak = peaks.Peak
+	return k, why
 }
 
-// peaks is the register-only loop of int8, and the multiply-adds that each round of it
-// adds to a word of a sum.
-type peaks struct {
-	int8    func(n int) float32
-	perWord float64
+// floats completes a product of operands in float32.
+func floats(p host.Product) host.Product {
+	p.Heights, p.Cols, p.Group, p.Pack = heights, tileCols, 1, packing.Pack
+	return host.Checked(p, 0, mulF32)
 }
 
-// peakSums is how many vectors of sums a round of the loops adds to.
-const peakSums = 12
+func rounded(r host.Rounding) host.Product {
+	return floats(host.Product{Convert: r.Convert, PackRows: r.PackRows(tileCols)})
+}
 
-func (p peaks) peak(precision backends.Precision, n int) (operations, checksum float64) {
-	loop, perWord := peakF32, 1.0
-	if precision == backends.Int8 {
-		loop, perWord = p.int8, p.perWord
+// pickInt8 takes VPDPBUSD where it is there.
+func pickInt8(k *host.Kernels, peaks *host.Peaks, vnni bool) (why string) {
+	p := host.Product{Cols: tileCols, Codes: true}
+	peaks.PerWord[backends.Int8] = 4 // of mulInt16, by Winograd, too
+	if !vnni {
+		p.Heights, p.Group, p.Lead, p.First = crossedHeights, 2, 1, crossed
+		p.Convert, p.Pack = host.EachRow(2, 1, convertInt16), packing.Pack
+		k.Products[backends.Int8] = host.Checked(p, 0, mulInt16)
+		peaks.Loops[backends.Int8] = peakInt16
+		return "int8 by VPMADDWD: no AVX-VNNI"
 	}
-	return 2 * peakSums * lanes * perWord * float64(n), float64(loop(n))
+	p.Heights, p.Group = heights, 4
+	p.Convert, p.Pack = host.EachRow(4, 0, convertInt8), packing.PackInt8
+	k.Products[backends.Int8] = host.Checked(p, 1, mulInt8)
+	peaks.Loops[backends.Int8] = peakInt8
+	return "int8 by VPDPBUSD"
 }

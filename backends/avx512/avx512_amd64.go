@@ -12,12 +12,19 @@ import (
 	"dynvit/backends/internal/host"
 )
 
-// The tile: 14 rows by two vectors keep 28 sums in registers and leave four for
-// operands.
 const (
-	tileRows = 14
-	tileCols = 2 * lanes
 	lanes    = 16 // words of a vector
+	tileCols = 2 * lanes
+)
+
+// heights are what the tiles' kernels are written for: 14 rows by two vectors keep 28
+// sums in registers and leave four for operands.
+var heights = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}
+
+// kernels are those that the instruction sets have in common.
+var (
+	rowKernels = host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows}
+	packing    = host.Packing{Lanes: lanes, Transpose: transpose, Rows: packRows}
 )
 
 func open(o backends.Options) (backends.Backend, error) {
@@ -27,40 +34,34 @@ func open(o backends.Options) (backends.Backend, error) {
 
 // table is what this processor does best without the disabled features.
 func table(o backends.Options) (host.Kernels, string) {
-	var products [4]host.Product
-	products[backends.F32] = product(1, nil, packRowsF32, mulF32Checked)
-	products[backends.F16] = product(1, host.EachRound(convertF16), packRowsF16, mulF32Checked)
-	p := peaks{f32: peakF32}
-	bf16Why := p.pickBF16(&products[backends.BF16], host.Require(o, cpuid.AVX512BF16) == nil)
-	int8Why := p.pickInt8(&products[backends.Int8], host.Require(o, cpuid.AVX512VNNI) == nil)
-	return host.Kernels{
-		Precisions: p.order(),
-		Products:   products,
-		Softmax:    softmax,
-		GELU:       gelu,
-		Norm:       norm,
-		Divide:     divide,
-		Peak:       p.peak,
-	}, bf16Why + ", " + int8Why
+	k := host.Kernels{Precisions: []backends.Precision{backends.Int8, backends.F32, backends.BF16, backends.F16}}
+	peaks := host.Peaks{Lanes: lanes}
+	for p := range k.Products {
+		peaks.Loops[p], peaks.PerWord[p] = peakF32, 1
+	}
+	k.Products[backends.F32] = floats(host.Product{PackRows: packing.PackRows})
+	k.Products[backends.BF16] = rounded(roundBF16)
+	k.Products[backends.F16] = rounded(roundF16)
+	bf16Why := pickBF16(&k, &peaks, host.Require(o, cpuid.AVX512BF16) == nil)
+	int8Why := pickInt8(&k, &peaks, host.Require(o, cpuid.AVX512VNNI) == nil)
+	rowKernels.In(&k)
+	k.Peak = peaks.Peak
+	return k, bf16Why + ", " + int8Why
 }
 
-// product is one of operands in float32 or bfloat16; int8's has a header, see packInt8.
-func product(group int, convert func([]uint32, []float32, int, int, int, []float32, []int32),
-	rows func([]uint32, []float32, int, int, int), mul func(*host.Call)) host.Product {
-	return host.Product{Rows: tileRows, Cols: tileCols, Group: group, Convert: convert, Pack: pack, PackRows: rows, Mul: mul,
-		PanelWords: func(in int) int { return (in + group - 1) / group * tileCols }}
+// floats completes a product of operands in float32.
+func floats(p host.Product) host.Product {
+	p.Heights, p.Cols, p.Group, p.Pack = heights, tileCols, 1, packing.Pack
+	return host.Checked(p, 0, mulF32)
 }
 
-// peaks holds the register-only loops of what was picked.
-type peaks struct {
-	f32, bf16, int8 func(n int) float32
-	perWord         [4]float64 // multiply-adds of a word, by precision
+func rounded(r host.Rounding) host.Product {
+	return floats(host.Product{Convert: r.Convert, PackRows: r.PackRows(tileCols)})
 }
 
-// pickBF16 takes VDPBF16PS where it is there and faster than float32's multiply-adds.
-func (p *peaks) pickBF16(k *host.Product, supported bool) (why string) {
-	*k, p.bf16 = product(1, host.EachRound(convertBF16), packRowsRounded, mulF32Checked), peakF32
-	p.perWord = [4]float64{backends.F32: 1, backends.BF16: 1, backends.F16: 1}
+// pickBF16 takes VDPBF16PS where it is there and faster than float32's multiply-adds,
+// and puts bf16 ahead of f32 then.
+func pickBF16(k *host.Kernels, peaks *host.Peaks, supported bool) (why string) {
 	if !supported {
 		return "bf16 by FMA: no AVX512_BF16"
 	}
@@ -68,9 +69,12 @@ func (p *peaks) pickBF16(k *host.Product, supported bool) (why string) {
 	if ratio < worthwhile {
 		return fmt.Sprintf("bf16 by FMA: VDPBF16PS measured at %.2f times its rate", ratio)
 	}
-	*k, p.bf16 = product(2, convertPairs, packRowsPairs, mulBF16Checked), peakBF16
-	k.PackPairs, k.Pairs = packPairsOf, true
-	p.perWord[backends.BF16] = 2
+	k.Products[backends.BF16] = host.Checked(host.Product{
+		Heights: heights, Cols: tileCols, Group: 2, Pairs: true,
+		Convert: convertPairs, Pack: packing.Pack, PackRows: packRowsPairs, PackPairs: packPairsOf,
+	}, 0, mulBF16)
+	peaks.Loops[backends.BF16], peaks.PerWord[backends.BF16] = peakBF16, 2
+	k.Precisions = []backends.Precision{backends.Int8, backends.BF16, backends.F32, backends.F16}
 	return fmt.Sprintf("bf16 by VDPBF16PS: %.2f times the rate of FMA", ratio)
 }
 
@@ -90,38 +94,18 @@ func rate(loop func(n int) float32) float64 {
 	return best
 }
 
-func (p *peaks) pickInt8(k *host.Product, vnni bool) (why string) {
-	if vnni {
-		*k, p.int8, p.perWord[backends.Int8] = product(4, convertInt8, nil, mulInt8Checked), peakInt8, 4
-		k.Pack, k.Pairs = packInt8, true
-		why = "int8 by VPDPBUSD"
-	} else {
-		*k, p.int8, p.perWord[backends.Int8] = product(2, host.EachRow(2, 0, convertInt16), nil, mulInt16Checked), peakInt16, 2
-		k.Pack = packInt16
-		why = "int8 by VPMADDWD: no AVX512_VNNI"
+// pickInt8 takes VPDPBUSD where it is there. Panels begin with a word an output that its
+// sums start from.
+func pickInt8(k *host.Kernels, peaks *host.Peaks, vnni bool) (why string) {
+	p := host.Product{Heights: heights, Cols: tileCols, Codes: true}
+	if !vnni {
+		p.Group, p.Convert, p.Pack = 2, host.EachRow(2, 0, convertInt16), packing.PackInt16
+		k.Products[backends.Int8] = host.Checked(p, 1, mulInt16)
+		peaks.Loops[backends.Int8], peaks.PerWord[backends.Int8] = peakInt16, 2
+		return "int8 by VPMADDWD: no AVX512_VNNI"
 	}
-	k.Codes, k.PanelWords = true, func(in int) int { return (1 + k.Words(in)) * tileCols }
-	return why
-}
-
-// order puts the fastest first.
-func (p *peaks) order() []backends.Precision {
-	if p.perWord[backends.BF16] > 1 {
-		return []backends.Precision{backends.Int8, backends.BF16, backends.F32, backends.F16}
-	}
-	return []backends.Precision{backends.Int8, backends.F32, backends.BF16, backends.F16}
-}
-
-// peakSums is how many vectors of sums a round of the loops adds to.
-const peakSums = 12
-
-func (p *peaks) peak(precision backends.Precision, n int) (operations, checksum float64) {
-	loop := p.f32
-	switch precision {
-	case backends.BF16:
-		loop = p.bf16
-	case backends.Int8:
-		loop = p.int8
-	}
-	return 2 * peakSums * lanes * p.perWord[precision] * float64(n), float64(loop(n))
+	p.Group, p.Convert, p.Pack, p.Pairs = 4, convertInt8, packing.PackInt8, true
+	k.Products[backends.Int8] = host.Checked(p, 1, mulInt8)
+	peaks.Loops[backends.Int8], peaks.PerWord[backends.Int8] = peakInt8, 4
+	return "int8 by VPDPBUSD"
 }

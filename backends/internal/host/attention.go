@@ -89,7 +89,7 @@ func (b *driver) attend(p backends.Precision) {
 	a.k, a.mul, a.lanes, a.width = &b.k, mul, s.lanes, a.c/a.heads
 	a.keys, a.values, a.zeros, a.norms = s.keys, s.values, s.zeros[:mul.Cols], s.norms
 	a.block = max(1, tokenBlock/mul.Cols) * mul.Cols
-	a.tiles = tile(a.dst.Rows, mul.Rows, queryRows, 1)
+	a.tiles = tile(a.dst.Rows, mul.Heights, queryRows, 1)
 	b.pool.run(packing{a}, a.heads*panels(a.n, a.block))
 	if a.by != backends.NoScore {
 		a.clearScores()

@@ -38,7 +38,10 @@ type Kernels struct {
 // Group to a word: one float32, two bfloat16 or int16, four codes. The right
 // matrix is cut into panels of Cols outputs, interleaved by word.
 type Product struct {
-	Rows  int // of one call at most (the tile's MR)
+	// Heights are the rows of a tile (MR) that Mul has code for, rising from 1: the
+	// upper ones without a gap, which tiles are made of, and at most four below.
+	Heights []int
+
 	Cols  int // of a panel (NR)
 	Group int // operands in a word
 	Lead  int // words of the kernel's own before a row's operands
@@ -134,8 +137,8 @@ func (p *Product) Words(n int) int { return p.Lead + panels(n, p.Group) }
 //	Dst[r·DstStride+j] = Σ_i (A[r, i]-Zero[r])·W[j, i]·(Scale[r]·Unit[j]) + Bias[j] + Res[r·DstStride+j]
 //
 // for r < Rows and j < Cols; Zero, Scale and Unit for int8 alone, where scale and bias
-// take one rounding together (backends.FMA32). Assembly reads it by offset: a test
-// holds the order of the fields.
+// take one rounding together (backends.FMA32). Assembly reads it by the names of its
+// fields, whose offsets the compiler writes to go_asm.h.
 type Call struct {
 	Dst   []float32
 	A     []uint32  // operands, rows AStride words apart
@@ -145,7 +148,7 @@ type Call struct {
 	Scale []float32 // [Rows]
 	Unit  []float32 // [Cols]
 
-	Rows, Tile                int // Tile rows at a time; Rows is a multiple
+	Rows, Tile                int // Tile rows at a time, one of the product's heights; Rows is a multiple
 	Words, DstStride, AStride int
 
 	Zero  []int32 // [Rows], what codes of four a word have as their zero points
@@ -157,26 +160,6 @@ func panels(n, cols int) int { return (n + cols - 1) / cols }
 
 // roundUp is the least multiple of cols that holds n.
 func roundUp(n, cols int) int { return panels(n, cols) * cols }
-
-// Check panics where a call, of up to rows rows a tile by cols outputs, does not fit its
-// memory: what stands between a kernel in assembly and a mistake. Panels begin with
-// header more words an output.
-func (c *Call) Check(rows, cols, header int, codes bool) {
-	panel := (header + c.Words) * cols
-	fits := c.Tile >= 1 && c.Tile <= rows && c.Rows >= 1 && c.Rows%c.Tile == 0 && c.Words >= 1
-	if codes {
-		fits = fits && len(c.Scale) >= c.Rows && len(c.Zero) >= c.Rows && len(c.Unit) >= cols
-	}
-	outputs := (c.Rows-1)*c.DstStride + cols
-	if c.Pairs {
-		outputs -= cols / 2
-		fits = fits && c.Res == nil
-	}
-	fits = fits && len(c.Dst) >= outputs && (c.Res == nil || len(c.Res) >= outputs) && len(c.Bias) >= cols
-	if !fits || len(c.Panel) < panel || len(c.A) < (c.Rows-1)*c.AStride+c.Words || c.AStride < 0 || c.DstStride < 0 {
-		panic("host: a kernel's arguments do not fit")
-	}
-}
 
 // Interleave makes n rows of words the first columns of a panel of cols: row by row,
 // word by word.

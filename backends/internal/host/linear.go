@@ -74,7 +74,7 @@ func (b *driver) product(x []float32, stride, rows int) {
 	k := l.w.product
 	l.k, l.lanes = &b.k, b.scratch.lanes
 	b.convert(x, stride, rows)
-	l.tiles = tile(rows, k.Rows, partRows, b.pool.threads())
+	l.tiles = tile(rows, k.Heights, partRows, b.pool.threads())
 	l.panels = max(1, partCols/k.Cols)
 	l.across = panels(l.w.panels(), l.panels)
 	b.pool.run(l, l.tiles.parts()*l.across)
@@ -200,56 +200,6 @@ func relu(x []float32, stride, rows, cols int) {
 			}
 		}
 	}
-}
-
-// tiling cuts rows into the fewest tiles of at most a kernel's height, as equal as
-// they can be: kernels exist for every height, so that nothing is padded. Tiles
-// form bands, one for each thread where there are enough, and a band blocks, of
-// which a part is made; every band has as many.
-type tiling struct{ total, tiles, bands, blocks int }
-
-func tile(rows, most, part, bands int) tiling {
-	tiles := panels(rows, most)
-	bands = min(bands, tiles)
-	return tiling{rows, tiles, bands, panels(panels(tiles, bands), max(1, part/most))}
-}
-
-// rows of tile i are from…to-1; the first ones are a row taller where they don't come
-// out even.
-func (t tiling) rows(i int) (from, to int) {
-	height, taller := t.total/t.tiles, t.total%t.tiles
-	return i*height + min(i, taller), (i+1)*height + min(i+1, taller)
-}
-
-// alike is the rows of the tiles from i on, before end, that are as high as tile i.
-func (t tiling) alike(i, end int) (row, rows, height int) {
-	row, next := t.rows(i)
-	if taller := t.total % t.tiles; i < taller {
-		end = min(end, taller)
-	}
-	height = next - row
-	return row, (end - i) * height, height
-}
-
-// holding is how many tiles hold the first n rows.
-func (t tiling) holding(n int) int {
-	tiles := 0
-	for ; tiles < t.tiles; tiles++ {
-		if from, _ := t.rows(tiles); from >= n {
-			break
-		}
-	}
-	return tiles
-}
-
-func (t tiling) parts() int { return t.bands * t.blocks }
-
-// part is the tiles from…to-1 of a block; a band with fewer tiles than others may
-// leave one empty.
-func (t tiling) part(band, block int) (from, to int) {
-	first, last := band*t.tiles/t.bands, (band+1)*t.tiles/t.bands
-	n := last - first
-	return first + block*n/t.blocks, first + (block+1)*n/t.blocks
 }
 
 // convertRows rows make one part of converting a Linear's input.

@@ -41,6 +41,22 @@ func (b *driver) Peak(p backends.Precision) float64 {
 	return total
 }
 
+// Peaks are loops in assembly that measure the registers' peak, by precision: n rounds of
+// peakSums multiply-adds of vectors.
+type Peaks struct {
+	Lanes   int // words of a vector
+	Loops   [4]func(n int) float32
+	PerWord [4]float64 // multiply-adds of a word
+}
+
+// peakSums is how many vectors of sums a round of the loops adds to.
+const peakSums = 12
+
+// Peak is Kernels'.
+func (k *Peaks) Peak(p backends.Precision, n int) (operations, checksum float64) {
+	return 2 * peakSums * float64(k.Lanes) * k.PerWord[p] * float64(n), float64(k.Loops[p](n))
+}
+
 // peak multiplies and adds in registers. Twelve sums hide the latency of a
 // multiplication and an addition (or a fused pair) at two a cycle, and fit with
 // their operands into amd64's 16 registers.

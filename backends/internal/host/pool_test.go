@@ -79,28 +79,3 @@ func TestPoolEnds(t *testing.T) {
 		p.close()
 	})
 }
-
-// TestTiling: the parts hold every row once, in order within a band, and tiles are
-// never higher than the kernel.
-func TestTiling(t *testing.T) {
-	for rows := 1; rows < 220; rows++ {
-		for _, most := range []int{1, 2, 6, 14} {
-			for _, bands := range []int{1, 2, 3, 16} {
-				tiles, next := tile(rows, most, 48, bands), 0
-				for i := range tiles.parts() {
-					first, last := tiles.part(i/tiles.blocks, i%tiles.blocks)
-					for tile := first; tile < last; tile++ {
-						from, to := tiles.rows(tile)
-						if from != next || to <= from || to-from > most {
-							t.Fatalf("%d rows by %d in %d bands: tile %d is rows %d to %d after %d", rows, most, bands, tile, from, to, next)
-						}
-						next = to
-					}
-				}
-				if next != rows {
-					t.Fatalf("%d rows by %d in %d bands: only %d covered", rows, most, bands, next)
-				}
-			}
-		}
-	}
-}

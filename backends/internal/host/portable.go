@@ -16,7 +16,11 @@ func OpenPortable(o backends.Options) (backends.Backend, error) {
 // Portable is the table in plain Go: the backend "portable", and for every faster
 // kernel its twin in tests and its stand-in until it is written.
 func Portable() Kernels {
-	float := Product{Rows: 32, Cols: 3, Group: 1, PanelWords: floatWords, Pack: packFloat, PackRows: packFloatRows, Mul: mulFloat}
+	heights := make([]int, 32) // its loops take any
+	for i := range heights {
+		heights[i] = i + 1
+	}
+	float := Product{Heights: heights, Cols: 3, Group: 1, PanelWords: floatWords, Pack: packFloat, PackRows: packFloatRows, Mul: mulFloat}
 	bf16, f16 := float, float
 	bf16.Convert, bf16.PackRows = EachRound(convertBF16), packBF16Rows
 	f16.Convert, f16.PackRows = EachRound(convertF16), packF16Rows
@@ -29,7 +33,7 @@ func Portable() Kernels {
 		Peak:       peak,
 	}
 	k.Products[backends.F32], k.Products[backends.BF16], k.Products[backends.F16] = float, bf16, f16
-	k.Products[backends.Int8] = Product{Rows: 32, Cols: fieldCols, Group: 4, Codes: true, Convert: EachRow(4, 0, convertInt8), PanelWords: fieldWords, Pack: packFields, Mul: mulFields}
+	k.Products[backends.Int8] = Product{Heights: heights, Cols: fieldCols, Group: 4, Codes: true, Convert: EachRow(4, 0, convertInt8), PanelWords: fieldWords, Pack: packFields, Mul: mulFields}
 	return k
 }
 

@@ -55,7 +55,9 @@ func (s *scratch) open(k *Kernels, threads int) {
 func (k *Kernels) tallest() int {
 	most := 0
 	for i := range k.Products {
-		most = max(most, k.Products[i].Rows)
+		if heights := k.Products[i].Heights; len(heights) > 0 {
+			most = max(most, heights[len(heights)-1])
+		}
 	}
 	return most
 }

@@ -140,18 +140,25 @@ func convert(t *testing.T, k host.Product, p backends.Precision) {
 	}
 }
 
-// mul compares whole calls with sums in float64, or exact ones, for every number
-// of rows and every tail of inputs.
+// mul compares whole calls with sums in float64, or exact ones, for every height of a
+// tile, alone and with others below, and every tail of inputs.
 func mul(t *testing.T, k host.Product, p backends.Precision) {
 	for in := 1; in <= most; in++ {
-		weights := make([][]float32, k.Cols)
-		for j := range weights {
-			weights[j] = random(in + 100*j)[100*j:]
-		}
-		panel, unit := packed(t, k, weights)
-		bias := guardpage.Copied(t, random(k.Cols))
-		for rows := 1; rows <= k.Rows; rows++ {
-			oneCall(t, k, p, rows, in, weights, panel, unit, bias, rows%2 == 0)
+		t.Run(fmt.Sprint(in), func(t *testing.T) { mulInputs(t, k, p, in) }) // and its memory goes
+	}
+}
+
+func mulInputs(t *testing.T, k host.Product, p backends.Precision, in int) {
+	weights := make([][]float32, k.Cols)
+	for j := range weights {
+		weights[j] = random(in + 100*j)[100*j:]
+	}
+	panel, unit := packed(t, k, weights)
+	bias := guardpage.Copied(t, random(k.Cols))
+	for _, height := range k.Heights {
+		oneCall(t, k, p, height, 1, in, weights, panel, unit, bias, height%2 == 0)
+		if in%6 == 0 {
+			oneCall(t, k, p, height, 2+in%5, in, weights, panel, unit, bias, height%2 != 0)
 		}
 	}
 }
@@ -171,12 +178,12 @@ func packed(t *testing.T, k host.Product, rows [][]float32) (panel []uint32, uni
 	return panel, unit
 }
 
-func oneCall(t *testing.T, k host.Product, p backends.Precision, rows, in int, weights [][]float32, panel []uint32, unit, bias []float32, residual bool) {
+func oneCall(t *testing.T, k host.Product, p backends.Precision, height, tiles, in int, weights [][]float32, panel []uint32, unit, bias []float32, residual bool) {
 	t.Helper()
-	aStride, dstStride := k.Words(in)+1, k.Cols+5
+	rows, aStride, dstStride := height*tiles, k.Words(in)+1, k.Cols+5
 	c := host.Call{
 		Dst: guardpage.Ending[float32](t, (rows-1)*dstStride+k.Cols), A: guardpage.Ending[uint32](t, (rows-1)*aStride+k.Words(in)),
-		Panel: panel, Bias: bias, Rows: rows, Tile: rows, Words: k.Words(in), DstStride: dstStride, AStride: aStride,
+		Panel: panel, Bias: bias, Rows: rows, Tile: height, Words: k.Words(in), DstStride: dstStride, AStride: aStride,
 	}
 	if p == backends.Int8 {
 		c.Scale, c.Zero, c.Unit = guardpage.Ending[float32](t, rows), guardpage.Ending[int32](t, rows), unit

@@ -1,0 +1,173 @@
+package host
+
+import "slices"
+
+// Kernels in assembly take pointers and trust them. What is here makes entries of Kernels
+// and Product of those that the instruction sets have in common, each of which looks at
+// the lengths first: what stands between a kernel and a mistake.
+
+// Rows are kernels over the rows of a matrix: those of Kernels, strides in words.
+type Rows struct {
+	Softmax func(s *float32, stride, rows, n int, scale float32, total *float32)
+	GELU    func(x *float32, stride, rows, cols int)
+	Norm    func(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)
+	Divide  func(dst *float32, dstStride int, src *float32, srcStride, rows, cols int, total *float32)
+}
+
+// In sets the entries of k.
+func (r *Rows) In(k *Kernels) {
+	k.Softmax, k.GELU, k.Norm, k.Divide = r.softmax, r.gelu, r.norm, r.divide
+}
+
+func (r *Rows) softmax(s []float32, stride, rows, n int, scale float32, total []float32) {
+	if rows > 0 && n > 0 {
+		_, _ = s[(rows-1)*stride+n-1], total[rows-1]
+		r.Softmax(&s[0], stride, rows, n, scale, &total[0])
+	}
+}
+
+func (r *Rows) gelu(x []float32, stride, rows, cols int) {
+	if rows > 0 && cols > 0 {
+		_ = x[(rows-1)*stride+cols-1]
+		r.GELU(&x[0], stride, rows, cols)
+	}
+}
+
+func (r *Rows) norm(dst, x, gamma, beta []float32, rows int, eps float32) {
+	if n := len(gamma); n > 0 && rows > 0 {
+		_, _, _ = dst[rows*n-1], x[rows*n-1], beta[n-1]
+		r.Norm(&dst[0], &x[0], &gamma[0], &beta[0], rows, n, 1/float32(n), eps)
+	}
+}
+
+func (r *Rows) divide(dst []float32, dstStride int, src []float32, srcStride, rows, cols int, total []float32) {
+	if rows > 0 && cols > 0 {
+		_, _, _ = dst[(rows-1)*dstStride+cols-1], src[(rows-1)*srcStride+cols-1], total[rows-1]
+		r.Divide(&dst[0], dstStride, &src[0], srcStride, rows, cols, &total[0])
+	}
+}
+
+// Rounding is a kernel that rounds n numbers to operands that stay float32.
+type Rounding func(dst *uint32, src *float32, n int)
+
+// Convert is a Product's.
+func (r Rounding) Convert(dst []uint32, src []float32, stride, rows, cols int, _ []float32, _ []int32) {
+	for i := range rows {
+		r.row(dst[i*cols:][:cols], src[i*stride:])
+	}
+}
+
+// PackRows is that of a Product of panels of width outputs.
+func (r Rounding) PackRows(width int) func(panel []uint32, src []float32, stride, rows, cols int) {
+	return func(panel []uint32, src []float32, stride, rows, cols int) {
+		for i := range rows {
+			r.row(panel[i*width:][:cols], src[i*stride:])
+		}
+	}
+}
+
+func (r Rounding) row(dst []uint32, src []float32) {
+	if n := len(dst); n > 0 {
+		_ = src[n-1]
+		r(&dst[0], &src[0], n)
+	}
+}
+
+// Packing are kernels that fill panels of two vectors of outputs; steps are in bytes.
+type Packing struct {
+	Lanes     int                                            // words of a vector
+	Transpose func(dst, src *uint32, dstStep, srcStep int)   // of Lanes by Lanes words
+	Rows      func(panel *uint32, src *float32, step, n int) // n rows of two vectors
+}
+
+// width is the number of a panel's outputs.
+func (p *Packing) width() int { return 2 * p.Lanes }
+
+// Pack is a Product's. It transposes squares of words; what is left over goes word by word.
+func (p *Packing) Pack(panel, rows []uint32, stride, n, words int) {
+	lanes, cols := p.Lanes, p.width()
+	squares, whole := n/lanes*lanes, words/lanes*lanes
+	for j := 0; j < squares; j += lanes {
+		for i := 0; i < whole; i += lanes {
+			src, dst := rows[j*stride+i:], panel[i*cols+j:]
+			_, _ = src[(lanes-1)*stride+lanes-1], dst[(lanes-1)*cols+lanes-1]
+			p.Transpose(&dst[0], &src[0], 4*cols, 4*stride)
+		}
+	}
+	if whole < words && squares > 0 {
+		Interleave(panel[whole*cols:], rows[whole:], stride, squares, words-whole, cols)
+	}
+	if squares < n {
+		Interleave(panel[squares:], rows[squares*stride:], stride, n-squares, words, cols)
+	}
+}
+
+// PackInt8 is Pack of a panel of signed bytes behind the negative sums of each output's: a
+// row's sums start with them times its zero point.
+func (p *Packing) PackInt8(panel, rows []uint32, stride, n, words int) {
+	cols := p.width()
+	header, body := panel[:cols], panel[cols:]
+	clear(header)
+	p.Pack(body, rows, stride, n, words)
+	for i, w := range body[:words*cols] {
+		sum := int32(int8(w)) + int32(int8(w>>8)) + int32(int8(w>>16)) + int32(int8(w>>24))
+		header[i%cols] -= uint32(sum)
+	}
+}
+
+// PackInt16 is Pack of a panel of int16, whose sums start with nothing.
+func (p *Packing) PackInt16(panel, rows []uint32, stride, n, words int) {
+	cols := p.width()
+	clear(panel[:cols])
+	p.Pack(panel[cols:], rows, stride, n, words)
+}
+
+// PackRows is a Product's for operands that are float32 as they are.
+func (p *Packing) PackRows(panel []uint32, src []float32, stride, rows, cols int) {
+	width := p.width()
+	if cols == width && rows > 0 {
+		_, _ = panel[rows*width-1], src[(rows-1)*stride+cols-1]
+		p.Rows(&panel[0], &src[0], 4*stride, rows)
+		return
+	}
+	for r := range rows {
+		copy(panel[r*width:][:cols], Words(src[r*stride:][:cols]))
+	}
+}
+
+// ScaleOf is CodeScale of a row whose range a kernel finds, in the form that RangeOf reads.
+func ScaleOf(rowRange func(src *float32, n int) (most, least uint32), src []float32) (scale, inverse float32, zero int32) {
+	most, least := rowRange(&src[0], len(src))
+	return CodeScale(RangeOf(int32(most), least))
+}
+
+// Checked completes a product by a kernel: its Mul panics where a call does not fit its
+// memory. Panels have Words words an output, behind header more.
+func Checked(p Product, header int, mul func(*Call)) Product {
+	p.PanelWords = func(in int) int { return (header + p.Words(in)) * p.Cols }
+	p.Mul = func(c *Call) {
+		if !c.fits(&p, header) {
+			panic("host: a kernel's arguments do not fit")
+		}
+		mul(c)
+	}
+	return p
+}
+
+// fits reports whether all that a call reads and writes is there.
+func (c *Call) fits(p *Product, header int) bool {
+	if c.Rows < 1 || !slices.Contains(p.Heights, c.Tile) || c.Rows%c.Tile != 0 || c.Words < 1 || c.AStride < 0 || c.DstStride < 0 {
+		return false
+	}
+	if p.Codes && (len(c.Scale) < c.Rows || len(c.Zero) < c.Rows || len(c.Unit) < p.Cols) {
+		return false
+	}
+	outputs := (c.Rows-1)*c.DstStride + p.Cols
+	if c.Pairs {
+		outputs -= p.Cols / 2
+	}
+	if len(c.Dst) < outputs || c.Res != nil && (c.Pairs || len(c.Res) < outputs) {
+		return false
+	}
+	return len(c.Bias) >= p.Cols && len(c.Panel) >= (header+c.Words)*p.Cols && len(c.A) >= (c.Rows-1)*c.AStride+c.Words
+}

@@ -1,0 +1,75 @@
+package host
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// TestTiling: the parts hold every row once, in order within a band, in tiles of heights
+// that the kernel has.
+func TestTiling(t *testing.T) {
+	for _, heights := range [][]int{{1}, {1, 2}, {1, 2, 3, 4, 5, 6}, {1, 4, 5, 6}, {1, 14}, {1, 4, 10, 11, 12, 13, 14}, {1, 2, 4, 7, 14}} {
+		for rows := 1; rows < 220; rows++ {
+			for _, bands := range []int{1, 2, 3, 16} {
+				checkTiling(t, rows, heights, bands)
+			}
+		}
+	}
+}
+
+func checkTiling(t *testing.T, rows int, heights []int, bands int) {
+	t.Helper()
+	tiles, next := tile(rows, heights, 48, bands), 0
+	for i := range tiles.parts() {
+		first, last := tiles.part(i/tiles.blocks, i%tiles.blocks)
+		for tile := first; tile < last; tile++ {
+			from, to := tiles.rows(tile)
+			if from != next || !slices.Contains(heights, to-from) {
+				t.Fatalf("%d rows by %v in %d bands: tile %d is rows %d to %d after %d", rows, heights, bands, tile, from, to, next)
+			}
+			if row, alike, height := tiles.alike(tile, last); row != from || height != to-from || alike%height != 0 || alike < height {
+				t.Fatalf("%d rows by %v in %d bands: tile %d is alike %d rows of %d from %d on", rows, heights, bands, tile, alike, height, row)
+			}
+			if got := tiles.holding(from + 1); got != tile+1 {
+				t.Fatalf("%d rows by %v: row %d is held by %d tiles, want %d", rows, heights, from, got, tile+1)
+			}
+			next = to
+		}
+	}
+	if next != rows {
+		t.Fatalf("%d rows by %v in %d bands: only %d covered", rows, heights, bands, next)
+	}
+}
+
+// TestCut: as equal as can be where the upper heights allow it, else with lower tiles at
+// the end.
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		rows    int
+		heights []int
+		want    string
+	}{
+		{197, []int{1, 4, 10, 11, 12, 13, 14}, "[14 14 13 13 13 13 13 13 13 13 13 13 13 13 13]"},
+		{28, []int{1, 4, 10, 11, 12, 13, 14}, "[14 14]"},
+		{29, []int{1, 4, 10, 11, 12, 13, 14}, "[13 12 4]"},
+		{19, []int{1, 4, 10, 11, 12, 13, 14}, "[11 4 4]"},
+		{15, []int{1, 4, 10, 11, 12, 13, 14}, "[11 4]"},
+		{9, []int{1, 4, 10, 11, 12, 13, 14}, "[4 4 1]"},
+		{3, []int{1, 4, 10, 11, 12, 13, 14}, "[1 1 1]"},
+		{9, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, "[9]"},
+		{15, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, "[8 7]"},
+		{197, []int{1, 14}, "[14 14 14 14 14 14 14 14 14 14 14 14 14 14 1]"},
+		{50, []int{1, 4}, "[4 4 4 4 4 4 4 4 4 4 4 4 1 1]"},
+	} {
+		tiles := tile(c.rows, c.heights, 48, 1)
+		var got []int
+		for i := range tiles.tiles {
+			from, to := tiles.rows(i)
+			got = append(got, to-from)
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%d rows by %v: %v, want %s", c.rows, c.heights, got, c.want)
+		}
+	}
+}
