@@ -29,14 +29,15 @@ soak: ## four cameras at 15 frames a second, 30 min (SOAK=1h for longer); writes
 	mkdir -p bin
 	DYNVIT_SOAK=$(SOAK) DYNVIT_SOAK_OUT=$(CURDIR)/bin $(GO) test -v -count 1 -timeout 24h -run '^TestSoak$$' ./daemon
 
-check: ## format, vet for amd64, arm64 and purego, staticcheck, assembly, static builds (3 min)
+check: ## format, vet for amd64, arm64 and purego, staticcheck, the assembly and its generator, static builds (3 min)
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w"; exit 1; }
 	GOARCH=amd64 $(GO) vet ./...
 	GOARCH=arm64 $(GO) vet ./...
 	$(GO) vet -tags purego ./...
 	$(GO) tool staticcheck ./...
-	@dir=$$(mktemp -d) && mkdir $$dir/avx512 $$dir/avx2 && (cd backends/_asm && $(GO) run . $$dir) && \
-	for f in avx512 avx2; do for s in $$dir/$$f/*.s; do cmp $$s backends/$$f/$$(basename $$s) || exit 1; done; done && \
+	cd backends/_asm && $(GO) vet ./... && $$($(GO) -C ../.. tool -n staticcheck) ./... && $(GO) test ./...
+	@dir=$$(mktemp -d) && $(GO) -C backends/_asm run . -o $$dir && \
+	for s in $$dir/*/*.s; do cmp $$s backends/$${s#$$dir/} || exit 1; done && \
 	rm -r $$dir && echo "assembly: as the generator writes it"
 	CGO_ENABLED=0 GOARCH=amd64 $(GO) build -o /dev/null ./cmd/dynvitd
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) build -o /dev/null ./cmd/dynvitd

@@ -49,3 +49,9 @@ func TestEncodings(t *testing.T) {
 	hosttest.Encodings(t, "product_amd64.s", 40)
 	hosttest.Encodings(t, "peak_amd64.s", 12)
 }
+
+func TestHeights(t *testing.T) {
+	hosttest.Heights(t, "product_amd64.s", "mulF32", heights)
+	hosttest.Heights(t, "product_amd64.s", "mulInt8", heights)
+	hosttest.Heights(t, "product_amd64.s", "mulInt16", crossedHeights)
+}

@@ -24,3 +24,9 @@ func TestEncodings(t *testing.T) {
 	hosttest.Encodings(t, "pack_amd64.s", 4)
 	hosttest.Encodings(t, "peak_amd64.s", 12)
 }
+
+func TestHeights(t *testing.T) {
+	for _, kernel := range []string{"mulF32", "mulBF16", "mulInt8", "mulInt16"} {
+		hosttest.Heights(t, "product_amd64.s", kernel, heights)
+	}
+}

@@ -1,17 +1,17 @@
-package emit
+package amd64
 
 // peakSums hide the latency of the slowest dot product (Zen 4: 6 cycles) and leave
 // three registers of AVX2's 16 for its operands.
 const peakSums = 12
 
-// Peak writes a loop of dot on registers alone: n rounds of peakSums. The sum is of
+// peak writes a loop of dot on registers alone: n rounds of peakSums. The sum is of
 // no meaning, but depends on all.
-func (g *Gen) Peak(name string, dot func(g *Gen, acc, b, a, t int)) {
+func (g *gen) peak(name string, dot func(g *gen, acc, b, a, t int)) {
 	const a, b, t = peakSums, peakSums + 1, peakSums + 2
 	g.Func(name, 12, "(n int) float32")
 	g.Op("MOVQ", "n+0(FP)", "CX")
 	for r := range peakSums + 2 {
-		g.Op("VXORPS", g.R(r), g.R(r), g.R(r))
+		g.Op("VXORPS", g.r(r), g.r(r), g.r(r))
 	}
 	g.Label("loop")
 	for r := range peakSums {
@@ -20,9 +20,9 @@ func (g *Gen) Peak(name string, dot func(g *Gen, acc, b, a, t int)) {
 	g.Op("DECQ", "CX")
 	g.Op("JNE", "loop")
 	for r := 1; r < peakSums; r++ {
-		g.Op("VADDPS", g.R(r), g.R(0), g.R(0))
+		g.Op("VADDPS", g.r(r), g.r(0), g.r(0))
 	}
-	g.Reduce("VADDPS", 0, 1)
+	g.reduce("VADDPS", 0, 1)
 	g.Op("VMOVSS", "X0", "ret+8(FP)")
-	g.Return()
+	g.ret()
 }
