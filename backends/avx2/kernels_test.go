@@ -53,5 +53,5 @@ func TestEncodings(t *testing.T) {
 func TestHeights(t *testing.T) {
 	hosttest.Heights(t, "product_amd64.s", "mulF32", heights)
 	hosttest.Heights(t, "product_amd64.s", "mulInt8", heights)
-	hosttest.Heights(t, "product_amd64.s", "mulInt16", crossedHeights)
+	hosttest.Heights(t, "product_amd64.s", "mulInt16", heightsInt16)
 }

@@ -17,9 +17,12 @@ const (
 	tileCols = 2 * lanes
 )
 
-// heights are what the tiles' kernels are written for: 14 rows by two vectors keep 28
-// sums in registers and leave four for operands.
-var heights = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}
+// Tiles' heights that kernels are written for: 14 rows by two vectors keep 28 sums in
+// registers and leave four for operands. Others gain nothing (docs/performance.md).
+var (
+	heights      = []int{1, 4, 13, 14}
+	heightsInt16 = []int{1, 4, 14}
+)
 
 // kernels are those that the instruction sets have in common.
 var (
@@ -99,7 +102,8 @@ func rate(loop func(n int) float32) float64 {
 func pickInt8(k *host.Kernels, peaks *host.Peaks, vnni bool) (why string) {
 	p := host.Product{Heights: heights, Cols: tileCols, Codes: true}
 	if !vnni {
-		p.Group, p.Convert, p.Pack = 2, host.EachRow(2, 0, convertInt16), packing.PackInt16
+		p.Heights, p.Group = heightsInt16, 2
+		p.Convert, p.Pack = host.EachRow(2, 0, convertInt16), packing.PackInt16
 		k.Products[backends.Int8] = host.Checked(p, 1, mulInt16)
 		peaks.Loops[backends.Int8], peaks.PerWord[backends.Int8] = peakInt16, 2
 		return "int8 by VPMADDWD: no AVX512_VNNI"

@@ -104,7 +104,7 @@ func (g *gen) rowsInt8() {
 	g.ret()
 }
 
-// codeScale is host.CodeScale of what rangeOf left: the scale goes to R12, the zero point
+// codeScale is host.codeScale of what rangeOf left: the scale goes to R12, the zero point
 // to R15 and BX, the inverse into all of a register.
 func (g *gen) codeScale(inverse int) {
 	normal, done := g.NewLabel("normal"), g.NewLabel("done")

@@ -29,24 +29,46 @@ func tile(rows int, heights []int, part, bands int) (t tiling) {
 }
 
 // cut makes the fewest tiles, as equal as they can be, of the heights up to the highest
-// that have no gap between them. Where rows are too few for those, as 1 to 9, 15 to 19 and
-// 29 are for 10 to 14, lower tiles take the rows at the end.
+// that have no gap between them. Where rows are too few for those (of heights 1, 4, 13 and
+// 14: 1 to 12, 15 to 25, 29 to 38 and on to 155), lower tiles take some, at the end.
 func (t *tiling) cut(rows int, heights []int) {
 	low := len(heights) - 1
 	for low > 0 && heights[low-1] == heights[low]-1 {
 		low--
 	}
 	least, most := heights[low], heights[len(heights)-1]
-	for i := low - 1; i >= 0; i-- {
-		lower := &t.runs[1+low-i]
-		for lower.height = heights[i]; rows >= lower.height && panels(rows, most)*least > rows; rows -= lower.height {
-			lower.tiles++
+	n, rest := panels(rows, most), 0
+	if n*least > rows {
+		n = rows / most
+		rest = fewest(rows-n*most, rows-n*least, heights[:low])
+	}
+	if n > 0 {
+		tall := rows - rest
+		t.runs[0] = run{tall % n, tall/n + 1}
+		t.runs[1] = run{n - tall%n, tall / n}
+	}
+	for i := range low {
+		height := heights[low-1-i]
+		t.runs[2+i] = run{rest / height, height}
+		rest %= height
+	}
+}
+
+// fewest is the number of rows between two that take the fewest tiles of some heights, the
+// higher one where two take as many.
+func fewest(from, to int, heights []int) (rows int) {
+	least := to + 1
+	for n := from; n <= to; n++ {
+		tiles, rest := 0, n
+		for i := len(heights) - 1; i >= 0; i-- {
+			tiles += rest / heights[i]
+			rest %= heights[i]
+		}
+		if tiles <= least {
+			least, rows = tiles, n
 		}
 	}
-	if n := panels(rows, most); n > 0 {
-		t.runs[0] = run{rows % n, rows/n + 1}
-		t.runs[1] = run{n - rows%n, rows / n}
-	}
+	return rows
 }
 
 // rows of tile i are from…to-1.
