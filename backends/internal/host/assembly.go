@@ -95,10 +95,10 @@ func (p *Packing) Pack(panel, rows []uint32, stride, n, words int) {
 		}
 	}
 	if whole < words && squares > 0 {
-		Interleave(panel[whole*cols:], rows[whole:], stride, squares, words-whole, cols)
+		interleave(panel[whole*cols:], rows[whole:], stride, squares, words-whole, cols)
 	}
 	if squares < n {
-		Interleave(panel[squares:], rows[squares*stride:], stride, n-squares, words, cols)
+		interleave(panel[squares:], rows[squares*stride:], stride, n-squares, words, cols)
 	}
 }
 
@@ -135,10 +135,10 @@ func (p *Packing) PackRows(panel []uint32, src []float32, stride, rows, cols int
 	}
 }
 
-// ScaleOf is CodeScale of a row whose range a kernel finds, in the form that RangeOf reads.
+// ScaleOf is codeScale of a row whose range a kernel finds, in the form that rangeOf reads.
 func ScaleOf(rowRange func(src *float32, n int) (most, least uint32), src []float32) (scale, inverse float32, zero int32) {
 	most, least := rowRange(&src[0], len(src))
-	return CodeScale(RangeOf(int32(most), least))
+	return codeScale(rangeOf(int32(most), least))
 }
 
 // Checked completes a product by a kernel: its Mul panics where a call does not fit its

@@ -92,8 +92,8 @@ func EachRow(group, lead int, row func(dst []uint32, src []float32) (scale float
 	}
 }
 
-// EachRound is EachRow of a function that rounds float32 to float32.
-func EachRound(round func(dst []uint32, src []float32)) func([]uint32, []float32, int, int, int, []float32, []int32) {
+// eachRound is EachRow of a function that rounds float32 to float32.
+func eachRound(round func(dst []uint32, src []float32)) func([]uint32, []float32, int, int, int, []float32, []int32) {
 	return func(dst []uint32, src []float32, stride, rows, cols int, _ []float32, _ []int32) {
 		for r := range rows {
 			round(dst[r*cols:][:cols], src[r*stride:][:cols])
@@ -161,9 +161,9 @@ func panels(n, cols int) int { return (n + cols - 1) / cols }
 // roundUp is the least multiple of cols that holds n.
 func roundUp(n, cols int) int { return panels(n, cols) * cols }
 
-// Interleave makes n rows of words the first columns of a panel of cols: row by row,
+// interleave makes n rows of words the first columns of a panel of cols: row by row,
 // word by word.
-func Interleave(panel, rows []uint32, stride, n, words, cols int) {
+func interleave(panel, rows []uint32, stride, n, words, cols int) {
 	for j := range n {
 		for i, v := range rows[j*stride:][:words] {
 			panel[i*cols+j] = v
@@ -171,10 +171,10 @@ func Interleave(panel, rows []uint32, stride, n, words, cols int) {
 	}
 }
 
-// CodeScale returns the scale of a row of activations in int8, what to multiply the row
+// codeScale returns the scale of a row of activations in int8, what to multiply the row
 // with to get codes, and their zero point, of the row's least and greatest number, or 0.
 // The inverse is 0 where all codes are, which is where scale is 0, or NaN.
-func CodeScale(least, most float32) (scale, inverse float32, zero int32) {
+func codeScale(least, most float32) (scale, inverse float32, zero int32) {
 	d := most - least
 	switch {
 	case d-d != 0:
@@ -186,10 +186,10 @@ func CodeScale(least, most float32) (scale, inverse float32, zero int32) {
 	return d / 255, inverse, int32(math.RoundToEven(float64(-least * inverse)))
 }
 
-// RangeOf is the least and greatest number that CodeScale wants, of the bits of the
+// rangeOf is the least and greatest number that codeScale wants, of the bits of the
 // greatest of a row as signed integers and the greatest as unsigned ones, 0 being among
 // them: of positive numbers the former is the greatest, of negative ones the latter the
 // least, and NaN is beyond Inf either way.
-func RangeOf(most int32, least uint32) (float32, float32) {
+func rangeOf(most int32, least uint32) (float32, float32) {
 	return math.Float32frombits(uint32(min(int32(least), 0))), math.Float32frombits(uint32(most))
 }

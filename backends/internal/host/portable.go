@@ -22,8 +22,8 @@ func Portable() Kernels {
 	}
 	float := Product{Heights: heights, Cols: 3, Group: 1, PanelWords: floatWords, Pack: packFloat, PackRows: packFloatRows, Mul: mulFloat}
 	bf16, f16 := float, float
-	bf16.Convert, bf16.PackRows = EachRound(convertBF16), packBF16Rows
-	f16.Convert, f16.PackRows = EachRound(convertF16), packF16Rows
+	bf16.Convert, bf16.PackRows = eachRound(convertBF16), packBF16Rows
+	f16.Convert, f16.PackRows = eachRound(convertF16), packF16Rows
 	k := Kernels{
 		Precisions: portablePrecisions(),
 		Softmax:    softmax,

@@ -48,7 +48,7 @@ func quantize(codes []int8, row []float32) (scale float32, zero int32) {
 		bits := math.Float32bits(v)
 		high, low = max(high, int32(bits)), max(low, bits)
 	}
-	scale, inverse, zero := CodeScale(RangeOf(high, low))
+	scale, inverse, zero := codeScale(rangeOf(high, low))
 	zero -= 128
 	if inverse == 0 {
 		for i := range codes {

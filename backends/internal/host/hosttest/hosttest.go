@@ -30,7 +30,9 @@ func Run(t *testing.T, k host.Kernels) {
 	}
 	twin := host.Portable()
 	t.Run("Softmax", func(t *testing.T) { softmax(t, k, twin) })
+	t.Run("Exp", func(t *testing.T) { exponential(t, k) })
 	t.Run("GELU", func(t *testing.T) { gelu(t, k) })
+	t.Run("Normal", func(t *testing.T) { normal(t, k) })
 	t.Run("Norm", func(t *testing.T) { norm(t, k, twin) })
 	t.Run("Divide", func(t *testing.T) { divide(t, k) })
 	t.Run("Allocations", func(t *testing.T) { allocations(t, k) })
@@ -350,6 +352,53 @@ func softmax(t *testing.T, k, twin host.Kernels) {
 				t.Errorf("%d elements, one %v: sum %v, want NaN", n, bad, sum)
 			}
 		}
+	}
+}
+
+// exponential holds softmax's e^x to package math over all of its range, beside the row's
+// greatest, 0. What a kernel multiplies x with is rounded, which costs as much as x is large.
+func exponential(t *testing.T, k host.Kernels) {
+	const step, rows = 1.0 / 2048, 87 * 16
+	n := 1 + 2048/16
+	x := make([]float32, rows*n)
+	for i := range x {
+		if i%n != 0 {
+			x[i] = -float32(i/n*(n-1)+i%n) * step
+		}
+	}
+	got, total := guardpage.Copied(t, x), guardpage.Ending[float32](t, rows)
+	k.Softmax(got, n, rows, n, 1, total)
+	worst, at := 0.0, float32(0)
+	for i, v := range x {
+		want := math.Exp(float64(v))
+		if d := math.Abs(float64(got[i])-want) / want / (1 - float64(v)/2); d > worst {
+			worst, at = d, v
+		}
+	}
+	t.Logf("e^x differs by %.3g of its value and as much for each 2 of |x|, at %v", worst, at)
+	if worst > 1.6e-7 {
+		t.Errorf("e^x differs by %.3g of its value and as much for each 2 of |x|, at %v; want at most 1.6e-7", worst, at)
+	}
+}
+
+// normal holds GELU's Φ to package math, from where it is 0 to where it is 1.
+func normal(t *testing.T, k host.Kernels) {
+	x := make([]float32, 16*4096)
+	for i := range x {
+		x[i] = float32(i-8*4096) / 4096
+	}
+	got := guardpage.Copied(t, x)
+	k.GELU(got, len(x), 1, len(x))
+	worst, at := 0.0, float32(0)
+	for i, v := range x {
+		want := float64(v) / 2 * (1 + math.Erf(float64(v)/math.Sqrt2))
+		if d := math.Abs(float64(got[i])-want) / max(1, math.Abs(float64(v))); d > worst {
+			worst, at = d, v
+		}
+	}
+	t.Logf("GELU differs by %.3g of max(1, |x|), at %v", worst, at)
+	if worst > 2.2e-7 {
+		t.Errorf("GELU differs by %.3g of max(1, |x|), at %v; want at most 2.2e-7", worst, at)
 	}
 }
 
