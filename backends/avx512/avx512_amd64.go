@@ -24,7 +24,7 @@ var (
 	heightsInt16 = []int{1, 4, 14}
 )
 
-// kernels are those that the instruction sets have in common.
+// Kernels that the instruction sets have in common.
 var (
 	rowKernels = host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows}
 	packing    = host.Packing{Lanes: lanes, Transpose: transpose, Rows: packRows}

@@ -85,25 +85,7 @@ func element(r, offset int) string {
 func (g *gen) tile(p product, rows int) {
 	name := func(what string) string { return fmt.Sprintf("%s%d", what, rows) }
 	g.describe(p, rows)
-	g.Op("MOVQ", call("Panel"), "DX")
-	g.Op("MOVQ", call("Words"), "CX")
-	if rows > 9 {
-		g.Op("LEAQ", "(SI)(R9*8)", "R8")
-		g.Op("ADDQ", "R9", "R8")
-	}
-	switch {
-	case p.crossed:
-		g.startCrossed(p, rows)
-	case p.zeros:
-		g.startZeros(p, rows)
-		g.Op("ADDQ", 2*g.bytes(), "DX")
-	case p.codes:
-		g.start(rows, "DX")
-		g.Op("ADDQ", 2*g.bytes(), "DX")
-	default:
-		g.Op("MOVQ", call("Bias"), "BX")
-		g.start(rows, "BX")
-	}
+	g.begin(p, rows)
 	g.Op("MOVQ", call("Dst"), "BX")
 	g.Op("ADDQ", "R14", "BX")
 	g.Op("MOVQ", call("DstStride"), "AX")
@@ -111,22 +93,7 @@ func (g *gen) tile(p product, rows int) {
 	g.Op("JLT", name("rest"))
 	g.Op("PCALIGN", 32)
 	g.Label(name("loop"))
-	for u := range unroll {
-		switch {
-		case !p.crossed:
-			g.step(p, rows, u)
-		case u%2 == 0:
-			g.crossed(p, rows, u)
-		}
-		if u < ahead {
-			g.Op("PREFETCHT1", at(64*u, "R13"))
-		} else if line := 64 * (u - ahead); line < 2*g.bytes() {
-			g.fetchToWrite(line)
-		}
-	}
-	g.Op("LEAQ", "(BX)(AX*4)", "BX")
-	g.Op("ADDQ", 64*ahead, "R13")
-	g.advance(rows, unroll)
+	g.round(p, rows)
 	g.Op("SUBQ", unroll, "CX")
 	g.Op("JGE", name("loop"))
 	g.Label(name("rest"))
@@ -149,6 +116,55 @@ func (g *gen) tile(p product, rows int) {
 	if p.codes {
 		g.scale(p, rows)
 	}
+	g.outputs(p, rows, name)
+	g.next(rows, name("rows"))
+}
+
+// begin points to the tile's operands and starts its sums.
+func (g *gen) begin(p product, rows int) {
+	g.Op("MOVQ", call("Panel"), "DX")
+	g.Op("MOVQ", call("Words"), "CX")
+	if rows > 9 {
+		g.Op("LEAQ", "(SI)(R9*8)", "R8")
+		g.Op("ADDQ", "R9", "R8")
+	}
+	switch {
+	case p.crossed:
+		g.startCrossed(p, rows)
+	case p.zeros:
+		g.startZeros(p, rows)
+		g.Op("ADDQ", 2*g.bytes(), "DX")
+	case p.codes:
+		g.start(rows, "DX")
+		g.Op("ADDQ", 2*g.bytes(), "DX")
+	default:
+		g.Op("MOVQ", call("Bias"), "BX")
+		g.start(rows, "BX")
+	}
+}
+
+// round is the loop's body: unroll words of the operands, and what it fetches.
+func (g *gen) round(p product, rows int) {
+	for u := range unroll {
+		switch {
+		case !p.crossed:
+			g.step(p, rows, u)
+		case u%2 == 0:
+			g.crossed(p, rows, u)
+		}
+		if u < ahead {
+			g.Op("PREFETCHT1", at(64*u, "R13"))
+		} else if line := 64 * (u - ahead); line < 2*g.bytes() {
+			g.fetchToWrite(line)
+		}
+	}
+	g.Op("LEAQ", "(BX)(AX*4)", "BX")
+	g.Op("ADDQ", 64*ahead, "R13")
+	g.advance(rows, unroll)
+}
+
+// outputs stores the tile, as float32 or, where the call asks for it, bfloat16.
+func (g *gen) outputs(p product, rows int, name func(string) string) {
 	g.Op("MOVQ", call("Dst"), "DX")
 	g.Op("ADDQ", "R14", "DX")
 	g.Op("MOVQ", call("DstStride"), "AX")
@@ -164,7 +180,6 @@ func (g *gen) tile(p product, rows int) {
 		g.storePairs(rows)
 		g.Label(name("next"))
 	}
-	g.next(rows, name("rows"))
 }
 
 // describe says in a comment what a tile keeps in which registers.
