@@ -26,7 +26,7 @@ func Main(m *testing.M, s camera.Scheme) {
 // readAndHang reads a frame, says so, and keeps the source open until it is
 // killed.
 func readAndHang(s camera.Scheme, uri string) {
-	source, err := camera.Schemes{s}.Open(uri, camera.Options{})
+	source, err := camera.Schemes{s}.Open(uri, camera.Options{Stall: time.Minute})
 	if err == nil {
 		err = source.Next(context.Background(), new(camera.Frame))
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // decodeLimit is how long a decoder may take for one keyframe, its start
-// included; a Raspberry Pi starts ffmpeg in under a second.
+// included, at most; a Raspberry Pi starts ffmpeg in under a second.
 const decodeLimit = 5 * time.Second
 
 // decoder turns the keyframes of a stream into pixels by an ffmpeg child, one at
@@ -21,8 +21,9 @@ const decodeLimit = 5 * time.Second
 // of its keyframe, and none waits in the child.
 type decoder struct{ *child.Program }
 
-func newDecoder(program string, k *codec, o camera.Options) *decoder {
-	o.Stall = min(o.StallLimit(), decodeLimit)
+// newDecoder makes one that may take so long for a keyframe.
+func newDecoder(program string, k *codec, o camera.Options, limit time.Duration) *decoder {
+	o.Stall = limit
 	return &decoder{child.NewFed("decoder", append([]string{program}, decoderArguments(k, o.ShortSide)...), o)}
 }
 

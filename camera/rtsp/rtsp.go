@@ -59,6 +59,7 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 	}
 	r := &source{
 		Lifetime: lifetime.New(), name: address.Redact(t.url), url: t.url, transport: t.transport, ffmpeg: program, options: o,
+		decodeLimit: min(o.StallLimit(), decodeLimit),
 	}
 	r.base, r.hangUp = context.WithCancel(context.Background())
 	return r, nil
@@ -72,6 +73,8 @@ type source struct {
 	transport string // tcp or udp
 	ffmpeg    string // path
 	options   camera.Options
+
+	decodeLimit time.Duration // for one keyframe, a decoder's start included
 
 	mu      sync.Mutex // held by Next, so that Close can wait for it
 	hangUp  context.CancelFunc
@@ -136,7 +139,7 @@ func (r *source) next(ctx context.Context, f *camera.Frame) error {
 // show makes a picture of a keyframe.
 func (r *source) show(ctx context.Context, key *keyframe, f *camera.Frame) error {
 	if r.decoder == nil {
-		r.decoder = newDecoder(r.ffmpeg, r.stream.codec, r.options)
+		r.decoder = newDecoder(r.ffmpeg, r.stream.codec, r.options, r.decodeLimit)
 	}
 	err := r.decoder.decode(ctx, key.data, f)
 	if err != nil {

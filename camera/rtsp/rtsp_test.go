@@ -19,10 +19,19 @@ import (
 
 func TestMain(m *testing.M) { cameratest.Main(m, Scheme()) }
 
-// open opens a source that the test closes.
+// plenty is time that nothing here takes, on a box that has other work.
+const plenty = time.Minute
+
+// open opens a source that the test closes. Where no stall is set there is plenty
+// of time.
 func open(t testing.TB, uri string, o camera.Options) camera.Source {
 	t.Helper()
-	return cameratest.Open(t, Scheme(), uri, o)
+	if o.Stall == 0 {
+		o.Stall = plenty
+	}
+	s := cameratest.Open(t, Scheme(), uri, o)
+	s.(*source).decodeLimit = plenty
+	return s
 }
 
 // sharedFilm is the path of one of the shared films; the test needs it.
@@ -177,7 +186,7 @@ func TestDecoderIsPrompt(t *testing.T) {
 				break
 			}
 		}
-		d := newDecoder(cameratest.FFmpeg(t), c.codec, camera.Options{ShortSide: 128})
+		d := newDecoder(cameratest.FFmpeg(t), c.codec, camera.Options{ShortSide: 128}, plenty)
 		var f camera.Frame
 		if err := d.decode(t.Context(), keyframe, &f); err != nil {
 			t.Errorf("%s: %v", c.film, err)
