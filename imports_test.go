@@ -147,6 +147,27 @@ func checkFile(t *testing.T, path string) error {
 	return nil
 }
 
+// TestRooms: a folder that grows beyond 25 files has come to own two nouns. The
+// commands of cmd/dynvitd are a file each.
+func TestRooms(t *testing.T) {
+	const most = 25
+	files := map[string]int{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			files[filepath.ToSlash(filepath.Dir(path))]++
+		}
+		return err
+	})
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d folders, %v", len(files), err)
+	}
+	for folder, n := range files {
+		if n > most && folder != "cmd/dynvitd" {
+			t.Errorf("%s has %d files without tests, at most %d", folder, n, most)
+		}
+	}
+}
+
 func isInit(decl ast.Decl) bool {
 	f, ok := decl.(*ast.FuncDecl)
 	return ok && f.Recv == nil && f.Name.Name == "init"
