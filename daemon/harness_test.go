@@ -35,6 +35,9 @@ var fakeLabels = []string{"cat", "dog", `a "quoted" owl`, "fox"}
 
 var errDamaged = errors.New("picture ends early")
 
+// errTerminated is the cause that signal.NotifyContext gives a context.
+var errTerminated = errors.New("terminated signal received")
+
 func (c *fake) Info() engine.Info {
 	return engine.Info{
 		Model: "fake", Architecture: "none", Backend: "ref", Why: "a test", Threads: 1, Scorer: "attention",
@@ -230,8 +233,8 @@ func run(t *testing.T, c config.Config, s sources, change func(*rig, *Deps)) *ri
 	if r.Daemon, err = New(c, deps); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	r.stop = stop
+	ctx, stop := context.WithCancelCause(context.Background())
+	r.stop = func() { stop(errTerminated) }
 	go func() { r.result <- r.Run(ctx) }()
 	return r
 }

@@ -14,6 +14,8 @@ import (
 
 	schemes "dynvit/camera/all"
 	"dynvit/config"
+	"dynvit/engine"
+	"dynvit/tuning"
 )
 
 const root = "dynvit/box"
@@ -280,6 +282,45 @@ func TestStopFinishesTheFrameInHand(t *testing.T) {
 			t.Errorf("last message %+v", last)
 		}
 	})
+}
+
+// TestStopWhileStarting: a daemon that is told to stop before it is ready ends
+// at once and without an error, whatever it is about.
+func TestStopWhileStarting(t *testing.T) {
+	for name, change := range map[string]func(*rig, *Deps){
+		"loading": func(r *rig, d *Deps) {
+			d.Open = func(engine.Options) (tuning.Classifier, error) {
+				time.Sleep(time.Hour)
+				return r.model, nil
+			}
+		},
+		"loading what cannot be loaded": func(_ *rig, d *Deps) {
+			d.Open = func(engine.Options) (tuning.Classifier, error) {
+				time.Sleep(time.Hour)
+				return nil, errors.New("no such model")
+			}
+		},
+		"warming": func(r *rig, _ *Deps) { r.model.takes = time.Hour },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, testConfig(), sources{"test:": {newScripted(0, nil)}}, change)
+				after(time.Minute)
+				begun := time.Now()
+				r.halt()
+				if took := time.Since(begun); took > 0 {
+					t.Errorf("stopping took %v", took)
+				}
+				if r.service != nil {
+					t.Error("it had started")
+				}
+				after(time.Hour)
+				if name != "loading what cannot be loaded" && !r.model.closed {
+					t.Error("the model that was left behind stays open")
+				}
+			})
+		})
+	}
 }
 
 func TestStuckInferenceIsSick(t *testing.T) {

@@ -176,7 +176,9 @@ func (s *service) join(inferred, calibrated, read <-chan struct{}) error {
 	if !within(inferenceLimit, inferred) {
 		return fmt.Errorf("stop: %w for %v", errStuck, inferenceLimit)
 	}
-	<-calibrated // opens a model at most
+	if !within(closeLimit, calibrated) {
+		s.log.Warn("the calibration still opens a model, left behind")
+	}
 	if !within(closeLimit, read) {
 		s.log.Warn("a camera does not close, left behind")
 	}
