@@ -114,6 +114,7 @@ func (w *inference) frame() bool {
 	switch {
 	case feed.isStill(f, w.now()):
 		feed.counts.still.Add(1)
+		feed.status.read()
 	case w.tuner.admit():
 		w.look(feed, f)
 	default:
@@ -128,10 +129,12 @@ func (w *inference) look(feed *feed, f *camera.Frame) {
 	defer w.pulse.Idle("no frame came")
 	if err := w.model.Classify(&w.result, f, feed.config.Region, w.tuner.plan); err != nil {
 		feed.counts.failed.Add(1)
+		feed.status.unread(err)
 		feed.log.Warn("frame not classified", "picture", f.Name, "err", err)
 		return
 	}
 	feed.counts.looked.Add(1)
+	feed.status.read()
 	feed.motion.Looked(w.now())
 	r := &feed.newest
 	w.report(r, f)

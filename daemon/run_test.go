@@ -178,16 +178,23 @@ func TestBrokenCameraHurtsNobody(t *testing.T) {
 		r := run(t, c, s, nil)
 		after(20 * time.Second)
 		for name, want := range map[string]string{
-			"door": "online", "broken": "offline", "damaged": "online", "silent": "stalled",
+			"door": "online", "broken": "offline", "damaged": "stalled", "silent": "stalled",
 		} {
 			if got := r.broker.State().Retained[root+"/camera/"+name+"/status"]; got != want {
 				t.Errorf("%s is %s, want %s", name, got, want)
 			}
 		}
 		health := r.condition.health()
+		stats := r.reporting.statistics.take()
 		r.halt()
-		if !health.Alive {
+		if !health.Alive || !strings.Contains(health.Cameras["damaged"].Reason, errDamaged.Error()) {
 			t.Errorf("health %+v", health)
+		}
+		if log := r.log.String(); !strings.Contains(log, `msg="camera stalled" camera=damaged why="no frame could be read for 10s: picture ends early"`) {
+			t.Errorf("log:\n%s", log)
+		}
+		if word := stats.Cameras["damaged"].Status; word != "stalled" {
+			t.Errorf("stats say %s", word)
 		}
 		for _, u := range r.feeds {
 			looked, failed := u.counts.looked.Load(), u.counts.failed.Load()

@@ -28,6 +28,9 @@ type status struct {
 	last    time.Time   // of the last frame, or of opening
 	timer   *time.Timer // runs out timeout after last; nil while the source is closed
 	stalled bool        // the timer ran out, and no frame came since
+
+	failing    time.Time // when the first of the frames came that could not be read, with none between that could; zero: the last one could
+	unreadable string    // why none could for timeout: until one can the camera is not online; "": it may be
 }
 
 // start sets the first word. It is not news: nothing is wrong with a camera
@@ -47,6 +50,7 @@ func (s *status) disabled(why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unwatch()
+	s.failing, s.unreadable = time.Time{}, ""
 	if s.now.Word != messages.CameraDisabled {
 		s.log.Info("camera disabled", "why", why)
 	}
@@ -80,13 +84,53 @@ func (s *status) opened() {
 	s.timer = time.AfterFunc(s.timeout, s.check)
 }
 
-// frame reports that a frame came.
+// frame reports that a frame came. Whether it can be read is known later.
 func (s *status) frame() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last, s.stalled = time.Now(), false
 	s.timer.Reset(s.timeout)
+	s.came()
+}
+
+// came needs s.mu.
+func (s *status) came() {
+	if s.unreadable != "" {
+		s.set(messages.CameraStalled, s.unreadable)
+		return
+	}
 	s.set(messages.CameraOnline, "")
+}
+
+// read reports that a frame could be read: all is well again.
+func (s *status) read() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = time.Time{}
+	if s.unreadable == "" {
+		return
+	}
+	s.unreadable = ""
+	if s.timer != nil && !s.stalled {
+		s.came()
+	}
+}
+
+// unread reports that a frame could not be read, and why. One is damage; where
+// none can be read for timeout the camera shows nothing, whatever it sends.
+func (s *status) unread(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failing.IsZero() {
+		s.failing = time.Now()
+	}
+	if s.unreadable != "" || time.Since(s.failing) < s.timeout {
+		return
+	}
+	s.unreadable = "no frame could be read for " + s.timeout.String() + ": " + why.Error()
+	if s.timer != nil && !s.stalled {
+		s.came()
+	}
 }
 
 // check runs when the timer does. A frame that came in between is no stall.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -26,6 +27,15 @@ func TestStatus(t *testing.T) {
 		{"and is then away", "open frame 11s close open close", "offline online stalled offline", "cut"},
 		{"closed in time", "open frame close 1h", "offline online offline", "cut"},
 		{"cannot be opened", "close", "offline", "cut"},
+		{"a damaged frame", "open frame bad", "offline online", ""},
+		{"damaged for ever", "open frame bad 9s frame bad 9s frame bad 9s frame bad", "offline online stalled", "no frame could be read for 10s: no picture"},
+		{"damaged now and then", "open frame bad 9s frame good 9s frame bad 9s frame bad frame good", "offline online", ""},
+		{"a second damaged frame, rarely", "open frame good 1h frame bad", "offline online stalled online", ""},
+		{"readable again", "open frame bad 9s frame bad 9s frame bad frame good", "offline online stalled online", ""},
+		{"unreadable, then silent, then unreadable", "open frame bad 9s frame bad 9s frame bad 11s frame", "offline online stalled", "no frame could be read for 10s: no picture"},
+		{"opened anew, and no better", "open frame bad 9s frame bad 9s frame bad close open frame", "offline online stalled offline stalled", "no frame could be read for 10s: no picture"},
+		{"read after it was closed", "open frame bad 9s frame bad 9s frame bad close good", "offline online stalled offline", "cut"},
+		{"disabled meanwhile", "open frame bad 9s frame bad 9s frame bad off on open frame", "offline online stalled disabled offline online", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -35,7 +45,11 @@ func TestStatus(t *testing.T) {
 					publish: func(word string) { words = append(words, word) },
 				}
 				s.start(messages.CameraOffline, "at first")
-				steps := map[string]func(){"open": s.opened, "frame": s.frame, "close": func() { s.closed("cut") }}
+				steps := map[string]func(){
+					"open": s.opened, "frame": s.frame, "close": func() { s.closed("cut") },
+					"good": s.read, "bad": func() { s.unread(errors.New("no picture")) },
+					"off": func() { s.disabled("a test") }, "on": s.enabled,
+				}
 				for _, step := range strings.Fields(c.script) {
 					if do, ok := steps[step]; ok {
 						do()
