@@ -88,6 +88,7 @@ func (c *calibration) measure(ctx context.Context) error {
 		return errors.New("calibration is running already")
 	}
 	defer c.running.Unlock()
+	defer c.begun()()
 	start := time.Now()
 	table, err := c.table(ctx)
 	if errors.Is(err, errStopping) || ctx.Err() != nil {
@@ -105,6 +106,17 @@ func (c *calibration) measure(ctx context.Context) error {
 	}
 	return err
 }
+
+// begun notes that a calibration has begun, and returns what takes the note away
+// when it has ended, however that was. Only a kill or a crash leaves it behind.
+func (c *calibration) begun() (ended func()) {
+	if err := c.note().write(attempt(c.model.info, c.version, c.root)); err != nil {
+		c.log.Debug("calibration not noted", "err", err) // as little as its result will be kept
+	}
+	return c.note().remove
+}
+
+func (c *calibration) note() unfinished { return unfinished(filepath.Dir(c.path)) }
 
 // adopt follows what was measured, unless a command fixed keep meanwhile.
 func (c *calibration) adopt(table *calibrate.Table, took time.Duration) error {

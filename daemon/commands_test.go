@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -209,6 +210,7 @@ func TestFirstStartCalibrates(t *testing.T) {
 		t.Skip("needs more than a short run: it draws a hundred scenes")
 	}
 	folder := filepath.Join(t.TempDir(), "state")
+	note := filepath.Join(folder, unfinishedFile)
 	start := func(change func(*config.Config), wantCalibrated bool, says string) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
@@ -219,6 +221,11 @@ func TestFirstStartCalibrates(t *testing.T) {
 			r := run(t, c, sources{"test:": {newScripted(500*time.Millisecond, nil, shots(1, 60)...)}}, func(r *rig, d *Deps) {
 				d.State = folder
 				r.model.takes = 10 * time.Millisecond
+				r.model.seen = func(f *camera.Frame) {
+					if _, err := os.Stat(note); err != nil && strings.Contains(f.Name, " and ") {
+						t.Errorf("while it calibrates: %v", err)
+					}
+				}
 			})
 			synctest.Wait()
 			after(29 * time.Second)
@@ -232,6 +239,9 @@ func TestFirstStartCalibrates(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(folder, tuning.CalibrationFile)); err != nil {
 				t.Error(err)
 			}
+			if _, err := os.Stat(note); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the note that it calibrates stays: %v", err)
+			}
 			r.halt()
 		})
 	}
@@ -243,4 +253,44 @@ func TestFirstStartCalibrates(t *testing.T) {
 	}
 	start(nil, true, "damaged")
 	start(func(c *config.Config) { c.Latency.Keep.Ratio = 0.5 }, false, "")
+}
+
+// TestKilledCalibrationIsNotTriedAgain: a start that finds a calibration begun
+// and not ended runs with the defaults and says so, unless what was tried has
+// changed since.
+func TestKilledCalibrationIsNotTriedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name, version string
+		calibrates    bool
+	}{{"as it was", "1.2.3", false}, {"another program", "1.2.4", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			state := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				var drawn int
+				r := run(t, testConfig(), sources{"test:": {newScripted(100*time.Millisecond, io.EOF, shots(1, 30)...)}}, func(r *rig, d *Deps) {
+					d.NoFile, d.State, d.Version = true, state, c.version
+					d.root = fstest.MapFS{}
+					r.model.takes = 10 * time.Millisecond
+					r.model.seen = func(f *camera.Frame) {
+						if strings.Contains(f.Name, " and ") {
+							drawn++
+						}
+					}
+					if err := unfinished(state).write(attempt(r.model.Info(), "1.2.3", d.root)); err != nil {
+						t.Fatal(err)
+					}
+				})
+				// The frames are over before a calibration has drawn its own.
+				if err := r.ended(); err != nil {
+					t.Fatal(err)
+				}
+				if says := strings.Contains(r.log.String(), "the last calibration was killed"); says == c.calibrates || drawn > 0 && !c.calibrates {
+					t.Errorf("%d frames of calibration; log\n%s", drawn, r.log)
+				}
+			})
+			if _, err := os.Stat(filepath.Join(state, unfinishedFile)); errors.Is(err, fs.ErrNotExist) != c.calibrates {
+				t.Errorf("the note: %v", err)
+			}
+		})
+	}
 }

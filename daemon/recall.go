@@ -24,10 +24,18 @@ func (d *Daemon) recall(m *model) (_ *model, t *tuner, measure bool) {
 	if err == nil {
 		m, err = d.takeUp(m, t, points)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err == nil {
+		return m, t, false
+	}
+	if unfinished(d.deps.State).of(attempt(m.info, d.deps.Version, d.deps.root)) {
+		d.log.Warn("not calibrated: the last calibration was killed before its end, for want of memory? Give more, or fix latency.keep; the command recalibrate tries again",
+			"keep", t.shown().ratio)
+		return m, t, false
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
 		d.log.Info("calibration measured anew", "why", err)
 	}
-	return m, t, err != nil
+	return m, t, true
 }
 
 // earlier returns the points of the calibration file that the configuration

@@ -178,6 +178,7 @@ func (s *service) join(inferred, calibrated, read <-chan struct{}) error {
 	}
 	if !within(closeLimit, calibrated) {
 		s.log.Warn("the calibration still opens a model, left behind")
+		s.calibration.note().remove() // it was not killed
 	}
 	if !within(closeLimit, read) {
 		s.log.Warn("a camera does not close, left behind")

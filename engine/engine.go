@@ -9,6 +9,7 @@ import (
 	"math"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"dynvit/backends"
@@ -64,8 +65,20 @@ type Engine struct {
 	run     vit.Result
 }
 
+// loadingGC is the collector's percentage while a model is packed, which leaves
+// about as much garbage behind as the model is large: without it a box that has
+// memory for a second model would need it for a third.
+const loadingGC = 10
+
+// loading is held by Open: the percentage is the process's, and two models that
+// are packed at once would leave it where the first put it.
+var loading sync.Mutex
+
 // Open loads the model and opens the first candidate that serves.
 func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
+	loading.Lock()
+	defer loading.Unlock()
+	defer debug.SetGCPercent(debug.SetGCPercent(loadingGC))
 	m, err := openModel(o)
 	if err != nil {
 		return nil, err

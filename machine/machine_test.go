@@ -44,6 +44,36 @@ func TestMachineWithoutAnything(t *testing.T) {
 	}
 }
 
+func TestMemoryLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		groups string
+		files  map[string]string
+		want   int64
+	}{
+		"v2":                       {"0::/system.slice/dynvitd.service\n", map[string]string{"system.slice/dynvitd.service/memory.max": "134217728"}, 128 << 20},
+		"v2, none":                 {"0::/a\n", map[string]string{"a/memory.max": "max"}, 0},
+		"v2, above it":             {"0::/a/b\n", map[string]string{"a/b/memory.max": "max", "a/memory.max": "1000"}, 1000},
+		"v2, less above it":        {"0::/a/b\n", map[string]string{"a/b/memory.max": "2000", "a/memory.max": "1000"}, 1000},
+		"v2, in a container":       {"0::/\n", map[string]string{"memory.max": "67108864"}, 64 << 20},
+		"v2, path of the outside":  {"0::/../kubepods/pod1\n", map[string]string{"memory.max": "67108864"}, 64 << 20},
+		"v1":                       {"9:cpu:/x\n4:memory:/a\n", map[string]string{"memory/a/memory.limit_in_bytes": "1000", "memory/memory.limit_in_bytes": "9223372036854771712"}, 1000},
+		"v1, none":                 {"4:memory:/a\n", map[string]string{"memory/a/memory.limit_in_bytes": "9223372036854771712"}, 0},
+		"v1, mounted with another": {"4:cpuset,memory:/a\n", map[string]string{"cpuset,memory/a/memory.limit_in_bytes": "1000"}, 1000},
+		"v1 beside v2":             {"4:memory:/a\n0::/a\n", map[string]string{"memory/a/memory.limit_in_bytes": "3000", "unified/a/memory.max": "2000"}, 2000},
+		"docker's v1":              {"4:memory:/docker/77\n", map[string]string{"memory/memory.limit_in_bytes": "5000"}, 5000},
+		"no groups":                {"", map[string]string{"memory.max": "1000"}, 0},
+		"garbage":                  {"memory\n0::/a\n", map[string]string{"a/memory.max": "much"}, 0},
+	} {
+		root := fstest.MapFS{"proc/self/cgroup": file(c.groups)}
+		for path, text := range c.files {
+			root["sys/fs/cgroup/"+path] = file(text + "\n")
+		}
+		if got := At(root).MemoryLimit(); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
 func TestThisMachine(t *testing.T) {
 	m := At(os.DirFS("/"))
 	if n := m.RSS(); n < 1<<20 {

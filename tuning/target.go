@@ -18,11 +18,10 @@ type Target struct {
 	options engine.Options
 	frames  []camera.Frame
 
-	lent      Classifier // of lentGroup; nil: none. Not closed
-	lentGroup calibrate.Group
-	own       Classifier // of group; nil: none
-	group     calibrate.Group
-	result    engine.Result
+	lent   Classifier // nil: none. Not closed
+	own    Classifier // nil: none
+	using  Classifier // lent or own
+	result engine.Result
 }
 
 // NewTarget prepares to run the frames, of which there is at least one. The
@@ -33,13 +32,15 @@ func NewTarget(open func(engine.Options) (Classifier, error), o engine.Options, 
 
 // Lend has the target use a model that is open already for its group. It is not
 // closed, and nobody else may use it while Run does.
-func (t *Target) Lend(c Classifier) { t.lent, t.lentGroup = c, Group(c.Info()) }
+func (t *Target) Lend(c Classifier) { t.lent = c }
 
 // Use implements calibrate.Target.
 func (t *Target) Use(g calibrate.Group) error {
-	if t.lent != nil && g == t.lentGroup || t.own != nil && g == t.group {
-		t.group = g
-		return nil
+	for _, c := range []Classifier{t.lent, t.own} {
+		if c != nil && Group(c.Info()) == g {
+			t.using = c
+			return nil
+		}
 	}
 	t.Close()
 	o := t.options
@@ -48,18 +49,14 @@ func (t *Target) Use(g calibrate.Group) error {
 	if err != nil {
 		return err
 	}
-	t.own, t.group = c, g
+	t.own, t.using = c, c
 	return nil
 }
 
 // Run implements calibrate.Target.
 func (t *Target) Run(p calibrate.Point, frame int) (calibrate.Outcome, error) {
-	c := t.own
-	if t.lent != nil && t.group == t.lentGroup {
-		c = t.lent
-	}
 	f := &t.frames[frame]
-	if err := c.Classify(&t.result, f, preprocess.Whole, vit.Plan{Keep: p.Keep}); err != nil {
+	if err := t.using.Classify(&t.result, f, preprocess.Whole, vit.Plan{Keep: p.Keep}); err != nil {
 		return calibrate.Outcome{}, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	return calibrate.Outcome{Latency: t.result.Frame, Logits: t.result.Logits}, nil

@@ -107,14 +107,19 @@ func (s *source) Next(ctx context.Context, f *camera.Frame) error {
 	if err := s.pacer.Wait(ctx, &s.Lifetime); err != nil {
 		return err
 	}
-	name := s.draw(s.seq)
+	s.show(s.seq, f)
 	s.seq++
-	n := 3 * s.front.width * s.front.height
-	f.Data = slices.Grow(f.Data[:0], n)[:n]
-	s.front.write(f.Data, uint32(s.seq)^s.seed)
-	f.Format, f.Width, f.Height = camera.RGB24, s.front.width, s.front.height
-	f.Seq, f.Captured, f.Name = s.seq, time.Now(), name
 	return nil
+}
+
+// show fills f with frame n, from 0.
+func (s *source) show(n uint64, f *camera.Frame) {
+	f.Name = s.draw(n)
+	size := 3 * s.front.width * s.front.height
+	f.Data = slices.Grow(f.Data[:0], size)[:size]
+	s.front.write(f.Data, uint32(n+1)^s.seed)
+	f.Format, f.Width, f.Height = camera.RGB24, s.front.width, s.front.height
+	f.Seq, f.Captured = n+1, time.Now()
 }
 
 // draw puts frame n, from 0, on the front canvas and says what it shows.
@@ -147,3 +152,15 @@ func (s *source) Close() error {
 	s.End()
 	return nil
 }
+
+// Film is what test: shows, without its clock and in any order: who wants many of
+// its frames need not hold them. One goroutine uses it at a time.
+type Film struct{ source *source }
+
+// NewFilm is test:?size=WIDTHxHEIGHT.
+func NewFilm(width, height int) *Film {
+	return &Film{open(&target{size: option.Size{Width: width, Height: height}})}
+}
+
+// Draw fills f, whose memory is used again, with frame n, from 0.
+func (m *Film) Draw(n int, f *camera.Frame) { m.source.show(uint64(n), f) }

@@ -164,3 +164,26 @@ func TestParse(t *testing.T) {
 		t.Errorf("got %+v", u)
 	}
 }
+
+// TestFilmShowsWhatTheSourceDoes, in any order.
+func TestFilmShowsWhatTheSourceDoes(t *testing.T) {
+	source, err := camera.Schemes{Scheme()}.Open("test:?size=64x36&fps=0", camera.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	var frames [45]camera.Frame // of three things
+	for i := range frames {
+		if err := source.Next(t.Context(), &frames[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	film := NewFilm(64, 36)
+	var got camera.Frame
+	for _, n := range []int{44, 0, 20, 1, 39, 44} {
+		want := &frames[n]
+		if film.Draw(n, &got); !bytes.Equal(got.Data, want.Data) || got.Name != want.Name || got.Seq != want.Seq {
+			t.Errorf("frame %d: %s, seq %d, want %s, %d, or other pixels", n, got.Name, got.Seq, want.Name, want.Seq)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -283,4 +284,39 @@ cameras:
 		t.Error("the password is in the log")
 	}
 	t.Logf("broker with TLS and password away for %.0f s: %d events arrived, ids count up by one, %d repeats", took.Seconds(), events, repeats)
+}
+
+// TestFaultFirstStartInLittleMemory: a box that has memory for running has it for
+// the calibration of the first start, too.
+func TestFaultFirstStartInLittleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs more than a short run: it calibrates")
+	}
+	peak := func(until string, args ...string) int {
+		d := start(t, dynvitd(t, append([]string{"run", "--node", "box", "--source", "test:?fps=5", "--broker", "mqtt://127.0.0.1:1"}, args...)...))
+		d.await(until)
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+		if m == nil {
+			t.Fatalf("no VmHWM in %s", status)
+		}
+		kib, err := strconv.Atoi(string(m[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Process.Signal(syscall.SIGTERM)
+		if code := d.end(); code != 0 {
+			t.Errorf("exit %d", code)
+		}
+		return kib / 1024
+	}
+	running := peak("cam0  .* ms, tokens", "--keep", "0.7")
+	calibrating := peak(`msg=calibrated`)
+	t.Logf("peak of running %d MiB, of a first start %d MiB", running, calibrating)
+	if calibrating > running*3/2 {
+		t.Errorf("a first start takes %d MiB where running takes %d", calibrating, running)
+	}
 }

@@ -116,6 +116,7 @@ func (f *runFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return conf.Place(config.Invalid("log.level", "%w", err))
 	}
+	limitMemory(log)
 	notify, err := systemd.New(os.Getenv)
 	if err != nil {
 		return err
