@@ -7,25 +7,28 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Write puts what emit writes into path, by a synced temporary file of the same
-// folder that is renamed. A symbolic link is followed. On an error nothing is
-// left behind and the old file stays; errors name path. What is no regular file
-// (a folder, a device) is not replaced.
+// folder that is renamed. Symbolic links are followed, to a file that is not there
+// yet, too. A new file has the mode that the umask leaves of 0666, an old one
+// keeps its own. On an error nothing is left behind and the old file stays; errors
+// name path. What is no regular file (a folder, a device) is not replaced.
 func Write(path string, emit func(io.Writer) error) error {
-	target, err := resolve(path)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	dir := filepath.Dir(target)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(target)+".*.tmp")
+	target, mode, err := resolve(path)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, bare(err))
 	}
-	err = fill(tmp, emit)
+	dir, name := split(target)
+	tmp, err := create(dir, name)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, bare(err))
+	}
+	err = fill(tmp, mode, emit)
 	if err == nil {
 		err = os.Rename(tmp.Name(), target)
 	}
@@ -40,37 +43,75 @@ func Write(path string, emit func(io.Writer) error) error {
 	return nil
 }
 
-// resolve follows links and refuses what a rename would destroy. A file that is
-// not there yet is itself.
-func resolve(path string) (string, error) {
-	target, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return path, nil // the folder is looked for by CreateTemp
+// mostLinks are followed, as many as the kernel does.
+const mostLinks = 40
+
+// resolve follows links and refuses what a rename would destroy. mode is the old
+// file's, 0 where there is none.
+func resolve(path string) (target string, mode fs.FileMode, err error) {
+	if target, err = follow(path); err != nil {
+		return "", 0, err
 	}
-	if err != nil {
-		return "", bare(err)
-	}
-	info, err := os.Stat(target)
+	info, err := os.Lstat(target)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return target, 0, nil // the folder is looked for by create
 	case err != nil:
-		return "", bare(err)
+		return "", 0, err
 	case info.IsDir():
-		return "", errors.New("is a directory")
+		return "", 0, errors.New("is a directory")
 	case !info.Mode().IsRegular():
-		return "", errors.New("not a regular file")
+		return "", 0, errors.New("not a regular file")
 	}
-	return target, nil
+	return target, info.Mode().Perm(), nil
 }
 
-// fill writes, syncs and closes a file.
-func fill(file *os.File, emit func(io.Writer) error) (err error) {
+// follow is what path names in the end, whether it is there or not.
+func follow(path string) (string, error) {
+	for range mostLinks {
+		link, err := os.Readlink(path)
+		if err != nil {
+			return path, nil // no link, or nothing: Lstat says which
+		}
+		if !filepath.IsAbs(link) {
+			dir, _ := split(path)
+			link = dir + link
+		}
+		path = link
+	}
+	return "", syscall.ELOOP
+}
+
+// split is the folder, with a slash at its end, and the name in it. filepath.Dir
+// would take x/.. out, which is another folder than the kernel's where x is a link.
+func split(path string) (dir, name string) {
+	if dir, name = filepath.Split(path); dir == "" {
+		dir = "./"
+	}
+	return dir, name
+}
+
+// create makes an empty file with what the umask leaves of 0666.
+func create(dir, name string) (*os.File, error) {
+	for {
+		file, err := os.OpenFile(fmt.Sprintf("%s.%s.%d.tmp", dir, name, rand.Uint64()), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if !errors.Is(err, fs.ErrExist) {
+			return file, err
+		}
+	}
+}
+
+// fill writes, syncs and closes a file, which gets the mode unless that is 0.
+func fill(file *os.File, mode fs.FileMode, emit func(io.Writer) error) (err error) {
 	defer func() {
 		if e := file.Close(); err == nil {
 			err = e
 		}
 	}()
-	if err := file.Chmod(0o644); err != nil { // CreateTemp makes it for its user alone
-		return err
+	if mode != 0 {
+		if err := file.Chmod(mode); err != nil {
+			return err
+		}
 	}
 	if err := emit(file); err != nil {
 		return err

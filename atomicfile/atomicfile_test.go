@@ -5,7 +5,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -42,10 +44,6 @@ func TestWriteReplaces(t *testing.T) {
 	if names := entries(t, dir); len(names) != 1 {
 		t.Errorf("left %v", names)
 	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o644 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
-	}
 }
 
 // TestFailureLeavesTheOldFile: an emitter that fails half way changes nothing.
@@ -81,6 +79,64 @@ func TestLinkIsFollowed(t *testing.T) {
 	}
 	if got, _ := os.ReadFile(real); string(got) != "new" {
 		t.Errorf("found %q", got)
+	}
+}
+
+// TestModes: a new file has what the umask leaves, as the shell's would; an old
+// one keeps its own.
+func TestModes(t *testing.T) {
+	for _, c := range []struct {
+		umask     int
+		old, want os.FileMode // old 0: there is none
+	}{{0o022, 0, 0o644}, {0o077, 0, 0o600}, {0o002, 0, 0o664}, {0, 0, 0o666}, {0o077, 0o664, 0o664}, {0o022, 0o600, 0o600}, {0, 0o640, 0o640}} {
+		path := filepath.Join(t.TempDir(), "a.txt")
+		if c.old != 0 {
+			if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, c.old)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := syscall.Umask(c.umask)
+		err := Write(path, text("x"))
+		syscall.Umask(before)
+		if info, e := os.Stat(path); err != nil || e != nil || info.Mode().Perm() != c.want {
+			t.Errorf("umask %o, old %o: %v, %v, mode %o, want %o", c.umask, c.old, err, e, info.Mode().Perm(), c.want)
+		}
+	}
+}
+
+// TestDanglingLinkIsFollowed: the file that it names is made, not one in the
+// link's place; .. in a link is of the folder in which the kernel finds it.
+func TestDanglingLinkIsFollowed(t *testing.T) {
+	for name, links := range map[string][]string{ // where each leads, the first one written to
+		"one":      {"made"},
+		"two":      {"1", "made"},
+		"absolute": {"$DIR/sub/made"},
+		"up":       {"folder/../made"}, // folder is a link to sub/deep: the kernel's .. is sub
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			err := errors.Join(os.MkdirAll(filepath.Join(dir, "sub", "deep"), 0o700), os.Symlink("sub/deep", filepath.Join(dir, "folder")))
+			for i, to := range links {
+				err = errors.Join(err, os.Symlink(strings.Replace(to, "$DIR", dir, 1), filepath.Join(dir, strconv.Itoa(i))))
+			}
+			if err := errors.Join(err, Write(dir+"/0", text("new"))); err != nil {
+				t.Fatal(err)
+			}
+			// The kernel follows the link now that there is something at its end.
+			if got, err := os.ReadFile(dir + "/0"); err != nil || string(got) != "new" {
+				t.Errorf("found %q, %v", got, err)
+			}
+			if info, err := os.Lstat(dir + "/0"); err != nil || info.Mode()&os.ModeSymlink == 0 {
+				t.Errorf("the link became %v, %v", info.Mode(), err)
+			}
+		})
+	}
+	dir := t.TempDir()
+	if err := errors.Join(os.Symlink("b", dir+"/a"), os.Symlink("a", dir+"/b")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir+"/a", text("x")); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("links in a circle: %v", err)
 	}
 }
 

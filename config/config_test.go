@@ -421,3 +421,26 @@ func TestHugeFileIsAnError(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestForeignVariables: what Kubernetes sets in every pod beside a service called
+// dynvit, and variables that are empty, set nothing and stop nothing; a misspelt
+// key stays an error, whatever its value looks like.
+func TestForeignVariables(t *testing.T) {
+	for entry, taken := range map[string]bool{
+		"DYNVIT_SERVICE_HOST=10.43.0.7": true, "DYNVIT_SERVICE_HOST=fd00::7": true, "DYNVIT_SERVICE_PORT=8484": true,
+		"DYNVIT_SERVICE_PORT_HTTP=8484": true, "DYNVIT_PORT=tcp://10.43.0.7:8484": true, "DYNVIT_PORT_8484_TCP=tcp://10.43.0.7:8484": true,
+		"DYNVIT_PORT_8484_TCP_PROTO=tcp": true, "DYNVIT_PORT_8484_TCP_PORT=8484": true, "DYNVIT_PORT_8484_TCP_ADDR=10.43.0.7": true,
+		"DYNVIT_HTTP_PORT=tcp://10.43.0.7:8484": true, "DYNVIT_MQTT_SERVICE_HOST=10.43.0.7": true, "DYNVIT_CAMERAS_PORT_53_UDP=udp://10.43.0.7:53": true,
+		"DYNVIT_LATENCY_BUDGET=": true, "DYNVIT_THREADS=": true, "DYNVIT_CAMERAS_DOOR_LABELS=": true, "DYNVIT_CAMERAS_DOOR_SOURCE=": true, "DYNVIT_NODE=": true,
+		"DYNVIT_LATENCY_BUGDET=5ms": false, "DYNVIT_PORT=8484": false, "DYNVIT_HTTP_PORT=8484": false, "DYNVIT_SERVICE_HOST=my host": false,
+		"DYNVIT_PORT_TCP=tcp://10.43.0.7": false, "DYNVIT_CAMERAS_DOOR_PORT=tcp": false,
+	} {
+		c, err := Load(LoadOptions{Schemes: schemes.List(), Host: "box", Sources: []string{"test:"}, Environ: []string{entry}})
+		if (err == nil) != taken {
+			t.Errorf("%s: %v", entry, err)
+		}
+		if names := c.CameraNames(); taken && (len(names) != 1 || c.Node != "box" || c.HTTP.Listen != "") {
+			t.Errorf("%s: cameras %v, node %s, http %s", entry, names, c.Node, c.HTTP.Listen)
+		}
+	}
+}

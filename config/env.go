@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,17 +20,28 @@ func EnvName(key string) string {
 	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(key))
 }
 
+// serviceLink is a variable that Kubernetes sets in every pod beside a service
+// whose name begins with dynvit (and Docker's links before it)
+// (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+var serviceLink = regexp.MustCompile(`^DYNVIT_([A-Z0-9_]+_)?(` +
+	`SERVICE_HOST=[0-9A-Fa-f:.]+|SERVICE_PORT(_[A-Z0-9_]+)?=[0-9]+|PORT=(tcp|udp|sctp)://.*|` +
+	`PORT_[0-9]+_(TCP|UDP|SCTP)(=(tcp|udp|sctp)://.*|_PROTO=(tcp|udp|sctp)|_PORT=[0-9]+|_ADDR=[0-9A-Fa-f:.]+))$`)
+
 // applyEnv sets what the environment sets. A DYNVIT_ variable that names no key
-// is an error, as in the file: a misspelt one must not be ignored silently.
-// Lists are separated by commas.
+// is an error, as in the file: a misspelt one must not be ignored silently. An
+// empty one counts as absent, which is what compose files make of one that is not
+// set; so does one of Kubernetes' form. Lists are separated by commas.
 func applyEnv(environ []string, c *Config, from origins) error {
 	environ = slices.Sorted(slices.Values(environ)) // for the same error each time
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || slices.Contains(notKeys, name) {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(notKeys, name) || value == "" {
 			continue
 		}
 		key, err := keyOf(name, c)
+		if err != nil && serviceLink.MatchString(entry) {
+			continue
+		}
 		if err != nil {
 			return &Error{Where: name, Err: err}
 		}

@@ -101,7 +101,11 @@ func (f *calibrateFlags) check() error {
 	}
 	f.Store = modelStore()
 	if f.output == "" {
-		f.output = filepath.Join(stateDir(), tuning.CalibrationFile)
+		dir := stateDir()
+		if dir == "" {
+			return usageError{errors.New("--output: want a file, or HOME or STATE_DIRECTORY set, where run looks for it")}
+		}
+		f.output = filepath.Join(dir, tuning.CalibrationFile)
 	}
 	return f.modelFlags.check()
 }

@@ -99,19 +99,35 @@ func (f *modelFlags) open() (*engine.Engine, vit.Keep, vit.Plan, error) {
 	return e, keep, plan, nil
 }
 
-// stateDir is where calibrations are kept: systemd's folder, else the user's.
+// stateDir is what outlives a restart: systemd's folder, else the user's; "" where
+// the environment names neither, which is no reason to write into whatever the
+// working directory is.
 func stateDir() string {
 	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); dir != "" {
 		return dir
 	}
-	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+	if dir := userDir(os.Getenv("XDG_STATE_HOME"), ".local", "state"); dir != "" {
 		return filepath.Join(dir, "dynvit")
 	}
-	return filepath.Join(os.Getenv("HOME"), ".local", "state", "dynvit")
+	return ""
+}
+
+// userDir is a folder of the XDG base directories, "" where it is not known.
+// Relative paths count as none
+// (https://specifications.freedesktop.org/basedir-spec/latest/).
+func userDir(given string, belowHome ...string) string {
+	if filepath.IsAbs(given) {
+		return given
+	}
+	home := os.Getenv("HOME")
+	if !filepath.IsAbs(home) {
+		return ""
+	}
+	return filepath.Join(append([]string{home}, belowHome...)...)
 }
 
 // modelStore is where named models lie: $DYNVIT_MODELS alone, else the system's
-// folder where it can be read, else the user's.
+// folder where it can be read, else the user's, if that is known.
 func modelStore() []string {
 	if dir := os.Getenv("DYNVIT_MODELS"); dir != "" {
 		return []string{dir}
@@ -120,9 +136,8 @@ func modelStore() []string {
 	if _, err := os.ReadDir(system); err == nil {
 		return []string{system}
 	}
-	data := os.Getenv("XDG_DATA_HOME")
-	if data == "" {
-		data = filepath.Join(os.Getenv("HOME"), ".local", "share")
+	if data := userDir(os.Getenv("XDG_DATA_HOME"), ".local", "share"); data != "" {
+		return []string{filepath.Join(data, "dynvit", "models")}
 	}
-	return []string{filepath.Join(data, "dynvit", "models")}
+	return nil
 }

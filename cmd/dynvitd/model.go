@@ -187,7 +187,11 @@ func newModelPull() *cobra.Command {
 		Short: "Fetch published weights into the model store: " + strings.Join(known, ", "),
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.Store, o.Progress, o.Embedded = modelStore()[0], downloadProgress(), models.Predictors
+			store := modelStore()
+			if len(store) == 0 {
+				return errors.New("model pull: there is no folder to keep it in: set DYNVIT_MODELS or HOME")
+			}
+			o.Store, o.Progress, o.Embedded = store[0], downloadProgress(), models.Predictors
 			p, err := modelstore.Pull(c.Context(), args[0], o)
 			var unknown *modelstore.UnknownError
 			var mirror *modelstore.MirrorError

@@ -3,10 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"syscall"
 	"time"
 
@@ -116,17 +116,13 @@ func (f *runFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return conf.Place(config.Invalid("log.level", "%w", err))
 	}
-	limitMemory(log)
-	notify, err := systemd.New(os.Getenv)
-	if err != nil {
-		return err
-	}
+	settle(c.Context(), log)
+	notify := serviceManager(log)
 	defer notify.Close()
 	return f.serve(c.Context(), conf, log, notify)
 }
 
 func (f *runFlags) serve(ctx context.Context, conf config.Config, log *slog.Logger, notify *systemd.Notifier) error {
-	signal.Ignore(syscall.SIGPIPE) // else a stdout or stderr that went away would end the daemon
 	deps := daemon.Deps{
 		Open: func(o engine.Options) (tuning.Classifier, error) {
 			e, err := engine.Open(o, all.List())
@@ -136,6 +132,9 @@ func (f *runFlags) serve(ctx context.Context, conf config.Config, log *slog.Logg
 			return e, nil
 		},
 		Schemes: schemes.List(), Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
+	}
+	if deps.State == "" {
+		log.Warn("nothing outlives a restart, and nothing is calibrated: there is no folder to keep it in; set STATE_DIRECTORY or HOME")
 	}
 	if f.file != "" && !f.json {
 		d, err := daemon.New(conf, deps)
@@ -155,7 +154,12 @@ func (f *runFlags) show(ctx context.Context, conf config.Config, deps daemon.Dep
 	if err != nil {
 		return err
 	}
-	out := &results{out: bufio.NewWriter(os.Stdout), json: f.json}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	out := &results{out: bufio.NewWriter(os.Stdout), json: f.json, gone: func() {
+		deps.Log.Info("stdout was closed, which ends run")
+		stop()
+	}}
 	printed := make(chan struct{})
 	go func() {
 		defer close(printed)
@@ -175,7 +179,7 @@ func (f *runFlags) show(ctx context.Context, conf config.Config, deps daemon.Dep
 	if n := listener.Lost(); n > 0 {
 		deps.Log.Warn("stdout was too slow for all results", "lost", n)
 	}
-	if !f.json {
+	if !f.json && out.gone != nil {
 		frames, dropped := d.Totals()
 		fmt.Printf("%d frames, %d dropped, in %.1f s\n", frames, dropped, took.Seconds())
 	}
@@ -190,12 +194,12 @@ const (
 	printLimit = time.Second
 )
 
-// results prints what the cameras show. A stdout that went away ends nothing:
-// the broker has the results.
+// results prints what the cameras show.
 type results struct {
 	out     *bufio.Writer
 	encoder *messages.Encoder // nil until the first frame
 	json    bool
+	gone    func() // told once that nobody reads what is printed; nil: told
 }
 
 // print shows what a listener hears, until it ends.
@@ -220,7 +224,11 @@ func (p *results) show(r *daemon.Result) {
 	case r.Changed:
 		p.line(r.Report)
 	}
-	p.out.Flush()
+	// A full disk at the other end is none of ours: the broker has the results.
+	if err := p.out.Flush(); errors.Is(err, syscall.EPIPE) && p.gone != nil {
+		p.gone()
+		p.gone = nil
+	}
 }
 
 // line names a class only where it was recognised.

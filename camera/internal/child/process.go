@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dynvit/camera/internal/address"
+	"dynvit/orphans"
 )
 
 // process is a supervised program whose standard output we read. It leads a
@@ -90,7 +91,7 @@ func (c *process) closePipes() {
 func (c *process) supervise(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := cmd.Start(); err != nil {
+	if err := orphans.Start(cmd); err != nil {
 		started <- err
 		return
 	}
@@ -103,7 +104,9 @@ func (c *process) supervise(cmd *exec.Cmd, started chan<- error) {
 	c.mu.Lock()
 	c.group = 0
 	c.mu.Unlock()
-	if c.status = cmd.Wait(); errors.Is(c.status, exec.ErrWaitDelay) {
+	c.status = cmd.Wait()
+	orphans.Waited(cmd)
+	if errors.Is(c.status, exec.ErrWaitDelay) {
 		c.status = nil // it ended well; another holds its standard error
 	}
 	close(c.exited)
