@@ -22,13 +22,14 @@ const (
 type inbox struct {
 	commands string // what command topics begin with
 	birth    string // topic of Home Assistant's status, "" where it is of no interest
+	presence *presence
 	waiting  chan mqtt.Message
 }
 
-// newInbox takes commands below a node's topics and, where discovery names its
-// prefix, Home Assistant's birth.
-func newInbox(t messages.Topics, discovery string) *inbox {
-	b := &inbox{commands: t.Commands, waiting: make(chan mqtt.Message, inboxSize)}
+// newInbox takes commands below a node's topics, what others make of its status
+// and, where discovery names its prefix, Home Assistant's birth.
+func newInbox(t messages.Topics, discovery string, p *presence) *inbox {
+	b := &inbox{commands: t.Commands, presence: p, waiting: make(chan mqtt.Message, inboxSize)}
 	if discovery != "" {
 		b.birth = discovery + "/status"
 	}
@@ -42,7 +43,7 @@ func (b *inbox) filters(commands bool) []string {
 	if !commands && b.birth == "" {
 		return nil
 	}
-	list := []string{b.commands + "+", b.commands + "camera/+/enabled"}
+	list := []string{b.commands + "+", b.commands + "camera/+/enabled", b.presence.topic}
 	if b.birth != "" {
 		list = append(list, b.birth)
 	}
@@ -52,6 +53,10 @@ func (b *inbox) filters(commands bool) []string {
 // put is called by the connection's reader, which must not wait: what finds no
 // room is dropped.
 func (b *inbox) put(m mqtt.Message) {
+	if m.Topic == b.presence.topic {
+		b.presence.hear(m)
+		return
+	}
 	select {
 	case b.waiting <- m:
 	default:

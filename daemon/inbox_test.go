@@ -8,7 +8,7 @@ import (
 )
 
 func TestFilters(t *testing.T) {
-	commands := []string{"dynvit/box/cmd/+", "dynvit/box/cmd/camera/+/enabled"}
+	commands := []string{"dynvit/box/cmd/+", "dynvit/box/cmd/camera/+/enabled", "dynvit/box/status"}
 	for _, c := range []struct {
 		commands  bool
 		discovery string
@@ -19,7 +19,7 @@ func TestFilters(t *testing.T) {
 		{false, "homeassistant", append(commands, "homeassistant/status")}, // to say that commands are off
 		{false, "", nil},
 	} {
-		if got := newInbox(messages.NewTopics("dynvit", "box"), c.discovery).filters(c.commands); !slices.Equal(got, c.want) {
+		if got := newInbox(messages.NewTopics("dynvit", "box"), c.discovery, newPresence(messages.NewTopics("dynvit", "box"), nil)).filters(c.commands); !slices.Equal(got, c.want) {
 			t.Errorf("commands %v, discovery %q: %q, want %q", c.commands, c.discovery, got, c.want)
 		}
 	}

@@ -36,6 +36,9 @@ func (a *announcer) changed() {
 	a.send(settingsMessage(a.topics, a.settings()))
 }
 
+// online says again what the birth did.
+func (a *announcer) online() { a.send(statusMessage(a.topics, messages.NodeOnline)) }
+
 // camera publishes the word of a camera's status.
 func (a *announcer) camera(t messages.CameraTopics, word string) {
 	a.send(mqtt.Message{Topic: t.Status, Payload: []byte(word), QoS: 1, Retain: true})

@@ -108,7 +108,7 @@ func (d *Daemon) runModel(ctx context.Context, from *beginning) error {
 	if err != nil {
 		return err
 	}
-	in := newInbox(d.topics, d.discovery())
+	in := newInbox(d.topics, d.discovery(), newPresence(d.topics, d.log))
 	c, err := d.connect(in, birth(d.topics, d.info(from.model.info), d.settings(from.tuner)))
 	if err != nil {
 		if port != nil {

@@ -106,6 +106,7 @@ func (s *service) work(ctx context.Context, measure bool) error {
 	watchers.Go(func() { s.watchdog.Run(background) })
 	watchers.Go(func() { s.reporting.run(background) })
 	watchers.Go(func() { s.inbox.run(background, s.commands, s.reporting.stats) })
+	watchers.Go(func() { s.inbox.presence.run(background, s.reporting.out.online) })
 	defer watchers.Wait()
 	defer stopBackground()
 

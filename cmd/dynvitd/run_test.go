@@ -322,6 +322,9 @@ func TestRunTakesCommands(t *testing.T) {
 	s.await(`^dynvit/box/cmd/keep/result \{"id":"7","ok":true,"error":null,"value":0\.5\}$`)
 	publish("dynvit/box/cmd/budget", `a lot`)
 	s.await(`^dynvit/box/cmd/budget/result .*"ok":false`)
+	publish("dynvit/box/status", "offline") // as a late will
+	s.await(`^dynvit/box/status offline$`)
+	s.await(`^dynvit/box/status online$`)
 	d.Process.Signal(syscall.SIGTERM)
 	s.await(`^dynvit/box/status stopped$`)
 }
