@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,7 @@ func (c *Config) Validate(schemes camera.Schemes) error {
 
 var (
 	nodeName   = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	hostName   = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 	cameraName = regexp.MustCompile(`^[a-z0-9_-]+$`)
 )
 
@@ -95,6 +97,11 @@ func (c *Config) ReadTLS() error {
 }
 
 func (c *Config) checkHTTP() error {
+	for _, name := range c.HTTP.Hosts {
+		if !hostName.MatchString(name) {
+			return Invalid("http.hosts", "%q: want a host's name, without a port", name)
+		}
+	}
 	if c.HTTP.Listen == "" {
 		return nil
 	}
@@ -122,6 +129,16 @@ func (h HTTP) Address() (string, error) {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+// Names are the server's own, by which it may be asked: those of http.hosts and
+// that of http.listen.
+func (h HTTP) Names() []string {
+	names := slices.Clone(h.Hosts)
+	if host, _, err := net.SplitHostPort(h.Listen); err == nil && host != "" {
+		names = append(names, host)
+	}
+	return names
 }
 
 func (c *Config) checkCameras(schemes camera.Schemes) error {

@@ -71,7 +71,9 @@ func (f field) set(words []string) error {
 	p := f.value.Addr().Interface()
 	switch p := p.(type) {
 	case *[]string:
-		*p = words
+		if *p = words; len(words) == 0 {
+			*p = nil // as where it is not given
+		}
 		return nil
 	case *preprocess.Region:
 		return setRegion(p, words)

@@ -97,7 +97,8 @@ type Publish struct {
 
 // HTTP is the local server.
 type HTTP struct {
-	Listen string `yaml:"listen" doc:"host:port of /healthz and /readyz; a port alone means loopback; empty: off"`
+	Listen string   `yaml:"listen" doc:"host:port of /healthz and /readyz; a port alone means loopback; empty: off"`
+	Hosts  []string `yaml:"hosts" doc:"names by which it may be asked, beside addresses, localhost and that of listen"`
 }
 
 // Embedded is the broker's name that starts one in the process.

@@ -51,7 +51,7 @@ func serveHTTP(l net.Listener, routes http.Handler, log *slog.Logger) *server {
 
 func (s *server) serve(l net.Listener, log *slog.Logger) {
 	defer close(s.done)
-	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(&bounded{Listener: l, most: mostConnections}); !errors.Is(err, http.ErrServerClosed) {
 		log.Error("http server ended", "err", err)
 	}
 }

@@ -31,7 +31,8 @@ type service struct {
 	condition   *condition
 	reporting   *reporting
 	watchdog    *systemd.Supervisor
-	ends        bool // when all sources have ended
+	hosts       []string // names of the local server
+	ends        bool     // when all sources have ended
 	log         *slog.Logger
 }
 
@@ -46,7 +47,7 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 	cond := &condition{loops: d.loops, outbox: c.client.Status, feeds: list}
 	return &service{
 		tuner: t, feeds: list, queue: q, readers: d.newReaders(m, list, q), inference: d.newInference(m, t, list, q, o, out),
-		calibration: calibration, connection: c, inbox: in, condition: cond, ends: d.deps.NoFile, log: d.log,
+		calibration: calibration, connection: c, inbox: in, condition: cond, hosts: d.config.HTTP.Names(), ends: d.deps.NoFile, log: d.log,
 		commands: &commands{
 			allowed: d.config.MQTT.Commands, model: m, tuner: t, orders: o, calibration: calibration, feeds: list, out: out, log: d.log,
 		},
@@ -91,7 +92,7 @@ func (s *service) serve(ctx context.Context, port net.Listener, measure bool) er
 	if port == nil {
 		return s.work(ctx, measure)
 	}
-	local := serveHTTP(port, routes(s.condition.health), s.log)
+	local := serveHTTP(port, forHosts(s.hosts, routes(s.condition.health)), s.log)
 	s.log.Info("http server started", "address", local.addr)
 	err := s.work(ctx, measure)
 	closing, cancel := context.WithTimeout(context.Background(), closeLimit)
