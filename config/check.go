@@ -29,6 +29,7 @@ func (c *Config) Validate(schemes camera.Schemes) error {
 
 var (
 	nodeName   = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	notOfNode  = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 	hostName   = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 	cameraName = regexp.MustCompile(`^[a-z0-9_-]+$`)
 )
@@ -36,7 +37,16 @@ var (
 // IsCameraName reports whether a camera may have that name.
 func IsCameraName(name string) bool { return cameraName.MatchString(name) }
 
+// nodeOf makes a node's name of a host's: what a topic of ours does not carry
+// becomes -; "" where nothing is left.
+func nodeOf(host string) string {
+	return strings.Trim(notOfNode.ReplaceAllString(host, "-"), "-")
+}
+
 func (c *Config) checkNames() error {
+	if _, given := c.from["node"]; !given && c.Node == "" {
+		return Invalid("node", "the host name has nothing of which one can be made: set node, or --node")
+	}
 	if !nodeName.MatchString(c.Node) {
 		return Invalid("node", "%q: want letters, digits, _ and -", c.Node)
 	}
@@ -44,6 +54,16 @@ func (c *Config) checkNames() error {
 		return err
 	}
 	return checkPrefix("homeassistant.discovery_prefix", c.HomeAssistant.DiscoveryPrefix)
+}
+
+// Warnings are what is allowed and most likely not meant, a line each.
+func (c *Config) Warnings() []string {
+	_, given := c.from["node"]
+	switch name, _, _ := strings.Cut(c.Node, "-"); {
+	case !given && (name == "localhost" || name == "none"):
+		return []string{fmt.Sprintf("the node is %s, as the host's name has it: two such boxes would write the same topics; set node, or --node", c.Node)}
+	}
+	return nil
 }
 
 func checkPrefix(key, prefix string) error {

@@ -56,7 +56,20 @@ func TestParseErrors(t *testing.T) {
 		{"list for a value", minimal + "node: [a, b]\n", "f.yaml:2:7: node: a list of 2: want one value"},
 		{"value for a group", "mqtt: embedded\n", "f.yaml:1:7: mqtt: want keys: broker, "},
 		{"no value", minimal + "node:\n", "f.yaml:2:7: node: want a value"},
-		{"alias", "node: &n a\nmodel: *n\n", "f.yaml:1:7: node: want a value"},
+		{"anchor", "node: &n a\nmodel: *n\n", "f.yaml:1:7: &n: anchors are not taken"},
+		{"anchor of a camera", minimal + "cameras:\n  a: &x {source: \"test:\"}\n  b: *x\n", "f.yaml:3:6: &x: anchors are not taken"},
+		{"merge key", minimal + "cameras:\n  a: {<<: {source: \"test:\"}}\n", "f.yaml:3:7: <<: merge keys are not taken"},
+		{"tag", "mqtt: {broker: embedded, username: !env user}\n", "f.yaml:1:36: !env: tags are not taken"},
+		{"tag in a list", minimal + "cameras: {a: {source: \"test:\", labels: [!!str x]}}\n", "f.yaml:2:41: !!str: tags are not taken"},
+		{"tag on a mapping", "mqtt: !include mqtt.yaml\n", "f.yaml:1:7: !include: tags are not taken"},
+		{"variable", "mqtt:\n  broker: ${BROKER}\n", `f.yaml:2:11: mqtt.broker: "${BROKER}": variables are not replaced in the file: leave the key out and set DYNVIT_MQTT_BROKER`},
+		{"variable in brackets", "mqtt: {broker: ${BROKER}}\n", `f.yaml:1:16: mqtt.broker: "${BROKER}": variables are not`},
+		{"variable in quotes", "mqtt: {broker: \"mqtt://${HOST:-h}:1883\"}\n", `f.yaml:1:16: mqtt.broker: "${HOST:-h}": variables are not`},
+		{"variable in a list", minimal + "cameras: {front-door: {source: \"test:\", labels: [a, ${B}]}}\n", `f.yaml:2:49: cameras.front-door.labels: "${B}": variables are not replaced in the file: leave the key out and set DYNVIT_CAMERAS_FRONT_DOOR_LABELS`},
+		{"variable for a key", "${KEY}: x\n", "f.yaml:1:1: ${KEY}: unknown key: want one of node,"},
+		{"UTF-16, little endian", "\xff\xfem\x00q\x00", "f.yaml: is UTF-16: save it as UTF-8"},
+		{"UTF-16, big endian", "\xfe\xff\x00m\x00q", "f.yaml: is UTF-16: save it as UTF-8"},
+		{"UTF-16 without a mark", "m\x00q\x00t\x00", "f.yaml: is UTF-16: save it as UTF-8"},
 		{"syntax", "mqtt: {broker: embedded\n", "f.yaml:1:"},
 		{"second document", minimal + "---\nnode: a\n", "f.yaml:"},
 		{"node", minimal + "node: a.b\n", `f.yaml:2:7: node: "a.b": want letters`},
@@ -312,10 +325,56 @@ func TestSchemaCoversEveryKey(t *testing.T) {
 	}
 }
 
+// TestFilesOfWindows: a byte-order mark before UTF-8, and carriage returns, are no
+// part of what is said.
+func TestFilesOfWindows(t *testing.T) {
+	plain := "# a box\nnode: porch\n" + minimal + "cameras:\n  door: {source: \"test:\"}\n"
+	want, err := parse("f.yaml", []byte(plain), "box")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"\ufeff" + plain, strings.ReplaceAll(plain, "\n", "\r\n"), "\ufeff" + strings.ReplaceAll(plain, "\n", "\r\n")} {
+		got, err := parse("f.yaml", []byte(text), "box")
+		want.from, got.from = nil, nil
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %v, %+v", text[:8], err, got)
+		}
+	}
+	if _, err := parse("f.yaml", []byte("\ufeff"+"nodes: x\n"), "box"); err == nil || !strings.HasPrefix(err.Error(), "f.yaml:1:1: nodes: unknown key") {
+		t.Errorf("an error behind a mark: %v", err)
+	}
+}
+
+// TestNodeOfHost: what a topic does not carry becomes -; a host without a name
+// needs --node, and a name that thousands of boxes have is warned of.
+func TestNodeOfHost(t *testing.T) {
+	for host, want := range map[string]string{
+		"edge_1": "edge_1", "EDGE-01.Plant.LAN": "EDGE-01-Plant-LAN", "bröker": "br-ker", "cam box": "cam-box", "a/b+c#d": "a-b-c-d",
+		"(none)": "none", "localhost": "localhost", "localhost.localdomain": "localhost-localdomain", "": "", "日本": "", "...": "",
+	} {
+		c, err := Load(LoadOptions{Schemes: schemes.List(), Host: host, Sources: []string{"test:"}})
+		if c.Node != want || (err == nil) != (want != "") || err != nil && !strings.Contains(err.Error(), "set node, or --node") {
+			t.Errorf("%q: %q, %v, want %q", host, c.Node, err, want)
+		}
+		warned := len(c.Warnings()) > 0
+		if wanted := strings.HasPrefix(want, "localhost") || want == "none"; warned != wanted {
+			t.Errorf("%q: warnings %q", host, c.Warnings())
+		}
+	}
+	c, err := Load(LoadOptions{Schemes: schemes.List(), Host: "", Sources: []string{"test:"}, Environ: []string{"DYNVIT_NODE=localhost"}})
+	if err != nil || len(c.Warnings()) > 0 {
+		t.Errorf("a node that was given: %v, %q", err, c.Warnings())
+	}
+}
+
 func TestPassword(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "mqtt")
 	if err := os.WriteFile(file, []byte("pass word\r\nrest\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	marked, wide := filepath.Join(dir, "marked"), filepath.Join(dir, "wide")
+	if err := errors.Join(os.WriteFile(marked, []byte("\ufeffpass word\r\n"), 0o600), os.WriteFile(wide, []byte("\xff\xfep\x00"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	env := func(dir string) func(string) string {
@@ -329,6 +388,8 @@ func TestPassword(t *testing.T) {
 		{"file", file, "", "pass word", false},
 		{"credential", "", dir, "pass word", false},
 		{"no such credential", "", t.TempDir(), "", false},
+		{"a byte-order mark", marked, "", "pass word", false},
+		{"UTF-16", wide, "", "", true},
 		{"missing file", file + "x", "", "", true},
 	} {
 		cfg := Config{MQTT: MQTT{PasswordFile: c.file}}

@@ -3,7 +3,6 @@ package config
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"dynvit/mqtt"
@@ -108,7 +107,7 @@ const Embedded = "embedded"
 // no cameras and no broker.
 func Default(host string) Config {
 	return Config{
-		Node:      strings.ReplaceAll(host, ".", "-"),
+		Node:      nodeOf(host),
 		Scorer:    "auto",
 		Backend:   "auto",
 		Precision: "auto",

@@ -23,6 +23,9 @@ func (c *Config) Password(getenv func(string) string) (string, error) {
 	if err != nil {
 		return "", Invalid("mqtt.password_file", "read %s: %w", path, pathless(err))
 	}
+	if data, err = plainText(data); err != nil {
+		return "", Invalid("mqtt.password_file", "%s: %w", path, err)
+	}
 	line, _, _ := strings.Cut(string(data), "\n")
 	return strings.TrimSuffix(line, "\r"), nil
 }

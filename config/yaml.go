@@ -31,13 +31,17 @@ type yamlReader struct {
 // and the same table serve the environment and the schema.
 func (y yamlReader) read(data []byte, c *Config) error {
 	y.from[""] = origin{where: y.file}
+	data, err := plainText(data)
+	if err != nil {
+		return &Error{Where: y.file, Err: err}
+	}
 	if len(data) > maxConfigFile {
 		return &Error{Where: y.file, Err: fmt.Errorf("more than %d KiB", maxConfigFile>>10)}
 	}
 	if line, deep := tooDeep(data); deep {
 		return &Error{Where: fmt.Sprintf("%s:%d", y.file, line), Err: errors.New("nested too deeply")}
 	}
-	tree, err := parser.ParseBytes(data, 0)
+	tree, err := parser.ParseBytes(veil(data), 0)
 	if err != nil {
 		return y.syntax(err)
 	}
@@ -46,6 +50,9 @@ func (y yamlReader) read(data []byte, c *Config) error {
 	}
 	if len(tree.Docs) == 0 || tree.Docs[0].Body == nil || tree.Docs[0].Body.Type() == ast.NullType {
 		return nil // an empty file is all defaults; Validate says what is missing
+	}
+	if at, err := foreign(tree.Docs[0].Body); err != nil {
+		return y.fail(at, "", err)
 	}
 	return y.group("", tree.Docs[0].Body, reflect.ValueOf(c).Elem())
 }
@@ -86,7 +93,7 @@ func (y yamlReader) syntax(err error) error {
 		return &Error{Where: y.file, Err: errors.New(line)}
 	}
 	line, _, _ := strings.Cut(e.GetMessage(), "\n")
-	return y.fail(e.GetToken(), "", errors.New(line))
+	return y.fail(e.GetToken(), "", errors.New(unveil(line)))
 }
 
 func (y yamlReader) fail(at *token.Token, key string, err error) error {
@@ -120,7 +127,7 @@ func (y yamlReader) group(key string, node ast.Node, v reflect.Value) error {
 func (y yamlReader) each(key string, entries []*ast.MappingValueNode, visit func(name, key string, entry *ast.MappingValueNode) error) error {
 	for _, entry := range entries {
 		word, ok := scalar(entry.Key)
-		full := joinKey(key, word)
+		full := joinKey(key, unveil(word))
 		if !ok || entry.Key.IsMergeKey() {
 			return y.fail(entry.Key.GetToken(), key, errors.New("want plain keys"))
 		}
@@ -146,6 +153,9 @@ func (y yamlReader) value(key string, node ast.Node, f field) error {
 		return y.cameras(key, node, *cameras)
 	}
 	words, err := values(node)
+	if err == nil {
+		err = unreplaced(key, words)
+	}
 	if err == nil {
 		err = f.set(words)
 	}
@@ -182,9 +192,7 @@ func mapping(node ast.Node) ([]*ast.MappingValueNode, bool) {
 	return nil, false
 }
 
-// values returns the words of a scalar or of a list of scalars. Aliases, tags
-// and anchors are none: no configuration needs them, and aliases can grow
-// without bound.
+// values returns the words of a scalar or of a list of scalars.
 func values(node ast.Node) ([]string, error) {
 	if list, ok := node.(*ast.SequenceNode); ok {
 		words := make([]string, len(list.Values))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	schemes "dynvit/camera/all"
 	"dynvit/config"
@@ -36,6 +37,7 @@ func newConfigCheck() *cobra.Command {
 			if len(conf.Cameras) == 0 {
 				return &config.Error{Where: args[0], Key: "cameras", Err: fmt.Errorf("no camera named")}
 			}
+			warn(conf)
 			fmt.Fprintf(c.OutOrStdout(), "%s: good, cameras: %d, broker %s\n", args[0], len(conf.Cameras), conf.MQTT.Broker)
 			return nil
 		},
@@ -53,6 +55,7 @@ func newConfigPrint() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			warn(conf)
 			_, err = c.OutOrStdout().Write(conf.YAML(schemes.List()))
 			return err
 		},
@@ -70,5 +73,12 @@ func newConfigSchema() *cobra.Command {
 			_, err := c.OutOrStdout().Write(config.Schema())
 			return err
 		},
+	}
+}
+
+// warn prints what run would log of a configuration.
+func warn(c config.Config) {
+	for _, w := range c.Warnings() {
+		fmt.Fprintln(os.Stderr, "dynvitd: warning: "+w)
 	}
 }

@@ -78,10 +78,7 @@ func newRun() *cobra.Command {
 
 // load merges file, environment and flags.
 func (f *runFlags) load(flags *pflag.FlagSet) (config.Config, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		return config.Config{}, fmt.Errorf("host name: %w", err)
-	}
+	host, _ := os.Hostname() // where there is none, node must be given
 	o := config.LoadOptions{Schemes: schemes.List(), File: f.file, Environ: os.Environ(), Sources: f.sources, Host: host, Settings: f.settings(flags)}
 	c, err := config.Load(o)
 	if err != nil || f.file != "" || len(c.Cameras) > 0 {
@@ -115,6 +112,9 @@ func (f *runFlags) run(c *cobra.Command) error {
 	})
 	if err != nil {
 		return conf.Place(config.Invalid("log.level", "%w", err))
+	}
+	for _, w := range conf.Warnings() {
+		log.Warn(w)
 	}
 	settle(c.Context(), log)
 	notify := serviceManager(log)
