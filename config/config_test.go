@@ -498,3 +498,26 @@ func TestForeignVariables(t *testing.T) {
 		}
 	}
 }
+
+// TestHTTPNames: a name to listen on is one to be asked by.
+func TestHTTPNames(t *testing.T) {
+	for _, c := range []struct {
+		http HTTP
+		want string
+	}{
+		{HTTP{Listen: "edge.lan:8484", Hosts: []string{"box"}}, "box edge.lan"},
+		{HTTP{Listen: "8484"}, ""},
+		{HTTP{Listen: ":8484", Hosts: []string{"a", "b.c"}}, "a b.c"},
+	} {
+		if got := strings.Join(c.http.Names(), " "); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.http, got, c.want)
+		}
+	}
+	for _, name := range []string{"", "box:80", "http://box", "a b"} {
+		c := Default("box")
+		c.MQTT.Broker, c.HTTP.Hosts = Embedded, []string{name}
+		if err := c.Validate(schemes.List()); err == nil || !strings.Contains(err.Error(), "http.hosts: ") {
+			t.Errorf("name %q: %v", name, err)
+		}
+	}
+}

@@ -110,13 +110,13 @@ func (c *calibration) measure(ctx context.Context) error {
 // begun notes that a calibration has begun, and returns what takes the note away
 // when it has ended, however that was. Only a kill or a crash leaves it behind.
 func (c *calibration) begun() (ended func()) {
-	if err := c.note().write(attempt(c.model.info, c.version, c.root)); err != nil {
+	if err := c.note().Write(tuning.Attempt(c.model.info, c.version, c.root)); err != nil {
 		c.log.Debug("calibration not noted", "err", err) // as little as its result will be kept
 	}
-	return c.note().remove
+	return c.note().Remove
 }
 
-func (c *calibration) note() unfinished { return unfinished(filepath.Dir(c.path)) }
+func (c *calibration) note() tuning.Unfinished { return tuning.Unfinished(filepath.Dir(c.path)) }
 
 // adopt follows what was measured, unless a command fixed keep meanwhile.
 func (c *calibration) adopt(table *calibrate.Table, took time.Duration) error {

@@ -210,7 +210,7 @@ func TestFirstStartCalibrates(t *testing.T) {
 		t.Skip("needs more than a short run: it draws a hundred scenes")
 	}
 	folder := filepath.Join(t.TempDir(), "state")
-	note := filepath.Join(folder, unfinishedFile)
+	note := filepath.Join(folder, tuning.UnfinishedFile)
 	start := func(change func(*config.Config), wantCalibrated bool, says string) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
@@ -276,7 +276,7 @@ func TestKilledCalibrationIsNotTriedAgain(t *testing.T) {
 							drawn++
 						}
 					}
-					if err := unfinished(state).write(attempt(r.model.Info(), "1.2.3", d.root)); err != nil {
+					if err := tuning.Unfinished(state).Write(tuning.Attempt(r.model.Info(), "1.2.3", d.root)); err != nil {
 						t.Fatal(err)
 					}
 				})
@@ -288,7 +288,7 @@ func TestKilledCalibrationIsNotTriedAgain(t *testing.T) {
 					t.Errorf("%d frames of calibration; log\n%s", drawn, r.log)
 				}
 			})
-			if _, err := os.Stat(filepath.Join(state, unfinishedFile)); errors.Is(err, fs.ErrNotExist) != c.calibrates {
+			if _, err := os.Stat(filepath.Join(state, tuning.UnfinishedFile)); errors.Is(err, fs.ErrNotExist) != c.calibrates {
 				t.Errorf("the note: %v", err)
 			}
 		})

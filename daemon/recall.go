@@ -27,7 +27,7 @@ func (d *Daemon) recall(m *model) (_ *model, t *tuner, measure bool) {
 	if err == nil {
 		return m, t, false
 	}
-	if unfinished(d.deps.State).of(attempt(m.info, d.deps.Version, d.deps.root)) {
+	if tuning.Unfinished(d.deps.State).Of(tuning.Attempt(m.info, d.deps.Version, d.deps.root)) {
 		d.log.Warn("not calibrated: the last calibration was killed before its end, for want of memory? Give more, or fix latency.keep; the command recalibrate tries again",
 			"keep", t.shown().ratio)
 		return m, t, false

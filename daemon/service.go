@@ -13,6 +13,7 @@ import (
 	"dynvit/backoff"
 	"dynvit/camera"
 	"dynvit/gate"
+	"dynvit/httpserver"
 	"dynvit/messages"
 	"dynvit/systemd"
 )
@@ -92,12 +93,12 @@ func (s *service) serve(ctx context.Context, port net.Listener, measure bool) er
 	if port == nil {
 		return s.work(ctx, measure)
 	}
-	local := serveHTTP(port, forHosts(s.hosts, routes(s.condition.health)), s.log)
-	s.log.Info("http server started", "address", local.addr)
+	local := httpserver.Serve(port, s.hosts, routes(s.condition.health), s.log)
+	s.log.Info("http server started", "address", local.Addr())
 	err := s.work(ctx, measure)
 	closing, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
-	return errors.Join(err, local.close(closing))
+	return errors.Join(err, local.Close(closing))
 }
 
 // work runs the cameras and the inference, and what watches them for as long.
@@ -180,7 +181,7 @@ func (s *service) join(inferred, calibrated, read <-chan struct{}) error {
 	}
 	if !within(closeLimit, calibrated) {
 		s.log.Warn("the calibration still opens a model, left behind")
-		s.calibration.note().remove() // it was not killed
+		s.calibration.note().Remove() // it was not killed
 	}
 	if !within(closeLimit, read) {
 		s.log.Warn("a camera does not close, left behind")

@@ -1,4 +1,4 @@
-package daemon
+package httpserver
 
 import (
 	"net"
@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// mostConnections may be open to the local server at once: some probes and pages.
+// mostConnections may be open to a server at once: some probes and pages.
 const mostConnections = 64
 
 // bounded is a listener with a bounded number of open connections: for one too
