@@ -11,11 +11,12 @@ type checkpoint struct {
 	types    map[string]DType  // of the storages that the pickle names, by key
 	storages map[string][]byte // their bytes, by key
 	budget   int               // bytes that may still be copied for strided tensors
+	steps    *steps            // for all of the file's pickles
 }
 
 // newCheckpoint begins a checkpoint that lies in a file of size bytes.
 func newCheckpoint(size int) *checkpoint {
-	return &checkpoint{types: map[string]DType{}, storages: map[string][]byte{}, budget: size}
+	return &checkpoint{types: map[string]DType{}, storages: map[string][]byte{}, budget: size, steps: &steps{maxSteps}}
 }
 
 // storageRef is a storage that a pickle names; its bytes come elsewhere.
@@ -111,7 +112,7 @@ func viewStart(rest tuple) (int, error) {
 func (c *checkpoint) call(f global, args tuple) (any, error) {
 	switch f {
 	case "collections.OrderedDict", "builtins.dict", "__builtin__.dict":
-		return makeDict(args)
+		return makeDict(args, c.steps)
 	case "torch.Size", "builtins.tuple", "builtins.list", "builtins.set",
 		"__builtin__.tuple", "__builtin__.list", "__builtin__.set",
 		"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state":
@@ -125,30 +126,18 @@ func (c *checkpoint) call(f global, args tuple) (any, error) {
 	return &placeholder{f}, nil
 }
 
-// makeDict makes a dict of nothing, another dict or a list of pairs.
-func makeDict(args tuple) (any, error) {
+// makeDict makes a dict of nothing, another dict or a list of pairs. Each entry is a
+// step: one dict can be copied again and again.
+func makeDict(args tuple, left *steps) (any, error) {
 	d := &dict{}
 	if len(args) == 0 {
 		return d, nil
 	}
 	switch from := args[0].(type) {
 	case *dict:
-		for _, k := range from.keys {
-			d.set(k, from.values[k])
-		}
-		return d, nil
+		return d, d.copy(from, left)
 	case *list:
-		for _, item := range from.items {
-			if l, is := item.(*list); is {
-				item = tuple(l.items)
-			}
-			pair, ok := item.(tuple)
-			if !ok || len(pair) != 2 {
-				return nil, errors.New("a dict of something else than pairs")
-			}
-			d.set(pair[0], pair[1])
-		}
-		return d, nil
+		return d, d.setPairs(from.items, left)
 	}
 	return nil, fmt.Errorf("a dict of a %s", kind(args[0]))
 }

@@ -26,11 +26,14 @@ type (
 	mark struct{}
 )
 
-// set replaces or adds an entry.
-func (d *dict) set(key, value any) {
+// set replaces or adds an entry. The steps for it are those of hashing its key.
+func (d *dict) set(key, value any, left *steps) error {
 	k, ok := key.(string)
 	if !ok {
-		return
+		return nil
+	}
+	if err := left.spend(len(k) / stepBytes); err != nil {
+		return err
 	}
 	if d.values == nil { // late: a pickle may make a million empty ones
 		d.values = map[string]any{}
@@ -39,15 +42,51 @@ func (d *dict) set(key, value any) {
 		d.keys = append(d.keys, k)
 	}
 	d.values[k] = value
+	return nil
 }
 
 // setAll sets keys and values that alternate.
-func (d *dict) setAll(items tuple) error {
+func (d *dict) setAll(items tuple, left *steps) error {
 	if len(items)%2 != 0 {
 		return errors.New("key without value")
 	}
 	for i := 0; i < len(items); i += 2 {
-		d.set(items[i], items[i+1])
+		if err := d.set(items[i], items[i+1], left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copy sets all entries of another dict.
+func (d *dict) copy(from *dict, left *steps) error {
+	if err := left.spend(len(from.keys)); err != nil {
+		return err
+	}
+	for _, k := range from.keys {
+		if err := d.set(k, from.values[k], left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setPairs sets entries given as tuples or lists of key and value.
+func (d *dict) setPairs(pairs []any, left *steps) error {
+	if err := left.spend(len(pairs)); err != nil {
+		return err
+	}
+	for _, item := range pairs {
+		if l, is := item.(*list); is {
+			item = tuple(l.items)
+		}
+		pair, ok := item.(tuple)
+		if !ok || len(pair) != 2 {
+			return errors.New("a dict of something else than pairs")
+		}
+		if err := d.set(pair[0], pair[1], left); err != nil {
+			return err
+		}
 	}
 	return nil
 }

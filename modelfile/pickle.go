@@ -16,10 +16,30 @@ import (
 // gives. The opcodes are those of Python's pickletools.py, protocols 1 to 5,
 // without the rare ones that torch never writes.
 
-// maxSteps bounds a pickle's opcodes, and with them its stack, memo and objects,
-// none of which an opcode grows by more than one. A checkpoint takes about 40 a
-// tensor (mini_deit: 7,120 for 182), so this is room for 26,000.
-const maxSteps = 1 << 20
+// maxSteps bounds what the pickles of a file do: an opcode is a step, each entry that
+// it copies is one, and so are stepBytes of a text that it hashes or joins. Memory
+// and time follow from it: no step takes more than some hundred bytes, of
+// which the text of the pickle itself (maxPickle) is no part. A checkpoint takes about 40
+// a tensor (mini_deit: 7,120 for 182), so this is room for 26,000.
+const (
+	maxSteps  = 1 << 20
+	stepBytes = 64
+)
+
+// maxLine bounds the operand of an opcode that ends at a newline: a number in
+// digits or the half of a class's name.
+const maxLine = 4096
+
+// steps are those that are left for a file.
+type steps struct{ left int }
+
+// spend takes n steps.
+func (s *steps) spend(n int) error {
+	if s.left -= n; s.left < 0 {
+		return fmt.Errorf("pickle of more than %d operations", maxSteps)
+	}
+	return nil
+}
 
 // resolver gives names their meaning.
 type resolver interface {
@@ -31,6 +51,7 @@ type resolver interface {
 
 // machine runs one pickle.
 type machine struct {
+	*steps
 	data  []byte
 	at    int
 	stack []any
@@ -40,12 +61,16 @@ type machine struct {
 
 var errShort = errors.New("pickle ends early")
 
-// unpickle reads one pickled object and returns the number of bytes it took.
-func unpickle(data []byte, names resolver) (value any, n int, err error) {
-	m := &machine{data: data, memo: map[uint64]any{}, names: names}
+// unpickle reads one pickled object, in the steps that are left, and returns the
+// number of bytes it took.
+func unpickle(data []byte, names resolver, left *steps) (value any, n int, err error) {
+	m := &machine{steps: left, data: data, memo: map[uint64]any{}, names: names}
 	table := opcodes()
-	for range maxSteps {
+	for {
 		op, err := m.take(1)
+		if err == nil {
+			err = m.spend(1)
+		}
 		if err != nil {
 			return nil, 0, err
 		}
@@ -61,7 +86,6 @@ func unpickle(data []byte, names resolver) (value any, n int, err error) {
 			return nil, 0, fmt.Errorf("pickle at byte %d: %w", m.at, err)
 		}
 	}
-	return nil, 0, fmt.Errorf("pickle of more than %d operations", maxSteps)
 }
 
 type opcode func(*machine) error
@@ -168,9 +192,13 @@ func (m *machine) sized(width int) ([]byte, error) {
 
 // line takes the bytes up to a newline, and the newline.
 func (m *machine) line() (string, error) {
-	n := bytes.IndexByte(m.data[m.at:], '\n')
-	if n < 0 {
+	rest := m.data[m.at:]
+	n := bytes.IndexByte(rest[:min(len(rest), maxLine)], '\n')
+	switch {
+	case n < 0 && len(rest) < maxLine:
 		return "", errShort
+	case n < 0:
+		return "", fmt.Errorf("a line of more than %d bytes", maxLine)
 	}
 	b, err := m.take(n + 1)
 	return string(b[:n]), err
@@ -408,7 +436,7 @@ func (m *machine) dict() error {
 		return err
 	}
 	d := &dict{}
-	return m.pushOr(d, d.setAll(items))
+	return m.pushOr(d, d.setAll(items, m.steps))
 }
 
 func (m *machine) extend() error {
@@ -440,7 +468,7 @@ func (m *machine) add(items tuple) error {
 		c.items = append(c.items, items...)
 		return nil
 	case *dict:
-		return c.setAll(items)
+		return c.setAll(items, m.steps)
 	case *placeholder:
 		return nil
 	}
@@ -458,7 +486,7 @@ func (m *machine) global() error {
 	if err != nil {
 		return err
 	}
-	return m.pushOr(newGlobal(module, name))
+	return m.pushOr(m.named(module, name))
 }
 
 func (m *machine) stackGlobal() error {
@@ -471,7 +499,7 @@ func (m *machine) stackGlobal() error {
 	if !ok1 || !ok2 {
 		return errors.New("a global's name is no string")
 	}
-	return m.pushOr(newGlobal(module, name))
+	return m.pushOr(m.named(module, name))
 }
 
 func (m *machine) persistent() error {
@@ -531,8 +559,11 @@ func (m *machine) build() error {
 	return err
 }
 
-// newGlobal accepts a dotted name that is fit for a message.
-func newGlobal(module, name string) (global, error) {
+// named accepts a dotted name that is fit for a message.
+func (m *machine) named(module, name string) (global, error) {
+	if err := m.spend((len(module) + len(name)) / stepBytes); err != nil {
+		return "", err
+	}
 	full := module + "." + name
 	if err := checkName(full); err != nil {
 		return "", fmt.Errorf("a global's %w", err)

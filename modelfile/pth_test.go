@@ -341,7 +341,7 @@ func TestMachineErrors(t *testing.T) {
 		"I1x\n.":                                "more than digits",
 		"I" + strings.Repeat("1", 2000) + "\n.": "2000 digits",
 	} {
-		_, _, err := unpickle([]byte(pickle), newCheckpoint(0))
+		_, _, err := unpickle([]byte(pickle), newCheckpoint(0), &steps{maxSteps})
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.40q: error %v, want %q", pickle, err, says)
 		}

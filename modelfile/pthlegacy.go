@@ -16,15 +16,16 @@ const legacyMagic = "1950a86a20f9469cfc6c"
 // each storage as its element count and its elements.
 func (c *checkpoint) readLegacy(data []byte) (any, error) {
 	var parts [5]any
+	room := maxPickle
 	for i := range parts {
-		v, n, err := unpickle(data[:min(len(data), maxPickle)], c)
+		v, n, err := unpickle(data[:min(len(data), room)], c, c.steps)
 		if i == 0 && (err != nil || !isMagic(v)) {
 			return nil, errors.New("neither form of a PyTorch checkpoint")
 		}
 		if err != nil {
 			return nil, err
 		}
-		parts[i], data = v, data[n:]
+		parts[i], data, room = v, data[n:], room-n
 	}
 	if sys, ok := parts[2].(*dict); ok && sys.values["little_endian"] == false {
 		return nil, errors.New("big endian: only little endian is read")

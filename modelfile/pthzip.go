@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"strings"
 )
 
@@ -31,7 +32,7 @@ func (c *checkpoint) readZip(data []byte) (any, error) {
 	if len(object) > maxPickle {
 		return nil, fmt.Errorf("object part of %d bytes, at most %d are read", len(object), maxPickle)
 	}
-	v, _, err := unpickle(object, c)
+	v, _, err := unpickle(object, c, c.steps)
 	return v, err
 }
 
@@ -53,7 +54,8 @@ func findPickle(entries map[string][]byte) (object []byte, root string, err erro
 // zipEntries cuts the entries out of a zip without copying them. Entries that
 // together claim more than the file has would have to overlap.
 func zipEntries(data []byte) (map[string][]byte, error) {
-	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	r := &boundedReader{from: bytes.NewReader(data), left: maxDirectory}
+	z, err := zip.NewReader(r, int64(len(data)))
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +79,23 @@ func zipEntries(data []byte) (map[string][]byte, error) {
 		entries[f.Name] = b
 	}
 	return entries, nil
+}
+
+// maxDirectory bounds what is read of a zip beside its entries' data, in bytes: package
+// zip makes about 300 of an entry's 76 or more. That is room for maxTensors.
+const maxDirectory = 16 << 20
+
+// boundedReader fails after so many bytes.
+type boundedReader struct {
+	from io.ReaderAt
+	left int
+}
+
+func (r *boundedReader) ReadAt(p []byte, at int64) (int, error) {
+	if r.left -= len(p); r.left < 0 {
+		return 0, fmt.Errorf("a zip's list of entries of more than %d bytes", maxDirectory)
+	}
+	return r.from.ReadAt(p, at)
 }
 
 // stored returns the bytes of an uncompressed entry.
