@@ -15,7 +15,7 @@ import (
 
 // scheme is what a kind of source may import: the border and what schemes share,
 // never another scheme.
-var scheme = []string{"camera", "camera/internal/address", "camera/internal/child", "camera/internal/ffmpeg",
+var scheme = []string{"camera", "regular", "camera/internal/address", "camera/internal/child", "camera/internal/ffmpeg",
 	"camera/internal/lifetime", "camera/internal/option", "camera/internal/picture"}
 
 // allowed says which of our packages each package may import outside tests.
@@ -35,8 +35,10 @@ var allowed = map[string][]string{
 	"internal/guardpage": {},
 
 	"atomicfile": {},
-	"modelfile":  {"atomicfile"},
-	"camera":     {},
+	"regular":    {},
+	"printable":  {},
+	"modelfile":  {"atomicfile", "printable", "regular"},
+	"camera":     {"printable"},
 
 	"camera/internal/address":  {},
 	"camera/internal/lifetime": {"camera"},
@@ -59,17 +61,17 @@ var allowed = map[string][]string{
 	"mqtt/spool":    {},
 	"mqtt/broker":   {},
 	"homeassistant": {"messages"},
-	"download":      {"atomicfile"},
-	"modelstore":    {"download", "modelfile", "vit"},
+	"download":      {"atomicfile", "regular"},
+	"modelstore":    {"download", "modelfile", "regular", "vit"},
 	"systemd":       {},
 	"machine":       {},
 	"orphans":       {},
 	"httpserver":    {},
-	"logging":       {},
+	"logging":       {"printable"},
 	"messages":      {"timing"},
-	"config":        {"camera", "mqtt", "preprocess", "vit"},
+	"config":        {"camera", "mqtt", "preprocess", "regular", "vit"},
 	"tuning":        {"atomicfile", "calibrate", "camera", "camera/drawn", "engine", "machine", "preprocess", "vit"},
-	"calibrate":     {"atomicfile", "machine", "timing"},
+	"calibrate":     {"atomicfile", "machine", "printable", "regular", "timing"},
 	"timing":        {},
 	"backoff":       {},
 	"gate":          {"camera", "config", "messages", "preprocess"},
@@ -81,7 +83,7 @@ var allowed = map[string][]string{
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
 	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.
 	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "vit"},
-	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "vit"},
+	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "printable", "vit"},
 	// daemon warms up on a drawn frame.
 	"daemon":      {"*", "camera/drawn"},
 	"cmd/dynvitd": {"*", "backends/all", "camera/all", "camera/files", "camera/v4l2"},

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"dynvit/atomicfile"
+	"dynvit/regular"
 )
 
 // PartialSuffix is appended to a table's path for what a cancelled run leaves
@@ -14,7 +15,7 @@ const PartialSuffix = ".partial"
 // ReadFile reads the table at path. A missing file is an error that wraps
 // fs.ErrNotExist; any other is one line that names the file and what is wrong.
 func ReadFile(path string) (*Table, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("calibration: %w", err)
 	}

@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"dynvit/machine"
+	"dynvit/regular"
 )
 
 func origin() Origin {
@@ -263,4 +266,18 @@ func FuzzReadTable(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestReadFileIrregular: a pipe in place of a table is refused without waiting for
+// its other end.
+func TestReadFileIrregular(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "calibration.json")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, "/dev/zero"} {
+		if _, err := ReadFile(path); !errors.Is(err, regular.ErrIrregular) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	schemes "dynvit/camera/all"
 	"dynvit/mqtt"
 	"dynvit/preprocess"
@@ -228,8 +230,17 @@ func TestLoadOfUnreadableFiles(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, &bad) || err.Error() != "configuration /does/not/exist.yaml: no such file or directory" {
 		t.Errorf("missing file: %v", err)
 	}
-	if _, err := Load(LoadOptions{File: "/dev/zero", Host: "box"}); !errors.As(err, &bad) || !strings.Contains(err.Error(), "more than 256 KiB") {
-		t.Errorf("endless file: %v", err)
+	large, pipe := filepath.Join(t.TempDir(), "large.yaml"), filepath.Join(t.TempDir(), "pipe.yaml")
+	if err := errors.Join(os.WriteFile(large, nil, 0o600), os.Truncate(large, 1<<40), unix.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(LoadOptions{File: large, Host: "box"}); !errors.As(err, &bad) || !strings.Contains(err.Error(), "more than 256 KiB") {
+		t.Errorf("a terabyte: %v", err)
+	}
+	for _, path := range []string{"/dev/zero", pipe} {
+		if _, err := Load(LoadOptions{File: path, Host: "box"}); err == nil || err.Error() != "configuration "+path+": not a regular file" {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 	if _, err := Load(LoadOptions{File: t.TempDir(), Host: "box"}); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("folder: %v", err)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"dynvit/camera"
+	"dynvit/regular"
 )
 
 // Setting is one key set from outside of the file.
@@ -65,7 +66,7 @@ func Load(o LoadOptions) (Config, error) {
 
 // readFile reads no more of a file than shows that it is too large.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, pathless(err)
 	}

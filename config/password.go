@@ -3,7 +3,12 @@ package config
 import (
 	"os"
 	"strings"
+
+	"dynvit/regular"
 )
+
+// maxPassword bounds the file of a password, in bytes.
+const maxPassword = 64 << 10
 
 // Password reads the broker's password, from password_file or else from the
 // systemd credential "mqtt" of this service; "" where there is neither. The error
@@ -19,7 +24,7 @@ func (c *Config) Password(getenv func(string) string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxPassword)
 	if err != nil {
 		return "", Invalid("mqtt.password_file", "read %s: %w", path, pathless(err))
 	}

@@ -13,6 +13,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"dynvit/regular"
 )
 
 // PartialSuffix is appended to a file's path while not all of it has come.
@@ -97,7 +99,7 @@ func (o Options) withDefaults() Options {
 // whole reports whether the file is there with its checksum. One with another is
 // replaced in the end.
 func whole(path, sum string) (bool, error) {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"dynvit/regular"
 )
 
 // maxLabels bounds a file of labels in bytes; maxSize bounds their number.
@@ -28,12 +28,7 @@ type Labels struct {
 // ["n01440764", "tench"]. No label may be empty or hold |, which separates labels
 // in a model file.
 func ReadLabels(path string) (Labels, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return Labels{}, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxLabels+1))
+	data, err := regular.Read(path, maxLabels)
 	if err != nil {
 		return Labels{}, err
 	}

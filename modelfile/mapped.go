@@ -3,9 +3,10 @@ package modelfile
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
+
+	"dynvit/regular"
 )
 
 // mapFile maps a regular file that is not empty, read only. Pages come in as they
@@ -13,8 +14,7 @@ import (
 // memory; the price is that a file truncated by others while it is mapped ends
 // the process (SIGBUS), so model files are replaced by rename, never rewritten.
 func mapFile(path string) (data []byte, unmap func() error, err error) {
-	// Without O_NONBLOCK the opening of a pipe waits for its other end.
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	file, err := regular.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, errors.Unwrap(err)) // a *fs.PathError
 	}
@@ -23,10 +23,6 @@ func mapFile(path string) (data []byte, unmap func() error, err error) {
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case info.IsDir():
-		return nil, nil, fmt.Errorf("%s: is a directory", path)
-	case !info.Mode().IsRegular():
-		return nil, nil, fmt.Errorf("%s: not a regular file", path)
 	case info.Size() == 0:
 		return nil, nil, fmt.Errorf("%s: empty file", path)
 	case int64(int(info.Size())) != info.Size():

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"dynvit/modelfile"
+	"dynvit/regular"
 	"dynvit/vit"
 )
 
@@ -69,7 +69,7 @@ func resizeFor(m modelfile.Manifest, own map[string]string) int {
 
 // openCheckpoint tells the two kinds of checkpoint apart by their first bytes.
 func openCheckpoint(path string) (*modelfile.File, error) {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return nil, fmt.Errorf("%s: %w", path, p.Err)

@@ -10,6 +10,7 @@ import (
 	"dynvit/camera"
 	"dynvit/camera/internal/address"
 	"dynvit/camera/internal/option"
+	"dynvit/regular"
 )
 
 // Scheme is file:PATH?loop=1&fps=5, file:///PATH and PATH.
@@ -47,6 +48,8 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 		return nil, fmt.Errorf("source %s: %w", t.path, address.Pathless(err))
 	case info.IsDir():
 		return openPictures(t, listFolder)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("source %s: %w", t.path, regular.ErrIrregular)
 	case IsPicture(t.path):
 		return openPictures(t, listOne)
 	case isFilm(t.path):

@@ -194,7 +194,7 @@ func TestReadPicture(t *testing.T) {
 	if cap(f.Data) != 4<<10 {
 		t.Error("the frame's memory was not used")
 	}
-	for name, want := range map[string]string{"b.jpg": "neither JPEG nor PNG", "c.jpg": "more than 64 MiB", "d.jpg": "not a regular file", "e.jpg": "no such file"} {
+	for name, want := range map[string]string{"b.jpg": "neither JPEG nor PNG", "c.jpg": "more than 64 MiB", "d.jpg": "is a directory", "e.jpg": "no such file"} {
 		path := filepath.Join(root, name)
 		if err := files.ReadPicture(&f, path); err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("%s: %v, want %q", name, err, want)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"dynvit/camera/internal/address"
 	"dynvit/camera/internal/lifetime"
 	"dynvit/camera/internal/picture"
+	"dynvit/regular"
 )
 
 // pictureRate is how many pictures are shown a second where the URI does not say.
@@ -49,7 +49,7 @@ func openPictures(t *target, list func(string) ([]string, error)) (camera.Source
 
 // listOne is a single picture that can be read.
 func listOne(path string) ([]string, error) {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", path, address.Pathless(err))
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"dynvit/camera"
 	"dynvit/camera/internal/address"
 	"dynvit/camera/internal/picture"
+	"dynvit/regular"
 )
 
 // maxPicture bounds a picture file, in bytes.
@@ -44,7 +44,7 @@ func ReadPicture(f *camera.Frame, path string) error {
 // readFile fills f with a file's bytes, whatever they are; f.Format is not set.
 func readFile(f *camera.Frame, path string) error {
 	f.Data, f.Width, f.Height, f.Name, f.Captured = f.Data[:0], 0, 0, path, time.Now()
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return err
 	}
@@ -52,9 +52,6 @@ func readFile(f *camera.Frame, path string) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: not a regular file", path)
 	}
 	if info.Size() > maxPicture {
 		return fmt.Errorf("%s: more than %d MiB", path, maxPicture>>20)
