@@ -45,9 +45,11 @@ check: ## format, vet for amd64, arm64 and purego, staticcheck, the assembly and
 race: ## the tests under the race detector, short ones (5 min; needs a C compiler)
 	$(GO) test -race -short ./...
 
-fuzz: ## each fuzz target for 20 s (4 min)
-	@for p in $$($(GO) list ./...); do for f in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz); do \
-	echo "$$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime 20s -fuzzminimizetime 10x || exit 1; done; done
+FUZZTIME := 20s
+fuzz: ## every fuzz target for 20 s (10 min; FUZZTIME=10m for longer)
+	@list=$$($(GO) test -list '^Fuzz' ./...) || { echo "$$list"; exit 1; }; \
+	echo "$$list" | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { while (n) print $$2, names[--n] }' | while read -r p f; do \
+	echo "$$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x </dev/null || exit 1; done
 
 bench: build ## DeiT-T and the default model, dense and pruned, by precision (2 min)
 	$(BIN) bench --arch deit_tiny --keep 1 --keep 0.7 --precision f32 --precision int8

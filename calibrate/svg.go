@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"dynvit/printable"
 )
 
 // Sizes in pixels of a panel's drawing area and what surrounds it.
@@ -88,7 +90,7 @@ func newChart(t *Table) *chart {
 func (c *chart) f(format string, args ...any) { fmt.Fprintf(&c.b, format, args...) }
 
 func (c *chart) text(x, y float64, class, words string) {
-	c.f(`<text x="%.1f" y="%.1f" class="%s">%s</text>`+"\n", x, y, class, html.EscapeString(clean(strings.ToValidUTF8(words, "?"))))
+	c.f(`<text x="%.1f" y="%.1f" class="%s">%s</text>`+"\n", x, y, class, html.EscapeString(printable.Line(words)))
 }
 
 // columns of panels: as square as they go, so that no row is left nearly empty.

@@ -5,18 +5,20 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"dynvit/printable"
 )
 
 // WriteText writes the table for a terminal: one line a point, the chosen one
 // marked with *, those over the budget with !.
 func WriteText(w io.Writer, t *Table) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on %s, %s: budget %s ms at p%s\n", clean(t.Model.Name), clean(t.Machine.CPU), clean(t.Frame), short(t.BudgetMS), short(t.Percentile))
+	fmt.Fprintf(&b, "%s on %s, %s: budget %s ms at p%s\n", printable.Line(t.Model.Name), printable.Line(t.Machine.CPU), printable.Line(t.Frame), short(t.BudgetMS), short(t.Percentile))
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(tw, " \tkeep\tpatches\tprecision\tthreads\tp50 ms\tp90\tp95\tp99\tp%s within\tframes\tagreement\tKL\taccuracy\t\n", short(t.Percentile))
 	for _, p := range t.Points {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f-%.2f\t%d\t%s\t%s\t%s\t\n",
-			t.mark(p), short(p.KeepRatio), counts(p.Keep), clean(p.Precision), p.Threads, p.P50, p.P90, p.P95, p.P99, p.CI95.Lo, p.CI95.Hi,
+			t.mark(p), short(p.KeepRatio), counts(p.Keep), printable.Line(p.Precision), p.Threads, p.P50, p.P90, p.P95, p.P99, p.CI95.Lo, p.CI95.Hi,
 			p.Frames, p.agreement(), p.divergence(), p.accuracy())
 	}
 	tw.Flush() // into memory
@@ -44,7 +46,7 @@ func (t *Table) summary() string {
 		return "no point meets the budget"
 	}
 	return fmt.Sprintf("chosen: %s, at most %s ms at p%s, %s",
-		clean(t.Chosen.Point.String()), short(t.Chosen.CI95.Hi), short(t.Percentile), t.Chosen.describe())
+		printable.Line(t.Chosen.Point.String()), short(t.Chosen.CI95.Hi), short(t.Percentile), t.Chosen.describe())
 }
 
 // describe is the quality by which the point is compared, with its interval.
@@ -80,13 +82,3 @@ func (q Quality) accuracy() string {
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.1f", 100*share) }
-
-// clean keeps what a file says from moving the cursor.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-}

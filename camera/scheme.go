@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"dynvit/printable"
 )
 
 // Scheme is one kind of source, told by what stands before the colon of its
@@ -132,12 +134,12 @@ func (s Spec) Scheme() string { return s.scheme }
 
 // String is the URI with what may be secret left out: user and password, the
 // values of a camera's own query (many want the password there), a command's
-// arguments. It is for logs and people, not for Parse.
+// arguments. It is one printable line, for logs and people, not for Parse.
 func (s Spec) String() string {
 	if s.target == nil {
 		return ""
 	}
-	return s.target.String()
+	return printable.Line(s.target.String()) // of a decoded path anything may have come
 }
 
 // Open makes a source, as Target.Open says.

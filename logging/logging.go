@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"dynvit/printable"
 )
 
 // Options say what is written and how.
@@ -59,7 +61,9 @@ func withoutTime(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// lineWriter puts the priority of the record being written before its line.
+// lineWriter puts the priority of the record being written before its line, and
+// escapes what slog leaves as it is: JSON hides in it what turns the direction of
+// writing, both forms what has no width.
 type lineWriter struct {
 	to      io.Writer
 	journal bool
@@ -70,12 +74,12 @@ type lineWriter struct {
 }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
-	if !w.journal {
-		return w.to.Write(p)
-	}
 	w.line.Reset()
-	w.line.WriteString(priority(w.level))
-	w.line.Write(p)
+	if w.journal {
+		w.line.WriteString(priority(w.level))
+	}
+	w.line.WriteString(printable.Line(string(bytes.TrimSuffix(p, []byte("\n")))))
+	w.line.WriteByte('\n')
 	_, err := w.to.Write(w.line.Bytes())
 	return len(p), err
 }

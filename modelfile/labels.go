@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"dynvit/printable"
 	"dynvit/regular"
 )
 
@@ -146,12 +147,18 @@ func checkLabels(lines []string) error {
 			return fmt.Errorf("label %d is empty", i)
 		case strings.Contains(line, listSeparator):
 			return fmt.Errorf("label %d, %.40q, holds %s", i, line, listSeparator)
-		case strings.ContainsFunc(line, unicode.IsControl):
-			return fmt.Errorf("label %d, %.40q, holds control characters", i, line)
+		case strings.ContainsFunc(line, unfit):
+			return fmt.Errorf("label %d, %.40q, holds control characters or hidden ones", i, line)
 		}
 		lines[i] = line
 	}
 	return nil
+}
+
+// unfit are the characters that no label holds: those that do not show, but for
+// what scripts and emoji join and vary signs with.
+func unfit(r rune) bool {
+	return printable.Hidden(r) && !unicode.In(r, unicode.Join_Control, unicode.Variation_Selector)
 }
 
 // splitSynsets takes the synset ids off the lines if every line begins with one.

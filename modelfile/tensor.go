@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"dynvit/printable"
 )
 
 // DType is an element type, by the name safetensors gives it.
@@ -87,8 +88,8 @@ func checkName(name string) error {
 		return errors.New("a name is empty")
 	case len(name) > maxName:
 		return fmt.Errorf("name %.40q… is longer than %d bytes", name, maxName)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return fmt.Errorf("name %.40q holds control characters or is no UTF-8", name)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, printable.Hidden):
+		return fmt.Errorf("name %.40q holds control characters or hidden ones, or is no UTF-8", name)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"dynvit/camera/files"
 	"dynvit/engine"
 	"dynvit/preprocess"
+	"dynvit/printable"
 	"dynvit/vit"
 )
 
@@ -133,7 +134,7 @@ func fit(w, h, maxW, maxH int) image.Rectangle {
 }
 
 // Name is the file's name, fit to be shown.
-func (l *Look) Name() string { return printable(filepath.Base(l.Path)) }
+func (l *Look) Name() string { return printable.Line(filepath.Base(l.Path)) }
 
 // alive marks the patches kept after a stage.
 func (l *Look) alive(stage int) []bool {

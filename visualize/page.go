@@ -10,6 +10,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+
+	"dynvit/printable"
 )
 
 //go:embed page.html
@@ -51,7 +53,7 @@ func (p *Page) Show(l *Look) error {
 		return fmt.Errorf("%s: %w", l.Path, err)
 	}
 	shown := picture{
-		Name: printable(p.name(l.Path)), Label: printable(l.Label), Score: fmt.Sprintf("%.1f\u00a0%%", 100*l.Score),
+		Name: printable.Line(p.name(l.Path)), Label: printable.Line(l.Label), Score: fmt.Sprintf("%.1f\u00a0%%", 100*l.Score),
 		Size: fmt.Sprintf("%d × %d", l.Width, l.Height), ID: fmt.Sprintf("p%d", len(p.pictures)), Side: l.Crop.Rect.Dx(),
 		JPEG: template.URL("data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(data.Bytes())),
 	}
@@ -103,7 +105,7 @@ func (p *Page) Write(w io.Writer) error {
 		return err
 	}
 	return t.Execute(w, map[string]any{
-		"Title": printable(p.Title), "Subtitle": p.Subtitle, "Looks": p.Tally.Looks, "Skipped": p.Skipped,
+		"Title": printable.Line(p.Title), "Subtitle": printable.Line(p.Subtitle), "Looks": p.Tally.Looks, "Skipped": p.Skipped,
 		"Shown": len(p.pictures), "Pictures": p.pictures, "Maps": p.maps(), "Legend": legend(),
 	})
 }

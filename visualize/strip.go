@@ -7,6 +7,8 @@ import (
 	"math"
 
 	"golang.org/x/image/draw"
+
+	"dynvit/printable"
 )
 
 // The layout of a strip, in pixels.
@@ -33,8 +35,8 @@ func (l *Look) Strip(subtitle string) (*image.RGBA, error) {
 	width := 2*margin + max(l.Whole.Rect.Dx(), captionWidth) + len(l.Kept)*(side+gap)
 	dst := image.NewRGBA(image.Rect(0, 0, width, heading+side+footing))
 	draw.Draw(dst, dst.Rect, image.NewUniform(paper()), image.Point{}, draw.Src)
-	letter(dst, f.title, ink(), margin, margin+20, width-2*margin, fmt.Sprintf("%s  %.1f %%", printable(l.Label), 100*l.Score))
-	letter(dst, f.note, faint(), margin, margin+44, width-2*margin, l.Name()+" — "+subtitle)
+	letter(dst, f.title, ink(), margin, margin+20, width-2*margin, fmt.Sprintf("%s  %.1f %%", printable.Line(l.Label), 100*l.Score))
+	letter(dst, f.note, faint(), margin, margin+44, width-2*margin, l.Name()+" — "+printable.Line(subtitle))
 
 	x := margin
 	l.original(dst, f, x, side)

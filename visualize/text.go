@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/image/font"
@@ -58,14 +56,4 @@ func cut(f font.Face, s string, width int) string {
 		}
 	}
 	return s + "…"
-}
-
-// printable replaces what would not show, or would move what comes after it.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }

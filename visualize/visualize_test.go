@@ -321,9 +321,6 @@ func TestCut(t *testing.T) {
 	if got := cut(f, strings.Repeat("wide ä", 20), 100); !strings.HasSuffix(got, "…") || len(got) > 40 || !strings.HasPrefix(got, "wide ä") {
 		t.Errorf("got %q", got)
 	}
-	if got := printable("a\x1b[31m\xff\nb"); got != "a?[31m??b" {
-		t.Errorf("got %q", got)
-	}
 }
 
 // TestShade: lighter for more, from viridis' first colour to its last.

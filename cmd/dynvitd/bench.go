@@ -278,13 +278,13 @@ func showBenched(w io.Writer, list []benched, asJSON bool) error {
 }
 
 func (b *benched) print(w io.Writer) {
-	fmt.Fprintf(w, "%s %s %s, %d threads, keep %.3g %v: model p50 %.1f p95 %.1f ms, frame p50 %.1f p95 %.1f ms, %.2f GMAC, %.1f GOP/s",
-		b.Arch+b.Model, b.Backend, b.Precision, b.Threads, b.KeepRatio, b.Keep, b.LatencyMS.P50, b.LatencyMS.P95,
-		b.FrameMS.P50, b.FrameMS.P95, b.GMACs, b.GOPS)
+	peak := ""
 	if b.Peak > 0 {
-		fmt.Fprintf(w, " of %.1f", b.Peak)
+		peak = fmt.Sprintf(" of %.1f", b.Peak)
 	}
-	fmt.Fprintf(w, ", %d frames\n", b.Frames)
+	printLine(w, "%s %s %s, %d threads, keep %.3g %v: model p50 %.1f p95 %.1f ms, frame p50 %.1f p95 %.1f ms, %.2f GMAC, %.1f GOP/s%s, %d frames",
+		b.Arch+b.Model, b.Backend, b.Precision, b.Threads, b.KeepRatio, b.Keep, b.LatencyMS.P50, b.LatencyMS.P95,
+		b.FrameMS.P50, b.FrameMS.P95, b.GMACs, b.GOPS, peak, b.Frames)
 }
 
 func summarise(d []time.Duration) quantiles {

@@ -82,7 +82,7 @@ func (f *benchCalibrateFlags) measureAll(ctx context.Context, frames []camera.Fr
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(os.Stderr, "dynvitd: calibrated %d points in %v\n", len(table.Points), time.Since(begun).Round(time.Second))
+	printLine(os.Stderr, "dynvitd: calibrated %d points in %v", len(table.Points), time.Since(begun).Round(time.Second))
 	list, err := f.choose(table.Points)
 	if err != nil {
 		return nil, err
@@ -208,14 +208,16 @@ func (f *benchCalibrateFlags) show(w io.Writer, list []kept) error {
 	if f.json {
 		return printJSON(w, list)
 	}
-	fmt.Fprintf(w, "| budget ms | choice | promised p%.4g ms | runs p%.4g ms | met | quality %% | best feasible %% |\n| --- | --- | --- | --- | --- | --- | --- |\n", f.percentile, f.percentile)
+	printLine(w, "| budget ms | choice | promised p%.4g ms | runs p%.4g ms | met | quality %% | best feasible %% |", f.percentile, f.percentile)
+	printLine(w, "| --- | --- | --- | --- | --- | --- | --- |")
 	met, runs, worst := 0, 0, 0.0
 	for _, k := range list {
 		c := k.Choice
-		fmt.Fprintf(w, "| %.1f | keep %.3g %s | %.1f (%.1f-%.1f) | %.1f-%.1f | %d of %d | %.1f | %.1f |\n", k.Budget, c.KeepRatio, c.Group,
+		printLine(w, "| %.1f | keep %.3g %s | %.1f (%.1f-%.1f) | %.1f-%.1f | %d of %d | %.1f | %.1f |", k.Budget, c.KeepRatio, c.Group,
 			wantedOf(c, f.percentile), c.CI95.Lo, c.CI95.Hi, slices.Min(k.Runs), slices.Max(k.Runs), k.Met, len(k.Runs), 100*c.Value(), 100*k.Best)
 		met, runs, worst = met+k.Met, runs+len(k.Runs), max(worst, k.Shortfall)
 	}
-	fmt.Fprintf(w, "\nmet in %d of %d runs (%.1f %%), at most %.1f points below the best feasible\n", met, runs, 100*float64(met)/float64(runs), 100*worst)
+	printLine(w, "")
+	printLine(w, "met in %d of %d runs (%.1f %%), at most %.1f points below the best feasible", met, runs, 100*float64(met)/float64(runs), 100*worst)
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -203,7 +204,7 @@ func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, lab
 		MeasureLimit: f.limit * 2 / 3, JudgeLimit: f.limit / 3, Progress: f.progress(),
 	})
 	for _, failure := range found.Failures {
-		fmt.Fprintf(os.Stderr, "dynvitd: %v left out: %v\n", failure.Point, failure.Err)
+		complain(fmt.Errorf("%v left out: %w", failure.Point, failure.Err))
 	}
 	if err != nil && ctx.Err() == nil {
 		return nil, err
@@ -249,7 +250,12 @@ func (f *calibrateFlags) write(w io.Writer, t *calibrate.Table) error {
 		}
 	}
 	if f.json {
-		return t.Encode(w)
+		var text bytes.Buffer
+		if err := t.Encode(&text); err != nil {
+			return err
+		}
+		printText(w, text.Bytes())
+		return nil
 	}
 	return calibrate.WriteText(w, t)
 }
@@ -257,9 +263,10 @@ func (f *calibrateFlags) write(w io.Writer, t *calibrate.Table) error {
 // progress shows a line that moves on a terminal, and with -v one every few
 // seconds elsewhere; nil: nothing.
 func (f *calibrateFlags) progress() func(calibrate.Progress) {
-	every, begin, end := 200*time.Millisecond, "\r", "\033[K"
+	every, show := 200*time.Millisecond, overwrite
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		every, begin, end = 5*time.Second, "", "\n"
+		every = 5 * time.Second
+		show = func(format string, args ...any) { printLine(os.Stderr, format, args...) }
 		if !f.v {
 			return nil
 		}
@@ -268,8 +275,7 @@ func (f *calibrateFlags) progress() func(calibrate.Progress) {
 	return func(p calibrate.Progress) {
 		if now := time.Now(); now.Sub(last) > every {
 			last = now
-			fmt.Fprintf(os.Stderr, "%s%s: %d of %d frames, %d of %d points settled, %v left%s",
-				begin, p.Phase, p.Done, p.Total, p.Settled, p.Points, p.Left.Round(time.Second), end)
+			show("%s: %d of %d frames, %d of %d points settled, %v left", p.Phase, p.Done, p.Total, p.Settled, p.Points, p.Left.Round(time.Second))
 		}
 	}
 }

@@ -74,19 +74,19 @@ func sizesJSON(sizes []v4l2.DeviceSize) []cameraSize {
 // and a line for each format that is read.
 func printCameras(w io.Writer, devices []v4l2.Device) {
 	if len(devices) == 0 {
-		fmt.Fprintln(w, "no cameras: there is no /dev/video*")
+		printLine(w, "no cameras: there is no /dev/video*")
 	}
 	for _, d := range devices {
 		name := d.Name
 		if d.Driver != "" {
 			name += fmt.Sprintf(" (%s, %s)", d.Driver, d.Bus)
 		}
-		fmt.Fprintln(w, strings.TrimSpace(d.Path+"  "+name))
+		printLine(w, "%s", strings.TrimSpace(d.Path+"  "+name))
 		for _, link := range d.Links {
-			fmt.Fprintf(w, "  = %s\n", link)
+			printLine(w, "  = %s", link)
 		}
 		if d.Err != nil {
-			fmt.Fprintf(w, "  no: %v\n", d.Err)
+			printLine(w, "  no: %v", d.Err)
 		}
 		printFormats(w, d.Formats)
 	}
@@ -99,10 +99,10 @@ func printFormats(w io.Writer, formats []v4l2.DeviceFormat) {
 			unread = append(unread, f.FourCC)
 			continue
 		}
-		fmt.Fprintf(w, "  %-6s %s\n", f.Option, sizesText(f.Sizes))
+		printLine(w, "  %-6s %s", f.Option, sizesText(f.Sizes))
 	}
 	if len(unread) > 0 {
-		fmt.Fprintf(w, "  not read: %s\n", strings.Join(unread, " "))
+		printLine(w, "  not read: %s", strings.Join(unread, " "))
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -62,7 +61,7 @@ func newClassify() *cobra.Command {
 					err = e.Classify(&r, &frame, preprocess.Whole, plan)
 				}
 				if err != nil {
-					fmt.Fprintf(os.Stderr, "dynvitd: %v\n", about("classify", path, err))
+					complain(about("classify", path, err))
 					failed = true
 					continue
 				}
@@ -101,9 +100,9 @@ func summary(e *engine.Engine, path string, ratio float64, r *engine.Result) cla
 func show(w io.Writer, e *engine.Engine, path string, ratio float64, r *engine.Result, asJSON, logits bool) error {
 	out := summary(e, path, ratio, r)
 	if !asJSON {
-		fmt.Fprintf(w, "%s  (%.1f ms)\n", path, out.FrameMS)
+		printLine(w, "%s  (%.1f ms)", path, out.FrameMS)
 		for _, t := range out.Top {
-			fmt.Fprintf(w, "  %5.1f %%  %s\n", 100*t.Score, t.Label)
+			printLine(w, "  %5.1f %%  %s", 100*t.Score, t.Label)
 		}
 		return nil
 	}

@@ -38,7 +38,7 @@ func newConfigCheck() *cobra.Command {
 				return &config.Error{Where: args[0], Key: "cameras", Err: fmt.Errorf("no camera named")}
 			}
 			warn(conf)
-			fmt.Fprintf(c.OutOrStdout(), "%s: good, cameras: %d, broker %s\n", args[0], len(conf.Cameras), conf.MQTT.Broker)
+			printLine(c.OutOrStdout(), "%s: good, cameras: %d, broker %s", args[0], len(conf.Cameras), conf.MQTT.Broker)
 			return nil
 		},
 	}
@@ -56,8 +56,8 @@ func newConfigPrint() *cobra.Command {
 				return err
 			}
 			warn(conf)
-			_, err = c.OutOrStdout().Write(conf.YAML(schemes.List()))
-			return err
+			printText(c.OutOrStdout(), conf.YAML(schemes.List()))
+			return nil
 		},
 	}
 	f.register(c)
@@ -70,8 +70,8 @@ func newConfigSchema() *cobra.Command {
 		Short: "Print the JSON schema of configuration files",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := c.OutOrStdout().Write(config.Schema())
-			return err
+			printText(c.OutOrStdout(), config.Schema())
+			return nil
 		},
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -40,13 +39,14 @@ func newDevices() *cobra.Command {
 					"cpu": cpuid.CPU.BrandName, "features": strings.Fields(features), "backends": list, "cameras": cameraJSON(cameras),
 				})
 			}
-			fmt.Fprintf(w, "%s, %d logical cores\n  %s\n", cpuid.CPU.BrandName, cpuid.CPU.LogicalCores, features)
+			printLine(w, "%s, %d logical cores", cpuid.CPU.BrandName, cpuid.CPU.LogicalCores)
+			printLine(w, "  %s", features)
 			for _, d := range list {
 				state := "available"
 				if !d.Available {
 					state = "no"
 				}
-				fmt.Fprintf(w, "%-10s %-10s %s\n", d.Name, state, d.Why)
+				printLine(w, "%-10s %-10s %s", d.Name, state, d.Why)
 			}
 			printCameras(w, cameras)
 			return nil

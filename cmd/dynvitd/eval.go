@@ -53,7 +53,7 @@ func newEval() *cobra.Command {
 				return fmt.Errorf("eval: %w", err)
 			}
 			o := evaluate.Options{Plan: plan, Progress: progress(), Failed: func(path string, err error) {
-				fmt.Fprintln(os.Stderr, "dynvitd:", about("skip", path, err))
+				complain(about("skip", path, err))
 			}}
 			if o.Reference, err = reference(e, f.Options, plan); err != nil {
 				return err
@@ -95,9 +95,9 @@ func progress() func(done, total int) {
 		return nil
 	}
 	return func(done, total int) {
-		fmt.Fprintf(os.Stderr, "\r%d of %d", done, total)
+		overwrite("%d of %d", done, total)
 		if done == total {
-			fmt.Fprint(os.Stderr, "\r\033[K")
+			overwrite("")
 		}
 	}
 }
@@ -117,11 +117,11 @@ func showReport(w io.Writer, e *engine.Engine, ratio float64, r evaluate.Report,
 	if asJSON {
 		return printJSON(w, out)
 	}
-	fmt.Fprintf(w, "%d pictures (%d skipped), %.1f a second, %s on %s, tokens %v\n", r.Images, r.Skipped, out.ImagesPerS, out.Precision, out.Backend, r.Tokens)
+	printLine(w, "%d pictures (%d skipped), %.1f a second, %s on %s, tokens %v", r.Images, r.Skipped, out.ImagesPerS, out.Precision, out.Backend, r.Tokens)
 	if r.Labelled > 0 {
-		fmt.Fprintf(w, "top-1 %.1f %%, top-5 %.1f %% of %d with a known class\n", 100*r.Top1, 100*r.Top5, r.Labelled)
+		printLine(w, "top-1 %.1f %%, top-5 %.1f %% of %d with a known class", 100*r.Top1, 100*r.Top5, r.Labelled)
 	}
-	fmt.Fprintf(w, "agreement with the dense f32 model %.1f %%\n", 100*r.Agree)
+	printLine(w, "agreement with the dense f32 model %.1f %%", 100*r.Agree)
 	showConfusion(w, e, r.Confusion)
 	return nil
 }
@@ -139,6 +139,6 @@ func showConfusion(w io.Writer, e *engine.Engine, confusion map[[2]int]int) {
 		return a > b || a == b && (wrong[i][0] < wrong[j][0] || wrong[i][0] == wrong[j][0] && wrong[i][1] < wrong[j][1])
 	})
 	for _, pair := range wrong[:min(10, len(wrong))] {
-		fmt.Fprintf(w, "  %4d  %s taken for %s\n", confusion[pair], e.Label(pair[0]), e.Label(pair[1]))
+		printLine(w, "  %4d  %s taken for %s", confusion[pair], e.Label(pair[0]), e.Label(pair[1]))
 	}
 }

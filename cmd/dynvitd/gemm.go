@@ -71,7 +71,7 @@ func (f *gemmFlags) run(c *cobra.Command) error {
 		return printJSON(c.OutOrStdout(), list)
 	}
 	for _, r := range list {
-		fmt.Fprintf(c.OutOrStdout(), "%-5s %4d × %4d × %4d, %d threads: %7.1f of %7.1f GOP/s, %3.0f %%\n", r.Precision, r.M, r.K, r.N, r.Threads, r.GOPS, r.Peak, 100*r.Fraction)
+		printLine(c.OutOrStdout(), "%-5s %4d × %4d × %4d, %d threads: %7.1f of %7.1f GOP/s, %3.0f %%", r.Precision, r.M, r.K, r.N, r.Threads, r.GOPS, r.Peak, 100*r.Fraction)
 	}
 	return nil
 }

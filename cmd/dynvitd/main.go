@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string) int {
 		return exitOK
 	}
 	if !errors.Is(err, errReported) {
-		fmt.Fprintln(os.Stderr, "dynvitd: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		complain(errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
 	return exitCode(err)
 }

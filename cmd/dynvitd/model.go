@@ -52,7 +52,7 @@ func newModelList() *cobra.Command {
 			}
 			sort.Strings(sorted)
 			for _, name := range sorted {
-				fmt.Fprintf(c.OutOrStdout(), "%-24s %s\n", name, names[name])
+				printLine(c.OutOrStdout(), "%-24s %s", name, names[name])
 			}
 			return nil
 		},
@@ -75,7 +75,9 @@ func newModelInfo() *cobra.Command {
 				return fmt.Errorf("model %s: %w", name, err)
 			}
 			w := c.OutOrStdout()
-			fmt.Fprintf(w, "%-16s %s\n%-16s %s\n%-16s %d\n", "model", name, "sha256", f.SHA256(), "tensors", len(f.Names()))
+			printLine(w, "%-16s %s", "model", name)
+			printLine(w, "%-16s %s", "sha256", f.SHA256())
+			printLine(w, "%-16s %d", "tensors", len(f.Names()))
 			meta := config.Manifest().Encode()
 			for k, v := range f.Meta {
 				meta[k] = v
@@ -86,7 +88,7 @@ func newModelInfo() *cobra.Command {
 			}
 			sort.Strings(keys)
 			for _, k := range keys {
-				fmt.Fprintf(w, "%-16s %.200s\n", k, meta[k])
+				printLine(w, "%-16s %.200s", k, meta[k])
 			}
 			return nil
 		},
@@ -110,7 +112,7 @@ func newModelVerify() *cobra.Command {
 			if _, err := vit.Read(f); err != nil {
 				return fmt.Errorf("model %s: %w", name, err)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: ok, %d tensors, sha256 %s\n", name, len(f.Names()), f.SHA256())
+			printLine(c.OutOrStdout(), "%s: ok, %d tensors, sha256 %s", name, len(f.Names()), f.SHA256())
 			return nil
 		},
 	}
@@ -153,7 +155,7 @@ func (f importFlags) run(w io.Writer, in string) error {
 	if err != nil {
 		return fmt.Errorf("import %w", err)
 	}
-	fmt.Fprintf(w, "%s: width %d, depth %d, %d heads, %d classes, prunes at %v, predictors %v\n",
+	printLine(w, "%s: width %d, depth %d, %d heads, %d classes, prunes at %v, predictors %v",
 		f.out, c.Width, c.Depth, c.Heads, c.Classes, c.PruneAt, c.Predictors)
 	return nil
 }
@@ -203,9 +205,9 @@ func newModelPull() *cobra.Command {
 			case asJSON:
 				return printJSON(c.OutOrStdout(), p)
 			case p.Had:
-				fmt.Fprintf(c.OutOrStdout(), "%s: already in the store, %s (--again fetches it anew)\n", p.Name, p.Path)
+				printLine(c.OutOrStdout(), "%s: already in the store, %s (--again fetches it anew)", p.Name, p.Path)
 			default:
-				fmt.Fprintf(c.OutOrStdout(), "%s: stored in %s, predictors %v\n", p.Name, p.Path, p.Predictors)
+				printLine(c.OutOrStdout(), "%s: stored in %s, predictors %v", p.Name, p.Path, p.Predictors)
 			}
 			return nil
 		},
@@ -224,10 +226,10 @@ func downloadProgress() func(done, total int64) {
 	var last time.Time
 	return func(done, total int64) {
 		if now := time.Now(); done == total {
-			fmt.Fprint(os.Stderr, "\r\033[K")
+			overwrite("")
 		} else if now.Sub(last) > 200*time.Millisecond {
 			last = now
-			fmt.Fprintf(os.Stderr, "\r%.1f of %.1f MB\033[K", float64(done)/1e6, float64(max(total, 0))/1e6)
+			overwrite("%.1f of %.1f MB", float64(done)/1e6, float64(max(total, 0))/1e6)
 		}
 	}
 }

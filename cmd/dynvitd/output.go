@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
+
+	"dynvit/printable"
 )
 
 // output is stdout for the commands: it remembers the first write that failed, so
@@ -32,11 +36,37 @@ func (o *output) failure() error {
 	return fmt.Errorf("output: %w", o.err)
 }
 
+// printLine prints one line. What files and the network put into it moves no cursor
+// and breaks no line.
+func printLine(w io.Writer, format string, args ...any) {
+	fmt.Fprintln(w, printable.Line(fmt.Sprintf(format, args...)))
+}
+
+// printText prints lines whose breaks are the program's own, as printLine does.
+func printText(w io.Writer, text []byte) {
+	for line := range bytes.Lines(text) {
+		printLine(w, "%s", bytes.TrimSuffix(line, []byte("\n")))
+	}
+}
+
+// complain prints a line about what went wrong on stderr.
+func complain(err error) { printLine(os.Stderr, "dynvitd: %v", err) }
+
+// overwrite shows text in place of the last line of a terminal at stderr.
+func overwrite(format string, args ...any) {
+	fmt.Fprint(os.Stderr, "\r", printable.Line(fmt.Sprintf(format, args...)), "\033[K\r")
+}
+
 // printJSON writes one object on one line.
 func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	printText(w, text.Bytes())
+	return nil
 }
 
 // about is what a command says of one file that it could not deal with: its name,

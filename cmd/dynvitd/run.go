@@ -181,7 +181,7 @@ func (f *runFlags) show(ctx context.Context, conf config.Config, deps daemon.Dep
 	}
 	if !f.json && out.gone != nil {
 		frames, dropped := d.Totals()
-		fmt.Printf("%d frames, %d dropped, in %.1f s\n", frames, dropped, took.Seconds())
+		printLine(os.Stdout, "%d frames, %d dropped, in %.1f s", frames, dropped, took.Seconds())
 	}
 	return nil
 }
@@ -219,8 +219,7 @@ func (p *results) show(r *daemon.Result) {
 		if p.encoder == nil {
 			p.encoder = messages.NewEncoder(r.Engine, "")
 		}
-		p.out.Write(p.encoder.Report(r.Report, time.Now()))
-		p.out.WriteByte('\n')
+		printLine(p.out, "%s", p.encoder.Report(r.Report, time.Now()))
 	case r.Changed:
 		p.line(r.Report)
 	}
@@ -233,11 +232,9 @@ func (p *results) show(r *daemon.Result) {
 
 // line names a class only where it was recognised.
 func (p *results) line(r *messages.Report) {
-	fmt.Fprintf(p.out, "%s  %s  ", r.Captured.Format("15:04:05.0"), r.Camera)
-	if r.Label == "" {
-		fmt.Fprintf(p.out, "%-18s", "(nothing recognised)")
-	} else {
-		fmt.Fprintf(p.out, "%-18s %5.1f %%", r.Label, 100*r.Score)
+	class := fmt.Sprintf("%-18s", "(nothing recognised)")
+	if r.Label != "" {
+		class = fmt.Sprintf("%-18s %5.1f %%", r.Label, 100*r.Score)
 	}
-	fmt.Fprintf(p.out, "  %.1f ms, tokens %v\n", timing.Rounded(r.Frame), r.Tokens)
+	printLine(p.out, "%s  %s  %s  %.1f ms, tokens %v", r.Captured.Format("15:04:05.0"), r.Camera, class, timing.Rounded(r.Frame), r.Tokens)
 }

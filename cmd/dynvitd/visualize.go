@@ -112,14 +112,14 @@ func (f *visualizeFlags) picture(c *cobra.Command, v *visualize.Viewer, e *engin
 	if f.json {
 		return printJSON(c.OutOrStdout(), out)
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s %.1f %%, tokens %v\n", f.output, look.Label, 100*look.Score, out.Tokens)
-	return err
+	printLine(c.OutOrStdout(), "%s: %s %.1f %%, tokens %v", f.output, look.Label, 100*look.Score, out.Tokens)
+	return nil
 }
 
 func (f *visualizeFlags) folder(c *cobra.Command, v *visualize.Viewer, e *engine.Engine, in string, ratio float64) error {
 	page, err := v.Folder(c.Context(), visualize.FolderOptions{
 		Dir: in, Limit: f.limit, Show: f.show, Progress: progress(),
-		Failed: func(path string, err error) { fmt.Fprintln(os.Stderr, "dynvitd:", about("skip", path, err)) },
+		Failed: func(path string, err error) { complain(about("skip", path, err)) },
 	})
 	if err != nil {
 		return err
@@ -136,9 +136,9 @@ func (f *visualizeFlags) folder(c *cobra.Command, v *visualize.Viewer, e *engine
 	if f.json {
 		return printJSON(w, out)
 	}
-	fmt.Fprintf(w, "%s: %d pictures (%d skipped), tokens %v\n", f.output, out.Images, out.Skipped, out.Tokens)
+	printLine(w, "%s: %d pictures (%d skipped), tokens %v", f.output, out.Images, out.Skipped, out.Tokens)
 	for i, s := range out.Stages {
-		fmt.Fprintf(w, "  stage %d: %s\n", i+1, s)
+		printLine(w, "  stage %d: %s", i+1, s)
 	}
 	return nil
 }
