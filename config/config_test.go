@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -234,7 +235,7 @@ func TestLoadOfUnreadableFiles(t *testing.T) {
 	if err := errors.Join(os.WriteFile(large, nil, 0o600), os.Truncate(large, 1<<40), unix.Mkfifo(pipe, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(LoadOptions{File: large, Host: "box"}); !errors.As(err, &bad) || !strings.Contains(err.Error(), "more than 256 KiB") {
+	if _, err := Load(LoadOptions{File: large, Host: "box"}); !errors.As(err, &bad) || !strings.Contains(err.Error(), "more than 128 KiB") {
 		t.Errorf("a terabyte: %v", err)
 	}
 	for _, path := range []string{"/dev/zero", pipe} {
@@ -482,7 +483,7 @@ func TestDeepNestingIsAnError(t *testing.T) {
 
 func TestHugeFileIsAnError(t *testing.T) {
 	text := minimal + strings.Repeat("#\n", maxConfigFile/2)
-	if _, err := parse("f", []byte(text), "box"); err == nil || !strings.Contains(err.Error(), "more than 256 KiB") {
+	if _, err := parse("f", []byte(text), "box"); err == nil || !strings.Contains(err.Error(), "more than 128 KiB") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -530,5 +531,24 @@ func TestHTTPNames(t *testing.T) {
 		if err := c.Validate(schemes.List()); err == nil || !strings.Contains(err.Error(), "http.hosts: ") {
 			t.Errorf("name %q: %v", name, err)
 		}
+	}
+}
+
+// TestEmptyLines: a block of text with many empty lines, which takes the parser time
+// by the square of them, is refused before it sees them, whatever ends a line.
+func TestEmptyLines(t *testing.T) {
+	for _, end := range []string{"\n", "\r\n", "\r", "  \n", "\t\r\n"} {
+		for _, head := range []string{"node: >\n  a\n", "node: |+\n  a\n", "cameras:\n  a:\n    labels:\n    - >-\n      a\n", "node: \"a\n"} {
+			lines := strings.Count(head, "\n")
+			text := head + strings.Repeat(end, 30000) + "  b\n"
+			want := fmt.Sprintf("f:%d: more than 100 empty lines in a row", lines+101)
+			if _, err := parse("f", []byte(text), "box"); err == nil || err.Error() != want {
+				t.Errorf("%q after %q: %v, want %q", end, head, err, want)
+			}
+		}
+	}
+	text := "# a\n" + strings.Repeat("\n", 100) + minimal + strings.Repeat(" \r\n", 100) + "# b\n"
+	if _, err := parse("f", []byte(text), "box"); err != nil {
+		t.Errorf("100 empty lines: %v", err)
 	}
 }

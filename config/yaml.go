@@ -14,10 +14,12 @@ import (
 )
 
 // Bounds of a configuration file, far above what a hundred cameras need. The
-// YAML parser recurses, and its time grows with the square of the depth.
+// YAML parser recurses, and its time grows with the square of the depth, and of
+// the empty lines in a row of a block of text (40 KB of them: 11 s).
 const (
-	maxConfigFile  = 256 << 10 // bytes
+	maxConfigFile  = 128 << 10 // bytes; of keys alone that takes 4 s
 	maxConfigDepth = 32        // brackets open at once, or dashes before a value
+	maxConfigEmpty = 100       // empty lines in a row
 )
 
 // yamlReader fills a Config from one file and notes where each key stands.
@@ -38,8 +40,8 @@ func (y yamlReader) read(data []byte, c *Config) error {
 	if len(data) > maxConfigFile {
 		return &Error{Where: y.file, Err: fmt.Errorf("more than %d KiB", maxConfigFile>>10)}
 	}
-	if line, deep := tooDeep(data); deep {
-		return &Error{Where: fmt.Sprintf("%s:%d", y.file, line), Err: errors.New("nested too deeply")}
+	if line, err := costly(data); err != nil {
+		return &Error{Where: fmt.Sprintf("%s:%d", y.file, line), Err: err}
 	}
 	tree, err := parser.ParseBytes(veil(data), 0)
 	if err != nil {
@@ -57,8 +59,40 @@ func (y yamlReader) read(data []byte, c *Config) error {
 	return y.group("", tree.Docs[0].Body, reflect.ValueOf(c).Elem())
 }
 
-// tooDeep looks for nesting beyond all sense, before the parser does, and names
-// the line. It takes brackets in quotes for brackets: nobody nests those either.
+// costly looks for what the parser would take too long for, before it does, and names
+// the line.
+func costly(data []byte) (line int, err error) {
+	if line, found := emptyLines(data); found {
+		return line, fmt.Errorf("more than %d empty lines in a row", maxConfigEmpty)
+	}
+	if line, found := tooDeep(data); found {
+		return line, errors.New("nested too deeply")
+	}
+	return 0, nil
+}
+
+// emptyLines finds the first that is one too many in a row. To the parser a carriage
+// return ends a line, too.
+func emptyLines(data []byte) (line int, found bool) {
+	line = 1
+	breaks := 1 // since a line that was not empty
+	for i, c := range data {
+		switch {
+		case c == '\n' || c == '\r' && !bytes.HasPrefix(data[i+1:], []byte("\n")):
+			line++
+			breaks++
+		case c > ' ':
+			breaks = 0
+		}
+		if breaks > maxConfigEmpty+1 {
+			return line - 1, true
+		}
+	}
+	return 0, false
+}
+
+// tooDeep looks for nesting beyond all sense. It takes brackets in quotes for
+// brackets: nobody nests those either.
 func tooDeep(data []byte) (line int, deep bool) {
 	open := 0
 	for text := range bytes.Lines(data) {
@@ -67,22 +101,27 @@ func tooDeep(data []byte) (line int, deep bool) {
 		if bytes.HasPrefix(before, []byte("#")) {
 			continue
 		}
-		dashes := 0
-		for i, c := range before {
-			switch {
-			case c == '[' || c == '{':
-				open++
-			case c == ']' || c == '}':
-				open = max(0, open-1)
-			case (c == '-' || c == '?') && i+1 < len(before) && before[i+1] <= ' ':
-				dashes++
-			}
-		}
+		dashes := nesting(before, &open)
 		if open > maxConfigDepth || dashes > maxConfigDepth {
 			return line, true
 		}
 	}
 	return line, false
+}
+
+// nesting follows the brackets of a line and counts its dashes before values.
+func nesting(text []byte, open *int) (dashes int) {
+	for i, c := range text {
+		switch {
+		case c == '[' || c == '{':
+			*open++
+		case c == ']' || c == '}':
+			*open = max(0, *open-1)
+		case (c == '-' || c == '?') && i+1 < len(text) && text[i+1] <= ' ':
+			dashes++
+		}
+	}
+	return dashes
 }
 
 // syntax puts the parser's error, which draws the lines around, on one line.
