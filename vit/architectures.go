@@ -76,18 +76,18 @@ func (r Random) Float32(name string) ([]float32, []int, error) {
 			out[i]++
 		}
 	}
-	return out, []int{n}, nil
+	return out, r.Config.shape(name), nil
 }
 
 // Tensors draws all of them, in the shapes of a model file.
 func (r Random) Tensors() ([]modelfile.Tensor, error) {
 	var list []modelfile.Tensor
 	for _, name := range r.Config.names() {
-		data, _, err := r.Float32(name)
+		data, shape, err := r.Float32(name)
 		if err != nil {
 			return nil, err
 		}
-		t, err := modelfile.FromFloat32(name, data, r.shape(name), modelfile.F32)
+		t, err := modelfile.FromFloat32(name, data, shape, modelfile.F32)
 		if err != nil {
 			return nil, err
 		}
@@ -96,78 +96,16 @@ func (r Random) Tensors() ([]modelfile.Tensor, error) {
 	return list, nil
 }
 
-// shape is a tensor's shape: vectors for biases and norms, matrices, and four
-// dimensions for convolutions.
-func (r Random) shape(name string) []int {
-	c, n := r.Config, r.elements(name)
-	vector := strings.HasSuffix(name, ".bias") || strings.Contains(name, "norm") || strings.Contains(name, ".bn") || strings.Contains(name, "in_conv.0")
-	switch {
-	case name == "cls_token":
-		return []int{1, 1, n}
-	case name == "pos_embed":
-		return []int{1, n / c.Width, c.Width}
-	case vector:
-		return []int{n}
-	case name == "patch_embed.proj.weight" && c.ConvStem == 0:
-		return []int{c.Width, 3, c.PatchSize, c.PatchSize}
-	case name == "patch_embed.proj.weight":
-		return []int{c.Width, c.ConvStem, c.PatchSize / 2, c.PatchSize / 2}
-	case name == "patch_embed.conv1.weight":
-		return []int{c.ConvStem, 3, 7, 7}
-	case strings.HasPrefix(name, "patch_embed.conv"):
-		return []int{c.ConvStem, c.ConvStem, 3, 3}
-	}
-	out := r.elements(strings.TrimSuffix(name, "weight") + "bias")
-	if out == 0 { // qkv without bias
-		out = 3 * c.Width
-	}
-	return []int{out, n / out}
-}
-
 // elements is the size of a tensor by its name, 0 for one that is not there.
 func (r Random) elements(name string) int {
-	c := r.Config
-	d, h := c.Width, c.Hidden
-	if !c.uses(name) {
+	if !r.Config.uses(name) {
 		return 0
 	}
-	layer, kind := name, ""
-	if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
-		layer, kind = name[:dot], name[dot+1:]
+	n := 1
+	for _, d := range r.Config.shape(name) {
+		n *= d
 	}
-	out, in := d, 1
-	switch {
-	case name == "pos_embed":
-		out, in = d, c.Patches()+1
-	case layer == "patch_embed.proj":
-		in = c.embedInputs()
-	case layer == "patch_embed.conv1":
-		out, in = c.ConvStem, 3*7*7
-	case strings.HasPrefix(layer, "patch_embed.conv"):
-		out, in = c.ConvStem, c.ConvStem*3*3
-	case strings.HasPrefix(layer, "patch_embed.bn"):
-		out = c.ConvStem
-	case strings.HasSuffix(layer, "qkv"):
-		out, in = 3*d, d
-	case strings.HasSuffix(layer, "attn.proj"), strings.HasSuffix(layer, "in_conv.1"):
-		in = d
-	case strings.HasSuffix(layer, "fc1"):
-		out, in = h, d
-	case strings.HasSuffix(layer, "fc2"):
-		in = h
-	case strings.HasSuffix(layer, "head"):
-		out, in = c.Classes, d
-	case strings.HasSuffix(layer, "out_conv.0"):
-		out, in = d/2, d
-	case strings.HasSuffix(layer, "out_conv.2"):
-		out, in = d/4, d/2
-	case strings.HasSuffix(layer, "out_conv.4"):
-		out, in = 2, d/4
-	}
-	if kind == "bias" {
-		return out
-	}
-	return out * in
+	return n
 }
 
 // uses reports whether Load reads a tensor of that name.

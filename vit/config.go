@@ -55,7 +55,7 @@ func (c Config) Patches() int { return c.Grid() * c.Grid() }
 func (c Config) InputLen() int { return 3 * c.ImageSize * c.ImageSize }
 
 // Limits keep a hostile file from asking for more memory than any model of
-// this kind needs.
+// this kind needs; their products have one of their own (maxActivations).
 const (
 	maxImage = 1024
 	maxWidth = 4096
@@ -78,6 +78,8 @@ func (c Config) Check() error {
 		}
 	}
 	switch {
+	case c.ConvStem < 0 || c.ConvStem > maxWidth:
+		return fmt.Errorf("convolutional stem of %d channels: want at most %d", c.ConvStem, maxWidth)
 	case c.ImageSize%c.PatchSize != 0:
 		return fmt.Errorf("image_size %d is not a multiple of patch_size %d", c.ImageSize, c.PatchSize)
 	case c.ConvStem > 0 && c.PatchSize%2 != 0:
@@ -98,6 +100,9 @@ func (c Config) Check() error {
 		return fmt.Errorf("%d labels for %d classes", len(c.Labels), c.Classes)
 	case len(c.Synsets) != 0 && len(c.Synsets) != c.Classes:
 		return fmt.Errorf("%d synsets for %d classes", len(c.Synsets), c.Classes)
+	}
+	if err := c.checkMemory(); err != nil {
+		return err
 	}
 	return c.checkLists()
 }

@@ -35,7 +35,10 @@ func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
 	if err := c.Check(); err != nil {
 		return Config{}, err
 	}
-	return c, i.unknown()
+	if err := i.unknown(); err != nil {
+		return c, err
+	}
+	return c, c.checkShapes(f)
 }
 
 // inference fills a Config step by step; after the first error nothing more
@@ -167,6 +170,18 @@ func (i *inference) input() {
 		copy(c.Std[:], m.Std)
 	}
 	c.Labels, c.Synsets = m.Classes, m.Synsets
+}
+
+// checkShapes refuses a file that has one of the model's tensors in another shape.
+func (c Config) checkShapes(f *modelfile.File) error {
+	for _, name := range c.names() {
+		if t, ok := f.Tensor(name); ok {
+			if err := c.checkShape(name, t.Shape); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // unknown refuses a file with tensors that the model would not use: they would
@@ -314,7 +329,7 @@ func AddPredictors(c Config, model, predictors *modelfile.File) (Tensors, Config
 		return nil, c, fmt.Errorf("%d predictors for the %d pruning stages %v", stages, len(c.PruneAt), c.PruneAt)
 	}
 	c.Predictors = true
-	return overlay{predictors, model}, c, nil
+	return overlay{predictors, model}, c, c.checkShapes(predictors)
 }
 
 // overlay looks a tensor up in the first file, then in the second.

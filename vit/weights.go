@@ -81,7 +81,7 @@ func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*We
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	l := loader{be: be, src: src, p: p, side: SidePrecision(p, be.Facts().Precisions)}
+	l := loader{config: c, be: be, src: src, p: p, side: SidePrecision(p, be.Facts().Precisions)}
 	w := &Weights{Config: c, Precision: p, side: l.side}
 	l.stem(w)
 	l.embedding(w)
@@ -103,21 +103,21 @@ func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*We
 
 // loader reads, checks and packs; after the first error it does nothing more.
 type loader struct {
+	config  Config
 	be      backends.Backend
 	src     Tensors
 	p, side backends.Precision
 	err     error
 }
 
-// tensor reads a tensor of the given number of elements, whatever its shape:
-// shapes were read when the Config was made.
-func (l *loader) tensor(name string, elements int) []float32 {
+// tensor reads a tensor of the model's shape for it.
+func (l *loader) tensor(name string) []float32 {
 	if l.err != nil {
 		return nil
 	}
 	data, shape, err := l.src.Float32(name)
-	if err == nil && len(data) != elements {
-		err = fmt.Errorf("tensor %s: shape %v does not fit the model", name, shape)
+	if err == nil {
+		err = l.config.checkShape(name, shape)
 	}
 	l.err = err
 	return data
@@ -142,10 +142,10 @@ func (l *loader) pack(w []float32, out, in int, bias []float32, p backends.Preci
 
 // linear packs name.weight and name.bias times scale.
 func (l *loader) linear(name string, out, in int, scale float32, bias bool, p backends.Precision) backends.Weight {
-	w := l.tensor(name+".weight", out*in)
+	w := l.tensor(name + ".weight")
 	var b []float32
 	if bias {
-		b = l.tensor(name+".bias", out)
+		b = l.tensor(name + ".bias")
 	}
 	if l.err != nil {
 		return nil
@@ -170,8 +170,8 @@ func times(x []float32, scale float32) {
 
 func (l *loader) norm(name string, d int, eps float32) norm {
 	return norm{
-		gamma: l.upload(1, d, l.tensor(name+".weight", d)),
-		beta:  l.upload(1, d, l.tensor(name+".bias", d)),
+		gamma: l.upload(1, d, l.tensor(name+".weight")),
+		beta:  l.upload(1, d, l.tensor(name+".bias")),
 		eps:   eps,
 	}
 }
@@ -223,8 +223,8 @@ func (l *loader) predictor(c Config, at string) predictor {
 		out0: l.linear(at+"out_conv.0", d/2, d, 1, true, l.p),
 		out2: l.linear(at+"out_conv.2", d/4, d/2, 1, true, backends.F32),
 	}
-	w := l.tensor(at+"out_conv.4.weight", 2*(d/4))
-	b := l.tensor(at+"out_conv.4.bias", 2)
+	w := l.tensor(at + "out_conv.4.weight")
+	b := l.tensor(at + "out_conv.4.bias")
 	if l.err != nil {
 		return p
 	}
@@ -240,9 +240,9 @@ func (l *loader) predictor(c Config, at string) predictor {
 func (l *loader) embedding(w *Weights) {
 	c := w.Config
 	d, n := c.Width, c.Patches()
-	weight := l.tensor("patch_embed.proj.weight", d*c.embedInputs())
-	bias := l.tensor("patch_embed.proj.bias", d)
-	cls := l.tensor("cls_token", d)
+	weight := l.tensor("patch_embed.proj.weight")
+	bias := l.tensor("patch_embed.proj.bias")
+	cls := l.tensor("cls_token")
 	pos := l.positions(c)
 	if l.err != nil {
 		return
@@ -271,18 +271,14 @@ func (c Config) embedInputs() int {
 // positions reads pos_embed [1, 1+G·G, D] and resamples its grid where the
 // model is used at another image size.
 func (l *loader) positions(c Config) []float32 {
+	pos := l.tensor("pos_embed")
 	if l.err != nil {
-		return nil
-	}
-	pos, shape, err := l.src.Float32("pos_embed")
-	if err != nil {
-		l.err = err
 		return nil
 	}
 	d := c.Width
 	grid := int(math.Round(math.Sqrt(float64(len(pos)/d - 1))))
-	if len(pos)%d != 0 || grid < 1 || (grid*grid+1)*d != len(pos) {
-		l.err = fmt.Errorf("tensor pos_embed: shape %v is not CLS and a square grid of width %d", shape, d)
+	if grid < 1 || (grid*grid+1)*d != len(pos) {
+		l.err = fmt.Errorf("tensor pos_embed: %d positions are not CLS and a square grid", len(pos)/d)
 		return nil
 	}
 	out := make([]float32, (c.Patches()+1)*d)
@@ -313,9 +309,9 @@ const batchNormEps = 1e-5
 func (l *loader) conv(i, in, out int, g backends.Conv) conv {
 	bn := fmt.Sprintf("patch_embed.bn%d.", i)
 	k := g.Kernel * g.Kernel * in
-	w := l.tensor(fmt.Sprintf("patch_embed.conv%d.weight", i), out*k)
-	gamma, beta := l.tensor(bn+"weight", out), l.tensor(bn+"bias", out)
-	mean, variance := l.tensor(bn+"running_mean", out), l.tensor(bn+"running_var", out)
+	w := l.tensor(fmt.Sprintf("patch_embed.conv%d.weight", i))
+	gamma, beta := l.tensor(bn+"weight"), l.tensor(bn+"bias")
+	mean, variance := l.tensor(bn+"running_mean"), l.tensor(bn+"running_var")
 	if l.err != nil {
 		return conv{}
 	}

@@ -1,0 +1,133 @@
+package vit
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"dynvit/backends"
+	"dynvit/modelfile"
+)
+
+// TestCheckMemory: what a frame takes is bounded, whichever sizes multiply, also where
+// an int has 32 bits (run with GOARCH=386).
+func TestCheckMemory(t *testing.T) {
+	for _, name := range []string{"deit_tiny", "deit_base_384", "lvvit_medium_384"} {
+		c, err := Named(name)
+		if err == nil {
+			err = c.Check()
+		}
+		if err != nil || c.activations() > 256<<20 {
+			t.Errorf("%s: %v, %d MiB", name, err, c.activations()>>20)
+		}
+	}
+	for name, grow := range map[string]func(c *Config){
+		"tokens × hidden":    func(c *Config) { c.ImageSize, c.PatchSize, c.Hidden = 1024, 1, 32768 },
+		"tokens × width":     func(c *Config) { c.ImageSize, c.PatchSize, c.Width = 1024, 4, 4096 },
+		"tokens × classes":   func(c *Config) { c.ImageSize, c.PatchSize, c.Classes, c.AuxHead = 1024, 8, 1<<17, true },
+		"tokens × heads":     func(c *Config) { c.ImageSize, c.PatchSize, c.Width, c.Heads = 1024, 4, 256, 256 },
+		"stem":               func(c *Config) { c.ImageSize, c.PatchSize, c.ConvStem = 1024, 16, 4096 },
+		"stem of few pixels": func(c *Config) { c.ImageSize, c.PatchSize, c.ConvStem = 1024, 1024, 4096 },
+		"2^32 bytes":         func(c *Config) { c.ImageSize, c.PatchSize, c.Hidden = 1024, 1, 1024 },
+		"all": func(c *Config) {
+			c.ImageSize, c.PatchSize, c.Width, c.Hidden, c.Classes, c.AuxHead = 1024, 1, 4096, 32768, 1<<17, true
+		},
+	} {
+		c := small["deit"]
+		grow(&c)
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), "more than 2048") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := Load(openBackend(t, backends.Portable), c, nothing{}, backends.F32); err == nil {
+			t.Errorf("%s: loaded", name)
+		}
+	}
+	c := small["lvvit"]
+	for _, channels := range []int{-1, maxWidth + 1, 1 << 30} {
+		if c.ConvStem = channels; c.Check() == nil {
+			t.Errorf("%d channels", channels)
+		}
+	}
+}
+
+// nothing has no tensors: whoever asks for one comes too far.
+type nothing struct{}
+
+func (nothing) Has(string) bool                          { panic("asked for a tensor") }
+func (nothing) Float32(string) ([]float32, []int, error) { panic("asked for a tensor") }
+
+// reshaped is a model of which one tensor has another shape of as many elements.
+type reshaped struct {
+	Random
+	name  string
+	shape []int
+}
+
+func (r reshaped) Float32(name string) ([]float32, []int, error) {
+	data, shape, err := r.Random.Float32(name)
+	if name == r.name {
+		shape = r.shape
+	}
+	return data, shape, err
+}
+
+// otherShapes are shapes of as many elements.
+func otherShapes(shape []int) [][]int {
+	turned := slices.Clone(shape)
+	slices.Reverse(turned)
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	list := [][]int{append([]int{1}, shape...), append(slices.Clone(shape), 1), {n}, turned}
+	return slices.DeleteFunc(list, func(s []int) bool { return slices.Equal(s, shape) })
+}
+
+// TestOtherShapes: each tensor of a model in another shape is refused, by who reads the
+// file and by who loads the weights, and named.
+func TestOtherShapes(t *testing.T) {
+	be := openBackend(t, backends.Portable)
+	for model, c := range small {
+		weights := Random{Config: c, Seed: 1}
+		tensors, err := weights.Tensors()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, whole := range tensors {
+			if strings.HasPrefix(whole.Name, "blocks.") && !strings.HasPrefix(whole.Name, "blocks.0.") {
+				continue // the same again
+			}
+			for _, shape := range otherShapes(whole.Shape) {
+				_, err := Load(be, c, reshaped{weights, whole.Name, shape}, backends.F32)
+				if err == nil || !strings.Contains(err.Error(), "tensor "+whole.Name+": shape") {
+					t.Errorf("%s: Load took %s as %v: %v", model, whole.Name, shape, err)
+				}
+				changed := slices.Clone(tensors)
+				changed[i].Shape = shape
+				if err := reading(t, c, changed); err == nil {
+					t.Errorf("%s: Read took %s as %v", model, whole.Name, shape)
+				}
+			}
+		}
+		if err := reading(t, c, tensors); err != nil {
+			t.Errorf("%s as it is: %v", model, err)
+		}
+	}
+}
+
+// reading writes a file and reads its Config.
+func reading(t *testing.T, c Config, tensors []modelfile.Tensor) error {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
+		t.Fatal(err)
+	}
+	f, err := modelfile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, err = Read(f)
+	return err
+}
