@@ -38,7 +38,7 @@ func (f *fetch) attempt(ctx context.Context) error {
 func (f *fetch) ask(ctx context.Context) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.URL, nil)
 	if err != nil {
-		return nil, f.refuse("%w", err)
+		return nil, f.refuse("%w", cause(ctx, err))
 	}
 	r.Header.Set("Accept-Encoding", "identity")
 	if f.partial.size > 0 {

@@ -30,7 +30,7 @@ const (
 type Options struct {
 	URL      string
 	Path     string // of the file; what has come so far lies in Path + PartialSuffix
-	SHA256   string // hexadecimal prefix that the file's checksum begins with
+	SHA256   string // hexadecimal, what the file's checksum begins with, or all of it
 	MaxBytes int64  // more than that is not fetched
 
 	// Progress is called as bytes come, total being -1 where the server does not
@@ -44,7 +44,7 @@ type Options struct {
 
 // SourceError says that the server, or the way to it, did not give the file.
 type SourceError struct {
-	URL string
+	URL string // without user, password and query
 	Err error
 }
 
@@ -111,16 +111,18 @@ func whole(path, sum string) (bool, error) {
 	return strings.HasPrefix(found, sum), err
 }
 
-// newClient does not follow a redirection from https to http: the checksum is a
-// short one, meant against damage.
+// newClient does not follow a redirection from https to http, and tells nobody where it
+// was sent from: the checksum may be a short one, meant against damage, and the address
+// hold what lets one in.
 func newClient() *http.Client {
 	return &http.Client{CheckRedirect: func(r *http.Request, via []*http.Request) error {
 		if len(via) >= 10 {
 			return errors.New("redirected 10 times")
 		}
 		if r.URL.Scheme != "https" && via[0].URL.Scheme == "https" {
-			return fmt.Errorf("redirected from https to %s", r.URL.Redacted())
+			return fmt.Errorf("redirected from https to %s", Redact(r.URL.String()))
 		}
+		r.Header.Del("Referer")
 		return nil
 	}}
 }
@@ -175,7 +177,7 @@ func (f *fetch) wrong() error {
 	if f.partial.text() {
 		err = errors.New("answers with a page of text instead of the file")
 	}
-	return &SourceError{f.URL, err}
+	return &SourceError{Redact(f.URL), err}
 }
 
 // fill makes attempts until the server has no more to send.
@@ -195,13 +197,13 @@ func (f *fetch) fill(ctx context.Context) error {
 		case f.complete():
 			return nil // the length was a lie
 		case !f.answered:
-			return &SourceError{f.URL, broken.error} // nothing there: say so at once
+			return &SourceError{Redact(f.URL), broken.error} // nothing there: say so at once
 		}
 		if idle++; f.partial.size > before {
 			idle = 0
 		}
 		if idle == patience {
-			return &SourceError{f.URL, broken.error}
+			return &SourceError{Redact(f.URL), broken.error}
 		}
 		f.resumed = f.resumed || f.partial.size > 0
 		if err := f.wait(ctx, firstWait<<idle); err != nil {
@@ -215,7 +217,7 @@ type brokenError struct{ error }
 
 // refuse is a failure that every attempt would meet.
 func (f *fetch) refuse(format string, args ...any) error {
-	return &SourceError{f.URL, fmt.Errorf(format, args...)}
+	return &SourceError{Redact(f.URL), fmt.Errorf(format, args...)}
 }
 
 // sumOf is the hexadecimal SHA-256 of all that r has.

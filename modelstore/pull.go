@@ -2,12 +2,15 @@ package modelstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"dynvit/download"
 	"dynvit/modelfile"
@@ -18,6 +21,7 @@ import (
 type PullOptions struct {
 	Store    string                   // folder of named models; made if it is missing
 	Mirror   string                   // address of a folder with the official file names, "": the official one
+	SHA256   string                   // of the official file, in hexadecimal; "": what is known of it
 	Again    bool                     // also where the model is there already
 	Progress func(done, total int64)  // of the download (download.Options); nil: nobody watches
 	Embedded func(file string) []byte // predictors that the program carries, nil where it has none of that name
@@ -54,6 +58,9 @@ func Pull(ctx context.Context, name string, o PullOptions) (Pulled, error) {
 	if err != nil {
 		return p, err
 	}
+	if w.SHA256, err = w.checksum(o.SHA256, address); err != nil {
+		return p, err
+	}
 	if err := os.MkdirAll(o.Store, 0o755); err != nil {
 		return p, fmt.Errorf("%w: want a model store that can be written (DYNVIT_MODELS names another)", err)
 	}
@@ -77,17 +84,50 @@ func (w Weights) address(mirror string) (string, error) {
 	}
 	u, err := url.Parse(mirror)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", &MirrorError{mirror}
+		return "", &RequestError{fmt.Errorf("mirror %q: want http:// or https:// and a host", download.Redact(mirror))}
 	}
 	return u.JoinPath(w.file()).String(), nil
 }
 
-// MirrorError says that a mirror's address is none.
-type MirrorError struct{ Mirror string }
+// sumDigits are those of a whole SHA-256.
+const sumDigits = 2 * sha256.Size
 
-func (e *MirrorError) Error() string {
-	return fmt.Sprintf("mirror %q: want http:// or https:// and a host", e.Mirror)
+// checksum is what a file from address must have: the one that was given, else what is
+// known. A few digits serve against damage, not against who could send another file.
+func (w Weights) checksum(given, address string) (string, error) {
+	_, err := hex.DecodeString(given)
+	given = strings.ToLower(given)
+	switch {
+	case given != "" && (err != nil || len(given) != sumDigits):
+		return "", &RequestError{fmt.Errorf("sha256 %q: want %d hexadecimal digits", given, sumDigits)}
+	case !strings.HasPrefix(given, w.SHA256[:min(len(given), len(w.SHA256))]):
+		return "", &RequestError{fmt.Errorf("sha256 %s…: that of %s begins with %s", given[:8], w.file(), w.SHA256[:8])}
+	case given != "":
+		return given, nil
+	case len(w.SHA256) == sumDigits:
+		return w.SHA256, nil
+	}
+	if !sameHost(address, w.URL) || !strings.HasPrefix(address, "https://") {
+		return "", &RequestError{fmt.Errorf("%s is known by %d digits of its SHA-256 alone, which is no protection over plain http or from another host: want https:// of the official one, or --sha256 SUM",
+			w.file(), len(w.SHA256))}
+	}
+	return w.SHA256, nil
 }
+
+func sameHost(a, b string) bool {
+	u, err1 := url.Parse(a)
+	v, err2 := url.Parse(b)
+	return err1 == nil && err2 == nil && u.Host == v.Host
+}
+
+// RequestError says that a mirror's address is none, or a checksum, or that one is
+// wanted. It shows neither user, password nor query.
+type RequestError struct{ Err error }
+
+func (e *RequestError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *RequestError) Unwrap() error { return e.Err }
 
 // advise adds to a failure of the server, or of the way to it, what else there is
 // to do.

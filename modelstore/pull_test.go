@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -43,7 +44,7 @@ func newSite(t *testing.T) *site {
 	}))
 	t.Cleanup(s.Close)
 	s.weights = Weights{
-		Name: "toy-one", URL: s.URL + "/official/toy.pth", SHA256: hex.EncodeToString(sum[:])[:8], MaxBytes: 8 << 20,
+		Name: "toy-one", URL: s.URL + "/official/toy.pth", SHA256: hex.EncodeToString(sum[:]), MaxBytes: 8 << 20,
 		Meta: map[string]string{"license": "free", "training": "a test"},
 	}
 	return s
@@ -174,9 +175,100 @@ func TestMirror(t *testing.T) {
 	}
 	for _, mirror := range []string{"ftp://host/x", "host/x", "http://", "\n"} {
 		o.Mirror, o.Again = mirror, true
-		var wrong *MirrorError
+		var wrong *RequestError
 		if _, err := Pull(context.Background(), "toy-one", o); !errors.As(err, &wrong) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: got %v", mirror, err)
+		}
+	}
+}
+
+// TestShortSum: of weights whose sum is known in part, nothing is fetched from where
+// somebody else could answer, unless the whole sum is given.
+func TestShortSum(t *testing.T) {
+	s := newSite(t)
+	whole := s.weights.SHA256
+	s.weights.SHA256 = whole[:8]
+	o := s.options(t)
+	var wrong *RequestError
+	for address, mirror := range map[string]string{
+		s.weights.URL:                           "", // plain http
+		"https://official.invalid/toy.pth":      s.URL + "/mirror",
+		"https://also.official.invalid/toy.pth": "https://mirror.invalid",
+	} {
+		o.public[0].URL, o.Mirror = address, mirror
+		if _, err := Pull(t.Context(), "toy-one", o); !errors.As(err, &wrong) || !strings.Contains(err.Error(), "no protection") || !strings.Contains(err.Error(), "--sha256") {
+			t.Errorf("%s from %q: %v", address, mirror, err)
+		}
+	}
+	for _, sum := range []string{whole[:8], whole + "00", strings.Repeat("x", 64), "0" + whole[:63]} {
+		if o.SHA256 = sum; sum == whole {
+			t.Fatal("the sum is its own shift")
+		}
+		if _, err := Pull(t.Context(), "toy-one", o); !errors.As(err, &wrong) || !strings.Contains(err.Error(), "sha256") {
+			t.Errorf("sum %s: %v", sum, err)
+		}
+	}
+	if s.requests.Load() != 0 {
+		t.Errorf("%d requests", s.requests.Load())
+	}
+	o.SHA256, o.Mirror = strings.ToUpper(whole), s.URL+"/mirror"
+	if _, err := Pull(t.Context(), "toy-one", o); err != nil {
+		t.Error(err)
+	}
+	o.SHA256, o.Again = whole[:8]+strings.Repeat("0", 56), true
+	if _, err := Pull(t.Context(), "toy-one", o); err == nil || !strings.Contains(err.Error(), "another file") {
+		t.Errorf("another whole sum: %v", err)
+	}
+}
+
+// TestSecretsOfMirror: no error shows user, password or query of an address, and nobody
+// is told where a redirection came from; they are used all the same.
+func TestSecretsOfMirror(t *testing.T) {
+	s := newSite(t)
+	var seen []string
+	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = append(seen, fmt.Sprint(r.URL, r.Header))
+		http.Error(w, "no", http.StatusForbidden)
+	}))
+	defer away.Close()
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if user != "us3r" || password != "pa55" || r.URL.Query().Get("token") != "t0ken" {
+			t.Errorf("asked with %v, %v", r.URL, r.Header)
+		}
+		http.Redirect(w, r, away.URL+"/x", http.StatusFound)
+	}))
+	defer gate.Close()
+	host := strings.TrimPrefix(gate.URL, "http://")
+	o := s.options(t)
+	for _, mirror := range []string{
+		"http://us3r:pa55@" + host + "/m?token=t0ken",
+		"https://us3r:pa55@127.0.0.1:1/m?token=t0ken",
+		"ftp://us3r:pa55@host/m?token=t0ken",
+		"us3r:pa55@host/m?t0ken",
+		"//us3r:pa55@host/m?t0ken",
+		"http://us3r:pa%zz55@host/?t0ken",
+		"http://us3r:pa/55?@host:x/?t0ken",
+		"http:us3r:pa55@host",
+	} {
+		o.Mirror = mirror
+		_, err := Pull(t.Context(), "toy-one", o)
+		if err == nil {
+			t.Errorf("%s: pulled", mirror)
+			continue
+		}
+		for _, secret := range []string{"us3r", "pa55", "pa%", "pa/", "t0ken"} {
+			if strings.Contains(strings.ReplaceAll(err.Error(), host, ""), secret) {
+				t.Errorf("%s: %v", mirror, err)
+			}
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("the redirection was not followed")
+	}
+	for _, request := range seen {
+		if strings.Contains(request, "t0ken") || strings.Contains(request, "us3r") || strings.Contains(request, "Basic") {
+			t.Errorf("told the other host %s", request)
 		}
 	}
 }
@@ -267,7 +359,7 @@ func TestPublic(t *testing.T) {
 	var names []string
 	for _, w := range Public() {
 		names = append(names, w.Name)
-		if !strings.HasSuffix(w.URL, "-"+w.SHA256+".pth") || !strings.HasPrefix(w.URL, "https://dl.fbaipublicfiles.com/deit/") || len(w.SHA256) != 8 {
+		if !strings.HasSuffix(w.URL, "-"+w.SHA256[:8]+".pth") || !strings.HasPrefix(w.URL, "https://dl.fbaipublicfiles.com/deit/") || len(w.SHA256) != sumDigits {
 			t.Errorf("%+v", w)
 		}
 		if _, err := modelfile.ParseManifest(w.Meta); err != nil {

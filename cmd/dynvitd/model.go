@@ -196,9 +196,9 @@ func newModelPull() *cobra.Command {
 			o.Store, o.Progress, o.Embedded = store[0], downloadProgress(), models.Predictors
 			p, err := modelstore.Pull(c.Context(), args[0], o)
 			var unknown *modelstore.UnknownError
-			var mirror *modelstore.MirrorError
+			var request *modelstore.RequestError
 			switch {
-			case errors.As(err, &unknown), errors.As(err, &mirror):
+			case errors.As(err, &unknown), errors.As(err, &request):
 				return usageError{fmt.Errorf("model pull: %w", err)}
 			case err != nil:
 				return fmt.Errorf("model pull %s: %w", args[0], err)
@@ -213,6 +213,7 @@ func newModelPull() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.Mirror, "mirror", "", "`URL` of a folder that has the official file, instead of the official address")
+	c.Flags().StringVar(&o.SHA256, "sha256", "", "checksum of the official file, in `HEX`, instead of what is known of it")
 	c.Flags().BoolVar(&o.Again, "again", false, "fetch also what is in the store already")
 	c.Flags().BoolVar(&asJSON, "json", false, "JSON on stdout")
 	return c
