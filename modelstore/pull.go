@@ -101,7 +101,7 @@ func (w Weights) checksum(given, address string) (string, error) {
 	case given != "" && (err != nil || len(given) != sumDigits):
 		return "", &RequestError{fmt.Errorf("sha256 %q: want %d hexadecimal digits", given, sumDigits)}
 	case !strings.HasPrefix(given, w.SHA256[:min(len(given), len(w.SHA256))]):
-		return "", &RequestError{fmt.Errorf("sha256 %s…: that of %s begins with %s", given[:8], w.file(), w.SHA256[:8])}
+		return "", &RequestError{fmt.Errorf("sha256 %s: that of %s is %s", given, w.file(), w.SHA256)}
 	case given != "":
 		return given, nil
 	case len(w.SHA256) == sumDigits:
