@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
 
 	schemes "dynvit/camera/all"
 	"dynvit/config"
@@ -79,6 +79,6 @@ func newConfigSchema() *cobra.Command {
 // warn prints what run would log of a configuration.
 func warn(c config.Config) {
 	for _, w := range c.Warnings() {
-		fmt.Fprintln(os.Stderr, "dynvitd: warning: "+w)
+		complain(errors.New("warning: " + w))
 	}
 }
