@@ -17,6 +17,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"dynvit/camera/trust"
 )
 
 // Format says what a Frame's Data holds.
@@ -111,6 +113,8 @@ type Options struct {
 	// Stall is how long a source may wait for its peer (child process, HTTP
 	// body) before Next fails. 0: 10 s.
 	Stall time.Duration
+	// Trust says which certificate a network camera may show.
+	Trust trust.Trust
 	// Log takes what child processes write to their standard error, without
 	// credentials and only so much of it. nil: nothing is logged.
 	Log *slog.Logger
