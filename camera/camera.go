@@ -89,6 +89,18 @@ const MaxSide = 8192
 // ErrClosed is what Next returns once Close was called.
 var ErrClosed = errors.New("camera: source closed")
 
+// LostError is why a source broke, with how many frames it saw and could not hand
+// over since the last that it did.
+type LostError struct {
+	Frames uint64
+	Err    error
+}
+
+func (e *LostError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *LostError) Unwrap() error { return e.Err }
+
 // Source reads frames.
 //
 // Next blocks until a picture newer than the last is there and fills f. It
