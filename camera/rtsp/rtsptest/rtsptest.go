@@ -26,11 +26,12 @@ import (
 // Server plays a film over and over on the path /cam. Set its
 // fields before Start; after Stop it may be started again, on the same port.
 type Server struct {
-	User, Password string           // "": everybody may look
-	Rate           float64          // access units a second
-	Mute           bool             // it answers and sends no packet, as it looks where the network swallows them
-	H265           bool             // what the film's units are
-	TLS            *tls.Certificate // nil: without
+	User, Password string                               // "": everybody may look
+	Rate           float64                              // access units a second
+	Lose           func(unit [][]byte, packet int) bool // whether a packet of an access unit is lost; nil: none is
+	Mute           bool                                 // it answers and sends no packet, as it looks where the network swallows them
+	H265           bool                                 // what the film's units are
+	TLS            *tls.Certificate                     // nil: without
 
 	jpeg bool // the units are pictures
 
@@ -173,11 +174,15 @@ func (s *Server) play(encode func([][]byte) ([]*rtp.Packet, error), stop <-chan 
 	tick := time.NewTicker(time.Duration(float64(time.Second) / s.Rate))
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		packets, err := encode(s.units[n%len(s.units)])
+		unit := s.units[n%len(s.units)]
+		packets, err := encode(unit)
 		if err != nil {
 			panic("rtsptest: " + err.Error()) // the units are whole
 		}
-		for _, p := range packets {
+		for i, p := range packets {
+			if s.Lose != nil && s.Lose(unit, i) {
+				continue
+			}
 			p.Timestamp = uint32(float64(n) * 90000 / s.Rate)
 			s.stream.WritePacketRTP(s.media, p) // fails once nobody looks
 		}
