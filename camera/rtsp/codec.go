@@ -16,7 +16,7 @@ type codec struct {
 	sets      []setKind
 	isSlice   func(kind int) bool
 	slice     func(unit []byte) slice
-	refreshes func(unit []byte) bool
+	recovers  func(unit []byte) bool
 	unordered func(unit []byte) ([]byte, error) // rewrites the sequence parameter set
 	recovery  []byte                            // goes ahead of a picture that no keyframe's kind tells; nil: there are none
 	after     [][]byte                          // end a picture, so that a decoder knows that it has
@@ -48,7 +48,7 @@ var codecH264 = &codec{
 	},
 	isSlice:   func(kind int) bool { return kind >= int(h264.NALUTypeNonIDR) && kind <= int(h264.NALUTypeIDR) },
 	slice:     sliceH264,
-	refreshes: func(unit []byte) bool { return kindH264(unit) == int(h264.NALUTypeSEI) && refreshes(unit, 1) },
+	recovers:  func(unit []byte) bool { return kindH264(unit) == int(h264.NALUTypeSEI) && recovers(unit, 1) },
 	unordered: unorderedH264,
 	recovery:  []byte{byte(h264.NALUTypeSEI), recoveryPoint, 1, 0xc4, 0x80}, // exact, at once
 	after:     [][]byte{{byte(h264.NALUTypeAccessUnitDelimiter), 0xf0}},
@@ -65,8 +65,8 @@ var codecH265 = &codec{
 	},
 	isSlice: func(kind int) bool { return kind < int(h265.NALUType_VPS_NUT) },
 	slice:   sliceH265,
-	refreshes: func(unit []byte) bool {
-		return kindH265(unit) == int(h265.NALUType_PREFIX_SEI_NUT) && refreshes(unit, 2)
+	recovers: func(unit []byte) bool {
+		return kindH265(unit) == int(h265.NALUType_PREFIX_SEI_NUT) && recovers(unit, 2)
 	},
 	unordered: unorderedH265,
 	// The end of the sequence makes any keyframe the first of another one, in which
@@ -112,17 +112,17 @@ func sliceH265(unit []byte) slice {
 }
 
 // recoveryPoint is the payload type of the message that says how many pictures
-// after it the picture is good.
+// after this one they are good, though it is no keyframe (H.264, D.1.8; H.265,
+// D.2.8).
 const recoveryPoint = 6
 
-// refreshes reports whether supplemental information says that pictures after it
-// become good bit by bit (H.264, D.1.8; H.265, D.2.8).
-func refreshes(unit []byte, header int) bool {
+// recovers reports whether supplemental information has such a message.
+func recovers(unit []byte, header int) bool {
 	b := peekBits(unit, header)
 	for b.pos+16 <= 8*len(b.src) {
 		kind, size := b.message(), b.message()
-		if kind == recoveryPoint {
-			return b.ue() > 0 && b.err() == nil
+		if kind == recoveryPoint && b.err() == nil {
+			return true
 		}
 		b.pos += 8 * int(size)
 	}

@@ -22,9 +22,9 @@ const (
 // keyframes collects what a stream's keyframes are made of. One goroutine uses it
 // at a time.
 type keyframes struct {
-	codec     *codec
-	sets      []map[uint32]set // by the codec's kinds, then by id: the newest
-	refreshes bool             // the stream says that its pictures are refreshed bit by bit
+	codec    *codec
+	sets     []map[uint32]set // by the codec's kinds, then by id: the newest
+	recovers bool             // the stream has points from which on its pictures are good, without keyframes
 }
 
 // set is a parameter set.
@@ -47,7 +47,7 @@ func newKeyframes(c *codec, known [][]byte) *keyframes {
 func (k *keyframes) learn(units [][]byte) (counts []int) {
 	counts = make([]int, len(k.sets))
 	for _, unit := range units {
-		k.refreshes = k.refreshes || k.codec.refreshes(unit)
+		k.recovers = k.recovers || k.codec.recovers(unit)
 		for i, kind := range k.codec.sets {
 			if k.codec.kind(unit) == kind.kind && k.keep(i, unit) {
 				counts[i]++

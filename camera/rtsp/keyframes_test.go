@@ -77,24 +77,26 @@ func TestOneOfTwoPictures(t *testing.T) {
 	}
 }
 
-// TestRefreshes: a stream that renews its pictures bit by bit is told.
-func TestRefreshes(t *testing.T) {
+// TestRecovers: a stream with points of recovery is told.
+func TestRecovers(t *testing.T) {
 	for _, c := range []struct {
 		codec *codec
 		unit  string
 		want  bool
 	}{
-		{codecH264, "\x06\x06\x01\xc4\x80", false},              // at once
+		{codecH264, "\x06\x06\x01\xc4\x80", true},
 		{codecH264, "\x06\x06\x02\x0a\x71\x80", true},           // after 19 pictures
 		{codecH264, "\x06\x05\x02zz\x06\x02\x0a\x71\x80", true}, // behind another message
-		{codecH265, "\x4e\x01\x06\x01\xd0\x80", false},
+		{codecH265, "\x4e\x01\x06\x01\xd0\x80", true},
+		{codecH264, "\x06\x05\x02zz\x80", false},
+		{codecH265, "\x4e\x01\x05\x02zz\x80", false},
 		{codecH265, "\x4e\x01\x06\x02\x0a\x71\x80", true},
 		{codecH265, "\x4e\x01\x06", false},
 	} {
 		k := newKeyframes(c.codec, nil)
 		k.add(nil, &picture{payloads: [][]byte{[]byte(c.unit)}})
-		if k.refreshes != c.want {
-			t.Errorf("%x: %v", c.unit, k.refreshes)
+		if k.recovers != c.want {
+			t.Errorf("%x: %v", c.unit, k.recovers)
 		}
 	}
 }

@@ -57,7 +57,7 @@ type stream struct {
 	spare         []byte           // what the next keyframe is collected in; the client's alone
 	seen          [verdicts]uint64 // pictures, by verdict
 	missed        uint64           // keyframes given up since the newest
-	refreshes     bool             // it is a stream without keyframes
+	recovers      bool             // it has points of recovery, which may stand for keyframes
 }
 
 // connect begins to play the first video of an address, within limit and as long
@@ -182,7 +182,7 @@ func (s *stream) put(keys maker, p *picture) {
 	defer s.mu.Unlock()
 	s.seen[found]++
 	if h, ok := keys.(*keyframes); ok {
-		s.refreshes = h.refreshes
+		s.recovers = h.recovers
 	}
 	switch found {
 	case lost, orphaned:
@@ -244,8 +244,8 @@ func (s *stream) none(limit time.Duration, before [verdicts]uint64) error {
 		return fmt.Errorf("no whole keyframe in %v: packets of %d are missing", limit, s.seen[lost]-before[lost])
 	case s.seen[orphaned] > before[orphaned]:
 		return fmt.Errorf("no keyframe in %v whose parameter sets the camera sends", limit)
-	case s.refreshes:
-		return fmt.Errorf("no IDR keyframes: it renews its pictures bit by bit: switch that (intra refresh) off in the camera")
+	case s.recovers:
+		return errors.New("no IDR keyframes: it renews its pictures bit by bit: switch intra refresh off in the camera")
 	}
 	return fmt.Errorf("no keyframe in %v: set a longer timeout, or keyframes closer together in the camera", limit)
 }
