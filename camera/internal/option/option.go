@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"dynvit/camera"
 )
@@ -50,10 +51,10 @@ func Parse(options string, allowed ...Option) (Given, error) {
 		name, raw, valued := strings.Cut(pair, "=")
 		o, names := find(name, allowed)
 		switch {
-		case o == nil && !valued: // it may be the end of a password
-			return nil, fmt.Errorf("an option without a value: want %s=…; %s", names, behind)
+		case o == nil && !(valued && isWord(name)): // it may be the end of a password
+			return nil, fmt.Errorf("what is no option (%s): want %s", behind, names)
 		case o == nil:
-			return nil, fmt.Errorf("option %q is not known: want %s; %s", name, names, behind)
+			return nil, fmt.Errorf("option %q is not known: want %s", name, names)
 		}
 		value, err := url.PathUnescape(raw)
 		if err != nil || !o.Set(value) {
@@ -66,6 +67,11 @@ func Parse(options string, allowed ...Option) (Given, error) {
 		given = append(given, pair)
 	}
 	return given, nil
+}
+
+// isWord reports whether a name looks like an option's.
+func isWord(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) })
 }
 
 // find returns nil and the names that there are for one that is none of them.
