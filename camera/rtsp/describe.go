@@ -162,11 +162,12 @@ func newVideo(head, lines []string) (v *video, name string, err error) {
 			v.maker, v.ffmpeg = newKeyframes(codecH264, p.sets), codecH264.ffmpeg
 		case *format.H265:
 			v.maker, v.ffmpeg = newKeyframes(codecH265, p.sets), codecH265.ffmpeg
-		case *format.MJPEG:
-			v.maker = new(pictures)
 		default:
-			name += " " + f.Codec()
-			continue
+			if !strings.EqualFold(f.RTPMap(), "JPEG/90000") { // M-JPEG's own payload type, or another
+				name += " " + f.Codec()
+				continue
+			}
+			v.maker = new(pictures)
 		}
 		if p.interleaved {
 			return nil, "", errors.New("its packets are interleaved, which is not read")

@@ -46,6 +46,7 @@ func TestChooseVideo(t *testing.T) {
 		{"broken sets", sdpHead + sdpVideo + "a=fmtp:96 sprop-parameter-sets=%%%," + b64(pps0) + "\r\n", []int{0, 1}, "h264", ""},
 		{"H.265", sdpHead + "m=video 0 RTP/AVP 98\r\na=rtpmap:98 H265/90000\r\na=fmtp:98 sprop-vps=" + b64(k.sets[0]) + "; sprop-sps=" + b64(k.sets[1]) + "; sprop-pps=" + b64(k.sets[2]) + "\r\n", []int{1, 1, 1}, "hevc", ""},
 		{"JPEG", sdpHead + "m=video 0 RTP/AVP 26\r\na=control:v\r\n", nil, "", ""},
+		{"JPEG of another payload type", sdpHead + "m=video 0 RTP/AVP 97\r\na=rtpmap:97 jpeg/90000\r\n", nil, "", ""},
 		{"the second", sdpHead + "m=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n" + strings.ReplaceAll(sdpVideo, "96", "99"), nil, "h264", ""},
 		{"back channel", sdpHead + strings.ReplaceAll(sdpVideo, "a=control:v", "a=sendonly"), nil, "", "it offers: want H264, H265 or JPEG"},
 		{"another codec", sdpHead + "m=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\nm=audio 0 RTP/AVP 0\r\n", nil, "", "it offers VP8 G711: want H264, H265 or JPEG"},
