@@ -17,6 +17,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"dynvit/camera/trust"
 )
 
 // Format says what a Frame's Data holds.
@@ -87,6 +89,18 @@ const MaxSide = 8192
 // ErrClosed is what Next returns once Close was called.
 var ErrClosed = errors.New("camera: source closed")
 
+// LostError is why a source broke, with how many frames it saw and could not hand
+// over since the last that it did.
+type LostError struct {
+	Frames uint64
+	Err    error
+}
+
+func (e *LostError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *LostError) Unwrap() error { return e.Err }
+
 // Source reads frames.
 //
 // Next blocks until a picture newer than the last is there and fills f. It
@@ -111,6 +125,8 @@ type Options struct {
 	// Stall is how long a source may wait for its peer (child process, HTTP
 	// body) before Next fails. 0: 10 s.
 	Stall time.Duration
+	// Trust says which certificate a network camera may show.
+	Trust trust.Trust
 	// Log takes what child processes write to their standard error, without
 	// credentials and only so much of it. nil: nothing is logged.
 	Log *slog.Logger

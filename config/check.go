@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dynvit/camera"
+	"dynvit/camera/trust"
 	"dynvit/mqtt"
 )
 
@@ -113,6 +114,12 @@ func (c *Config) ReadTLS() error {
 	if err := c.MQTT.TLS().Check(); err != nil {
 		return Invalid("mqtt.cert_file", "%w", err)
 	}
+	for _, name := range c.CameraNames() {
+		cam := c.Cameras[name]
+		if err := (trust.Trust{CAFile: cam.CAFile}).Check(); err != nil {
+			return Invalid("cameras."+name+".ca_file", "%w", err)
+		}
+	}
 	return nil
 }
 
@@ -171,11 +178,31 @@ func (c *Config) checkCameras(schemes camera.Schemes) error {
 		if cam.Source == "" {
 			return Invalid(key+".source", "no source named: want a URI such as v4l2:/dev/video0 or test:")
 		}
-		if _, err := schemes.Parse(cam.Source); err != nil {
+		spec, err := schemes.Parse(cam.Source)
+		if err != nil {
 			return Invalid(key+".source", "%w", err)
+		}
+		if err := cam.checkTrust(key, spec.Scheme()); err != nil {
+			return err
 		}
 		if err := cam.Region.Check(); err != nil {
 			return Invalid(key+".region", "%w", err)
+		}
+	}
+	return nil
+}
+
+// checkTrust holds what is said of a camera's certificate against its source,
+// without reading files.
+func (c *Camera) checkTrust(key, scheme string) error {
+	for _, k := range []struct{ name, value string }{{"ca_file", c.CAFile}, {"fingerprint", c.Fingerprint}} {
+		if k.value != "" && scheme != "https" && scheme != "rtsps" {
+			return Invalid(key+"."+k.name, "the camera is not spoken to over TLS: want https:// or rtsps:// in source")
+		}
+	}
+	if c.Fingerprint != "" { // else it would read a file
+		if err := c.Trust().Check(); err != nil {
+			return Invalid(key+".fingerprint", "%w", err)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"dynvit/camera/trust"
 	"dynvit/mqtt"
 	"dynvit/preprocess"
 	"dynvit/vit"
@@ -75,17 +76,24 @@ type HomeAssistant struct {
 
 // Camera is one source and how its labels become states.
 type Camera struct {
-	Source    string            `yaml:"source" doc:"URI, see Sources"`
-	Enabled   bool              `yaml:"enabled" doc:"whether the source is opened"`
-	MaxFPS    float64           `yaml:"max_fps" min:"0" max:"1000" doc:"frames a second looked at; 0: as they come"`
-	Region    preprocess.Region `yaml:"region" doc:"x0, y0, x1, y1 of the part to look at, as fractions"`
-	Stable    int               `yaml:"stable" min:"1" max:"1000" doc:"equal labels in a row that make a change"`
-	MinScore  float64           `yaml:"min_score" min:"0" max:"1" doc:"below it the label is null"`
-	Labels    []string          `yaml:"labels" doc:"only these make states and events, others count as null; empty: all"`
-	Motion    float64           `yaml:"motion" min:"0" max:"1" doc:"skip a frame that differs less than this share from the last one looked at; 0: off"`
-	Timeout   time.Duration     `yaml:"timeout" min:"100ms" max:"24h" doc:"no frame for so long is a stall"`
-	Heartbeat time.Duration     `yaml:"heartbeat" min:"1s" max:"24h" doc:"the state is published at least this often while frames come"`
-	Publish   Publish           `yaml:"publish"`
+	Source      string            `yaml:"source" doc:"URI, see Sources"`
+	CAFile      string            `yaml:"ca_file" doc:"PEM file of the authorities that may have signed the camera's certificate; default: the system's"`
+	Fingerprint string            `yaml:"fingerprint" doc:"SHA-256 of the camera's certificate, in place of an authority's word; a refusal shows it"`
+	Enabled     bool              `yaml:"enabled" doc:"whether the source is opened"`
+	MaxFPS      float64           `yaml:"max_fps" min:"0" max:"1000" doc:"frames a second looked at; 0: as they come"`
+	Region      preprocess.Region `yaml:"region" doc:"x0, y0, x1, y1 of the part to look at, as fractions"`
+	Stable      int               `yaml:"stable" min:"1" max:"1000" doc:"equal labels in a row that make a change"`
+	MinScore    float64           `yaml:"min_score" min:"0" max:"1" doc:"below it the label is null"`
+	Labels      []string          `yaml:"labels" doc:"only these make states and events, others count as null; empty: all"`
+	Motion      float64           `yaml:"motion" min:"0" max:"1" doc:"skip a frame that differs less than this share from the last one looked at; 0: off"`
+	Timeout     time.Duration     `yaml:"timeout" min:"100ms" max:"24h" doc:"no frame for so long is a stall"`
+	Heartbeat   time.Duration     `yaml:"heartbeat" min:"1s" max:"24h" doc:"the state is published at least this often while frames come"`
+	Publish     Publish           `yaml:"publish"`
+}
+
+// Trust says which certificate the camera may show.
+func (c *Camera) Trust() trust.Trust {
+	return trust.Trust{CAFile: c.CAFile, Fingerprint: c.Fingerprint}
 }
 
 // Publish switches on the topics that are off by default.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dynvit/camera"
 	schemes "dynvit/camera/all"
 	"dynvit/camera/cameratest"
 	"dynvit/config"
@@ -160,7 +161,7 @@ func TestAgeIsBounded(t *testing.T) {
 }
 
 // TestReopened: a source that broke is closed and opened again; its frames count
-// on, and those that it saw without handing them over are counted.
+// on, and those that it saw without handing them over are counted, the last too.
 func TestReopened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := cameratest.New(cameratest.Grey(2, 1, 90), cameratest.Grey(2, 1, 90)), cameratest.New()
@@ -169,13 +170,13 @@ func TestReopened(t *testing.T) {
 		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Stable = 1 })
 		r := run(t, c, sources{"http://door/": {first, second}}, nil)
 		after(time.Second)
-		first.Fail(errors.New("cable cut"))
+		first.Fail(&camera.LostError{Frames: 3, Err: errors.New("cable cut")})
 		after(5 * time.Second)
 		if !first.IsClosed() {
 			t.Error("the broken source is still open")
 		}
 		u := r.feeds[0]
-		if u.counts.missed.Load() != 2 || r.feeds[0].newest.Seq != 5 {
+		if u.counts.missed.Load() != 3+2 || r.feeds[0].newest.Seq != 5 {
 			t.Errorf("frame %d, %+v", r.feeds[0].newest.Seq, u.counts.drops())
 		}
 		r.halt()

@@ -94,6 +94,9 @@ func (r *reader) read(ctx context.Context, source camera.Source) error {
 	for {
 		r.pulse.Idle("no frame came")
 		if err := source.Next(ctx, r.frame); err != nil {
+			if lost := new(camera.LostError); errors.As(err, &lost) {
+				r.counts.missed.Add(lost.Frames)
+			}
 			return err
 		}
 		r.retry.Reset()

@@ -159,6 +159,7 @@ func (d *Daemon) openCamera(m *model, c config.Camera, log *slog.Logger) (camera
 		ShortSide: shortSide(m.info.ShortSide, c.Region),
 		// The status says stalled before the source gives up.
 		Stall: c.Timeout + time.Second,
+		Trust: c.Trust(),
 		Log:   log,
 	})
 }

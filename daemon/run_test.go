@@ -422,13 +422,16 @@ func TestUnknownLabelIsAConfigError(t *testing.T) {
 // TestUnreadableTLSFiles: they are an error of the configuration, found at the
 // start and not by its check, which may run as another user.
 func TestUnreadableTLSFiles(t *testing.T) {
-	for key, set := range map[string]func(*config.MQTT){
-		"mqtt.ca_file":   func(m *config.MQTT) { m.CAFile = "/nowhere/ca.pem" },
-		"mqtt.cert_file": func(m *config.MQTT) { m.CertFile, m.KeyFile = "/nowhere/c.pem", "/nowhere/k.pem" },
+	for key, set := range map[string]func(*config.Config){
+		"mqtt.ca_file":   func(c *config.Config) { c.MQTT.CAFile = "/nowhere/ca.pem" },
+		"mqtt.cert_file": func(c *config.Config) { c.MQTT.CertFile, c.MQTT.KeyFile = "/nowhere/c.pem", "/nowhere/k.pem" },
+		"cameras.door.ca_file": func(c *config.Config) {
+			*c = withCamera(*c, "door", func(c *config.Camera) { c.Source, c.CAFile = "https://door/", "/nowhere/cam.pem" })
+		},
 	} {
 		c := testConfig()
 		c.MQTT.Broker = "mqtts://broker"
-		set(&c.MQTT)
+		set(&c)
 		if err := c.Validate(schemes.List()); err != nil {
 			t.Errorf("%s: check: %v", key, err)
 		}

@@ -22,18 +22,18 @@ const decodeLimit = 5 * time.Second
 type decoder struct{ *child.Program }
 
 // newDecoder makes one that may take so long for a keyframe.
-func newDecoder(program string, k *codec, o camera.Options, limit time.Duration) *decoder {
+func newDecoder(program, raw string, o camera.Options, limit time.Duration) *decoder {
 	o.Stall = limit
-	return &decoder{child.NewFed("decoder", append([]string{program}, decoderArguments(k, o.ShortSide)...), o)}
+	return &decoder{child.NewFed("decoder", append([]string{program}, decoderArguments(raw, o.ShortSide)...), o)}
 }
 
 // decoderArguments make ffmpeg look at no more of the stream than it must before
 // it begins, and decode on one thread: more of them hold frames back.
-func decoderArguments(k *codec, shortSide int) []string {
+func decoderArguments(raw string, shortSide int) []string {
 	args := []string{
 		"-hide_banner", "-loglevel", "error", "-protocol_whitelist", "pipe",
 		"-probesize", "32", "-analyzeduration", "0", "-flags", "low_delay", "-threads", "1",
-		"-f", k.ffmpeg, "-i", "pipe:0",
+		"-f", raw, "-i", "pipe:0",
 	}
 	return append(args, ffmpeg.Output(ffmpeg.Scale(shortSide))...)
 }

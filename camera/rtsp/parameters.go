@@ -8,8 +8,8 @@ import "errors"
 // the parameter set is rewritten to say that frames are shown in the order in
 // which they come, which is true of keyframes alone.
 
-// errParameters is a parameter set that is cut short or beyond its limits.
-var errParameters = errors.New("damaged sequence parameter set")
+// errParameters is a unit that is cut short or beyond its limits.
+var errParameters = errors.New("damaged parameters")
 
 // unorderedH264 rewrites an H.264 sequence parameter set (ITU-T H.264, 7.3.2.1
 // and E.1.1): the usability information ends behind the pixels' shape and colours,
@@ -109,6 +109,36 @@ func unorderedH265(nal []byte) ([]byte, error) {
 	return b.end()
 }
 
+// referSPSH264 reads the id of a sequence parameter set.
+func referSPSH264(unit []byte) (id, to uint32, err error) {
+	b := peekBits(unit, 4)
+	return b.ue(), 0, b.err()
+}
+
+// referVPS reads the id of a video parameter set (H.265, 7.3.2.1).
+func referVPS(unit []byte) (id, to uint32, err error) {
+	b := peekBits(unit, 2)
+	return b.u(4), 0, b.err()
+}
+
+// referSPSH265 reads the ids of a sequence parameter set and of its video
+// parameter set.
+func referSPSH265(unit []byte) (id, to uint32, err error) {
+	b := peekBits(unit, 2)
+	to = b.u(4)
+	layers := b.u(3) + 1
+	b.u(1)
+	b.profile(layers)
+	return b.ue(), to, b.err()
+}
+
+// referPPS reads the ids of a picture parameter set and of its sequence parameter
+// set, which begin it in both codecs.
+func referPPS(unit []byte, header int) (id, to uint32, err error) {
+	b := peekBits(unit, header)
+	return b.ue(), b.ue(), b.err()
+}
+
 // bitCopy reads a NAL unit bit by bit and copies what it reads, unless told
 // otherwise. An end that comes too early is told by end.
 type bitCopy struct {
@@ -129,6 +159,22 @@ func newBitCopy(nal []byte, header int) *bitCopy {
 		b.u(8)
 	}
 	return b
+}
+
+const peeked = 160 // bytes: more than stands ahead of any id
+
+// peekBits reads the beginning of a NAL unit, behind so many bytes, and copies
+// nothing.
+func peekBits(unit []byte, header int) *bitCopy {
+	return &bitCopy{src: withoutEmulation(unit[:min(len(unit), peeked)]), pos: 8 * header, quiet: true}
+}
+
+// err says whether what was read was there.
+func (b *bitCopy) err() error {
+	if b.short {
+		return errParameters
+	}
+	return nil
 }
 
 func (b *bitCopy) bit() uint32 {
@@ -176,6 +222,19 @@ func (b *bitCopy) ue() uint32 {
 		}
 	}
 	return 1<<zeros - 1 + b.u(zeros)
+}
+
+// message is a number of supplemental information (H.264, 7.3.2.3.1): bytes of 255,
+// and one that is less, to be added.
+func (b *bitCopy) message() (n uint32) {
+	for !b.short {
+		v := b.u(8)
+		n += v
+		if v != 255 {
+			break
+		}
+	}
+	return n
 }
 
 // skipUE reads a code without copying it.

@@ -58,11 +58,13 @@ func TestUnorderedH264(t *testing.T) {
 	}
 }
 
+var parametersH265 = []string{
+	"42010102200000030000030000030000030096a001e020021c4d8815ee4595602d4244024020",
+	"420101014000000300400000030000030078a003c080221f7a3ee46c1bdf4f60280d00000303e80000c350601def7e00028b1c001443c8",
+}
+
 func TestUnorderedH265(t *testing.T) {
-	for _, text := range []string{
-		"42010102200000030000030000030000030096a001e020021c4d8815ee4595602d4244024020",
-		"420101014000000300400000030000030078a003c080221f7a3ee46c1bdf4f60280d00000303e80000c350601def7e00028b1c001443c8",
-	} {
+	for _, text := range parametersH265 {
 		nal, err := hexadecimal.DecodeString(text)
 		if err != nil {
 			t.Fatal(err)
@@ -108,27 +110,4 @@ func TestEmulation(t *testing.T) {
 	if err := quick.Check(check, &quick.Config{MaxCount: 2000}); err != nil {
 		t.Error(err)
 	}
-}
-
-// FuzzKeyframes: whatever a server sends as an access unit, what goes to the
-// decoder is bounded by it and well-formed.
-func FuzzKeyframes(f *testing.F) {
-	for _, text := range parametersH264 {
-		nal, _ := hexadecimal.DecodeString(text)
-		f.Add(nal, []byte{0x68, 1, 2}, []byte{0x65, 0x88}, false)
-	}
-	f.Add([]byte{0x40, 1}, []byte{0x42, 1, 1}, []byte{0x26, 1}, true)
-	f.Fuzz(func(t *testing.T, a, b, c []byte, h265 bool) {
-		k := newKeyframes(codecH264, nil)
-		if h265 {
-			k = newKeyframes(codecH265, nil)
-		}
-		out, ok := k.add(nil, [][]byte{a, b, c})
-		if most := 2*(len(a)+len(b)+len(c)) + 100; len(out) > most {
-			t.Errorf("%d bytes of %d", len(out), most)
-		}
-		if ok != (len(out) > 0) || ok && !bytes.HasPrefix(out, []byte{0, 0, 0, 1}) {
-			t.Errorf("%v, %x", ok, out)
-		}
-	})
 }

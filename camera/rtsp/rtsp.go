@@ -26,6 +26,7 @@ import (
 	"dynvit/camera/internal/ffmpeg"
 	"dynvit/camera/internal/lifetime"
 	"dynvit/camera/internal/option"
+	"dynvit/camera/trust"
 )
 
 // Scheme is rtsp://host/path#transport=udp and rtsps://…
@@ -82,6 +83,7 @@ type source struct {
 	stream  *stream         // nil: not connected
 	decoder *decoder        // nil: none runs
 	seq     uint64
+	told    bool // that keyframes were given up
 }
 
 // Next returns the newest keyframe that came since the last; connecting is the
@@ -96,8 +98,8 @@ func (r *source) Next(ctx context.Context, f *camera.Frame) error {
 	defer done()
 	err := r.next(ctx, f)
 	if err != nil {
-		r.drop()
-		return r.Because(ctx, r.explain(err))
+		given := r.drop()
+		return r.Because(ctx, &camera.LostError{Frames: given, Err: r.explain(err)})
 	}
 	return nil
 }
@@ -115,7 +117,7 @@ func (r *source) until(ctx context.Context) (context.Context, func()) {
 func (r *source) next(ctx context.Context, f *camera.Frame) error {
 	if r.stream == nil {
 		var err error
-		if r.stream, err = connect(ctx, r.url, r.transport, r.options.StallLimit()); err != nil {
+		if r.stream, err = connect(ctx, r.url, r.transport, r.options); err != nil {
 			return err
 		}
 	}
@@ -124,22 +126,32 @@ func (r *source) next(ctx context.Context, f *camera.Frame) error {
 		if err != nil {
 			return err
 		}
+		r.seq += key.count
+		r.report(key.lost)
 		if err = r.show(ctx, key, f); err == nil {
-			r.seq += key.count
 			f.Seq, f.Captured, f.Name = r.seq, key.at, ""
 			return nil
 		}
 		if !undecodable(err) || time.Since(begun) > r.options.StallLimit() {
 			return err
 		}
-		r.say("keyframe not decoded", err)
+		r.say("keyframe not decoded", "why", err)
 	}
 }
 
 // show makes a picture of a keyframe.
 func (r *source) show(ctx context.Context, key *keyframe, f *camera.Frame) error {
+	raw := r.stream.server.played.ffmpeg
+	if raw == "" {
+		f.Format, f.Width, f.Height = camera.JPEG, 0, 0
+		f.Data = append(f.Data[:0], key.data...)
+		return nil
+	}
+	if key.fresh {
+		r.stopDecoder()
+	}
 	if r.decoder == nil {
-		r.decoder = newDecoder(r.ffmpeg, r.stream.codec, r.options, r.decodeLimit)
+		r.decoder = newDecoder(r.ffmpeg, raw, r.options, r.decodeLimit)
 	}
 	err := r.decoder.decode(ctx, key.data, f)
 	if err != nil {
@@ -155,18 +167,22 @@ func (r *source) stopDecoder() {
 	}
 }
 
-// drop gives connection and decoder up.
-func (r *source) drop() {
+// drop gives connection and decoder up, and returns how many keyframes were lost
+// since the last that was shown.
+func (r *source) drop() (given uint64) {
 	if r.stream != nil {
 		r.stream.close()
+		given = r.stream.given()
 		r.stream = nil
 	}
 	r.stopDecoder()
+	return given
 }
 
 // explain names the camera in an error, says what to do where that is known, and
 // takes secrets out of it.
 func (r *source) explain(err error) error {
+	err = trust.Explain(err)
 	var status liberrors.ErrClientBadStatusCode
 	hint := ""
 	switch {
@@ -224,9 +240,17 @@ func (r *source) Close() error {
 	return nil
 }
 
+// report says the first time that keyframes were given up.
+func (r *source) report(lost uint64) {
+	if lost > 0 && !r.told {
+		r.told = true
+		r.say("keyframe given up, more will only be counted", "why", "packets are missing", "transport", r.transport)
+	}
+}
+
 // say logs what is no reason to give the source up.
-func (r *source) say(what string, err error) {
+func (r *source) say(what string, about ...any) {
 	if r.options.Log != nil {
-		r.options.Log.Info(what, "why", err)
+		r.options.Log.Info(what, about...)
 	}
 }

@@ -144,9 +144,7 @@ func nearest(list [][]byte, data []byte) float64 {
 // h265Film is one that ffmpeg makes, where it can.
 func h265Film(t *testing.T) string {
 	t.Helper()
-	if out, err := exec.Command(cameratest.FFmpeg(t), "-hide_banner", "-encoders").Output(); err != nil || !bytes.Contains(out, []byte("libx265")) {
-		cameratest.Need(t, "ffmpeg with libx265")
-	}
+	needEncoder(t, "libx265")
 	return cameratest.Film(t, "a.mp4", "testsrc=size=320x240:rate=10:duration=4", "-c:v", "libx265", "-x265-params", "keyint=5:bframes=3:log-level=error")
 }
 
@@ -181,12 +179,12 @@ func TestDecoderIsPrompt(t *testing.T) {
 		keys := newKeyframes(c.codec, nil)
 		var keyframe []byte
 		for _, au := range rtsptest.New(t, cameratest.FFmpeg(t), c.film, c.h265).Units() {
-			if data, ok := keys.add(nil, au); ok {
+			if data, found := keys.add(nil, &picture{payloads: au}); found == complete {
 				keyframe = data
 				break
 			}
 		}
-		d := newDecoder(cameratest.FFmpeg(t), c.codec, camera.Options{ShortSide: 128}, plenty)
+		d := newDecoder(cameratest.FFmpeg(t), c.codec.ffmpeg, camera.Options{ShortSide: 128}, plenty)
 		var f camera.Frame
 		if err := d.decode(t.Context(), keyframe, &f); err != nil {
 			t.Errorf("%s: %v", c.film, err)
@@ -196,6 +194,74 @@ func TestDecoderIsPrompt(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestOpenGOP: of streams whose only IDR is the first, every picture that needs no
+// other is shown, alone and at once, also where the stream begins anew.
+func TestOpenGOP(t *testing.T) {
+	for _, c := range []struct {
+		name, encoder, parameters string
+		codec                     *codec
+	}{
+		{"H.264 with B-frames", "libx264", "open-gop=1:keyint=10:min-keyint=10:scenecut=0:bframes=2", codecH264},
+		{"H.264 in slices", "libx264", "open-gop=1:keyint=10:min-keyint=10:scenecut=0:bframes=2:slices=4", codecH264},
+		{"H.265 with CRA", "libx265", "open-gop=1:keyint=10:min-keyint=10:scenecut=0:bframes=2:log-level=error", codecH265},
+		{"H.265 with CRA alone", "libx265", "open-gop=1:keyint=16:min-keyint=16:scenecut=0:bframes=0:log-level=error", codecH265},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			needEncoder(t, c.encoder)
+			film := cameratest.Film(t, "a.mp4", "testsrc=size=320x240:rate=10:duration=8", "-c:v", c.encoder, "-"+c.encoder[3:]+"-params", c.parameters, "-bf", "2")
+			want := stillsOf(t, film)
+			units := rtsptest.New(t, cameratest.FFmpeg(t), film, c.codec == codecH265).Units()
+			keys := newKeyframes(c.codec, nil)
+			d := newDecoder(cameratest.FFmpeg(t), c.codec.ffmpeg, camera.Options{ShortSide: 128}, plenty)
+			defer func() { d.Close() }()
+			var f camera.Frame
+			shown := 0
+			for range 3 {
+				for _, au := range units[1:] { // joined behind the IDR
+					data, found := keys.add(nil, &picture{payloads: append(sets(c.codec, units[0]), au...)})
+					if found != complete && found != recovery {
+						continue
+					}
+					shown++
+					if found == recovery {
+						d.Close()
+						d = newDecoder(cameratest.FFmpeg(t), c.codec.ffmpeg, camera.Options{ShortSide: 128}, plenty)
+					}
+					if err := d.decode(t.Context(), data, &f); err != nil {
+						t.Fatalf("keyframe %d: %v", shown, err)
+					}
+					if n := nearest(want[1+(shown-1)%(len(want)-1):][:1], f.Data); n > 1 {
+						t.Errorf("keyframe %d differs from the film's by %.1f levels, from its nearest by %.1f", shown, n, nearest(want, f.Data))
+					}
+				}
+			}
+			if shown < 9 || shown != 3*(len(want)-1) {
+				t.Errorf("%d keyframes shown of a film with %d", shown, len(want))
+			}
+		})
+	}
+}
+
+// sets are the parameter sets of an access unit.
+func sets(c *codec, au [][]byte) (list [][]byte) {
+	for _, unit := range au {
+		for _, kind := range c.sets {
+			if c.kind(unit) == kind.kind {
+				list = append(list, unit)
+			}
+		}
+	}
+	return list
+}
+
+// needEncoder skips the test where ffmpeg has it not.
+func needEncoder(t *testing.T, name string) {
+	t.Helper()
+	if out, err := exec.Command(cameratest.FFmpeg(t), "-hide_banner", "-encoders").Output(); err != nil || !bytes.Contains(out, []byte(name)) {
+		cameratest.Need(t, "ffmpeg with "+name)
 	}
 }
 

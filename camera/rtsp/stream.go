@@ -15,6 +15,8 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
 	"github.com/pion/rtp"
+
+	"dynvit/camera"
 )
 
 // connectTimeout bounds how long the server's machine may take to answer.
@@ -23,11 +25,19 @@ const connectTimeout = 5 * time.Second
 // errNoPacket is a stream that began to play and sent nothing.
 var errNoPacket = errors.New("no packet")
 
-// keyframe is one in Annex B's form.
+// keyframe is one that can be decoded.
 type keyframe struct {
-	data  []byte
+	data  []byte    // in Annex B's form, or a JPEG file
 	at    time.Time // when the last of it came
-	count uint64    // keyframes that it stands for: itself and those that it replaced
+	count uint64    // keyframes that it stands for: itself, those that it replaced, and the lost
+	lost  uint64    // those that were given up
+	fresh bool      // it wants a decoder that has seen nothing yet
+}
+
+// maker finds the keyframes among a stream's pictures.
+type maker interface {
+	// add appends to dst what a decoder wants, if the picture is complete.
+	add(dst []byte, p *picture) ([]byte, verdict)
 }
 
 // stream is a connection to an RTSP server that plays. Its client's goroutines put
@@ -35,7 +45,7 @@ type keyframe struct {
 type stream struct {
 	client  *gortsplib.Client
 	line    line
-	codec   *codec
+	server  server
 	failed  chan struct{} // closed when the connection is over
 	why     error         // of that; to be read after failed
 	packets atomic.Uint64
@@ -44,12 +54,20 @@ type stream struct {
 	mu    sync.Mutex
 	// They change places: one is filled, one is looked at.
 	newest, taken *keyframe
-	spare         []byte // what the next keyframe is collected in; the client's alone
+	spare         []byte           // what the next keyframe is collected in; the client's alone
+	seen          [verdicts]uint64 // pictures, by verdict
+	missed        uint64           // keyframes given up since the newest
+	recovers      bool             // it has points of recovery, which may stand for keyframes
 }
 
 // connect begins to play the first video of an address, within limit and as long
 // as ctx lasts.
-func connect(ctx context.Context, u *url.URL, transport string, limit time.Duration) (*stream, error) {
+func connect(ctx context.Context, u *url.URL, transport string, o camera.Options) (*stream, error) {
+	limit := o.StallLimit()
+	config, err := o.Trust.Config(u.Hostname())
+	if err != nil {
+		return nil, err
+	}
 	protocol := gortsplib.ProtocolTCP
 	if transport == "udp" {
 		protocol = gortsplib.ProtocolUDP
@@ -57,16 +75,18 @@ func connect(ctx context.Context, u *url.URL, transport string, limit time.Durat
 	s := &stream{
 		client: &gortsplib.Client{
 			Scheme: u.Scheme, Host: u.Host, Protocol: &protocol,
-			ReadTimeout: limit, WriteTimeout: min(limit, connectTimeout), UserAgent: "dynvit",
+			ReadTimeout: limit, WriteTimeout: min(limit, connectTimeout), UserAgent: "dynvit", TLSConfig: config,
 			// Lost packets cost a keyframe at most, and silence must not fill the log.
 			OnPacketsLost:     func(uint64) {},
 			OnDecodeError:     func(error) {},
 			OnTransportSwitch: func(error) {},
 		},
+		server: server{url: u},
 		failed: make(chan struct{}), ready: make(chan struct{}, 1),
 		newest: new(keyframe), taken: new(keyframe),
 	}
 	s.client.DialContext = s.line.dial
+	s.client.OnResponse = s.server.answered
 	if err := s.client.Start(); err != nil {
 		return nil, err
 	}
@@ -130,86 +150,53 @@ func (l *line) cut() {
 // play finds the video and asks for it.
 func (s *stream) play(u *base.URL) error {
 	session, _, err := s.client.Describe(u)
+	if s.server.refusal != nil {
+		return s.server.refusal
+	}
 	if err != nil {
 		return err
 	}
-	media, video, err := s.choose(session)
-	if err != nil {
-		return err
-	}
-	receive, err := s.receiver(video)
-	if err != nil {
-		return err
-	}
+	media := session.Medias[0] // the description is cut down to it
 	if _, err := s.client.Setup(session.BaseURL, media, 0, 0); err != nil {
 		return err
 	}
-	s.client.OnPacketRTP(media, video, receive)
+	packets, keys := new(assembly), s.server.played.maker
+	s.client.OnPacketRTPAny(func(_ *description.Media, f format.Format, p *rtp.Packet) {
+		if f.PayloadType() != s.server.played.payload {
+			return
+		}
+		s.packets.Add(1)
+		if ended, ok := packets.add(p, time.Now()); ok {
+			s.put(keys, &ended)
+		}
+	})
 	_, err = s.client.Play(nil)
 	return err
 }
 
-// choose is the first video that we can decode.
-func (s *stream) choose(session *description.Session) (*description.Media, format.Format, error) {
-	offered := ""
-	for _, media := range session.Medias {
-		for _, f := range media.Formats {
-			switch f.(type) {
-			case *format.H264:
-				s.codec = codecH264
-			case *format.H265:
-				s.codec = codecH265
-			default:
-				offered += " " + f.Codec()
-				continue
-			}
-			return media, f, nil
-		}
-	}
-	return nil, nil, fmt.Errorf("it offers%.100s: want H264 or H265", offered)
-}
-
-// receiver makes access units of packets, and keeps the keyframes.
-func (s *stream) receiver(video format.Format) (func(*rtp.Packet), error) {
-	var decode func(*rtp.Packet) ([][]byte, error)
-	switch f := video.(type) {
-	case *format.H264:
-		d, err := f.CreateDecoder()
-		if err != nil {
-			return nil, err
-		}
-		decode = d.Decode
-	case *format.H265:
-		d, err := f.CreateDecoder()
-		if err != nil {
-			return nil, err
-		}
-		decode = d.Decode
-	}
-	keys := newKeyframes(s.codec, parametersOf(video))
-	return func(p *rtp.Packet) {
-		s.packets.Add(1)
-		au, err := decode(p)
-		if err != nil {
-			return // more is to come, or some was lost
-		}
-		s.put(keys, au)
-	}, nil
-}
-
 // put makes a keyframe the newest. It never waits: one that nobody took is lost.
-func (s *stream) put(keys *keyframes, au [][]byte) {
-	data, ok := keys.add(s.spare[:0], au)
+func (s *stream) put(keys maker, p *picture) {
+	data, found := keys.add(s.spare[:0], p)
 	s.spare = data
-	if !ok {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[found]++
+	if h, ok := keys.(*keyframes); ok {
+		s.recovers = h.recovers
+	}
+	switch found {
+	case lost, orphaned:
+		s.missed++
+		return
+	case passed:
 		return
 	}
-	s.mu.Lock()
 	k := s.newest
 	s.spare, k.data = k.data, data
-	k.at = time.Now()
-	k.count++
-	s.mu.Unlock()
+	k.at, k.fresh = p.at, found == recovery
+	k.count += 1 + s.missed
+	k.lost += s.missed
+	s.missed = 0
 	select {
 	case s.ready <- struct{}{}:
 	default:
@@ -221,7 +208,7 @@ func (s *stream) put(keys *keyframes, au [][]byte) {
 func (s *stream) wait(ctx context.Context, limit time.Duration) (*keyframe, error) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	before := s.packets.Load()
+	before, seen := s.packets.Load(), s.verdicts()
 	for {
 		select {
 		case <-s.ready:
@@ -236,9 +223,38 @@ func (s *stream) wait(ctx context.Context, limit time.Duration) (*keyframe, erro
 			if s.packets.Load() == before {
 				return nil, errNoPacket
 			}
-			return nil, fmt.Errorf("no keyframe in %v: set a longer timeout, or keyframes closer together in the camera", limit)
+			return nil, s.none(limit, seen)
 		}
 	}
+}
+
+// verdicts are the pictures that came until now, by verdict.
+func (s *stream) verdicts() [verdicts]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
+}
+
+// none says why there was no keyframe for so long, since the pictures seen before.
+func (s *stream) none(limit time.Duration, before [verdicts]uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.seen[lost] > before[lost]:
+		return fmt.Errorf("no whole keyframe in %v: packets of %d are missing", limit, s.seen[lost]-before[lost])
+	case s.seen[orphaned] > before[orphaned]:
+		return fmt.Errorf("no keyframe in %v whose parameter sets the camera sends", limit)
+	case s.recovers:
+		return errors.New("no IDR keyframes: it renews its pictures bit by bit: switch intra refresh off in the camera")
+	}
+	return fmt.Errorf("no keyframe in %v: set a longer timeout, or keyframes closer together in the camera", limit)
+}
+
+// given is how many keyframes were given up since the last that was complete.
+func (s *stream) given() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.missed
 }
 
 // take is nil where the newest was taken already: it came between another's
@@ -250,7 +266,7 @@ func (s *stream) take() *keyframe {
 		return nil
 	}
 	s.newest, s.taken = s.taken, s.newest
-	s.newest.count = 0
+	s.newest.count, s.newest.lost = 0, 0
 	return s.taken
 }
 

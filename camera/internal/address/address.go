@@ -35,8 +35,9 @@ func Path(text string) (string, error) {
 // read: a password may be in it.
 func URL(scheme, text string) (*url.URL, error) {
 	u, err := url.Parse(scheme + ":" + text)
-	if err != nil || u.Hostname() == "" {
-		return nil, fmt.Errorf("not an address: want %s://[user:password@]host[:port]/path", scheme)
+	// A / or ? of a password ends what is taken for the host and its port.
+	if err != nil || u.Hostname() == "" || u.User == nil && u.Port() != "" && strings.Contains(text, "@") {
+		return nil, fmt.Errorf("not an address: want %s://[user:password@]host[:port]/path; in user and password # is written %%23, %% %%25, / %%2F, ? %%3F, { %%7B, } %%7D; behind the host @ %%40", scheme)
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {

@@ -7,14 +7,14 @@ import (
 	"unicode"
 )
 
-// Redact shows where a camera is without what lets one in: user, password, and
-// the values of its own query.
+// Redact shows where a camera is without what lets one in: user, password, what
+// its path says of them, and the values of its own query.
 func Redact(u *url.URL) string {
-	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	text := shown.String()
+	text := u.Scheme + "://"
 	if u.User != nil {
-		text = strings.Replace(text, "://", "://***@", 1)
+		text += "***@"
 	}
+	text += u.Host + withoutPairs(u.EscapedPath())
 	if u.RawQuery == "" {
 		return text
 	}
@@ -29,7 +29,28 @@ func Redact(u *url.URL) string {
 	return text + "?" + strings.Join(slices.Compact(fields), "&")
 }
 
-// RedactText hides user, password and query of every URL in a text.
+// withoutPairs hides what stands behind the first = of a path, as of
+// /user=me&password=…/, and from a part on that has a colon, as of /me:…/: what
+// ends a password there is every camera's own idea.
+func withoutPairs(path string) string {
+	mark, width := -1, 1
+	for _, m := range []string{"=", "%3D", "%3d"} {
+		if i := strings.Index(path, m); i >= 0 && (mark < 0 || i < mark) {
+			mark, width = i, len(m)
+		}
+	}
+	shown := path
+	if mark >= 0 {
+		shown = path[:mark+width] + "***"
+	}
+	if i := strings.IndexByte(shown, ':'); i >= 0 {
+		shown = shown[:strings.LastIndexByte(shown[:i], '/')+1] + "***"
+	}
+	return shown
+}
+
+// RedactText hides user, password, query and pairs in the path of every URL in a
+// text.
 func RedactText(s string) string {
 	var b strings.Builder
 	for {
@@ -49,16 +70,25 @@ func RedactText(s string) string {
 	}
 }
 
-// withoutLogin takes what follows :// in a URL. A password may itself hold an @ or
-// a / that nobody escaped: everything before the last @ goes.
+// withoutLogin takes what follows :// in a URL. Where an @ stands behind a / that
+// nobody escaped, either may be a password's, and nothing can be shown.
 func withoutLogin(s string) string {
-	if i := strings.LastIndexByte(s, '@'); i >= 0 {
-		s = "***@" + s[i+1:]
+	address := strings.TrimRight(s, ":")
+	end := s[len(address):] // of a sentence
+	login := ""
+	if i := strings.LastIndexByte(address, '@'); i >= 0 {
+		if strings.ContainsAny(address[:i], "/?") {
+			return "***" + end
+		}
+		login, address = "***@", address[i+1:]
 	}
-	if i := strings.IndexByte(s, '?'); i >= 0 {
-		s = s[:i+1] + "***"
+	if i := strings.IndexByte(address, '?'); i >= 0 {
+		address, end = address[:i], "?***"+end
 	}
-	return s
+	if i := strings.IndexByte(address, '/'); i >= 0 {
+		address = address[:i] + withoutPairs(address[i:])
+	}
+	return login + address + end
 }
 
 // Printable is what a stranger wrote as one line fit for a log: without control

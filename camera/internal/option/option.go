@@ -3,12 +3,14 @@
 package option
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"dynvit/camera"
 )
@@ -31,19 +33,28 @@ func (g Given) After(mark string) string {
 	return mark + strings.Join(g, "&")
 }
 
+// behind says what may have been meant by something that is no option.
+const behind = "a # or ? that belongs to a name (file:///PATH) or a password is written %23 or %3F"
+
 // Parse sets options. A name that is not in allowed, one that comes twice and a
 // value that is refused are errors.
 func Parse(options string, allowed ...Option) (Given, error) {
 	var given Given
 	seen := map[string]bool{}
+	if strings.Contains(options, "@") { // of a login
+		return nil, errors.New("options with an @: " + behind)
+	}
 	for pair := range strings.SplitSeq(options, "&") {
 		if pair == "" {
 			continue
 		}
-		name, raw, _ := strings.Cut(pair, "=")
-		o, err := find(name, allowed)
-		if err != nil {
-			return nil, err
+		name, raw, valued := strings.Cut(pair, "=")
+		o, names := find(name, allowed)
+		switch {
+		case o == nil && !(valued && isWord(name)): // it may be the end of a password
+			return nil, fmt.Errorf("what is no option (%s): want %s", behind, names)
+		case o == nil:
+			return nil, fmt.Errorf("option %q is not known: want %s", name, names)
 		}
 		value, err := url.PathUnescape(raw)
 		if err != nil || !o.Set(value) {
@@ -58,15 +69,21 @@ func Parse(options string, allowed ...Option) (Given, error) {
 	return given, nil
 }
 
-func find(name string, allowed []Option) (Option, error) {
+// isWord reports whether a name looks like an option's.
+func isWord(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) })
+}
+
+// find returns nil and the names that there are for one that is none of them.
+func find(name string, allowed []Option) (*Option, string) {
 	names := make([]string, len(allowed))
 	for i, o := range allowed {
 		if o.Name == name {
-			return o, nil
+			return &o, ""
 		}
 		names[i] = o.Name
 	}
-	return Option{}, fmt.Errorf("option %q is not known: want %s", name, strings.Join(names, ", "))
+	return nil, strings.Join(names, ", ")
 }
 
 // MaxRate bounds a frame rate: no camera is faster.

@@ -4,6 +4,7 @@ package rtsptest
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os/exec"
@@ -25,10 +26,14 @@ import (
 // Server plays a film over and over on the path /cam. Set its
 // fields before Start; after Stop it may be started again, on the same port.
 type Server struct {
-	User, Password string  // "": everybody may look
-	Rate           float64 // access units a second
-	Mute           bool    // it answers and sends no packet, as it looks where the network swallows them
-	H265           bool    // what the film's units are
+	User, Password string                               // "": everybody may look
+	Rate           float64                              // access units a second
+	Lose           func(unit [][]byte, packet int) bool // whether a packet of an access unit is lost; nil: none is
+	Mute           bool                                 // it answers and sends no packet, as it looks where the network swallows them
+	H265           bool                                 // what the film's units are
+	TLS            *tls.Certificate                     // nil: without
+
+	jpeg bool // the units are pictures
 
 	units   [][][]byte // [access units][NAL units]
 	port    cameratest.Port
@@ -61,6 +66,15 @@ func New(t testing.TB, ffmpeg, film string, h265 bool) *Server {
 	return s
 }
 
+// NewJPEG plays baseline pictures, as M-JPEG.
+func NewJPEG(t testing.TB, pictures ...[]byte) *Server {
+	s := &Server{Rate: 25, jpeg: true, port: cameratest.HoldPort(t)}
+	for _, picture := range pictures {
+		s.units = append(s.units, [][]byte{picture})
+	}
+	return s
+}
+
 // accessUnits cuts a stream in Annex B's form at its delimiters, and leaves them
 // out.
 func accessUnits(data []byte, h265 bool) [][][]byte {
@@ -89,7 +103,10 @@ func (s *Server) Units() [][][]byte { return s.units }
 // Start listens on a loopback port, the same each time, and begins to play.
 func (s *Server) Start() error {
 	var video format.Format = &format.H264{PayloadTyp: 96, PacketizationMode: 1}
-	if s.H265 {
+	switch {
+	case s.jpeg:
+		video = new(format.MJPEG)
+	case s.H265:
 		video = &format.H265{PayloadTyp: 96}
 	}
 	encode, err := packer(video)
@@ -106,6 +123,9 @@ func (s *Server) Start() error {
 		Handler: handler{s}, RTSPAddress: s.port.Address, UDPRTPAddress: udp[0].LocalAddr().String(), UDPRTCPAddress: udp[1].LocalAddr().String(),
 		Listen:       func(string, string) (net.Listener, error) { return s.port.Listen() },
 		ListenPacket: udp.listen,
+	}
+	if s.TLS != nil {
+		s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*s.TLS}}
 	}
 	if err := s.server.Start(); err != nil {
 		udp.close()
@@ -142,7 +162,11 @@ func (s *Server) As(user, password string) string {
 	if user != "" {
 		login = user + ":" + password + "@"
 	}
-	return "rtsp://" + login + s.port.Address + "/cam"
+	scheme := "rtsp://"
+	if s.TLS != nil {
+		scheme = "rtsps://"
+	}
+	return scheme + login + s.port.Address + "/cam"
 }
 
 // play sends one access unit after another at the rate.
@@ -150,11 +174,15 @@ func (s *Server) play(encode func([][]byte) ([]*rtp.Packet, error), stop <-chan 
 	tick := time.NewTicker(time.Duration(float64(time.Second) / s.Rate))
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		packets, err := encode(s.units[n%len(s.units)])
+		unit := s.units[n%len(s.units)]
+		packets, err := encode(unit)
 		if err != nil {
 			panic("rtsptest: " + err.Error()) // the units are whole
 		}
-		for _, p := range packets {
+		for i, p := range packets {
+			if s.Lose != nil && s.Lose(unit, i) {
+				continue
+			}
 			p.Timestamp = uint32(float64(n) * 90000 / s.Rate)
 			s.stream.WritePacketRTP(s.media, p) // fails once nobody looks
 		}
@@ -180,6 +208,12 @@ func packer(f format.Format) (func([][]byte) ([]*rtp.Packet, error), error) {
 			return nil, err
 		}
 		return e.Encode, nil
+	case *format.MJPEG:
+		e, err := f.CreateEncoder()
+		if err != nil {
+			return nil, err
+		}
+		return func(unit [][]byte) ([]*rtp.Packet, error) { return e.Encode(unit[0]) }, nil
 	}
 	return nil, fmt.Errorf("rtsptest: format %T", f)
 }
