@@ -1,0 +1,48 @@
+//go:build arm64 && !purego
+
+package neon
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"dynvit/backends"
+	"dynvit/backends/internal/host/hosttest"
+)
+
+// TestKernels: every rung that this processor has.
+func TestKernels(t *testing.T) {
+	all := detect(backends.Options{})
+	tried := map[string]bool{}
+	for _, f := range []features{all, {dot: all.dot, matrixBF16: all.matrixBF16}, {dot: all.dot}, {}} {
+		k, why := table(f)
+		if !tried[why] {
+			tried[why] = true
+			t.Run(why, func(t *testing.T) { hosttest.Run(t, k) })
+		}
+	}
+}
+
+// TestRung: on a processor named by DYNVIT_RUNG the backend says what it was picked by.
+func TestRung(t *testing.T) {
+	want := os.Getenv("DYNVIT_RUNG")
+	if want == "" {
+		t.Skip("DYNVIT_RUNG says nothing: make test-arm64 does")
+	}
+	be, err := Open(backends.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer be.Close()
+	if why := be.Facts().Why; !strings.HasPrefix(why, want) {
+		t.Errorf("picked %q, want %q", why, want)
+	}
+}
+
+func TestHeights(t *testing.T) {
+	for _, kernel := range []string{"mulF32", "mulDot", "mulMatrix", "mulMatrixBF16"} {
+		hosttest.Heights(t, "product_arm64.s", kernel, heights)
+	}
+	hosttest.Heights(t, "product_arm64.s", "mulLong", heightsLong)
+}
