@@ -36,42 +36,56 @@ row:
 	WORD $0x4ea91d20 // mov v0.16b, v9.16b
 	MOVD R0, R1
 	MOVD R11, R2
-	SUBS $4, R2
+	WORD $0x4ea91d2b // mov v11.16b, v9.16b
+	SUBS $16, R2
 	BLT rest2
 loop1:
-	FMOVQ 0(R1), F2
+	FLDPQ.P 32(R1), (F2, F3)
+	FLDPQ.P 32(R1), (F4, F5)
 	WORD $0x4e22c400 // fmaxnm v0.4s, v0.4s, v2.4s
-	ADD $16, R1
-	SUBS $4, R2
+	WORD $0x4e23c56b // fmaxnm v11.4s, v11.4s, v3.4s
+	WORD $0x4e24c400 // fmaxnm v0.4s, v0.4s, v4.4s
+	WORD $0x4e25c56b // fmaxnm v11.4s, v11.4s, v5.4s
+	SUBS $16, R2
 	BGE loop1
 rest2:
+	ADD $16, R2
+	WORD $0x4e2bc400 // fmaxnm v0.4s, v0.4s, v11.4s
+	SUBS $4, R2
+	BLT rest4
+loop3:
+	FMOVQ.P 16(R1), F2
+	WORD $0x4e22c400 // fmaxnm v0.4s, v0.4s, v2.4s
+	SUBS $4, R2
+	BGE loop3
+rest4:
 	ADDS $4, R2
-	BEQ done3
+	BEQ done5
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more4
+	TBNZ $1, R2, more6
 	FMOVS 0(R1), F2
-	B done5
-more4:
+	B done7
+more6:
 	FMOVD 0(R1), F2
-	TBZ $0, R2, done5
+	TBZ $0, R2, done7
 	ADD $8, R1, R17
 	VLD1 (R17), V2.S[2]
-done5:
+done7:
 	WORD $0x4ea91d23 // mov v3.16b, v9.16b
 	WORD $0x6ebf1c43 // bit v3.16b, v2.16b, v31.16b
 	WORD $0x4ea31c62 // mov v2.16b, v3.16b
 	WORD $0x4e22c400 // fmaxnm v0.4s, v0.4s, v2.4s
-done3:
+done5:
 	WORD $0x6e30c800 // fmaxnmv s0, v0.4s
 	WORD $0x4e040400 // dup v0.4s, v0.s[0]
 	WORD $0x4f000408 // movi v8.4s, #0x0
 	MOVD R0, R1
 	MOVD R11, R2
 	SUBS $4, R2
-	BLT rest7
-loop6:
+	BLT rest9
+loop8:
 	FMOVQ 0(R1), F2
 	WORD $0x4ea0d442 // fsub v2.4s, v2.4s, v0.4s
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
@@ -93,25 +107,24 @@ loop6:
 	WORD $0x4ea384a5 // add v5.4s, v5.4s, v3.4s
 	WORD $0x4e671ca5 // bic v5.16b, v5.16b, v7.16b
 	WORD $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
-	FMOVQ F5, 0(R1)
-	ADD $16, R1
+	FMOVQ.P F5, 16(R1)
 	SUBS $4, R2
-	BGE loop6
-rest7:
+	BGE loop8
+rest9:
 	ADDS $4, R2
-	BEQ done8
+	BEQ done10
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more9
+	TBNZ $1, R2, more11
 	FMOVS 0(R1), F2
-	B done10
-more9:
+	B done12
+more11:
 	FMOVD 0(R1), F2
-	TBZ $0, R2, done10
+	TBZ $0, R2, done12
 	ADD $8, R1, R17
 	VLD1 (R17), V2.S[2]
-done10:
+done12:
 	WORD $0x4ea0d442 // fsub v2.4s, v2.4s, v0.4s
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	WORD $0x4e219843 // frintm v3.4s, v2.4s
@@ -133,16 +146,16 @@ done10:
 	WORD $0x4e671ca5 // bic v5.16b, v5.16b, v7.16b
 	WORD $0x4e3f1ca5 // and v5.16b, v5.16b, v31.16b
 	WORD $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
-	TBNZ $1, R2, more11
+	TBNZ $1, R2, more13
 	FMOVS F5, 0(R1)
-	B done12
-more11:
+	B done14
+more13:
 	FMOVD F5, 0(R1)
-	TBZ $0, R2, done12
+	TBZ $0, R2, done14
 	ADD $8, R1, R17
 	VST1 V5.S[2], (R17)
-done12:
-done8:
+done14:
+done10:
 	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
 	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
 	FMOVS.P F8, 4(R12)
@@ -157,47 +170,42 @@ TEXT ·geluRows(SB), NOSPLIT, $0-32
 	MOVD stride+8(FP), R9
 	MOVD rows+16(FP), R10
 	MOVD cols+24(FP), R11
-	MOVD $cc0800000<>(SB), R17
+	MOVD $cc0b504f3<>(SB), R17
 	FMOVQ (R17), F8
-	MOVD $c40800000<>(SB), R17
+	MOVD $c40b504f3<>(SB), R17
 	FMOVQ (R17), F9
-	MOVD $c3f3504f3<>(SB), R17
-	FMOVQ (R17), F10
 	MOVD $c3f000000<>(SB), R17
 	FMOVQ (R17), F11
-	MOVD $caf95df0b<>(SB), R17
+	MOVD $c35de0797<>(SB), R17
 	FMOVQ (R17), F16
-	MOVD $c32edffee<>(SB), R17
+	MOVD $cb9b04b6d<>(SB), R17
 	FMOVQ (R17), F17
-	MOVD $cb60cff51<>(SB), R17
+	MOVD $c3d50e21a<>(SB), R17
 	FMOVQ (R17), F18
-	MOVD $cb86ec2d2<>(SB), R17
+	MOVD $c4030dbca<>(SB), R17
 	FMOVQ (R17), F19
-	MOVD $cba40ac63<>(SB), R17
+	MOVD $c428eb847<>(SB), R17
 	FMOVQ (R17), F20
-	MOVD $cbb41a1f6<>(SB), R17
+	MOVD $c440f6e2f<>(SB), R17
 	FMOVQ (R17), F21
-	MOVD $cbc83dbd4<>(SB), R17
+	MOVD $c45c35838<>(SB), R17
 	FMOVQ (R17), F22
-	MOVD $cb77460cd<>(SB), R17
+	MOVD $c41ea6116<>(SB), R17
 	FMOVQ (R17), F23
-	MOVD $cb95fbd29<>(SB), R17
+	MOVD $c43e70faa<>(SB), R17
 	FMOVQ (R17), F24
-	MOVD $cbadc924e<>(SB), R17
+	MOVD $c457d1975<>(SB), R17
 	FMOVQ (R17), F25
-	MOVD $cbbf19bf8<>(SB), R17
+	MOVD $c4674d403<>(SB), R17
 	FMOVQ (R17), F26
-	MOVD $cbc69b6a7<>(SB), R17
-	FMOVQ (R17), F27
 row:
 	MOVD R0, R1
 	MOVD R11, R2
 	SUBS $4, R2
-	BLT rest14
-loop13:
+	BLT rest16
+loop15:
 	FMOVQ 0(R1), F0
-	WORD $0x6e2adc01 // fmul v1.4s, v0.4s, v10.4s
-	WORD $0x4ea9f421 // fmin v1.4s, v1.4s, v9.4s
+	WORD $0x4ea9f401 // fmin v1.4s, v0.4s, v9.4s
 	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
 	WORD $0x4eb11e23 // mov v3.16b, v17.16b
@@ -212,40 +220,36 @@ loop13:
 	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
 	WORD $0x4eb61ec4 // mov v4.16b, v22.16b
 	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
-	WORD $0x4eb81f05 // mov v5.16b, v24.16b
-	WORD $0x4e22cee5 // fmla v5.4s, v23.4s, v2.4s
-	WORD $0x4eb91f26 // mov v6.16b, v25.16b
+	WORD $0x4e37d445 // fadd v5.4s, v2.4s, v23.4s
+	WORD $0x4eb81f06 // mov v6.16b, v24.16b
 	WORD $0x4e22cca6 // fmla v6.4s, v5.4s, v2.4s
-	WORD $0x4eba1f45 // mov v5.16b, v26.16b
+	WORD $0x4eb91f25 // mov v5.16b, v25.16b
 	WORD $0x4e22ccc5 // fmla v5.4s, v6.4s, v2.4s
-	WORD $0x4ebb1f66 // mov v6.16b, v27.16b
+	WORD $0x4eba1f46 // mov v6.16b, v26.16b
 	WORD $0x4e22cca6 // fmla v6.4s, v5.4s, v2.4s
 	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
 	WORD $0x6e26fc21 // fdiv v1.4s, v1.4s, v6.4s
-	WORD $0x4eab1d64 // mov v4.16b, v11.16b
-	WORD $0x4e2bcc24 // fmla v4.4s, v1.4s, v11.4s
-	WORD $0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
-	FMOVQ F0, 0(R1)
-	ADD $16, R1
+	WORD $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVQ.P F0, 16(R1)
 	SUBS $4, R2
-	BGE loop13
-rest14:
+	BGE loop15
+rest16:
 	ADDS $4, R2
-	BEQ done15
+	BEQ done17
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more16
+	TBNZ $1, R2, more18
 	FMOVS 0(R1), F0
-	B done17
-more16:
+	B done19
+more18:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done17
+	TBZ $0, R2, done19
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done17:
-	WORD $0x6e2adc01 // fmul v1.4s, v0.4s, v10.4s
-	WORD $0x4ea9f421 // fmin v1.4s, v1.4s, v9.4s
+done19:
+	WORD $0x4ea9f401 // fmin v1.4s, v0.4s, v9.4s
 	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
 	WORD $0x4eb11e23 // mov v3.16b, v17.16b
@@ -260,29 +264,27 @@ done17:
 	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
 	WORD $0x4eb61ec4 // mov v4.16b, v22.16b
 	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
-	WORD $0x4eb81f05 // mov v5.16b, v24.16b
-	WORD $0x4e22cee5 // fmla v5.4s, v23.4s, v2.4s
-	WORD $0x4eb91f26 // mov v6.16b, v25.16b
+	WORD $0x4e37d445 // fadd v5.4s, v2.4s, v23.4s
+	WORD $0x4eb81f06 // mov v6.16b, v24.16b
 	WORD $0x4e22cca6 // fmla v6.4s, v5.4s, v2.4s
-	WORD $0x4eba1f45 // mov v5.16b, v26.16b
+	WORD $0x4eb91f25 // mov v5.16b, v25.16b
 	WORD $0x4e22ccc5 // fmla v5.4s, v6.4s, v2.4s
-	WORD $0x4ebb1f66 // mov v6.16b, v27.16b
+	WORD $0x4eba1f46 // mov v6.16b, v26.16b
 	WORD $0x4e22cca6 // fmla v6.4s, v5.4s, v2.4s
 	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
 	WORD $0x6e26fc21 // fdiv v1.4s, v1.4s, v6.4s
-	WORD $0x4eab1d64 // mov v4.16b, v11.16b
-	WORD $0x4e2bcc24 // fmla v4.4s, v1.4s, v11.4s
-	WORD $0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
-	TBNZ $1, R2, more18
+	WORD $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	TBNZ $1, R2, more20
 	FMOVS F0, 0(R1)
-	B done19
-more18:
+	B done21
+more20:
 	FMOVD F0, 0(R1)
-	TBZ $0, R2, done19
+	TBZ $0, R2, done21
 	ADD $8, R1, R17
 	VST1 V0.S[2], (R17)
-done19:
-done15:
+done21:
+done17:
 	ADD R9<<2, R0
 	SUBS $1, R10
 	BNE row
@@ -306,66 +308,79 @@ row:
 	WORD $0x4f000409 // movi v9.4s, #0x0
 	MOVD R3, R1
 	MOVD R11, R2
+	SUBS $16, R2
+	BLT rest23
+loop22:
+	FLDPQ.P 32(R1), (F2, F3)
+	FLDPQ.P 32(R1), (F4, F5)
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
+	WORD $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
+	SUBS $16, R2
+	BGE loop22
+rest23:
+	ADD $16, R2
+	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	WORD $0x4f000408 // movi v8.4s, #0x0
 	SUBS $4, R2
-	BLT rest21
-loop20:
-	FMOVQ 0(R1), F0
+	BLT rest25
+loop24:
+	FMOVQ.P 16(R1), F0
 	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
-	ADD $16, R1
 	SUBS $4, R2
-	BGE loop20
-rest21:
+	BGE loop24
+rest25:
 	ADDS $4, R2
-	BEQ done22
+	BEQ done26
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more23
+	TBNZ $1, R2, more27
 	FMOVS 0(R1), F0
-	B done24
-more23:
+	B done28
+more27:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done24
+	TBZ $0, R2, done28
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done24:
+done28:
 	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
-done22:
+done26:
 	WORD $0x6e27d4e7 // faddp v7.4s, v7.4s, v7.4s
 	WORD $0x6e27d4e7 // faddp v7.4s, v7.4s, v7.4s
 	WORD $0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
 	MOVD R3, R1
 	MOVD R11, R2
 	SUBS $4, R2
-	BLT rest26
-loop25:
-	FMOVQ 0(R1), F0
+	BLT rest30
+loop29:
+	FMOVQ.P 16(R1), F0
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e20cc09 // fmla v9.4s, v0.4s, v0.4s
-	ADD $16, R1
 	SUBS $4, R2
-	BGE loop25
-rest26:
+	BGE loop29
+rest30:
 	ADDS $4, R2
-	BEQ done27
+	BEQ done31
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more28
+	TBNZ $1, R2, more32
 	FMOVS 0(R1), F0
-	B done29
-more28:
+	B done33
+more32:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done29
+	TBZ $0, R2, done33
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done29:
+done33:
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e20cc09 // fmla v9.4s, v0.4s, v0.4s
-done27:
+done31:
 	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
 	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
 	WORD $0x6e2bdd08 // fmul v8.4s, v8.4s, v11.4s
@@ -380,69 +395,65 @@ done27:
 	MOVD beta+24(FP), R5
 	MOVD R11, R2
 	SUBS $4, R2
-	BLT rest31
-loop30:
-	FMOVQ 0(R3), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
+	BLT rest35
+loop34:
+	FMOVQ.P 16(R3), F0
+	FMOVQ.P 16(R4), F1
+	FMOVQ.P 16(R5), F2
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
 	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
 	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
-	FMOVQ F2, 0(R0)
-	ADD $16, R0
-	ADD $16, R3
-	ADD $16, R4
-	ADD $16, R5
+	FMOVQ.P F2, 16(R0)
 	SUBS $4, R2
-	BGE loop30
-rest31:
+	BGE loop34
+rest35:
 	ADDS $4, R2
-	BEQ done32
+	BEQ done36
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more33
-	FMOVS 0(R3), F0
-	B done34
-more33:
-	FMOVD 0(R3), F0
-	TBZ $0, R2, done34
-	ADD $8, R3, R17
-	VLD1 (R17), V0.S[2]
-done34:
-	TBNZ $1, R2, more35
-	FMOVS 0(R4), F1
-	B done36
-more35:
-	FMOVD 0(R4), F1
-	TBZ $0, R2, done36
-	ADD $8, R4, R17
-	VLD1 (R17), V1.S[2]
-done36:
 	TBNZ $1, R2, more37
-	FMOVS 0(R5), F2
+	FMOVS 0(R3), F0
 	B done38
 more37:
-	FMOVD 0(R5), F2
+	FMOVD 0(R3), F0
 	TBZ $0, R2, done38
+	ADD $8, R3, R17
+	VLD1 (R17), V0.S[2]
+done38:
+	TBNZ $1, R2, more39
+	FMOVS 0(R4), F1
+	B done40
+more39:
+	FMOVD 0(R4), F1
+	TBZ $0, R2, done40
+	ADD $8, R4, R17
+	VLD1 (R17), V1.S[2]
+done40:
+	TBNZ $1, R2, more41
+	FMOVS 0(R5), F2
+	B done42
+more41:
+	FMOVD 0(R5), F2
+	TBZ $0, R2, done42
 	ADD $8, R5, R17
 	VLD1 (R17), V2.S[2]
-done38:
+done42:
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
 	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
 	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
-	TBNZ $1, R2, more39
+	TBNZ $1, R2, more43
 	FMOVS F2, 0(R0)
-	B done40
-more39:
+	B done44
+more43:
 	FMOVD F2, 0(R0)
-	TBZ $0, R2, done40
+	TBZ $0, R2, done44
 	ADD $8, R0, R17
 	VST1 V2.S[2], (R17)
-done40:
-done32:
+done44:
+done36:
 	AND $3, R11, R2
 	ADD R2<<2, R3
 	ADD R2<<2, R0
@@ -469,41 +480,39 @@ row:
 	MOVD R3, R5
 	MOVD R11, R2
 	SUBS $4, R2
-	BLT rest42
-loop41:
-	FMOVQ 0(R5), F0
+	BLT rest46
+loop45:
+	FMOVQ.P 16(R5), F0
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	FMOVQ F0, 0(R4)
-	ADD $16, R4
-	ADD $16, R5
+	FMOVQ.P F0, 16(R4)
 	SUBS $4, R2
-	BGE loop41
-rest42:
+	BGE loop45
+rest46:
 	ADDS $4, R2
-	BEQ done43
+	BEQ done47
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more44
+	TBNZ $1, R2, more48
 	FMOVS 0(R5), F0
-	B done45
-more44:
+	B done49
+more48:
 	FMOVD 0(R5), F0
-	TBZ $0, R2, done45
+	TBZ $0, R2, done49
 	ADD $8, R5, R17
 	VLD1 (R17), V0.S[2]
-done45:
+done49:
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	TBNZ $1, R2, more46
+	TBNZ $1, R2, more50
 	FMOVS F0, 0(R4)
-	B done47
-more46:
+	B done51
+more50:
 	FMOVD F0, 0(R4)
-	TBZ $0, R2, done47
+	TBZ $0, R2, done51
 	ADD $8, R4, R17
 	VST1 V0.S[2], (R17)
+done51:
 done47:
-done43:
 	ADD R7<<2, R0
 	ADD R8<<2, R3
 	SUBS $1, R10
@@ -516,33 +525,49 @@ TEXT ·rowRange(SB), NOSPLIT, $0-24
 	MOVD n+8(FP), R2
 	WORD $0x4f000400 // movi v0.4s, #0x0
 	WORD $0x4f000401 // movi v1.4s, #0x0
-	SUBS $4, R2
-	BLT rest49
-loop48:
-	FMOVQ 0(R1), F2
+	SUBS $16, R2
+	BLT rest53
+loop52:
+	FLDPQ.P 32(R1), (F2, F3)
+	FLDPQ.P 32(R1), (F4, F5)
 	WORD $0x4ea26400 // smax v0.4s, v0.4s, v2.4s
 	WORD $0x6ea26421 // umax v1.4s, v1.4s, v2.4s
-	ADD $16, R1
+	WORD $0x4ea36400 // smax v0.4s, v0.4s, v3.4s
+	WORD $0x6ea36421 // umax v1.4s, v1.4s, v3.4s
+	WORD $0x4ea46400 // smax v0.4s, v0.4s, v4.4s
+	WORD $0x6ea46421 // umax v1.4s, v1.4s, v4.4s
+	WORD $0x4ea56400 // smax v0.4s, v0.4s, v5.4s
+	WORD $0x6ea56421 // umax v1.4s, v1.4s, v5.4s
+	SUBS $16, R2
+	BGE loop52
+rest53:
+	ADD $16, R2
 	SUBS $4, R2
-	BGE loop48
-rest49:
+	BLT rest55
+loop54:
+	FMOVQ.P 16(R1), F2
+	WORD $0x4ea26400 // smax v0.4s, v0.4s, v2.4s
+	WORD $0x6ea26421 // umax v1.4s, v1.4s, v2.4s
+	SUBS $4, R2
+	BGE loop54
+rest55:
 	ADDS $4, R2
-	BEQ done50
+	BEQ done56
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more51
+	TBNZ $1, R2, more57
 	FMOVS 0(R1), F2
-	B done52
-more51:
+	B done58
+more57:
 	FMOVD 0(R1), F2
-	TBZ $0, R2, done52
+	TBZ $0, R2, done58
 	ADD $8, R1, R17
 	VLD1 (R17), V2.S[2]
-done52:
+done58:
 	WORD $0x4ea26400 // smax v0.4s, v0.4s, v2.4s
 	WORD $0x6ea26421 // umax v1.4s, v1.4s, v2.4s
-done50:
+done56:
 	WORD $0x4eb0a800 // smaxv s0, v0.4s
 	WORD $0x6eb0a821 // umaxv s1, v1.4s
 	FMOVS F0, most+16(FP)
@@ -608,9 +633,9 @@ TEXT ·roundBF16(SB), NOSPLIT, $0-24
 	MOVD $cffff0000<>(SB), R17
 	FMOVQ (R17), F10
 	SUBS $4, R2
-	BLT rest54
-loop53:
-	FMOVQ 0(R1), F0
+	BLT rest60
+loop59:
+	FMOVQ.P 16(R1), F0
 	WORD $0x6f300401 // ushr v1.4s, v0.4s, #16
 	WORD $0x4e281c21 // and v1.16b, v1.16b, v8.16b
 	WORD $0x4ea08421 // add v1.4s, v1.4s, v0.4s
@@ -618,26 +643,24 @@ loop53:
 	WORD $0x4e2a1c21 // and v1.16b, v1.16b, v10.16b
 	WORD $0x4e20e402 // fcmeq v2.4s, v0.4s, v0.4s
 	WORD $0x6ea21c20 // bit v0.16b, v1.16b, v2.16b
-	FMOVQ F0, 0(R0)
-	ADD $16, R0
-	ADD $16, R1
+	FMOVQ.P F0, 16(R0)
 	SUBS $4, R2
-	BGE loop53
-rest54:
+	BGE loop59
+rest60:
 	ADDS $4, R2
-	BEQ done55
+	BEQ done61
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more56
+	TBNZ $1, R2, more62
 	FMOVS 0(R1), F0
-	B done57
-more56:
+	B done63
+more62:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done57
+	TBZ $0, R2, done63
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done57:
+done63:
 	WORD $0x6f300401 // ushr v1.4s, v0.4s, #16
 	WORD $0x4e281c21 // and v1.16b, v1.16b, v8.16b
 	WORD $0x4ea08421 // add v1.4s, v1.4s, v0.4s
@@ -645,16 +668,16 @@ done57:
 	WORD $0x4e2a1c21 // and v1.16b, v1.16b, v10.16b
 	WORD $0x4e20e402 // fcmeq v2.4s, v0.4s, v0.4s
 	WORD $0x6ea21c20 // bit v0.16b, v1.16b, v2.16b
-	TBNZ $1, R2, more58
+	TBNZ $1, R2, more64
 	FMOVS F0, 0(R0)
-	B done59
-more58:
+	B done65
+more64:
 	FMOVD F0, 0(R0)
-	TBZ $0, R2, done59
+	TBZ $0, R2, done65
 	ADD $8, R0, R17
 	VST1 V0.S[2], (R17)
-done59:
-done55:
+done65:
+done61:
 	RET
 
 // func roundF16(dst *uint32, src *float32, n int)
@@ -667,47 +690,45 @@ TEXT ·roundF16(SB), NOSPLIT, $0-24
 	MOVD $c477fe000<>(SB), R17
 	FMOVQ (R17), F9
 	SUBS $4, R2
-	BLT rest61
-loop60:
-	FMOVQ 0(R1), F0
+	BLT rest67
+loop66:
+	FMOVQ.P 16(R1), F0
 	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD $0x0e216800 // fcvtn v0.4h, v0.4s
 	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
-	FMOVQ F0, 0(R0)
-	ADD $16, R0
-	ADD $16, R1
+	FMOVQ.P F0, 16(R0)
 	SUBS $4, R2
-	BGE loop60
-rest61:
+	BGE loop66
+rest67:
 	ADDS $4, R2
-	BEQ done62
+	BEQ done68
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more63
+	TBNZ $1, R2, more69
 	FMOVS 0(R1), F0
-	B done64
-more63:
+	B done70
+more69:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done64
+	TBZ $0, R2, done70
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done64:
+done70:
 	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD $0x0e216800 // fcvtn v0.4h, v0.4s
 	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
-	TBNZ $1, R2, more65
+	TBNZ $1, R2, more71
 	FMOVS F0, 0(R0)
-	B done66
-more65:
+	B done72
+more71:
 	FMOVD F0, 0(R0)
-	TBZ $0, R2, done66
+	TBZ $0, R2, done72
 	ADD $8, R0, R17
 	VST1 V0.S[2], (R17)
-done66:
-done62:
+done72:
+done68:
 	RET
 
 DATA c00000001<>+0(SB)/8, $0x0000000100000001
@@ -718,9 +739,9 @@ DATA c00007fff<>+0(SB)/8, $0x00007fff00007fff
 DATA c00007fff<>+8(SB)/8, $0x00007fff00007fff
 GLOBL c00007fff<>(SB), RODATA|NOPTR, $16
 
-DATA c32edffee<>+0(SB)/8, $0x32edffee32edffee
-DATA c32edffee<>+8(SB)/8, $0x32edffee32edffee
-GLOBL c32edffee<>(SB), RODATA|NOPTR, $16
+DATA c35de0797<>+0(SB)/8, $0x35de079735de0797
+DATA c35de0797<>+8(SB)/8, $0x35de079735de0797
+GLOBL c35de0797<>(SB), RODATA|NOPTR, $16
 
 DATA c3af6c4c0<>+0(SB)/8, $0x3af6c4c03af6c4c0
 DATA c3af6c4c0<>+8(SB)/8, $0x3af6c4c03af6c4c0
@@ -729,6 +750,10 @@ GLOBL c3af6c4c0<>(SB), RODATA|NOPTR, $16
 DATA c3c131fab<>+0(SB)/8, $0x3c131fab3c131fab
 DATA c3c131fab<>+8(SB)/8, $0x3c131fab3c131fab
 GLOBL c3c131fab<>(SB), RODATA|NOPTR, $16
+
+DATA c3d50e21a<>+0(SB)/8, $0x3d50e21a3d50e21a
+DATA c3d50e21a<>+8(SB)/8, $0x3d50e21a3d50e21a
+GLOBL c3d50e21a<>(SB), RODATA|NOPTR, $16
 
 DATA c3d64aea2<>+0(SB)/8, $0x3d64aea23d64aea2
 DATA c3d64aea2<>+8(SB)/8, $0x3d64aea23d64aea2
@@ -746,10 +771,6 @@ DATA c3f31726e<>+0(SB)/8, $0x3f31726e3f31726e
 DATA c3f31726e<>+8(SB)/8, $0x3f31726e3f31726e
 GLOBL c3f31726e<>(SB), RODATA|NOPTR, $16
 
-DATA c3f3504f3<>+0(SB)/8, $0x3f3504f33f3504f3
-DATA c3f3504f3<>+8(SB)/8, $0x3f3504f33f3504f3
-GLOBL c3f3504f3<>(SB), RODATA|NOPTR, $16
-
 DATA c3f800000<>+0(SB)/8, $0x3f8000003f800000
 DATA c3f800000<>+8(SB)/8, $0x3f8000003f800000
 GLOBL c3f800000<>(SB), RODATA|NOPTR, $16
@@ -758,61 +779,53 @@ DATA c3fb8aa3b<>+0(SB)/8, $0x3fb8aa3b3fb8aa3b
 DATA c3fb8aa3b<>+8(SB)/8, $0x3fb8aa3b3fb8aa3b
 GLOBL c3fb8aa3b<>(SB), RODATA|NOPTR, $16
 
-DATA c40800000<>+0(SB)/8, $0x4080000040800000
-DATA c40800000<>+8(SB)/8, $0x4080000040800000
-GLOBL c40800000<>(SB), RODATA|NOPTR, $16
+DATA c4030dbca<>+0(SB)/8, $0x4030dbca4030dbca
+DATA c4030dbca<>+8(SB)/8, $0x4030dbca4030dbca
+GLOBL c4030dbca<>(SB), RODATA|NOPTR, $16
+
+DATA c40b504f3<>+0(SB)/8, $0x40b504f340b504f3
+DATA c40b504f3<>+8(SB)/8, $0x40b504f340b504f3
+GLOBL c40b504f3<>(SB), RODATA|NOPTR, $16
+
+DATA c41ea6116<>+0(SB)/8, $0x41ea611641ea6116
+DATA c41ea6116<>+8(SB)/8, $0x41ea611641ea6116
+GLOBL c41ea6116<>(SB), RODATA|NOPTR, $16
+
+DATA c428eb847<>+0(SB)/8, $0x428eb847428eb847
+DATA c428eb847<>+8(SB)/8, $0x428eb847428eb847
+GLOBL c428eb847<>(SB), RODATA|NOPTR, $16
+
+DATA c43e70faa<>+0(SB)/8, $0x43e70faa43e70faa
+DATA c43e70faa<>+8(SB)/8, $0x43e70faa43e70faa
+GLOBL c43e70faa<>(SB), RODATA|NOPTR, $16
+
+DATA c440f6e2f<>+0(SB)/8, $0x440f6e2f440f6e2f
+DATA c440f6e2f<>+8(SB)/8, $0x440f6e2f440f6e2f
+GLOBL c440f6e2f<>(SB), RODATA|NOPTR, $16
+
+DATA c457d1975<>+0(SB)/8, $0x457d1975457d1975
+DATA c457d1975<>+8(SB)/8, $0x457d1975457d1975
+GLOBL c457d1975<>(SB), RODATA|NOPTR, $16
+
+DATA c45c35838<>+0(SB)/8, $0x45c3583845c35838
+DATA c45c35838<>+8(SB)/8, $0x45c3583845c35838
+GLOBL c45c35838<>(SB), RODATA|NOPTR, $16
+
+DATA c4674d403<>+0(SB)/8, $0x4674d4034674d403
+DATA c4674d403<>+8(SB)/8, $0x4674d4034674d403
+GLOBL c4674d403<>(SB), RODATA|NOPTR, $16
 
 DATA c477fe000<>+0(SB)/8, $0x477fe000477fe000
 DATA c477fe000<>+8(SB)/8, $0x477fe000477fe000
 GLOBL c477fe000<>(SB), RODATA|NOPTR, $16
 
-DATA caf95df0b<>+0(SB)/8, $0xaf95df0baf95df0b
-DATA caf95df0b<>+8(SB)/8, $0xaf95df0baf95df0b
-GLOBL caf95df0b<>(SB), RODATA|NOPTR, $16
+DATA cb9b04b6d<>+0(SB)/8, $0xb9b04b6db9b04b6d
+DATA cb9b04b6d<>+8(SB)/8, $0xb9b04b6db9b04b6d
+GLOBL cb9b04b6d<>(SB), RODATA|NOPTR, $16
 
-DATA cb60cff51<>+0(SB)/8, $0xb60cff51b60cff51
-DATA cb60cff51<>+8(SB)/8, $0xb60cff51b60cff51
-GLOBL cb60cff51<>(SB), RODATA|NOPTR, $16
-
-DATA cb77460cd<>+0(SB)/8, $0xb77460cdb77460cd
-DATA cb77460cd<>+8(SB)/8, $0xb77460cdb77460cd
-GLOBL cb77460cd<>(SB), RODATA|NOPTR, $16
-
-DATA cb86ec2d2<>+0(SB)/8, $0xb86ec2d2b86ec2d2
-DATA cb86ec2d2<>+8(SB)/8, $0xb86ec2d2b86ec2d2
-GLOBL cb86ec2d2<>(SB), RODATA|NOPTR, $16
-
-DATA cb95fbd29<>+0(SB)/8, $0xb95fbd29b95fbd29
-DATA cb95fbd29<>+8(SB)/8, $0xb95fbd29b95fbd29
-GLOBL cb95fbd29<>(SB), RODATA|NOPTR, $16
-
-DATA cba40ac63<>+0(SB)/8, $0xba40ac63ba40ac63
-DATA cba40ac63<>+8(SB)/8, $0xba40ac63ba40ac63
-GLOBL cba40ac63<>(SB), RODATA|NOPTR, $16
-
-DATA cbadc924e<>+0(SB)/8, $0xbadc924ebadc924e
-DATA cbadc924e<>+8(SB)/8, $0xbadc924ebadc924e
-GLOBL cbadc924e<>(SB), RODATA|NOPTR, $16
-
-DATA cbb41a1f6<>+0(SB)/8, $0xbb41a1f6bb41a1f6
-DATA cbb41a1f6<>+8(SB)/8, $0xbb41a1f6bb41a1f6
-GLOBL cbb41a1f6<>(SB), RODATA|NOPTR, $16
-
-DATA cbbf19bf8<>+0(SB)/8, $0xbbf19bf8bbf19bf8
-DATA cbbf19bf8<>+8(SB)/8, $0xbbf19bf8bbf19bf8
-GLOBL cbbf19bf8<>(SB), RODATA|NOPTR, $16
-
-DATA cbc69b6a7<>+0(SB)/8, $0xbc69b6a7bc69b6a7
-DATA cbc69b6a7<>+8(SB)/8, $0xbc69b6a7bc69b6a7
-GLOBL cbc69b6a7<>(SB), RODATA|NOPTR, $16
-
-DATA cbc83dbd4<>+0(SB)/8, $0xbc83dbd4bc83dbd4
-DATA cbc83dbd4<>+8(SB)/8, $0xbc83dbd4bc83dbd4
-GLOBL cbc83dbd4<>(SB), RODATA|NOPTR, $16
-
-DATA cc0800000<>+0(SB)/8, $0xc0800000c0800000
-DATA cc0800000<>+8(SB)/8, $0xc0800000c0800000
-GLOBL cc0800000<>(SB), RODATA|NOPTR, $16
+DATA cc0b504f3<>+0(SB)/8, $0xc0b504f3c0b504f3
+DATA cc0b504f3<>+8(SB)/8, $0xc0b504f3c0b504f3
+GLOBL cc0b504f3<>(SB), RODATA|NOPTR, $16
 
 DATA cc2fc0000<>+0(SB)/8, $0xc2fc0000c2fc0000
 DATA cc2fc0000<>+8(SB)/8, $0xc2fc0000c2fc0000

@@ -10,8 +10,14 @@ func (g gen) rowRange() {
 	g.Op("MOVD", "n+8(FP)", "R2")
 	g.v("movi 0", 0)
 	g.v("movi 0", 1)
-	g.eachVector([]string{"R1"}, func(tail bool) {
-		g.load(tail, "R1", 2)
+	g.eachFour(func() {
+		for i := range 4 {
+			g.v("smax", 0, 0, 2+i)
+			g.v("umax", 1, 1, 2+i)
+		}
+	})
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R1", 2)
 		g.v("smax", 0, 0, 2)
 		g.v("umax", 1, 1, 2)
 	})
@@ -78,8 +84,8 @@ func (g gen) roundBF16() {
 	g.loadSymbol(one, g.Word(1))
 	g.loadSymbol(below, g.Word(0x7fff))
 	g.loadSymbol(high, g.Word(0xffff0000))
-	g.eachVector([]string{"R0", "R1"}, func(tail bool) {
-		g.load(tail, "R1", x)
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R1", x)
 		g.shiftRight(y, x, 16)
 		g.v("and", y, y, one)
 		g.v("add", y, y, x)
@@ -87,7 +93,7 @@ func (g gen) roundBF16() {
 		g.v("and", y, y, high)
 		g.v("fcmeq", same, x, x)
 		g.v("bit", x, y, same)
-		g.store(tail, x, "R0")
+		g.storeNext(tail, x, "R0")
 	})
 	g.Op("RET")
 }
@@ -99,13 +105,13 @@ func (g gen) roundF16() {
 	g.rowArguments()
 	g.constant(least, -65504)
 	g.constant(most, 65504)
-	g.eachVector([]string{"R0", "R1"}, func(tail bool) {
-		g.load(tail, "R1", 0)
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R1", 0)
 		g.v("fmin", 0, 0, most)
 		g.v("fmax", 0, 0, least)
 		g.v("fcvtn", 0, 0)
 		g.v("fcvtl", 0, 0)
-		g.store(tail, 0, "R0")
+		g.storeNext(tail, 0, "R0")
 	})
 	g.Op("RET")
 }

@@ -29,8 +29,15 @@ func (g gen) softmax() {
 	g.move(most, none)
 	g.Op("MOVD", "R0", "R1")
 	g.Op("MOVD", "R11", "R2")
-	g.eachVector([]string{"R1"}, func(tail bool) {
-		g.load(tail, "R1", 2)
+	g.move(11, none)
+	g.eachFour(func() {
+		for i := range 4 {
+			g.v("fmaxnm", [2]int{most, 11}[i%2], [2]int{most, 11}[i%2], 2+i)
+		}
+	})
+	g.v("fmaxnm", most, most, 11)
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R1", 2)
 		g.fillPast(tail, 2, none, 3)
 		g.v("fmaxnm", most, most, 2)
 	})
@@ -39,14 +46,14 @@ func (g gen) softmax() {
 	g.v("movi 0", total)
 	g.Op("MOVD", "R0", "R1")
 	g.Op("MOVD", "R11", "R2")
-	g.eachVector([]string{"R1"}, func(tail bool) {
+	g.eachVector(func(tail bool) {
 		g.load(tail, "R1", 2)
 		g.v("fsub", 2, 2, most)
 		g.v("fmul", 2, 2, scale)
 		p := g.exp2(2)
 		g.clearPast(tail, p)
 		g.v("fadd", total, total, p)
-		g.store(tail, p, "R1")
+		g.storeNext(tail, p, "R1")
 	})
 	g.sum(total)
 	g.Op("FMOVS.P", f(total), at(4, "R12"))
@@ -98,44 +105,42 @@ func (g gen) sum(r int) {
 	g.v("faddp", r, r, r)
 }
 
-// gelu writes geluRows, x·Φ(x) in a block of rows: the error function as the quotient of
-// fit.ErfP and fit.ErfQ.
+// gelu writes geluRows, x·Φ(x) in a block of rows: Φ as ½ and half the error function, the
+// quotient of fit.ErfP and fit.ErfQ in x/√2. Its factors, and the divisor's first
+// coefficient, are in the constants.
 func (g gen) gelu() {
-	const low, high, root, half, ps = 8, 9, 10, 11, 16
-	qs := ps + len(fit.ErfP)
+	const low, high, half, constants = 8, 9, 11, 16
 	g.Func("geluRows", 32, "(x *float32, stride, rows, cols int)")
 	g.Op("MOVD", "x+0(FP)", "R0")
 	g.Op("MOVD", "stride+8(FP)", "R9")
 	g.Op("MOVD", "rows+16(FP)", "R10")
 	g.Op("MOVD", "cols+24(FP)", "R11")
-	g.constant(low, -fit.ErfLimit)
-	g.constant(high, fit.ErfLimit)
-	g.constant(root, 1/math.Sqrt2)
+	g.constant(low, -fit.ErfLimit*math.Sqrt2)
+	g.constant(high, fit.ErfLimit*math.Sqrt2)
 	g.constant(half, 0.5)
-	for i, c := range fit.ErfP {
-		g.constant(ps+i, c)
-	}
-	for i, c := range fit.ErfQ {
-		g.constant(qs+i, c)
+	p, q := normalQuotient()
+	for i, c := range append(p, q[1:]...) {
+		g.constant(constants+i, c)
 	}
 	g.Label("row")
 	g.Op("MOVD", "R0", "R1")
 	g.Op("MOVD", "R11", "R2")
-	g.eachVector([]string{"R1"}, func(tail bool) {
+	g.eachVector(func(tail bool) {
 		const v, y, z = 0, 1, 2
 		g.load(tail, "R1", v)
-		g.v("fmul", y, v, root)
-		g.v("fmin", y, y, high)
+		g.v("fmin", y, v, high)
 		g.v("fmax", y, y, low)
 		g.v("fmul", z, y, y)
-		p := g.horner(ps, len(fit.ErfP), z, 3, 4)
-		q := g.horner(qs, len(fit.ErfQ), z, 5, 6)
-		g.v("fmul", y, y, p)
-		g.v("fdiv", y, y, q)
-		g.move(p, half)
-		g.v("fmla", p, y, half)
-		g.v("fmul", v, v, p)
-		g.store(tail, v, "R1")
+		g.move(3, constants+1)
+		g.v("fmla", 3, constants, z)
+		over := g.horner(constants+2, len(p)-2, z, 3, 4)
+		g.v("fadd", 5, z, constants+len(p))
+		under := g.horner(constants+len(p)+1, len(q)-2, z, 5, 6)
+		g.v("fmul", y, y, over)
+		g.v("fdiv", y, y, under)
+		g.v("fadd", y, y, half)
+		g.v("fmul", v, v, y)
+		g.storeNext(tail, v, "R1")
 	})
 	g.Op("ADD", "R9<<2", "R0")
 	g.Op("SUBS", 1, "R10")
@@ -143,12 +148,24 @@ func (g gen) gelu() {
 	g.Op("RET")
 }
 
-// horner evaluates the polynomial in z whose n coefficients, the highest power's first,
-// are in registers from first on, in two registers by turns. It returns the last one.
+// normalQuotient is Φ(x) - ½ as x·p(x²)/q(x²), the highest powers' coefficients first; the
+// first of q is 1.
+func normalQuotient() (p, q []float64) {
+	power := func(n, i int) float64 { return math.Pow(0.5, float64(n-1-i)) } // of (x/√2)²
+	scale := fit.ErfQ[0] * power(len(fit.ErfQ), 0)
+	for i, c := range fit.ErfP {
+		p = append(p, c*power(len(fit.ErfP), i)/math.Sqrt2/2/scale)
+	}
+	for i, c := range fit.ErfQ {
+		q = append(q, c*power(len(fit.ErfQ), i)/scale)
+	}
+	return p, q
+}
+
+// horner goes on evaluating a polynomial in z, so far in a, by n coefficients in registers
+// from first on, by turns in b and a. It returns the last one.
 func (g gen) horner(first, n, z, a, b int) int {
-	g.move(a, first+1)
-	g.v("fmla", a, first, z)
-	for c := first + 2; c < first+n; c++ {
+	for c := first; c < first+n; c++ {
 		g.move(b, c)
 		g.v("fmla", b, a, z)
 		a, b = b, a
@@ -176,15 +193,23 @@ func (g gen) norm() {
 	g.v("movi 0", squares)
 	g.Op("MOVD", "R3", "R1")
 	g.Op("MOVD", "R11", "R2")
-	g.eachVector([]string{"R1"}, func(tail bool) {
-		g.load(tail, "R1", 0)
+	g.eachFour(func() { // in pairs, lest each addition wait for the last
+		g.v("fadd", 2, 2, 3)
+		g.v("fadd", 4, 4, 5)
+		g.v("fadd", mean, mean, 2)
+		g.v("fadd", left, left, 4)
+	})
+	g.v("fadd", mean, mean, left)
+	g.v("movi 0", left)
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R1", 0)
 		g.v("fadd", mean, mean, 0)
 	})
 	g.mean(mean, count)
 	g.Op("MOVD", "R3", "R1")
 	g.Op("MOVD", "R11", "R2")
-	g.eachVector([]string{"R1"}, func(tail bool) {
-		g.load(tail, "R1", 0)
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R1", 0)
 		g.v("fsub", 0, 0, mean)
 		g.clearPast(tail, 0)
 		g.v("fadd", left, left, 0)
@@ -199,15 +224,15 @@ func (g gen) norm() {
 	g.Op("MOVD", "gamma+16(FP)", "R4")
 	g.Op("MOVD", "beta+24(FP)", "R5")
 	g.Op("MOVD", "R11", "R2")
-	g.eachVector([]string{"R0", "R3", "R4", "R5"}, func(tail bool) {
-		g.load(tail, "R3", 0)
-		g.load(tail, "R4", 1)
-		g.load(tail, "R5", 2)
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R3", 0)
+		g.loadNext(tail, "R4", 1)
+		g.loadNext(tail, "R5", 2)
 		g.v("fsub", 0, 0, mean)
 		g.v("fsub", 0, 0, left)
 		g.v("fmul", 0, 0, inverse)
 		g.v("fmla", 2, 0, 1)
-		g.store(tail, 2, "R0")
+		g.storeNext(tail, 2, "R0")
 	})
 	g.Op("AND", 3, "R11", "R2") // the tail's words were not passed
 	g.Op("ADD", "R2<<2", "R3")
@@ -241,10 +266,10 @@ func (g gen) divide() {
 	g.Op("MOVD", "R0", "R4")
 	g.Op("MOVD", "R3", "R5")
 	g.Op("MOVD", "R11", "R2")
-	g.eachVector([]string{"R4", "R5"}, func(tail bool) {
-		g.load(tail, "R5", 0)
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R5", 0)
 		g.v("fmul", 0, 0, 1)
-		g.store(tail, 0, "R4")
+		g.storeNext(tail, 0, "R4")
 	})
 	g.Op("ADD", "R7<<2", "R0")
 	g.Op("ADD", "R8<<2", "R3")

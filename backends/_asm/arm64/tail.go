@@ -65,17 +65,47 @@ func (g gen) fillPast(tail bool, r, other, t int) {
 	}
 }
 
-// eachVector writes a loop over R2 words: body for whole vectors, then for the tail.
-// Pointers are pushed on; R2 and R17 change, and the mask.
-func (g gen) eachVector(pointers []string, body func(tail bool)) {
+// loadNext and storeNext are load and store that push the pointer on, past whole vectors.
+func (g gen) loadNext(tail bool, from string, r int) {
+	if tail {
+		g.load(tail, from, r)
+		return
+	}
+	g.Op("FMOVQ.P", at(bytes, from), f(r))
+}
+
+func (g gen) storeNext(tail bool, r int, to string) {
+	if tail {
+		g.store(tail, r, to)
+		return
+	}
+	g.Op("FMOVQ.P", f(r), at(bytes, to))
+}
+
+// eachFour writes a loop over as many of R2 words as make four vectors a round, from R1 on,
+// which is pushed on: body for what is in registers 2 to 5.
+func (g gen) eachFour(body func()) {
+	loop, rest := g.NewLabel("loop"), g.NewLabel("rest")
+	g.Op("SUBS", 4*lanes, "R2")
+	g.Op("BLT", rest)
+	g.Label(loop)
+	g.Op("FLDPQ.P", at(2*bytes, "R1"), pair(2, 3))
+	g.Op("FLDPQ.P", at(2*bytes, "R1"), pair(4, 5))
+	body()
+	g.Op("SUBS", 4*lanes, "R2")
+	g.Op("BGE", loop)
+	g.Label(rest)
+	g.Op("ADD", 4*lanes, "R2")
+}
+
+// eachVector writes a loop over R2 words: body for whole vectors, which pushes pointers
+// on, then for the tail. R2 and R17 change, and the mask.
+func (g gen) eachVector(body func(tail bool)) {
 	loop, rest, done := g.NewLabel("loop"), g.NewLabel("rest"), g.NewLabel("done")
 	g.Op("SUBS", lanes, "R2")
 	g.Op("BLT", rest)
 	g.Label(loop)
 	body(false)
-	for _, p := range pointers {
-		g.Op("ADD", bytes, p)
-	}
 	g.Op("SUBS", lanes, "R2")
 	g.Op("BGE", loop)
 	g.Label(rest)
