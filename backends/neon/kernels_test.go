@@ -3,8 +3,6 @@
 package neon
 
 import (
-	"os"
-	"strings"
 	"testing"
 
 	"dynvit/backends"
@@ -21,22 +19,6 @@ func TestKernels(t *testing.T) {
 			tried[why] = true
 			t.Run(why, func(t *testing.T) { hosttest.Run(t, k) })
 		}
-	}
-}
-
-// TestRung: on a processor named by DYNVIT_RUNG the backend says what it was picked by.
-func TestRung(t *testing.T) {
-	want := os.Getenv("DYNVIT_RUNG")
-	if want == "" {
-		t.Skip("DYNVIT_RUNG says nothing: make test-arm64 does")
-	}
-	be, err := Open(backends.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer be.Close()
-	if why := be.Facts().Why; !strings.HasPrefix(why, want) {
-		t.Errorf("picked %q, want %q", why, want)
 	}
 }
 
