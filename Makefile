@@ -23,8 +23,8 @@ test-arm64: ## the NEON kernels, small golden models and the default one on thre
 	for p in backends/neon vit engine; do GOARCH=arm64 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
 	for rung in $(RUNGS); do emulated="qemu-aarch64-static -cpu $${rung%%:*} $$dir" && echo "$$rung" && \
 	(cd backends/neon && DYNVIT_RUNG="$${rung#*:}" $$emulated/neon) && \
-	(cd vit && $$emulated/vit -test.run '^TestGolden$$/./^neon$$') && \
-	(cd engine && $$emulated/engine -test.short -test.run '^Test(Default|Precisions|Stem|NoAllocations|DamagedPicture)$$') || exit 1; \
+	(cd vit && GOMAXPROCS=1 $$emulated/vit -test.run '^TestGolden$$/./^neon$$') && \
+	(cd engine && GOMAXPROCS=1 $$emulated/engine -test.short -test.run '^Test(Default|Precisions|Stem|NoAllocations|DamagedPicture)$$') || exit 1; \
 	done
 
 test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, the first time 6; root, qemu)
