@@ -18,7 +18,7 @@ test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 
 # Emulated processors, and how each must say that it multiplies.
 RUNGS := "cortex-a72:int8 by SMULL" "cortex-a76:int8 by SDOT" "max:int8 by SMMLA, bf16 by BFMMLA"
-test-arm64: ## the NEON kernels, small golden models and the default one on three emulated processors (2 min; Debian's qemu-user-static)
+test-arm64: ## the NEON kernels, small golden models and the default one on three emulated processors (5 min; Debian's qemu-user-static)
 	@dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && \
 	for p in backends/neon vit engine; do GOARCH=arm64 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
 	for rung in $(RUNGS); do emulated="qemu-aarch64-static -cpu $${rung%%:*} $$dir" && echo "$$rung" && \
