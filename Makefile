@@ -2,10 +2,10 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-faults test-vm soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 test-faults test-vm soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1	\2/' | expand -t 20
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
 
 build: ## build bin/dynvitd, one static binary (1 min the first time)
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/dynvitd
@@ -15,6 +15,17 @@ demo: build ## build, look at drawn scenes for 20 s, publish over an embedded br
 
 test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 	$(GO) test ./...
+
+# Emulated processors, and how each must say that it multiplies.
+RUNGS := "cortex-a72:int8 by SMULL" "cortex-a76:int8 by SDOT" "max:int8 by SMMLA, bf16 by BFMMLA"
+test-arm64: ## the NEON kernels, small golden models and the default one on three emulated processors (5 min; Debian's qemu-user-static)
+	@dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && \
+	for p in backends/neon vit engine; do GOARCH=arm64 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
+	for rung in $(RUNGS); do emulated="qemu-aarch64-static -cpu $${rung%%:*} $$dir" && echo "$$rung" && \
+	(cd backends/neon && DYNVIT_RUNG="$${rung#*:}" $$emulated/neon) && \
+	(cd vit && GOMAXPROCS=1 $$emulated/vit -test.run '^TestGolden$$/./^neon$$') && \
+	(cd engine && GOMAXPROCS=1 $$emulated/engine -test.short -test.run '^Test(Default|Precisions|Stem|NoAllocations|DamagedPicture)$$') || exit 1; \
+	done
 
 test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, the first time 6; root, qemu)
 	camera/vm/run

@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"dynvit.asm/amd64"
+	"dynvit.asm/arm64"
 )
 
 // packages are the writers of each package's files by name, for the header to name the
@@ -22,6 +23,7 @@ import (
 var packages = map[string]func(command string) map[string]string{
 	"avx512": amd64.AVX512,
 	"avx2":   amd64.AVX2,
+	"neon":   arm64.NEON,
 }
 
 func main() {

@@ -46,8 +46,8 @@ func TestCodes(t *testing.T) {
 // TestEncodings: VPDPBUSD in VEX form, which Go's assembler would write as EVEX
 // and processors with AVX-VNNI alone refuse.
 func TestEncodings(t *testing.T) {
-	hosttest.Encodings(t, "product_amd64.s", 40)
-	hosttest.Encodings(t, "peak_amd64.s", 12)
+	hosttest.Encodings(t, hosttest.AMD64, "product_amd64.s", 40)
+	hosttest.Encodings(t, hosttest.AMD64, "peak_amd64.s", 12)
 }
 
 func TestHeights(t *testing.T) {

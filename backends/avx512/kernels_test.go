@@ -19,10 +19,10 @@ func TestKernels(t *testing.T) {
 }
 
 func TestEncodings(t *testing.T) {
-	hosttest.Encodings(t, "product_amd64.s", 100)
-	hosttest.Encodings(t, "rows_amd64.s", 2)
-	hosttest.Encodings(t, "pack_amd64.s", 4)
-	hosttest.Encodings(t, "peak_amd64.s", 12)
+	hosttest.Encodings(t, hosttest.AMD64, "product_amd64.s", 100)
+	hosttest.Encodings(t, hosttest.AMD64, "rows_amd64.s", 2)
+	hosttest.Encodings(t, hosttest.AMD64, "pack_amd64.s", 4)
+	hosttest.Encodings(t, hosttest.AMD64, "peak_amd64.s", 12)
 }
 
 func TestHeights(t *testing.T) {

@@ -1,5 +1,9 @@
-// Package neon is the place of the NEON kernels. This version detects the
-// processor and refuses; the kernels come with a later one.
+// Package neon is the backend for 64-bit Arm processors: the driver of package host with
+// kernels in assembly, written by the generator in backends/_asm.
+//
+// NEON is needed. int8 is carried by SMMLA where the processor has it (I8MM), else by SDOT
+// (ASIMDDP), else by SMULL and SMLAL; bf16 by BFMMLA (BF16), else it is, as f16 is,
+// float32 multiply-adds on rounded operands.
 package neon
 
 import (
@@ -9,11 +13,11 @@ import (
 	"dynvit/backends/internal/host"
 )
 
-// Open reports which feature the processor lacks, or that this version has no
-// kernels for it; the error wraps backends.ErrUnavailable.
+// Open starts the backend, or reports, wrapping backends.ErrUnavailable, what is
+// missing. Features in o.Disable are done without.
 func Open(o backends.Options) (backends.Backend, error) {
 	if err := host.Require(o, cpuid.ASIMD); err != nil {
 		return nil, err
 	}
-	return nil, host.NotBuilt("NEON")
+	return open(o)
 }

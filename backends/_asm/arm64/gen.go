@@ -1,5 +1,6 @@
-// Package arm64 is what the kernels of package neon are to be written on: files of Go
-// assembly with vectors of 128 bits, and the instructions that Go's assembler lacks.
+// Package arm64 writes the kernels of package neon: vectors of 128 bits. General registers
+// and memory are in Go's assembly, whose assembler lacks most instructions on vectors:
+// those are words, each beside its mnemonic.
 package arm64
 
 import (
@@ -8,38 +9,162 @@ import (
 	"dynvit.asm/emit"
 )
 
-// Lanes is the number of a vector's 32-bit words.
-const Lanes = 4
+// lanes is the number of a vector's 32-bit words, bytes its size.
+const (
+	lanes = 4
+	bytes = 4 * lanes
+)
 
-// Gen collects one file.
-type Gen struct{ *emit.File }
+// gen collects one file.
+type gen struct{ *emit.File }
 
-// New starts a file that command makes.
-func New(command string, includes ...string) Gen {
-	return Gen{emit.New(command, 4*Lanes, includes...)}
+// newGen starts a file that command makes.
+func newGen(command string, includes ...string) gen {
+	return gen{emit.New(command, bytes, includes...)}
 }
 
-// V is vector register i as four words.
-func V(i int) string { return fmt.Sprintf("V%d.S4", i) }
-
-// Word writes an instruction as the word that it is, its mnemonic beside it.
-func (g Gen) Word(word uint32, mnemonic string) {
+// word writes an instruction as the word that it is, its mnemonic beside it.
+func (g gen) word(word uint32, mnemonic string) {
 	g.Coded(fmt.Sprintf("WORD $0x%08x", word), mnemonic)
 }
 
-// FMLA adds the products of the four words of n with one word of m.
-func (g Gen) FMLA(acc, n, m, lane int) {
-	g.Word(byElement(0x4f801000, acc, n, m, lane), fmt.Sprintf("fmla v%d.4s, v%d.4s, v%d.s[%d]", acc, n, m, lane))
+// vectors are instructions whose operands are registers alone: the code with all of them
+// 0, and the mnemonic, destination first.
+var vectors = map[string]struct {
+	code     uint32
+	mnemonic string
+}{
+	"fmla": {0x4e20cc00, "fmla v%d.4s, v%d.4s, v%d.4s"},
+	"fmls": {0x4ea0cc00, "fmls v%d.4s, v%d.4s, v%d.4s"},
+	"fadd": {0x4e20d400, "fadd v%d.4s, v%d.4s, v%d.4s"},
+	"fsub": {0x4ea0d400, "fsub v%d.4s, v%d.4s, v%d.4s"},
+	"fmul": {0x6e20dc00, "fmul v%d.4s, v%d.4s, v%d.4s"},
+	"fdiv": {0x6e20fc00, "fdiv v%d.4s, v%d.4s, v%d.4s"},
+	"fmax": {0x4e20f400, "fmax v%d.4s, v%d.4s, v%d.4s"},
+	"fmin": {0x4ea0f400, "fmin v%d.4s, v%d.4s, v%d.4s"},
+	"smax": {0x4ea06400, "smax v%d.4s, v%d.4s, v%d.4s"},
+	"umax": {0x6ea06400, "umax v%d.4s, v%d.4s, v%d.4s"},
+	"add":  {0x4ea08400, "add v%d.4s, v%d.4s, v%d.4s"},
+	"mul":  {0x4ea09c00, "mul v%d.4s, v%d.4s, v%d.4s"},
+
+	"faddp":  {0x6e20d400, "faddp v%d.4s, v%d.4s, v%d.4s"},
+	"addp":   {0x4ea0bc00, "addp v%d.4s, v%d.4s, v%d.4s"},
+	"fmaxnm": {0x4e20c400, "fmaxnm v%d.4s, v%d.4s, v%d.4s"}, // ignores NaN
+	"fcmgt":  {0x6ea0e400, "fcmgt v%d.4s, v%d.4s, v%d.4s"},
+	"fcmeq":  {0x4e20e400, "fcmeq v%d.4s, v%d.4s, v%d.4s"},
+
+	"and": {0x4e201c00, "and v%d.16b, v%d.16b, v%d.16b"},
+	"bic": {0x4e601c00, "bic v%d.16b, v%d.16b, v%d.16b"},
+	"bit": {0x6ea01c00, "bit v%d.16b, v%d.16b, v%d.16b"}, // takes n where m has ones
+
+	"zip1":   {0x4e803800, "zip1 v%d.4s, v%d.4s, v%d.4s"},
+	"zip2":   {0x4e807800, "zip2 v%d.4s, v%d.4s, v%d.4s"},
+	"zip1 d": {0x4ec03800, "zip1 v%d.2d, v%d.2d, v%d.2d"},
+	"zip2 d": {0x4ec07800, "zip2 v%d.2d, v%d.2d, v%d.2d"},
+
+	"smmla":  {0x4e80a400, "smmla v%d.4s, v%d.16b, v%d.16b"},
+	"bfmmla": {0x6e40ec00, "bfmmla v%d.4s, v%d.8h, v%d.8h"},
+	"smull":  {0x0e20c000, "smull v%d.8h, v%d.8b, v%d.8b"},
+	"smlal2": {0x4e208000, "smlal2 v%d.8h, v%d.16b, v%d.16b"},
+	"sadalp": {0x4e606800, "sadalp v%d.4s, v%d.8h"},
+	"sqadd":  {0x4e600c00, "sqadd v%d.8h, v%d.8h, v%d.8h"},
+
+	"scvtf":   {0x4e21d800, "scvtf v%d.4s, v%d.4s"},
+	"fcvtns":  {0x4e21a800, "fcvtns v%d.4s, v%d.4s"}, // to nearest, even
+	"fcvtms":  {0x4e21b800, "fcvtms v%d.4s, v%d.4s"}, // down
+	"frintm":  {0x4e219800, "frintm v%d.4s, v%d.4s"},
+	"fsqrt":   {0x6ea1f800, "fsqrt v%d.4s, v%d.4s"},
+	"fcvtn":   {0x0e216800, "fcvtn v%d.4h, v%d.4s"},
+	"fcvtl":   {0x0e217800, "fcvtl v%d.4s, v%d.4h"},
+	"bfcvtn":  {0x0ea16800, "bfcvtn v%d.4h, v%d.4s"},
+	"bfcvtn2": {0x4ea16800, "bfcvtn2 v%d.8h, v%d.4s"},
+	"sqxtn":   {0x0e614800, "sqxtn v%d.4h, v%d.4s"},
+	"sqxtn2":  {0x4e614800, "sqxtn2 v%d.8h, v%d.4s"},
+	"sqxtn b": {0x0e214800, "sqxtn v%d.8b, v%d.8h"},
+	"sqxtn2b": {0x4e214800, "sqxtn2 v%d.16b, v%d.8h"},
+
+	"dup":     {0x4e040400, "dup v%d.4s, v%d.s[0]"},
+	"fmaxnmv": {0x6e30c800, "fmaxnmv s%d, v%d.4s"},
+	"smaxv":   {0x4eb0a800, "smaxv s%d, v%d.4s"},
+	"umaxv":   {0x6eb0a800, "umaxv s%d, v%d.4s"},
+	"movi 0":  {0x4f000400, "movi v%d.4s, #0x0"},
 }
 
-// SDOT adds to each word of acc the products of the four signed bytes of n's word with
+// v writes an instruction on vector registers, the destination first.
+func (g gen) v(name string, registers ...int) {
+	i, known := vectors[name]
+	if !known {
+		panic("arm64: no instruction " + name)
+	}
+	code, numbers := i.code, make([]any, len(registers))
+	for at, r := range registers {
+		code |= uint32(r) << [...]int{0, 5, 16}[at]
+		numbers[at] = r
+	}
+	g.word(code, fmt.Sprintf(i.mnemonic, numbers...))
+}
+
+// move copies a vector.
+func (g gen) move(d, n int) {
+	g.word(0x4ea01c00|uint32(n)<<16|uint32(n)<<5|uint32(d), fmt.Sprintf("mov v%d.16b, v%d.16b", d, n))
+}
+
+// shiftLeft and shiftRight shift the words of a vector, zeros coming in.
+func (g gen) shiftLeft(d, n, by int) {
+	g.word(0x4f205400|uint32(by)<<16|uint32(n)<<5|uint32(d), fmt.Sprintf("shl v%d.4s, v%d.4s, #%d", d, n, by))
+}
+
+func (g gen) shiftRight(d, n, by int) {
+	g.word(0x6f000400|uint32(64-by)<<16|uint32(n)<<5|uint32(d), fmt.Sprintf("ushr v%d.4s, v%d.4s, #%d", d, n, by))
+}
+
+// dupHalves makes every half of a vector the low one of general register n.
+func (g gen) dupHalves(d, n int) {
+	g.word(0x4e020c00|uint32(n)<<5|uint32(d), fmt.Sprintf("dup v%d.8h, w%d", d, n))
+}
+
+// loadIndexed reads a vector at the sum of two general registers.
+func (g gen) loadIndexed(d, base, index int) {
+	g.word(0x3ce06800|uint32(index)<<16|uint32(base)<<5|uint32(d), fmt.Sprintf("ldr q%d, [x%d, x%d]", d, base, index))
+}
+
+// fmla adds the products of the four words of n with one word of m.
+func (g gen) fmla(acc, n, m, lane int) {
+	g.word(byElement(0x4f801000, acc, n, m, lane), fmt.Sprintf("fmla v%d.4s, v%d.4s, v%d.s[%d]", acc, n, m, lane))
+}
+
+// fmulBy and mulBy are the words of n times word 0 of m.
+func (g gen) fmulBy(d, n, m int) {
+	g.word(byElement(0x4f809000, d, n, m, 0), fmt.Sprintf("fmul v%d.4s, v%d.4s, v%d.s[0]", d, n, m))
+}
+
+func (g gen) mulBy(d, n, m int) {
+	g.word(byElement(0x4f808000, d, n, m, 0), fmt.Sprintf("mul v%d.4s, v%d.4s, v%d.s[0]", d, n, m))
+}
+
+// sdot adds to each word of acc the products of the four signed bytes of n's word with
 // those of one word of m.
-func (g Gen) SDOT(acc, n, m, lane int) {
-	g.Word(byElement(0x4f80e000, acc, n, m, lane), fmt.Sprintf("sdot v%d.4s, v%d.16b, v%d.4b[%d]", acc, n, m, lane))
+func (g gen) sdot(acc, n, m, lane int) {
+	g.word(byElement(0x4f80e000, acc, n, m, lane), fmt.Sprintf("sdot v%d.4s, v%d.16b, v%d.4b[%d]", acc, n, m, lane))
 }
 
 // byElement sets the registers and the element of a vector instruction "by element" of
 // 32-bit elements (Arm ARM, C4.1, "Advanced SIMD vector x indexed element").
 func byElement(code uint32, d, n, m, lane int) uint32 {
 	return code | uint32(lane&1)<<21 | uint32(m)<<16 | uint32(lane>>1)<<11 | uint32(n)<<5 | uint32(d)
+}
+
+// f is floating-point register i, of as many bytes as the instruction says; pair two.
+func f(i int) string { return fmt.Sprintf("F%d", i) }
+
+func pair(i, j int) string { return fmt.Sprintf("(F%d, F%d)", i, j) }
+
+func at(offset int, base string) string { return fmt.Sprintf("%d(%s)", offset, base) }
+
+// constant makes a register a vector of equal numbers in memory, through R17.
+func (g gen) constant(r int, v float64) { g.loadSymbol(r, g.Float(v)) }
+
+func (g gen) loadSymbol(r int, symbol string) {
+	g.Op("MOVD", "$"+symbol, "R17")
+	g.Op("FMOVQ", "(R17)", f(r))
 }

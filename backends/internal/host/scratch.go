@@ -94,8 +94,12 @@ func (s *scratch) reserveBlock(k *Kernels, b backends.Block) {
 // reserveHeads grows the scratch of an attention over n tokens of width c.
 func (s *scratch) reserveHeads(k *Kernels, n, c, heads int) {
 	rows, cols := k.tallest(), k.widest()
-	grow(&s.keys, (n+cols)*(c+heads))
-	grow(&s.values, (n+1)*(c+heads*cols))
+	for i := range k.Products[:backends.Int8] {
+		if p := &k.Products[i]; p.PanelWords != nil {
+			grow(&s.keys, heads*panels(n, p.Cols)*p.PanelWords(c/heads))
+			grow(&s.values, heads*panels(c/heads, p.Cols)*p.PanelWords(n))
+		}
+	}
 	grow(&s.norms, heads*n)
 	for i := range s.lanes {
 		l := &s.lanes[i]

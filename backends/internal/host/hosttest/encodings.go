@@ -11,46 +11,53 @@ import (
 	"testing"
 )
 
-// instruction is one line of BYTEs and the comment that says what they are.
-var instruction = regexp.MustCompile(`^\t((?:BYTE \$0x[0-9a-f]{2}(?:; )?)+) // (.+)$`)
+// Disassembler is GNU objdump for an architecture.
+type Disassembler struct {
+	program   string
+	pkg       string // Debian's
+	arguments []string
+	directive string
+	// instruction is one line of directives and the comment that says what they are.
+	instruction *regexp.Regexp
+}
 
-// Encodings has GNU objdump disassemble the instructions that a file of assembly
-// gives as bytes, and compares with their comments. want is the least number of
-// them.
-func Encodings(t *testing.T, file string, want int) {
+// The architectures that kernels are written for.
+var (
+	AMD64 = Disassembler{
+		"objdump", "binutils", []string{"-m", "i386:x86-64", "-M", "intel"}, "BYTE",
+		regexp.MustCompile(`^\t((?:BYTE \$0x[0-9a-f]{2}(?:; )?)+) // (.+)$`),
+	}
+	ARM64 = Disassembler{
+		"aarch64-linux-gnu-objdump", "binutils-aarch64-linux-gnu", []string{"-m", "aarch64"}, "WORD",
+		regexp.MustCompile(`^\t(WORD \$0x[0-9a-f]{8}) // (.+)$`),
+	}
+)
+
+// Encodings has GNU objdump disassemble the instructions that a file of assembly gives as
+// bytes or words, and compares with their comments. want is the least number of them.
+func Encodings(t *testing.T, d Disassembler, file string, want int) {
 	t.Helper()
-	objdump, err := exec.LookPath("objdump")
+	objdump, err := exec.LookPath(d.program)
 	if err != nil {
 		if os.Getenv("DYNVIT_REQUIRE") != "" {
-			t.Fatal("objdump is missing: install the Debian package binutils")
+			t.Fatalf("%s is missing: install the Debian package %s", d.program, d.pkg)
 		}
-		t.Skip("needs the Debian package binutils")
+		t.Skip("needs the Debian package " + d.pkg)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var code []byte
-	var comments []string
-	for line := range strings.Lines(string(text)) {
-		m := instruction.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		if m == nil {
-			continue
-		}
-		for _, b := range regexp.MustCompile(`0x[0-9a-f]{2}`).FindAllString(m[1], -1) {
-			v, _ := strconv.ParseUint(b, 0, 8)
-			code = append(code, byte(v))
-		}
-		comments = append(comments, m[2])
-	}
-	if strings.Count(string(text), "BYTE") == 0 || len(comments) < want {
-		t.Fatalf("%s: %d instructions in bytes, want at least %d", file, len(comments), want)
+	code, comments := d.coded(string(text))
+	if lines := regexp.MustCompile(`(?m)^\t`+d.directive).FindAllString(string(text), -1); len(comments) != len(lines) || len(comments) < want {
+		t.Fatalf("%s: %d instructions in %ss have a comment, of %d; want all, and at least %d", file, len(comments), d.directive, len(lines), want)
 	}
 	binary := filepath.Join(t.TempDir(), "code")
 	if err := os.WriteFile(binary, code, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(objdump, "-D", "-b", "binary", "-m", "i386:x86-64", "-M", "intel", "--no-show-raw-insn", binary).CombinedOutput()
+	arguments := slices.Concat([]string{"-D", "-b", "binary", "--no-show-raw-insn"}, d.arguments, []string{binary})
+	out, err := exec.Command(objdump, arguments...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -63,6 +70,26 @@ func Encodings(t *testing.T, file string, want int) {
 			t.Errorf("%s: instruction %d is %q, want %q", file, i, is, comments[i])
 		}
 	}
+}
+
+// coded is the instructions that a file gives as directives, the lowest byte of each first,
+// and their comments.
+func (d *Disassembler) coded(text string) (code []byte, comments []string) {
+	for line := range strings.Lines(text) {
+		m := d.instruction.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if m == nil {
+			continue
+		}
+		for _, digits := range regexp.MustCompile(`0x[0-9a-f]+`).FindAllString(m[1], -1) {
+			v, _ := strconv.ParseUint(digits, 0, 32)
+			for range len(digits)/2 - 1 {
+				code = append(code, byte(v))
+				v >>= 8
+			}
+		}
+		comments = append(comments, m[2])
+	}
+	return code, comments
 }
 
 // Heights holds the tiles that a kernel of a file of assembly has code for to the heights
