@@ -36,8 +36,9 @@ var allowed = map[string][]string{
 	"atomicfile": {},
 	"regular":    {},
 	"printable":  {},
+	"exif":       {},
 	"modelfile":  {"atomicfile", "printable", "regular"},
-	"camera":     {"camera/trust", "printable"},
+	"camera":     {"camera/trust", "exif", "printable"},
 
 	"camera/trust":             {},
 	"camera/internal/address":  {},
@@ -76,7 +77,7 @@ var allowed = map[string][]string{
 	"backoff":       {},
 	"gate":          {"camera", "config", "messages", "preprocess"},
 	"models":        {},
-	"preprocess":    {"camera", "preprocess/baseline"},
+	"preprocess":    {"camera", "exif", "preprocess/baseline"},
 
 	"preprocess/baseline": {},
 	"vit":                 {"backends", "modelfile"},

@@ -7,13 +7,16 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"slices"
+
+	"dynvit/exif"
 )
 
 // snapshotQuality is image/jpeg's, of 1 to 100: what cameras use.
 const snapshotQuality = 85
 
 // EncodeJPEG writes a frame as a JPEG. One that is a JPEG is written as it is,
-// damaged or not.
+// damaged or not. How a PNG is to be turned, its JPEG says too.
 func EncodeJPEG(w io.Writer, f *Frame) error {
 	if f.Format == JPEG {
 		_, err := w.Write(f.Data)
@@ -23,7 +26,17 @@ func EncodeJPEG(w io.Writer, f *Frame) error {
 	if err != nil {
 		return fmt.Errorf("%v frame: %w", f.Format, err)
 	}
-	return jpeg.Encode(w, img, &jpeg.Options{Quality: snapshotQuality})
+	o := &jpeg.Options{Quality: snapshotQuality}
+	if f.Format != PNG {
+		return jpeg.Encode(w, img, o)
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, o); err != nil {
+		return err
+	}
+	const start = 2 // start of image
+	_, err = w.Write(slices.Concat(b.Bytes()[:start], exif.Segment(exif.OfPNG(f.Data)), b.Bytes()[start:]))
+	return err
 }
 
 // pictureOf is a frame as the image package has it.

@@ -6,10 +6,30 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"os"
 	"testing"
 
 	"dynvit/camera"
+	"dynvit/exif"
 )
+
+// TestEncodeJPEGTurned: what a PNG says of how it is to be turned, a snapshot says too.
+func TestEncodeJPEGTurned(t *testing.T) {
+	data, err := os.ReadFile("../preprocess/testdata/exif_6.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := camera.EncodeJPEG(&b, &camera.Frame{Format: camera.PNG, Data: data}); err != nil {
+		t.Fatal(err)
+	}
+	if want := exif.Segment(6); !bytes.HasPrefix(b.Bytes()[2:], want) {
+		t.Errorf("begins with %x, want %x behind the start of image", b.Bytes()[:40], want)
+	}
+	if _, err := jpeg.Decode(&b); err != nil {
+		t.Error(err)
+	}
+}
 
 // TestEncodeJPEG: colours and sizes, odd ones too, survive in every format. The
 // frame's left half is red, its right half blue, as BT.601 has them.

@@ -30,6 +30,7 @@ type Options struct {
 	Threads    int      // 0 = all usable cores
 	Store      []string // folders of named models, searched in order
 	Scaled     bool     // large JPEGs may be decoded at a fraction of their size (preprocess.Spec)
+	AsStored   bool     // pictures are not turned by their Exif (preprocess.Spec)
 }
 
 // Info says what was opened; it does not change.
@@ -118,7 +119,7 @@ func (e *Engine) load(m *model, o Options) error {
 	if e.session, err = vit.NewSession(e.be, w, e.scorer); err != nil {
 		return err
 	}
-	if e.pre, err = preprocess.New(inputSpec(m.config, o.Scaled)); err != nil {
+	if e.pre, err = preprocess.New(inputSpec(m.config, o)); err != nil {
 		return err
 	}
 	e.input = make([]float32, e.pre.Len())
@@ -134,8 +135,8 @@ func (e *Engine) load(m *model, o Options) error {
 	return nil
 }
 
-func inputSpec(c vit.Config, scaled bool) preprocess.Spec {
-	s := preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize, Scaled: scaled}
+func inputSpec(c vit.Config, o Options) preprocess.Spec {
+	s := preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize, Scaled: o.Scaled, AsStored: o.AsStored}
 	if c.Interpolation == "bilinear" {
 		s.Filter = preprocess.Bilinear
 	}
@@ -152,7 +153,7 @@ func (e *Engine) Close() error { return e.be.Close() }
 func (e *Engine) Info() Info { return e.info }
 
 // Input is what the model wants of a picture, decoded exactly.
-func (e *Engine) Input() preprocess.Spec { return inputSpec(e.config, false) }
+func (e *Engine) Input() preprocess.Spec { return inputSpec(e.config, Options{}) }
 
 // Label is the name of class i, 0 <= i < Classes; its number where the model
 // has no labels.

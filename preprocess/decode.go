@@ -9,8 +9,9 @@ import (
 // Decode takes the pixels of a frame's region in hand. Widths and heights of
 // JPEG and PNG are read from the data, those of other formats from the frame.
 //
-// Alpha is dropped, not blended; orientation and colour profiles are ignored, as
-// they were when the models were trained. A frame that is damaged, cut short or
+// JPEG and PNG are turned as their Exif says (package exif), unless the Spec is
+// AsStored; the region is of the turned picture. Alpha is dropped, not blended, and
+// colour profiles are ignored, as they were when the models were trained. A frame that is damaged, cut short or
 // above 64 megapixels is an error of one line; the next frame is not affected.
 func (p *Preprocessor) Decode(f *camera.Frame, r Region) error {
 	w, err := p.decode(f, r)
@@ -18,7 +19,7 @@ func (p *Preprocessor) Decode(f *camera.Frame, r Region) error {
 		p.window.plan = nil
 		return err
 	}
-	p.window = w
+	p.window = p.upright(w)
 	return nil
 }
 

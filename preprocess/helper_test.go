@@ -39,12 +39,16 @@ type expectation struct {
 		Crops         map[string]string // by spec
 	}
 	Input map[string]string // by layout: float32, little endian
-	Files map[string]struct {
-		Width, Height int
-		RGB           string
-		Crops         map[string]string
-	}
+	Files  map[string]file
+	Turned map[string]file // by exif_transpose
 	Golden map[string]string
+}
+
+// file is a picture as Pillow has it.
+type file struct {
+	Width, Height int
+	RGB           string
+	Crops         map[string]string
 }
 
 func expected(t testing.TB) expectation {

@@ -30,18 +30,19 @@ func (p *Preprocessor) planes(data []byte, h jpegHeader, r Region) (window, []pl
 		return window{}, nil, err
 	}
 	scale := p.scale(h, r)
-	w, err := p.aim((h.width+scale-1)/scale, (h.height+scale-1)/scale, r)
+	width, height := (h.width+scale-1)/scale, (h.height+scale-1)/scale
+	w, err := p.aim(width, height, h.turn, r)
 	if err != nil {
 		return w, nil, err
 	}
 	list, err := p.jpeg.Decode(data, scale, baseline.Window{X0: w.box.x0, Y0: w.box.y0, X1: w.box.x1, Y1: w.box.y1})
 	if err == nil {
-		return w, p.own(list, w), nil
+		return w, p.own(list, width, height), nil
 	}
 	if !errors.Is(err, baseline.ErrKind) {
 		return w, nil, err
 	}
-	if w, err = p.aim(h.width, h.height, r); err != nil {
+	if w, err = p.aim(h.width, h.height, h.turn, r); err != nil {
 		return w, nil, err
 	}
 	planes, err := decodePlanes(data, h)
@@ -53,9 +54,13 @@ func (p *Preprocessor) scale(h jpegHeader, r Region) int {
 	if !p.spec.Scaled {
 		return 1
 	}
+	turn := h.turn
+	if p.spec.AsStored {
+		turn = 0
+	}
 	scale := 8
 	for ; scale > 1; scale /= 2 {
-		b := r.pixels((h.width+scale-1)/scale, (h.height+scale-1)/scale)
+		b := r.pixels(seen(turn, (h.width+scale-1)/scale, (h.height+scale-1)/scale))
 		toW, toH := p.spec.target(b.width(), b.height())
 		if b.width() >= toW && b.height() >= toH {
 			break
@@ -64,11 +69,11 @@ func (p *Preprocessor) scale(h jpegHeader, r Region) int {
 	return scale
 }
 
-// own describes the planes of the window's picture.
-func (p *Preprocessor) own(list []baseline.Plane, w window) []plane {
+// own describes the planes of a stored picture of w×h.
+func (p *Preprocessor) own(list []baseline.Plane, w, h int) []plane {
 	p.from = p.from[:0]
 	for _, c := range list {
-		p.from = append(p.from, newPlane(c.Pix, c.Stride, w.width, w.height, c.SX, c.SY))
+		p.from = append(p.from, newPlane(c.Pix, c.Stride, w, h, c.SX, c.SY))
 	}
 	return p.from
 }

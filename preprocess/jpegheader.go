@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"dynvit/exif"
 )
 
 // jpegHeader is what a JPEG says before its first scan.
@@ -14,6 +16,7 @@ type jpegHeader struct {
 	colours       colours
 	halved        bool // of four components, the second and third have half the size
 	scan          int  // offset of the first scan's marker
+	turn          exif.Orientation
 }
 
 // Markers (ITU-T T.81, table B.1).
@@ -28,15 +31,17 @@ const (
 	markDAC   = 0xcc
 	markRST0  = 0xd0 // restart, to 0xd7
 	markAPP0  = 0xe0
+	markAPP1  = 0xe1
 	markAPP14 = 0xee
 )
 
-// jpegFacts are the segments' words on colour, before they are judged.
+// jpegFacts are the segments' words on colour and orientation, before they are judged.
 type jpegFacts struct {
 	components []byte // 3 bytes each: id, sampling, quantisation table
 	jfif       bool
 	adobe      bool
 	transform  byte // Adobe's: 0 as is, 1 YCbCr, 2 YCCK
+	exif       exif.Reader
 }
 
 var (
@@ -58,7 +63,7 @@ func readJPEGHeader(data []byte) (jpegHeader, error) {
 			return h, err
 		}
 		if mark == markSOS {
-			h.scan = from - 4
+			h.scan, h.turn = from-4, facts.exif.Orientation()
 			return h, h.judge(facts)
 		}
 		if err := h.read(mark, data[from:to], &facts); err != nil {
@@ -103,6 +108,8 @@ func (h *jpegHeader) read(mark byte, body []byte, facts *jpegFacts) error {
 		facts.components = body[6:]
 	case mark == markAPP0:
 		facts.jfif = facts.jfif || bytes.HasPrefix(body, []byte("JFIF\x00"))
+	case mark == markAPP1:
+		facts.exif.APP1(body)
 	case mark == markAPP14:
 		if len(body) >= 12 && bytes.HasPrefix(body, []byte("Adobe")) {
 			facts.adobe, facts.transform = true, body[11]

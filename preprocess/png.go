@@ -6,6 +6,8 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+
+	"dynvit/exif"
 )
 
 func (p *Preprocessor) decodePNG(data []byte, r Region) (window, error) {
@@ -13,7 +15,7 @@ func (p *Preprocessor) decodePNG(data []byte, r Region) (window, error) {
 	if err != nil {
 		return window{}, fmt.Errorf("png: %w", err)
 	}
-	w, err := p.aim(c.Width, c.Height, r)
+	w, err := p.aim(c.Width, c.Height, exif.OfPNG(data), r)
 	if err != nil {
 		return w, fmt.Errorf("png: %w", err)
 	}

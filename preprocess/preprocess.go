@@ -49,6 +49,10 @@ type Spec struct {
 	// region then still has the pixels that the resize wants. It saves half of the
 	// decoding of a large picture, and gives a slightly smoother one than Pillow.
 	Scaled bool
+
+	// AsStored leaves pictures as their files have them, whatever their Exif says: so
+	// torchvision reads data sets.
+	AsStored bool
 }
 
 // The largest sizes that a Spec may ask for; models in use stay below 600.
@@ -87,6 +91,7 @@ type Preprocessor struct {
 	plans plans
 
 	window window // pixels in hand
+	turned []byte // as large as the window's pixels, where a picture had to be turned
 	jpeg   baseline.Decoder
 	from   []plane // of a JPEG
 	lines  scratch // of the decoders

@@ -42,7 +42,7 @@ type Thumbnailer struct{ jpeg baseline.Decoder }
 var errNoThumbnail = errors.New("no thumbnail of this format")
 
 // Make looks at region r of a frame. Of a baseline JPEG it decodes the mean of
-// each block alone; PNG and other JPEGs are an error.
+// each block alone, and leaves it as it is stored; PNG and other JPEGs are an error.
 func (t *Thumbnailer) Make(dst *Thumbnail, f *camera.Frame, r Region) error {
 	if f.Format == camera.JPEG {
 		return t.ofJPEG(dst, f.Data, r)
@@ -76,7 +76,7 @@ func (t *Thumbnailer) ofJPEG(dst *Thumbnail, data []byte, r Region) error {
 	if err != nil {
 		return err
 	}
-	dst.fill(luma{p.Pix, p.Width, p.Height, p.Stride, 1, 1}, r)
+	dst.fill(luma{p.Pix, p.Width, p.Height, p.Stride, 1, 1}, r.stored(h.turn))
 	return nil
 }
 

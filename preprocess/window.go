@@ -2,6 +2,8 @@ package preprocess
 
 import (
 	"fmt"
+
+	"dynvit/exif"
 )
 
 // Limits of the pictures that are decoded: 64 megapixels are 192 MB of RGB and
@@ -24,8 +26,9 @@ func checkSize(w, h int) error {
 // window is the part of a picture that is decoded: of the region, what the
 // crop's pixels are made of.
 type window struct {
-	width, height int    // of the picture
-	box           box    // in the picture
+	width, height int // of the picture as it is looked at
+	turn          exif.Orientation
+	box           box    // in the stored picture
 	plan          *plan  // of the region's size; nil: no pixels in hand
 	rgb           []byte // [box.height, box.width, 3]
 }
@@ -36,17 +39,21 @@ func (w *window) row(i int) []byte {
 	return w.rgb[i*n:][:n]
 }
 
-// aim returns the window of region r in a picture of w×h, its pixels still
-// unknown.
-func (p *Preprocessor) aim(w, h int, r Region) (window, error) {
+// aim returns the window of region r in a stored picture of w×h that is to be
+// turned by o, its pixels still unknown.
+func (p *Preprocessor) aim(w, h int, o exif.Orientation, r Region) (window, error) {
 	if err := checkSize(w, h); err != nil {
 		return window{}, err
 	}
-	b := r.pixels(w, h)
+	if p.spec.AsStored {
+		o = 0
+	}
+	width, height := seen(o, w, h)
+	b := r.pixels(width, height)
 	plan := p.plans.of(p.spec, b.width(), b.height())
-	b = box{b.x0 + plan.x.from, b.y0 + plan.y.from, b.x0 + plan.x.to, b.y0 + plan.y.to}
+	b = stored(o, box{b.x0 + plan.x.from, b.y0 + plan.y.from, b.x0 + plan.x.to, b.y0 + plan.y.to}, w, h)
 	n := 3 * b.width() * b.height()
-	return window{w, h, b, plan, grow(p.window.rgb, n+plan.x.behind())[:n]}, nil
+	return window{width, height, o, b, plan, grow(p.window.rgb, n+plan.x.behind())[:n]}, nil
 }
 
 // grow returns n elements of s, whose contents are lost where it is too small.

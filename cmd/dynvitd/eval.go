@@ -43,6 +43,7 @@ func newEval() *cobra.Command {
 			if data == "" || limit < 0 {
 				return usageError{fmt.Errorf("eval: want --data DIR, and --limit not below 0")}
 			}
+			f.AsStored = true // as torchvision does, which data sets are judged by
 			e, keep, plan, err := f.open()
 			if err != nil {
 				return err

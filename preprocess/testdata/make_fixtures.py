@@ -14,9 +14,9 @@ From Pillow 13 on a picture whose height shrinks by more pixels than twice what 
 width shrinks by is resized top to bottom first (ImagingResampleInner), which moves
 some pixels by a level; all before it go left to right first, but for very tall ones.
 """
-import hashlib, json, pathlib, random, sys, zlib
+import hashlib, io, json, pathlib, random, struct, sys, zlib
 import numpy as np
-from PIL import Image, __version__, features
+from PIL import Image, ImageOps, __version__, features
 from flatjpeg import flat_jpeg
 
 here = pathlib.Path(__file__).parent
@@ -193,6 +193,57 @@ for name, (img, options) in {
     file = f"drawn_{name}.jpg"
     img.save(here / file, **{"quality": 85, **options})
     record(file).save(here / (file + ".png"), optimize=True)
+
+
+
+# Orientation: what exif_transpose makes of it, the odd and the damaged ones too.
+def tiff(order, entries, first=8):
+    """A TIFF header and a directory of (tag, type, count, value's four bytes)."""
+    out = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "L", first) + b"\0" * (first - 8)
+    return out + struct.pack(order + "H", len(entries)) + b"".join(struct.pack(order + "HHL", *e[:3]) + e[3] for e in entries) + b"\0" * 4
+
+
+def tagged(order, value, kind=3, count=1):
+    form = {1: "B3x", 3: "H2x", 4: "L", 9: "l"}[kind]
+    make = (0x010F, 2, 4, b"cam\0")
+    return tiff(order, [make, (0x0112, kind, count, struct.pack(order + form, value)), make])
+
+
+def app1(body):
+    return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+
+
+def turned(name, data):
+    (here / name).write_bytes(data)
+    img = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    expect["turned"][name] = {"width": img.size[0], "height": img.size[1], "rgb": sha(img.tobytes()), "crops": crops(img, ["deit"])}
+
+
+EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+expect["turned"] = {}
+jpg, small = (here / "drawn_420.jpg").read_bytes(), io.BytesIO()
+drawn(13, 7).save(small, "JPEG", quality=50)
+small, plain = small.getvalue(), (here / "rgb8.png").read_bytes()
+for o in range(1, 9):
+    turned(f"exif_ii_{o}.jpg", jpg[:2] + app1(EXIF + tagged("<", o)) + jpg[2:])
+    turned(f"exif_mm_{o}.jpg", jpg[:20] + app1(EXIF + tagged(">", o)) + jpg[20:])
+    turned(f"exif_{o}.png", plain[:33] + chunk(b"eXIf", tagged("<>"[o % 2], o)) + plain[33:])
+xmp = lambda o: b'<x:xmpmeta><rdf:Description tiff:Make="c" tiff:Orientation="%d"/></x:xmpmeta>' % o
+thumbnail = tiff("<", [(0x0112, 3, 1, struct.pack("<Hxx", 6))])
+for name, segments in {
+    "0": app1(EXIF + tagged("<", 0)), "9": app1(EXIF + tagged("<", 9)), "262": app1(EXIF + tagged("<", 262)),
+    "long": app1(EXIF + tagged(">", 6, 4)), "signed": app1(EXIF + tagged("<", 6, 9)), "byte": app1(EXIF + tagged("<", 6, 1)),
+    "pair": app1(EXIF + tagged("<", 6, 3, 2)), "far": app1(EXIF + tiff("<", [(0x0112, 3, 1, b"\6\0\0\0")], 200)),
+    "twice": app1(EXIF + tagged("<", 6)) + app1(EXIF + tagged("<", 3)), "short": app1(EXIF + tagged("<", 6)[:20]),
+    "outside": app1(EXIF + b"II*\0\xff\xff\xff\xff" + b"\0" * 30), "no_order": app1(EXIF + b"XX" + tagged("<", 6)[2:]), "empty": app1(EXIF),
+    "second": app1(EXIF + tiff("<", [])[:-4] + struct.pack("<L", 14) + thumbnail[8:]), "xmp": app1(XMP + xmp(8)),
+    "xmp_element": app1(XMP + b"<tiff:Orientation>6</tiff:Orientation>"), "xmp_besides": app1(EXIF + tagged("<", 1)) + app1(XMP + xmp(8)),
+    "xmp_instead": app1(EXIF + tiff("<", [])) + app1(XMP + xmp(8)), "xmp_none": app1(XMP + b"<tiff:Orientation/>"),
+}.items():
+    turned(f"exif_odd_{name}.jpg", small[:2] + segments + small[2:])
+turned("exif_behind.png", plain[:-12] + chunk(b"eXIf", tagged("<", 6)) + plain[-12:])
+turned("exif_named.png", plain[:33] + chunk(b"eXIf", EXIF + tagged("<", 6)) + plain[33:])
+turned("exif_xmp.png", plain[:33] + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(7)) + plain[33:])
 
 if len(sys.argv) > 1:
     expect["golden"] = {p.name: crops(Image.open(p).convert("RGB"), ["deit"])["deit"] for p in sorted(pathlib.Path(sys.argv[1]).glob("*.png"))}
