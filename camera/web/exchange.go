@@ -1,12 +1,18 @@
 package web
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
 	"time"
 
 	"dynvit/camera"
+	"dynvit/camera/internal/address"
 	"dynvit/camera/internal/picture"
 )
 
@@ -15,7 +21,14 @@ import (
 type exchange struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	body   io.ReadCloser // nil before the answer
+	line   *line       // nil: none, or it was given back
+	unbind func() bool // takes the line out of ctx
+
+	body   *bufio.Reader // nil before the answer
+	length int           // of the body in bytes, as the header has it; 0: it doesn't say
+	kind   string        // content type
+	again  bool          // the line may carry another request once the body is read
+	opaque bool          // the body is said to be a picture and doesn't begin as one
 	parts  *parts        // nil: the body is one picture
 }
 
@@ -42,23 +55,163 @@ func (x *exchange) guard(ctx context.Context, d time.Duration, do func() error) 
 	return err
 }
 
-// picture reads a body that is one picture.
-func (x *exchange) picture(f *camera.Frame) error {
-	data, err := readBounded(f.Data[:0], x.body, picture.MaxStreamed)
-	f.Data = data
-	if err != nil {
-		return err
+// over has the exchange go over a line, which it owns from now on.
+func (x *exchange) over(l *line) {
+	x.line = l
+	x.unbind = context.AfterFunc(x.ctx, func() { l.Close() })
+}
+
+// hangUp gives the line up.
+func (x *exchange) hangUp() {
+	if x.line != nil {
+		x.unbind()
+		x.line.Close()
+		x.line = nil
 	}
-	f.Format = pictureFormat(data)
-	return nil
 }
 
 // close breaks the exchange, if it is not over.
 func (x *exchange) close() {
 	x.cancel(context.Canceled)
-	if x.body != nil {
-		x.body.Close()
+	x.hangUp()
+}
+
+// begin looks at what the body begins with. What the header says of it only decides
+// where that doesn't tell.
+func (x *exchange) begin(answer *http.Response) error {
+	x.kind = answer.Header.Get("Content-Type")
+	x.body, x.again = x.line.r, !answer.Close
+	if len(answer.TransferEncoding) > 0 {
+		x.body, x.again = bufio.NewReaderSize(answer.Body, 32<<10), false
+	} else if answer.ContentLength > 0 {
+		x.length = int(min(answer.ContentLength, picture.MaxStreamed+1))
 	}
+	media := mediaType(x.kind)
+	several := strings.HasPrefix(media, "multipart/")
+	if answer.ContentLength == 0 && !several && x.quiet(1) {
+		return errNothing(x.kind)
+	}
+	start := x.start()
+	switch {
+	case picture.Format(start) != 0:
+	case bytes.HasPrefix(start, []byte("--")) || several || isHeader(string(start)):
+		x.parts = newParts(x.body, boundaryOf(x.kind))
+	case strings.HasPrefix(media, "image/"):
+		x.opaque = true
+	default:
+		return errNothing(x.kind)
+	}
+	return nil
+}
+
+// errNothing is an answer with no picture in it.
+func errNothing(kind string) error {
+	return fmt.Errorf("no picture, and content type is %q: want multipart/x-mixed-replace, image/jpeg or image/png", address.Printable(kind))
+}
+
+// start is what the body begins with, behind blank lines; less where it is shorter.
+func (x *exchange) start() []byte {
+	const blanks = 64
+	for range blanks {
+		first, err := x.body.Peek(1)
+		if err != nil || !strings.ContainsRune(" \t\r\n", rune(first[0])) {
+			break
+		}
+		x.body.Discard(1)
+		x.length = max(0, x.length-1)
+	}
+	most := len("Content-")
+	if x.length > 0 {
+		most = min(most, x.length)
+	}
+	start, _ := x.body.Peek(most)
+	return start
+}
+
+// picture reads a body that is one picture. Where another follows, the body is a
+// stream from then on.
+func (x *exchange) picture(f *camera.Frame) (err error) {
+	if x.opaque {
+		return x.whatever(f)
+	}
+	boundary := boundaryOf(x.kind)
+	f.Data, err = picture.Cut(x.body, f.Data, picture.MaxStreamed, picture.Hints{
+		Length: x.length, Over: func(*bufio.Reader) bool { return x.quiet(1) }, Boundary: delimiter(boundary),
+	})
+	if err == io.ErrUnexpectedEOF && x.length == 0 {
+		err = nil // the decoder knows whether it is all there
+	}
+	if err != nil {
+		return err
+	}
+	f.Format = pictureFormat(f.Data)
+	if x.length < len(f.Data) && x.goesOn() {
+		x.parts = newParts(x.body, boundary)
+	}
+	x.again = x.again && len(f.Data) == x.length
+	return nil
+}
+
+// whatever reads a body that is no picture: it is for the decoder to complain.
+func (x *exchange) whatever(f *camera.Frame) (err error) {
+	body := io.Reader(x.body)
+	if x.length > 0 {
+		body = io.LimitReader(body, int64(x.length))
+	}
+	x.again = false
+	f.Data, err = readBounded(f.Data[:0], body, picture.MaxStreamed)
+	f.Format = pictureFormat(f.Data)
+	return err
+}
+
+// pause is for how long a picture's end is waited for, where there is nothing to
+// tell it by.
+const pause = 200 * time.Millisecond
+
+// quiet reports whether the body ends ahead of n more bytes, or they don't come for a
+// moment.
+func (x *exchange) quiet(n int) bool {
+	if x.body.Buffered() >= n {
+		return false
+	}
+	x.line.SetReadDeadline(time.Now().Add(pause)) // fails only on a line that is closed
+	defer x.line.SetReadDeadline(time.Time{})
+	_, err := x.body.Peek(n)
+	return err != nil
+}
+
+// goesOn reports whether a boundary or another picture follows a picture, behind what
+// it may be padded with.
+func (x *exchange) goesOn() bool {
+	const padding = 64 << 10
+	for left, need := padding, 1; left > 0; {
+		if x.quiet(need) {
+			return false
+		}
+		chunk, _ := x.body.Peek(x.body.Buffered())
+		at, whole := first(chunk, startJPEG, startPNG, "--")
+		if whole {
+			return true
+		}
+		if at < 0 {
+			at = len(chunk)
+		}
+		x.body.Discard(at)
+		left, need = left-at, len(chunk)-at+1
+	}
+	return true
+}
+
+// spare is the line, if it may carry another request; the exchange is over.
+func (x *exchange) spare() *line {
+	l := x.line
+	if l == nil || !x.again || !x.unbind() || l.r.Buffered() > 0 {
+		x.close()
+		return nil
+	}
+	x.line, l.used = nil, true
+	x.cancel(context.Canceled)
+	return l
 }
 
 // readBounded reads all of r behind dst; more than limit bytes are an error.
@@ -69,7 +222,7 @@ func readBounded(dst []byte, r io.Reader, limit int) ([]byte, error) {
 		switch {
 		case len(dst) > limit:
 			return dst, fmt.Errorf("picture of more than %d MiB", limit>>20)
-		case err == io.ErrUnexpectedEOF:
+		case errors.Is(err, io.ErrUnexpectedEOF):
 			return dst, nil
 		case err != nil:
 			return dst, err

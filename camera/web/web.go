@@ -1,19 +1,17 @@
 // Package web is schemes http and https: MJPEG as a multipart stream, or a single
-// picture that is polled; the content type of the first answer decides.
+// picture that is polled. What an answer is, its bytes say.
 //
-// web.go asks, exchange.go is one request with its answer, and parts.go reads the
-// pictures of a stream.
+// line.go is a connection, ask.go asks over it (redirects, login.go), exchange.go is
+// one request with its answer, and parts.go reads the pictures of a stream.
 package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +21,7 @@ import (
 	"dynvit/camera/internal/option"
 )
 
-// Limits of the source. A camera redirects to another path or to https, not
-// further.
+// Limits of the source.
 const (
 	maxRedirects   = 4
 	connectTimeout = 5 * time.Second
@@ -61,9 +58,9 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 	h := &source{
 		Lifetime: lifetime.New(),
 		name:     address.Redact(t.url),
-		url:      plain.String(),
-		user:     t.url.User,
-		client:   newClient(o.StallLimit()),
+		url:      &plain,
+		login:    newLogin(t.url.User),
+		secure:   &tls.Config{},
 		stall:    o.StallLimit(),
 		rate:     t.rate,
 	}
@@ -74,10 +71,10 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 // source reads a camera.
 type source struct {
 	lifetime.Lifetime
-	name   string // for errors, without secrets
-	url    string // without user and password
-	user   *url.Userinfo
-	client *http.Client
+	name   string   // for errors, without secrets
+	url    *url.URL // without user and password
+	login  *login   // nil: no user
+	secure *tls.Config
 	stall  time.Duration
 	rate   option.Rate
 
@@ -85,36 +82,10 @@ type source struct {
 	hangUp context.CancelFunc
 	base   context.Context // ends with Close
 	open   *exchange       // the answer in hand; nil: none
-	polled bool            // what the first answer was
+	spare  *line           // left by the answer before; nil: none
+	polled bool            // what the last answer was
 	pacer  lifetime.Pacer
 	seq    uint64
-}
-
-// newClient makes a client that goes straight to the camera: the proxy of the
-// environment is for the world outside.
-func newClient(stall time.Duration) *http.Client {
-	dialer := net.Dialer{Timeout: min(connectTimeout, stall)}
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:            dialer.DialContext,
-			TLSHandshakeTimeout:    connectTimeout,
-			ResponseHeaderTimeout:  stall,
-			MaxResponseHeaderBytes: 64 << 10,
-			DisableCompression:     true,
-		},
-		CheckRedirect: checkRedirect,
-	}
-}
-
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	req.Header.Del("Referer") // the address we come from may hold a password
-	switch {
-	case len(via) > maxRedirects:
-		return fmt.Errorf("more than %d redirects", maxRedirects)
-	case via[0].URL.Scheme == "https" && req.URL.Scheme != "https":
-		return fmt.Errorf("redirected from https to %s", req.URL.Scheme)
-	}
-	return nil
 }
 
 // Next reads the next part of the stream, or asks for the picture again when it
@@ -163,74 +134,34 @@ func (h *source) receive(ctx context.Context, f *camera.Frame) error {
 		}
 		return x.picture(f)
 	})
-	if x.parts == nil {
-		h.drop()
-	}
-	return err
-}
-
-// ask sends the request and looks at the head of the answer.
-func (h *source) ask(x *exchange) error {
-	req, err := http.NewRequestWithContext(x.ctx, http.MethodGet, h.url, nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("User-Agent", "dynvit")
-	if h.user != nil {
-		password, _ := h.user.Password()
-		req.SetBasicAuth(h.user.Username(), password)
+	polled := x.parts == nil
+	if polled {
+		h.open, h.spare = nil, x.spare()
 	}
-	answer, err := h.client.Do(req)
-	if err != nil {
-		return err
-	}
-	x.body = answer.Body
-	if answer.StatusCode != http.StatusOK {
-		return errors.New(refusal(answer))
-	}
-	return h.begin(x, answer.Header.Get("Content-Type"))
+	return h.found(ctx, polled)
 }
 
-// begin decides by the content type what the answer is.
-func (h *source) begin(x *exchange, contentType string) error {
-	rate := float64(pollRate)
-	switch mediaType(contentType) {
-	case "multipart/x-mixed-replace", "multipart/mixed":
-		x.parts = newParts(x.body, boundaryOf(contentType))
-		rate = 0
-	case "image/jpeg", "image/jpg", "image/pjpeg", "image/png":
-	default:
-		return fmt.Errorf("content type is %q: want multipart/x-mixed-replace, image/jpeg or image/png", address.Printable(contentType))
+// found takes note of what the answer is: a picture that is to be asked for again, or
+// a stream of them.
+func (h *source) found(ctx context.Context, polled bool) error {
+	if h.seq > 0 && h.polled == polled {
+		return nil
 	}
-	if first := h.seq == 0; first {
-		h.polled = x.parts == nil
-		h.pacer = lifetime.NewPacer(h.rate.Or(rate))
-		if h.polled {
-			return h.pacer.Wait(x.ctx, &h.Lifetime) // counts this one; it is due at once
-		}
+	h.polled = polled
+	if !polled {
+		h.pacer = lifetime.NewPacer(h.rate.Or(0))
+		return nil
 	}
-	return nil
-}
-
-// refusal is an answer's status, with what to do about it where that is known.
-func refusal(answer *http.Response) string {
-	text := address.Printable(answer.Status)
-	challenge := strings.ToLower(answer.Header.Get("WWW-Authenticate"))
-	if answer.StatusCode == http.StatusUnauthorized && strings.HasPrefix(challenge, "digest") {
-		text += ": it wants digest authentication, only basic is spoken"
-	} else if answer.StatusCode == http.StatusUnauthorized {
-		text += ": want user:password@ before the host, or others"
-	}
-	return text
+	h.pacer = lifetime.NewPacer(h.rate.Or(pollRate))
+	return h.pacer.Wait(ctx, &h.Lifetime) // counts this one; it is due at once
 }
 
 // explain names the camera in an error, and takes the address with its secrets
 // out of it.
 func (h *source) explain(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
 	if err == io.EOF {
 		err = errors.New("the server ended the stream")
 	}
@@ -255,6 +186,9 @@ func (h *source) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.drop()
-	h.client.CloseIdleConnections()
+	if h.spare != nil {
+		h.spare.Close()
+		h.spare = nil
+	}
 	return nil
 }

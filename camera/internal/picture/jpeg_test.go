@@ -44,7 +44,8 @@ func TestReadJPEG(t *testing.T) {
 		{"thumbnail", join(exif, b), [][]byte{exif, b}, io.EOF},
 		{"progressive", join(progressive, a), [][]byte{progressive, a}, io.EOF},
 		{"fill before the start", join([]byte{0xff}, a), [][]byte{a}, io.EOF},
-		{"broken off in its scan", join(a[:len(a)/2], b), [][]byte{b}, io.EOF},
+		{"without an end", join(a[:len(a)-2], b), [][]byte{a[:len(a)-2], b}, io.EOF},
+		{"broken off in its scan", join(a[:len(a)-9], b), [][]byte{a[:len(a)-9], b}, io.EOF},
 		{"broken between segments", join([]byte{0xff, SOI, 7}, b), [][]byte{b}, io.EOF},
 		{"segment of no length", join([]byte{0xff, SOI, 0xff, 0xe1, 0, 1}, b), [][]byte{b}, io.EOF},
 		{"cut at the end", join(b, a[:len(a)-1]), [][]byte{b}, io.ErrUnexpectedEOF},
@@ -86,7 +87,7 @@ func TestReadJPEGIsBounded(t *testing.T) {
 		{"pictures that break off", bytes.Repeat([]byte{0xff, SOI, 1}, len(a))},
 	} {
 		_, err := ReadJPEG(bufio.NewReader(bytes.NewReader(c.stream)), nil, len(a)-3)
-		if err == nil || !strings.Contains(err.Error(), "no whole jpeg") {
+		if err == nil || !strings.Contains(err.Error(), "no whole picture") {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -121,8 +122,12 @@ func FuzzReadJPEG(f *testing.F) {
 			if err != nil {
 				break
 			}
-			if len(data) < 4 || len(data) > limit+2 || !bytes.HasPrefix(data, []byte{0xff, SOI}) || !bytes.HasSuffix(data, []byte{0xff, EOI}) {
+			if len(data) < 4 || len(data) > limit+2 || !bytes.HasPrefix(data, []byte{0xff, SOI}) {
 				t.Fatalf("picture of %d bytes: %x", len(data), data)
+			}
+			followed := bytes.Contains(stream, join(data, []byte{0xff, SOI}))
+			if !followed && !bytes.HasSuffix(data, []byte{0xff, EOI}) {
+				t.Fatalf("%x has no end, and no picture follows", data)
 			}
 			if !bytes.Contains(stream, data) {
 				t.Fatalf("%x is not in the stream", data)

@@ -39,3 +39,20 @@ func AppendFull(dst []byte, r io.Reader, n int) ([]byte, error) {
 	}
 	return dst, nil
 }
+
+// Find finds mark in chunk, or the beginning of one at its end, which is not whole; -1
+// where there is neither, or no mark.
+func Find(chunk, mark []byte) (at int, whole bool) {
+	if len(mark) == 0 {
+		return -1, false
+	}
+	if at := bytes.Index(chunk, mark); at >= 0 {
+		return at, true
+	}
+	for n := min(len(mark)-1, len(chunk)); n > 0; n-- {
+		if bytes.HasSuffix(chunk, mark[:n]) {
+			return len(chunk) - n, false
+		}
+	}
+	return -1, false
+}
