@@ -38,10 +38,11 @@ type expectation struct {
 		Width, Height int
 		Crops         map[string]string // by spec
 	}
-	Input map[string]string // by layout: float32, little endian
-	Files  map[string]file
-	Turned map[string]file // by exif_transpose
-	Golden map[string]string
+	Input   map[string]string // by layout: float32, little endian
+	Files   map[string]file
+	Turned  map[string]file // by exif_transpose
+	Damaged map[string]file
+	Golden  map[string]string
 }
 
 // file is a picture as Pillow has it.

@@ -37,6 +37,7 @@ func (p *Preprocessor) planes(data []byte, h jpegHeader, r Region) (window, []pl
 	}
 	list, err := p.jpeg.Decode(data, scale, baseline.Window{X0: w.box.x0, Y0: w.box.y0, X1: w.box.x1, Y1: w.box.y1})
 	if err == nil {
+		w.damaged = p.jpeg.Damaged()
 		return w, p.own(list, width, height), nil
 	}
 	if !errors.Is(err, baseline.ErrKind) {

@@ -94,6 +94,37 @@ func TestJPEG(t *testing.T) {
 	}
 }
 
+// TestDamaged: pictures without an end of image, with a number of lines behind the
+// scan, and with restart markers lost, moved or damaged are those that libjpeg makes of
+// them, to the bit; and it is said that they are damaged.
+func TestDamaged(t *testing.T) {
+	files := expected(t).Damaged
+	if len(files) < 51 {
+		t.Fatalf("only %d pictures", len(files))
+	}
+	p := newPreprocessor(t, deit)
+	for name, want := range files {
+		t.Run(name, func(t *testing.T) {
+			f := picture(t, name)
+			if got := checksum(pixels(t, f, want.Width, want.Height)); got != want.RGB {
+				t.Error("pixels differ from Pillow's")
+			}
+			if got := checksum(render(t, p, f)); got != want.Crops["deit"] {
+				t.Error("crop differs from Pillow's")
+			}
+			sound := strings.HasSuffix(name, "_dnl.jpg") || strings.HasSuffix(name, "_comment.jpg")
+			hidden := strings.HasSuffix(name, "_bits.jpg") || strings.HasSuffix(name, "_data_lost.jpg") // codes may fall into step again
+			if !hidden && p.Damaged() == sound {
+				t.Errorf("damaged: %v", p.Damaged())
+			}
+			render(t, p, picture(t, "drawn_420.jpg"))
+			if p.Damaged() {
+				t.Error("so is the next one")
+			}
+		})
+	}
+}
+
 // truth reads Pillow's pixels with image/png, not with the code under test.
 func truth(t *testing.T, name string) (rgb []byte, w, h int) {
 	t.Helper()

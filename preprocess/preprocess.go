@@ -150,6 +150,11 @@ func (p *Preprocessor) Size() (w, h int, err error) {
 	return p.window.width, p.window.height, nil
 }
 
+// Damaged reports whether the picture in hand lacks a part of what was encoded and is
+// shown all the same, as libjpeg does: a JPEG without an end of image, or of which some
+// restart intervals are lost.
+func (p *Preprocessor) Damaged() bool { return p.window.damaged }
+
 // RGB is the picture that the last Render showed to the model: [S, S, 3], rows
 // from the top, R, G, B. The next Render overwrites it.
 func (p *Preprocessor) RGB() []byte { return p.out }

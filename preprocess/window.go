@@ -31,6 +31,7 @@ type window struct {
 	box           box    // in the stored picture
 	plan          *plan  // of the region's size; nil: no pixels in hand
 	rgb           []byte // [box.height, box.width, 3]
+	damaged       bool
 }
 
 // row returns row i of the window.
@@ -53,7 +54,7 @@ func (p *Preprocessor) aim(w, h int, o exif.Orientation, r Region) (window, erro
 	plan := p.plans.of(p.spec, b.width(), b.height())
 	b = stored(o, box{b.x0 + plan.x.from, b.y0 + plan.y.from, b.x0 + plan.x.to, b.y0 + plan.y.to}, w, h)
 	n := 3 * b.width() * b.height()
-	return window{width, height, o, b, plan, grow(p.window.rgb, n+plan.x.behind())[:n]}, nil
+	return window{width: width, height: height, turn: o, box: b, plan: plan, rgb: grow(p.window.rgb, n+plan.x.behind())[:n]}, nil
 }
 
 // grow returns n elements of s, whose contents are lost where it is too small.

@@ -27,9 +27,12 @@ type Decoder struct {
 	dcTables      [4]huffman
 	acTables      [4]huffman
 
-	data []byte // of the scan, without stuffing and markers, padded
-	ends []int  // of its restart intervals
-	bits bits
+	data  []byte // of the scan, without stuffing and markers, padded
+	ends  []int  // in data, where each marker stood
+	marks []byte // and what it was; markNone: the end of the data
+	bits  bits
+	tail  [2 * padding]byte // scratch of last
+	restarts
 	coef [64]int32
 	out  []Plane
 
@@ -60,7 +63,7 @@ func (d *Decoder) Decode(data []byte, scale int, w Window) ([]Plane, error) {
 	}
 	side := 8 / scale
 	mcuW, mcuH := side*d.hMax, side*d.vMax
-	across, down := (d.width+8*d.hMax-1)/(8*d.hMax), (d.height+8*d.vMax-1)/(8*d.vMax)
+	across, down := d.size()
 	for i := range d.components {
 		c := &d.components[i]
 		c.side, c.pred = side, 0
@@ -77,7 +80,7 @@ func (d *Decoder) Decode(data []byte, scale int, w Window) ([]Plane, error) {
 	// A chroma sample more on each side, for who interpolates.
 	from, to := Window{max(0, w.X0-d.hMax) / mcuW, max(0, w.Y0-d.vMax) / mcuH, 0, 0},
 		Window{0, 0, min(across, (w.X1+d.hMax+mcuW-1)/mcuW), min(down, (w.Y1+d.vMax+mcuH-1)/mcuH)}
-	if err := d.mcus(across, Window{from.X0, from.Y0, to.X1, to.Y1}); err != nil {
+	if err := d.mcus(Window{from.X0, from.Y0, to.X1, to.Y1}); err != nil {
 		return nil, err
 	}
 	d.out = d.out[:0]
@@ -87,97 +90,131 @@ func (d *Decoder) Decode(data []byte, scale int, w Window) ([]Plane, error) {
 	return d.out, nil
 }
 
-// unstuff copies the scan's data without the zeros stuffed behind 0xff and finds
-// the restart intervals, so that bits can be read without looking.
+// unstuff copies the scan's data without the zeros stuffed behind 0xff, so that bits
+// can be read without looking, and finds the markers in it. Without restart intervals
+// the first one ends it.
 func (d *Decoder) unstuff(data []byte) error {
-	d.data, d.ends = d.data[:0], d.ends[:0]
+	d.data, d.ends, d.marks = d.data[:0], d.ends[:0], d.marks[:0]
 	if cap(d.data) < len(data)+padding {
 		d.data = make([]byte, 0, len(data)+len(data)/4+padding)
 	}
-	for {
+	for open := true; open; {
 		n := bytes.IndexByte(data, 0xff)
 		if n < 0 || n+1 >= len(data) {
-			return errShort
+			if n < 0 {
+				n = len(data)
+			}
+			d.data, open = append(d.data, data[:n]...), false
+			d.mark(markNone)
+			continue
 		}
 		d.data = append(d.data, data[:n]...)
-		mark := data[n+1]
-		switch {
-		case mark == 0:
+		switch mark := data[n+1]; mark {
+		case 0:
 			d.data = append(d.data, 0xff)
-		case mark == 0xff: // fill
+		case 0xff: // fill
 			data = data[n+1:]
 			continue
-		case mark == byte(markRST0+len(d.ends)&7) && d.restart > 0:
-			d.ends = append(d.ends, len(d.data))
-		case mark == markEOI:
-			d.ends = append(d.ends, len(d.data))
-			n = len(d.data)
-			d.data = d.data[:n+padding]
-			clear(d.data[n:])
-			return nil
-		case mark >= markRST0 && mark < markSOI:
-			return errDamaged
 		default:
-			return ErrKind
+			d.mark(mark)
+			open = mark != markEOI && d.restart > 0
 		}
 		data = data[n+2:]
+		if across, down := d.size(); len(d.marks) > across*down+spareMarks {
+			return errDamaged
+		}
 	}
+	n := len(d.data)
+	d.data = d.data[:n+padding]
+	clear(d.data[n:])
+	return nil
 }
 
-// mcus decodes the MCUs of w, and steps over those before it.
-func (d *Decoder) mcus(across int, w Window) error {
-	d.bits = bits{}
-	interval, left := 0, d.restart
-	for y := range w.Y1 {
+// spareMarks is by how many a picture may have more markers than MCUs.
+const spareMarks = 64
+
+func (d *Decoder) mark(m byte) { d.ends, d.marks = append(d.ends, len(d.data)), append(d.marks, m) }
+
+// size is the picture's in MCUs.
+func (d *Decoder) size() (across, down int) {
+	return (d.width + 8*d.hMax - 1) / (8 * d.hMax), (d.height + 8*d.vMax - 1) / (8 * d.vMax)
+}
+
+// mcus decodes the MCUs of w, and steps over those before it. Where the picture does
+// not end as it should, it looks at those behind it too, to know that they are there.
+func (d *Decoder) mcus(w Window) error {
+	across, rows := d.size()
+	if d.endsWell() {
+		rows = w.Y1
+	}
+	d.begin()
+	for y := range rows {
 		for x := range across {
-			if d.restart > 0 && left == 0 {
-				if interval+1 >= len(d.ends) {
-					return errShort
-				}
-				d.bits = bits{pos: d.ends[interval]}
-				interval, left = interval+1, d.restart
-				for i := range d.components {
-					d.components[i].pred = 0
-				}
+			if err := d.next(); err != nil {
+				return err
 			}
-			left--
-			wanted := y >= w.Y0 && x >= w.X0 && x < w.X1
-			if !d.mcu(x, y, wanted) {
-				return errDamaged
-			}
-			if d.bits.pos-int(d.bits.n/8) > d.ends[interval] {
-				return errShort
+			if err := d.one(x, y, y >= w.Y0 && y < w.Y1 && x >= w.X0 && x < w.X1); err != nil {
+				return err
 			}
 		}
+	}
+	if 2*d.lost > across*rows {
+		return errDamaged
+	}
+	return nil
+}
+
+// one decodes MCU x, y, or what libjpeg makes of one whose data are damaged or gone.
+func (d *Decoder) one(x, y int, wanted bool) error {
+	if d.starved {
+		d.lost++
+		d.grey(x, y, wanted)
+		return nil
+	}
+	before := d.bits
+	var preds [4]int32
+	for i, c := range d.components {
+		preds[i] = c.pred
+	}
+	d.mcu(x, y, wanted)
+	if d.bits.pos-int(d.bits.n/8) > d.ends[d.interval] {
+		if d.restart == 0 || d.marks[d.interval] == markNone {
+			return errShort
+		}
+		for i := range d.components {
+			d.components[i].pred = preds[i]
+		}
+		d.last(before, x, y, wanted)
+	}
+	if d.bits.bad {
+		if d.restart == 0 {
+			return errDamaged
+		}
+		d.bits.bad = false
+		d.lost++
 	}
 	return nil
 }
 
 // mcu decodes the blocks of MCU x, y, or steps over them.
-func (d *Decoder) mcu(x, y int, wanted bool) bool {
+func (d *Decoder) mcu(x, y int, wanted bool) {
 	for i := range d.components {
 		c := &d.components[i]
 		dc, ac, quant := &d.dcTables[c.dc], &d.acTables[c.ac], &d.quant[c.quant]
 		for v := range c.v {
 			for h := range c.h {
 				if !wanted || d.means {
-					if !d.bits.skip(c, dc, ac, d.data) {
-						return false
-					}
+					d.bits.skip(c, dc, ac, d.data)
 					if d.means && i == 0 {
-						c.pix[(y*c.v+v)*c.stride+x*c.h+h] = sample((c.pred*quant[0] + 4) >> 3)
+						c.pix[(y*c.v+v)*c.stride+x*c.h+h] = sample((int32(int16(c.pred))*quant[0] + 4) >> 3)
 					}
 					continue
 				}
 				last := d.block(c, dc, ac, quant)
-				if last < 0 {
-					return false
-				}
 				d.inverse(c.pix[(y*c.v+v)*c.side*c.stride+(x*c.h+h)*c.side:], c.stride, c.side, last)
 			}
 		}
 	}
-	return true
 }
 
 // bits are those of data not yet used: n of them at the top of acc, and all from
@@ -186,6 +223,7 @@ type bits struct {
 	acc uint64
 	n   uint
 	pos int
+	bad bool // a code was none; libjpeg takes it for a zero, or the block's end
 }
 
 // fill makes n at least 56. Bits that acc holds below its n are those at pos.
@@ -210,25 +248,26 @@ func (b *bits) number(e entry) int32 {
 }
 
 // first decodes a block's DC.
-func (b *bits) first(c *component, dc *huffman, data []byte) bool {
+func (b *bits) first(c *component, dc *huffman, data []byte) {
 	b.fill(data)
 	e := dc.look[b.acc>>(64-look)]
 	if e == 0 {
-		var ok bool
-		if e, ok = dc.long(b.acc, true); !ok {
-			return false
-		}
+		e = b.long(dc, true)
 	}
 	c.pred += b.number(e)
-	return true
+}
+
+// long finds a code of more than look bits.
+func (b *bits) long(h *huffman, dc bool) entry {
+	e, ok := h.long(b.acc, dc)
+	b.bad = b.bad || !ok
+	return e
 }
 
 // skip steps over a block, but for its DC, to which the next one's is relative.
-func (b *bits) skip(c *component, dc, ac *huffman, data []byte) bool {
+func (b *bits) skip(c *component, dc, ac *huffman, data []byte) {
 	r := *b
-	if !r.first(c, dc, data) {
-		return false
-	}
+	r.first(c, dc, data)
 	for k := 1; k < 64; {
 		if r.n < 32 {
 			r.fill(data)
@@ -245,17 +284,13 @@ func (b *bits) skip(c *component, dc, ac *huffman, data []byte) bool {
 		}
 		e := ac.look[bits]
 		if e == 0 {
-			var ok bool
-			if e, ok = ac.long(r.acc, false); !ok {
-				return false
-			}
+			e = r.long(ac, false)
 		}
 		k += e.run() + 1
 		r.acc <<= e.total()
 		r.n -= e.total()
 	}
 	*b = r
-	return true
 }
 
 // natural is the place of each coefficient in its block (T.81, figure A.6).
@@ -267,14 +302,12 @@ var natural = [64]uint8{
 }
 
 // block decodes a block into coef, dequantised, and returns the number of the
-// last coefficient that is not 0; -1 if there is no such code.
+// last coefficient that is not 0.
 func (d *Decoder) block(c *component, dc, ac *huffman, quant *[64]int32) int {
 	r, data, coef := d.bits, d.data, &d.coef
-	if !r.first(c, dc, data) {
-		return -1
-	}
+	r.first(c, dc, data)
 	clear(coef[:])
-	coef[0] = c.pred * quant[0]
+	coef[0] = int32(int16(c.pred)) * quant[0]
 	last := 0
 	for k := 1; k < 64; k++ {
 		if r.n < 32 {
@@ -288,14 +321,14 @@ func (d *Decoder) block(c *component, dc, ac *huffman, quant *[64]int32) int {
 			r.n -= total
 		} else {
 			if e == 0 {
-				var ok bool
-				if e, ok = ac.long(r.acc, false); !ok {
-					return -1
-				}
+				e = r.long(ac, false)
 			}
 			v = r.number(e)
 		}
 		if k += e.run(); k >= 64 {
+			if e.size() > 0 { // of damaged data; libjpeg's table of places goes on so
+				coef[63], last = v*quant[63], 63
+			}
 			break
 		}
 		coef[natural[k&63]&63] = v * quant[k&63]

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -52,7 +53,7 @@ func fixtures(t testing.TB) map[string][]byte {
 	}
 	all := map[string][]byte{}
 	for _, file := range files {
-		if strings.Contains(file, "progressive") {
+		if strings.Contains(file, "progressive") || strings.Contains(file, "damaged") {
 			continue
 		}
 		if all[filepath.Base(file)], err = os.ReadFile(file); err != nil {
@@ -190,13 +191,14 @@ func TestInverse(t *testing.T) {
 	}
 }
 
-// TestDamage: a picture that ends early is an error wherever it does, and so is
-// what cannot be; what is of another kind is told apart.
+// TestDamage: a picture that ends early is an error wherever it does, but for its end
+// of image alone, and so is what cannot be; what is of another kind is told apart. What
+// is made of other damage is tested in package preprocess, against libjpeg.
 func TestDamage(t *testing.T) {
 	data := fixtures(t)["drawn_420_restart.jpg"]
 	d := new(Decoder)
 	decode(t, d, data, 1, everything)
-	for n := range len(data) {
+	for n := range len(data) - len("\xff\xd9") {
 		if _, err := d.Decode(data[:n], 1, everything); err == nil {
 			t.Fatalf("%d of %d bytes: no error", n, len(data))
 		}
@@ -211,17 +213,17 @@ func TestDamage(t *testing.T) {
 		data []byte
 		kind bool
 	}{
-		"restart lost":         {change("\xff\xd1", "\x12\x34"), false},
-		"restart out of order": {change("\xff\xd1", "\xff\xd3"), false},
-		"progressive":          {change("\xff\xc0", "\xff\xc2"), true},
-		"12 bits":              {change("\xff\xc0\x00\x11\x08", "\xff\xc0\x00\x11\x0c"), true},
-		"no width":             {change("\xff\xc0\x00\x11\x08\x00\x2f\x00\x3d", "\xff\xc0\x00\x11\x08\x00\x2f\x00\x00"), true},
-		"no quantisation":      {change("\xff\xdb", "\xff\xe9"), false},
-		"a scan of one":        {change("\xff\xda\x00\x0c\x03", "\xff\xda\x00\x08\x01"), true},
-		"another SOF":          {change("\xff\xdb", "\xff\xc0"), false},
-		"too many codes":       {change("\xff\xc4\x00\x1f\x00\x00", "\xff\xc4\x00\x1f\x00\x05"), false},
-		"not a JPEG":           {[]byte("GIF89a"), false},
-		"nothing":              {nil, false},
+		"most is lost":     {slices.Concat(data[:bytes.Index(data, []byte("\xff\xd1"))], []byte("\xff\xd9")), false},
+		"too many markers": {change("\xff\xd1", strings.Repeat("\xff\xd7", 200)), false},
+		"progressive":      {change("\xff\xc0", "\xff\xc2"), true},
+		"12 bits":          {change("\xff\xc0\x00\x11\x08", "\xff\xc0\x00\x11\x0c"), true},
+		"no width":         {change("\xff\xc0\x00\x11\x08\x00\x2f\x00\x3d", "\xff\xc0\x00\x11\x08\x00\x2f\x00\x00"), true},
+		"no quantisation":  {change("\xff\xdb", "\xff\xe9"), false},
+		"a scan of one":    {change("\xff\xda\x00\x0c\x03", "\xff\xda\x00\x08\x01"), true},
+		"another SOF":      {change("\xff\xdb", "\xff\xc0"), false},
+		"too many codes":   {change("\xff\xc4\x00\x1f\x00\x00", "\xff\xc4\x00\x1f\x00\x05"), false},
+		"not a JPEG":       {[]byte("GIF89a"), false},
+		"nothing":          {nil, false},
 	} {
 		_, err := d.Decode(c.data, 1, everything)
 		if err == nil || errors.Is(err, ErrKind) != c.kind || strings.Contains(err.Error(), "\n") {
@@ -247,6 +249,13 @@ func FuzzDecode(f *testing.F) {
 	for _, data := range fixtures(f) {
 		f.Add(data, uint16(5), uint16(7))
 	}
+	for _, kind := range []string{"lost", "overwritten", "no_eoi", "no_marker_inside", "interval_lost"} {
+		data, err := os.ReadFile("../testdata/damaged_444_" + kind + ".jpg")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data, uint16(5), uint16(90))
+	}
 	used := new(Decoder)
 	f.Fuzz(func(t *testing.T, data []byte, x, y uint16) {
 		if i := bytes.Index(data, []byte{0xff, markSOF0}); i >= 0 && i+9 <= len(data) {
@@ -262,6 +271,9 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		part, err := used.Decode(data, 1, Window{int(x), int(y), int(x) + 1, int(y) + 1})
+		if err != nil && fresh.lost > 0 {
+			return // of what the part needs too much may be lost
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

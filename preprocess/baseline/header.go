@@ -8,6 +8,7 @@ import (
 
 // Markers (ITU-T T.81, table B.1).
 const (
+	markNone = 0    // the end of the data in place of one
 	markSOF0 = 0xc0 // baseline
 	markSOF1 = 0xc1 // extended sequential
 	markDHT  = 0xc4
@@ -18,7 +19,9 @@ const (
 	markEOI  = 0xd9
 	markSOS  = 0xda
 	markDQT  = 0xdb
+	markDNL  = 0xdc // number of lines
 	markDRI  = 0xdd
+	markCOM  = 0xfe // comment
 )
 
 // ErrKind says that the picture is not of the kind that this package decodes.

@@ -154,7 +154,8 @@ func extend(bits uint32, size uint) int32 {
 	return v
 }
 
-// long finds a code of more than look bits at the top of acc.
+// long finds a code of more than look bits at the top of acc. Where there is none it is
+// false, and the entry what libjpeg makes of it: 17 bits that stand for symbol 0.
 func (h *huffman) long(acc uint64, dc bool) (entry, bool) {
 	for n := uint(look + 1); n <= 16; n++ {
 		code := int32(acc >> (64 - n))
@@ -162,7 +163,7 @@ func (h *huffman) long(acc uint64, dc bool) (entry, bool) {
 			return shape(h.symbols[(code+h.offset[n])&255], n, dc), true
 		}
 	}
-	return 0, false
+	return shape(0, 17, dc), false
 }
 
 func (d *Decoder) huffmanTables(body []byte) error {

@@ -17,7 +17,7 @@ func (d *Decoder) Means(data []byte) (Means, error) {
 	if err := d.unstuff(data[at:]); err != nil {
 		return Means{}, err
 	}
-	across, down := (d.width+8*d.hMax-1)/(8*d.hMax), (d.height+8*d.vMax-1)/(8*d.vMax)
+	across, down := d.size()
 	c := &d.components[0]
 	c.stride = across * c.h
 	if n := c.stride * down * c.v; cap(c.pix) < n {
@@ -27,10 +27,7 @@ func (d *Decoder) Means(data []byte) (Means, error) {
 	}
 	d.means = true
 	defer func() { d.means = false }()
-	for i := range d.components {
-		d.components[i].pred = 0
-	}
-	if err := d.mcus(across, Window{0, 0, across, down}); err != nil {
+	if err := d.mcus(Window{0, 0, across, down}); err != nil {
 		return Means{}, err
 	}
 	scaled := func(size, of, all int) int { return (size*of + 8*all - 1) / (8 * all) }

@@ -245,6 +245,44 @@ turned("exif_behind.png", plain[:-12] + chunk(b"eXIf", tagged("<", 6)) + plain[-
 turned("exif_named.png", plain[:33] + chunk(b"eXIf", EXIF + tagged("<", 6)) + plain[33:])
 turned("exif_xmp.png", plain[:33] + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(7)) + plain[33:])
 
+# Damage that libjpeg reads over: each picture with as much lost as it says.
+def damaged(name, data):
+    """Without an end of image Pillow reads some pictures and waits in vain for others: all are read as if it were there."""
+    (here / name).write_bytes(data)
+    img = Image.open(io.BytesIO(data + b"\xff\xd9")).convert("RGB")
+    expect["damaged"][name] = {"width": img.size[0], "height": img.size[1], "rgb": sha(img.tobytes()), "crops": crops(img, ["deit"])}
+
+
+def marker(data, n):
+    """Where restart marker n, counted from 0 over the picture, stands."""
+    at = data.index(b"\xff\xda") + 2
+    for i in range(at, len(data)):
+        if data[i] == 0xFF and 0xD0 <= data[i + 1] <= 0xD7:
+            if n == 0:
+                return i
+            n -= 1
+
+
+expect["damaged"] = {}
+for kind, options in {"420": dict(subsampling=2, restart_marker_blocks=3), "444": dict(subsampling=0, restart_marker_rows=1), "grey": dict(restart_marker_blocks=7)}.items():
+    out = io.BytesIO()
+    img = drawn(141, 97)
+    (img.convert("L") if kind == "grey" else img).save(out, "JPEG", quality=60, **options)
+    whole = out.getvalue()
+    m = [marker(whole, n) for n in range(9)]
+    for name, data in {
+        "no_eoi": whole[:-2], "half_eoi": whole[:-1], "dnl": whole[:-2] + b"\xff\xdc\0\4" + struct.pack(">H", 97) + whole[-2:],
+        "comment": whole[:-2] + b"\xff\xfe\0\4ab" + whole[-2:],
+        "lost": whole[:m[3]] + whole[m[3] + 2:], "two_lost": whole[:m[2]] + whole[m[2] + 2:m[3]] + whole[m[3] + 2:],
+        "lost_apart": whole[:m[1]] + whole[m[1] + 2:m[4]] + whole[m[4] + 2:], "first_lost": whole[:m[0]] + whole[m[0] + 2:],
+        "overwritten": whole[:m[3]] + b"\x12\x34" + whole[m[3] + 2:], "lost_with_data": whole[:m[3] - 20] + whole[m[3] + 9:],
+        "data_lost": whole[:m[3] + 12] + whole[m[3] + 30:], "interval_lost": whole[:m[2]] + whole[m[3]:], "twice": whole[:m[4]] + whole[m[3]:],
+        "other_number": whole[:m[3] + 1] + b"\xd5" + whole[m[3] + 2:], "far_number": whole[:m[3] + 1] + b"\xd7" + whole[m[3] + 2:],
+        "no_marker_inside": whole[:m[3] + 14] + b"\xff\x01" + whole[m[3] + 16:],
+        "bits": whole[:m[5] + 6] + bytes([whole[m[5] + 6] ^ 0x40]) + whole[m[5] + 7:],
+    }.items():
+        damaged(f"damaged_{kind}_{name}.jpg", data)
+
 if len(sys.argv) > 1:
     expect["golden"] = {p.name: crops(Image.open(p).convert("RGB"), ["deit"])["deit"] for p in sorted(pathlib.Path(sys.argv[1]).glob("*.png"))}
 (here / "expect.json").write_text(json.dumps(expect, indent=1) + "\n")
