@@ -27,12 +27,13 @@ func newCounters(names []string) counters {
 // for concurrent use.
 type counts struct {
 	looked  atomic.Uint64 // classified
+	damaged atomic.Uint64 // those of them that lack a part
 	still   atomic.Uint64 // hardly different from the last one looked at
 	missed  atomic.Uint64 // the source saw it and did not hand it over
 	tooFast atomic.Uint64 // over max_fps
 	slowed  atomic.Uint64 // the budget cannot be held at the full rate
 	busy    atomic.Uint64 // a newer one came while it waited
-	failed  atomic.Uint64 // damaged, or the model could not be run on it
+	failed  atomic.Uint64 // too damaged, or the model could not be run on it
 
 	// Of the frames looked at.
 	latency timing.Histogram // the model alone
@@ -96,7 +97,7 @@ func (s *statistics) take() messages.Stats {
 	for i, f := range s.feeds {
 		one := messages.CameraStats{
 			FPS:    float64(read.looked[i]-s.before.looked[i]) / now.Sub(s.since).Seconds(),
-			Frames: read.looked[i], Status: f.status.get().Word, Drops: f.counts.drops(),
+			Frames: read.looked[i], Damaged: f.counts.damaged.Load(), Status: f.status.get().Word, Drops: f.counts.drops(),
 		}
 		m.Drops.Add(one.Drops)
 		m.Cameras[f.name] = one

@@ -82,7 +82,7 @@ func (c *fake) Classify(r *engine.Result, f *camera.Frame, _ preprocess.Region, 
 			r.Top = append(r.Top, i)
 		}
 	}
-	r.Scores[class] = score
+	r.Scores[class], r.Damaged = score, f.Data[1] > 100
 	r.Logits = append(r.Logits[:0], r.Scores...)
 	r.Tokens = append(r.Tokens[:0], 197, 138, 97, 68)
 	r.Latency, r.Frame = 12345678*time.Nanosecond, 14*time.Millisecond
@@ -95,7 +95,7 @@ func (c *fake) Classify(r *engine.Result, f *camera.Frame, _ preprocess.Region, 
 // shot is one frame of a scripted source.
 type shot struct {
 	class byte
-	score byte // percent; 0: damaged
+	score byte // percent; 0: damaged, above 100: 101 more than it, and a part is lost
 }
 
 func shots(class byte, n int) []shot {

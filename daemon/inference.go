@@ -134,6 +134,9 @@ func (w *inference) look(feed *feed, f *camera.Frame) {
 		return
 	}
 	feed.counts.looked.Add(1)
+	if w.result.Damaged {
+		feed.counts.damaged.Add(1)
+	}
 	feed.status.read()
 	feed.motion.Looked(w.now())
 	r := &feed.newest

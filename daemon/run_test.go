@@ -77,7 +77,7 @@ func TestPayloads(t *testing.T) {
 func TestInfoSettingsAndStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := shots(1, 40)
-		list[5].score = 0
+		list[5].score, list[7].score = 0, 101+90
 		s := sources{"test:": {newScripted(time.Second, nil, list...)}}
 		c := withCamera(testConfig(), "off", func(c *config.Camera) { c.Enabled = false })
 		r := run(t, c, s, nil)
@@ -108,6 +108,12 @@ func TestInfoSettingsAndStats(t *testing.T) {
 				if !reflect.DeepEqual(payload[key], value) {
 					t.Errorf("%s %s: got %v, want %v", topic, key, payload[key], value)
 				}
+			}
+			if topic != "/stats" {
+				continue
+			}
+			if door := payload["cameras"].(map[string]any)["door"].(map[string]any); door["damaged"] != 1.0 {
+				t.Errorf("%v frames damaged, want 1", door["damaged"])
 			}
 		}
 		if list := got.Topic(root + "/camera/off/status"); !slices.Equal(list, []string{"disabled"}) {

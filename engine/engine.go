@@ -258,6 +258,7 @@ func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, 
 	r.Logits = append(r.Logits[:0], e.run.Logits...)
 	r.Tokens = append(r.Tokens[:0], e.run.Tokens...)
 	r.Kept = e.run.Kept
+	r.Damaged = e.pre.Damaged()
 	return r.rank()
 }
 
@@ -271,6 +272,7 @@ type Result struct {
 	Kept    [][]int32     // patches alive after each stage, ascending ids; only if WantKept
 	Latency time.Duration // model alone: normalised input to logits
 	Frame   time.Duration // decode, preprocess and model
+	Damaged bool          // the picture lacks a part (preprocess.Preprocessor.Damaged)
 
 	TopN     int  // set before Classify for another number of Top than 5
 	WantKept bool // set before Classify

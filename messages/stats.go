@@ -64,10 +64,11 @@ type Losses struct {
 
 // CameraStats are of one camera.
 type CameraStats struct {
-	FPS    float64 `json:"fps"` // frames classified a second
-	Frames uint64  `json:"frames"`
-	Status string  `json:"status"`
-	Drops  Drops   `json:"drops"`
+	FPS     float64 `json:"fps"` // frames classified a second
+	Frames  uint64  `json:"frames"`
+	Damaged uint64  `json:"damaged"` // frames classified although a part of them is lost
+	Status  string  `json:"status"`
+	Drops   Drops   `json:"drops"`
 }
 
 // Spread is a median and a 95th percentile in milliseconds, null in JSON where
