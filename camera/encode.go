@@ -81,6 +81,11 @@ func decodePNG(data []byte) (image.Image, error) {
 	if c.Width > MaxSide || c.Height > MaxSide {
 		return nil, fmt.Errorf("%d×%d pixels: at most %d a side", c.Width, c.Height, MaxSide)
 	}
+	const depth, most = 24, 224 << 20 // offset in the file; bytes of a picture
+	bytes16 := 1 + int(data[depth])>>4
+	if 4*bytes16*c.Width*c.Height > most {
+		return nil, fmt.Errorf("%d×%d pixels: decoding them takes more than %d MiB", c.Width, c.Height, most>>20)
+	}
 	return png.Decode(bytes.NewReader(data))
 }
 

@@ -29,23 +29,34 @@ func (p *Preprocessor) planes(data []byte, h jpegHeader, r Region) (window, []pl
 	if err := checkSize(h.width, h.height); err != nil {
 		return window{}, nil, err
 	}
+	if h.progressive {
+		return p.library(data, h, r)
+	}
 	scale := p.scale(h, r)
 	width, height := (h.width+scale-1)/scale, (h.height+scale-1)/scale
-	w, err := p.aim(width, height, h.turn, r)
+	w, err := p.aim(width, height, h.turn, r, h.own(data, scale))
 	if err != nil {
 		return w, nil, err
 	}
 	list, err := p.jpeg.Decode(data, scale, baseline.Window{X0: w.box.x0, Y0: w.box.y0, X1: w.box.x1, Y1: w.box.y1})
-	if err == nil {
-		w.damaged = p.jpeg.Damaged()
-		return w, p.own(list, width, height), nil
+	if errors.Is(err, baseline.ErrKind) {
+		p.window.rgb = w.rgb
+		return p.library(data, h, r)
 	}
-	if !errors.Is(err, baseline.ErrKind) {
+	if err != nil {
 		return w, nil, err
 	}
-	if w, err = p.aim(h.width, h.height, h.turn, r); err != nil {
+	w.damaged = p.jpeg.Damaged()
+	return w, p.own(list, width, height), nil
+}
+
+// library decodes by image/jpeg.
+func (p *Preprocessor) library(data []byte, h jpegHeader, r Region) (window, []plane, error) {
+	w, err := p.aim(h.width, h.height, h.turn, r, h.library())
+	if err != nil {
 		return w, nil, err
 	}
+	p.left = h.library()
 	planes, err := decodePlanes(data, h)
 	return w, planes, err
 }

@@ -17,6 +17,8 @@ type jpegHeader struct {
 	halved        bool // of four components, the second and third have half the size
 	scan          int  // offset of the first scan's marker
 	turn          exif.Orientation
+	progressive   bool
+	share         [2]int // samples of all components a pixel: a fraction
 }
 
 // Markers (ITU-T T.81, table B.1).
@@ -25,6 +27,7 @@ const (
 	markEOI   = 0xd9
 	markSOS   = 0xda // start of scan
 	markSOF0  = 0xc0 // start of frame: 0xc0 to 0xcf but for the three below
+	markSOF2  = 0xc2 // progressive
 	markSOF15 = 0xcf
 	markDHT   = 0xc4 // Huffman tables
 	markJPG   = 0xc8
@@ -105,7 +108,7 @@ func (h *jpegHeader) read(mark byte, body []byte, facts *jpegFacts) error {
 			return errors.New("frame header of a wrong length")
 		}
 		h.height, h.width = int(body[1])<<8|int(body[2]), int(body[3])<<8|int(body[4])
-		facts.components = body[6:]
+		facts.components, h.progressive = body[6:], mark == markSOF2
 	case mark == markAPP0:
 		facts.jfif = facts.jfif || bytes.HasPrefix(body, []byte("JFIF\x00"))
 	case mark == markAPP1:
@@ -122,6 +125,7 @@ func (h *jpegHeader) read(mark byte, body []byte, facts *jpegFacts) error {
 // default_decompress_parms).
 func (h *jpegHeader) judge(f jpegFacts) error {
 	c := f.components
+	h.share = shareOf(c)
 	switch len(c) / 3 {
 	case 0:
 		return errNoFrame
@@ -142,6 +146,19 @@ func (h *jpegHeader) judge(f jpegFacts) error {
 		return fmt.Errorf("%d components are not supported", len(c)/3)
 	}
 	return nil
+}
+
+// shareOf is how many samples all components have a pixel, as a fraction.
+func shareOf(components []byte) [2]int {
+	if len(components) <= 3 {
+		return [2]int{1, 1} // whatever its sampling
+	}
+	sum, across, down := 0, 1, 1
+	for i := 1; i < len(components); i += 3 {
+		x, y := int(components[i]>>4), int(components[i]&15)
+		sum, across, down = sum+x*y, max(across, x), max(down, y)
+	}
+	return [2]int{sum, across * down}
 }
 
 // open returns data with a segment added in front of the first scan, such that

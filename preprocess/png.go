@@ -15,10 +15,12 @@ func (p *Preprocessor) decodePNG(data []byte, r Region) (window, error) {
 	if err != nil {
 		return window{}, fmt.Errorf("png: %w", err)
 	}
-	w, err := p.aim(c.Width, c.Height, exif.OfPNG(data), r)
+	takes := pngBytes(data, c.Width, c.Height)
+	w, err := p.aim(c.Width, c.Height, exif.OfPNG(data), r, takes)
 	if err != nil {
-		return w, fmt.Errorf("png: %w", err)
+		return w, fmt.Errorf("png of %d×%d: %w", c.Width, c.Height, err)
 	}
+	p.left = takes
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		return w, fmt.Errorf("png of %d×%d: %w", c.Width, c.Height, err)

@@ -95,6 +95,7 @@ type Preprocessor struct {
 	jpeg   baseline.Decoder
 	from   []plane // of a JPEG
 	lines  scratch // of the decoders
+	left   int64   // bytes that a decoder of the library took for the last picture
 	rows   []byte  // between the two passes: [window's rows, plan.x.out, 3], or [plan.y.out, window's columns, 3]
 	pairs  []int64 // scratch of the horizontal pass: two rows of the window
 	sums   []int32 // scratch of the vertical pass: a row of the output

@@ -9,7 +9,7 @@ import (
 // decodeRaw converts the formats of cameras. Chroma is repeated for the pixels
 // that share it, not interpolated.
 func (p *Preprocessor) decodeRaw(f *camera.Frame, r Region) (window, error) {
-	w, err := p.aim(f.Width, f.Height, 0, r)
+	w, err := p.aim(f.Width, f.Height, 0, r, 0)
 	if err != nil {
 		return w, fmt.Errorf("%v frame: %w", f.Format, err)
 	}

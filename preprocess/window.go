@@ -41,8 +41,9 @@ func (w *window) row(i int) []byte {
 }
 
 // aim returns the window of region r in a stored picture of w×h that is to be
-// turned by o, its pixels still unknown.
-func (p *Preprocessor) aim(w, h int, o exif.Orientation, r Region) (window, error) {
+// turned by o, its pixels still unknown. decoder is what its decoder will take, in
+// bytes.
+func (p *Preprocessor) aim(w, h int, o exif.Orientation, r Region, decoder int64) (window, error) {
 	if err := checkSize(w, h); err != nil {
 		return window{}, err
 	}
@@ -54,6 +55,13 @@ func (p *Preprocessor) aim(w, h int, o exif.Orientation, r Region) (window, erro
 	plan := p.plans.of(p.spec, b.width(), b.height())
 	b = stored(o, box{b.x0 + plan.x.from, b.y0 + plan.y.from, b.x0 + plan.x.to, b.y0 + plan.y.to}, w, h)
 	n := 3 * b.width() * b.height()
+	copies := int64(1)
+	if !o.Upright() {
+		copies = 2
+	}
+	if err := afford(decoder + copies*int64(n)); err != nil {
+		return window{}, err
+	}
 	return window{width: width, height: height, turn: o, box: b, plan: plan, rgb: grow(p.window.rgb, n+plan.x.behind())[:n]}, nil
 }
 

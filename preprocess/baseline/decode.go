@@ -90,6 +90,18 @@ func (d *Decoder) Decode(data []byte, scale int, w Window) ([]Plane, error) {
 	return d.out, nil
 }
 
+// Held is how much memory is kept for the next picture, in bytes.
+func (d *Decoder) Held() int {
+	n := cap(d.data)
+	for _, c := range d.buffer {
+		n += cap(c.pix)
+	}
+	return n
+}
+
+// Release gives that memory up; the planes of the last picture are not valid any more.
+func (d *Decoder) Release() { d.data, d.buffer, d.components, d.out = nil, [4]component{}, nil, nil }
+
 // unstuff copies the scan's data without the zeros stuffed behind 0xff, so that bits
 // can be read without looking, and finds the markers in it. Without restart intervals
 // the first one ends it.
