@@ -2,11 +2,15 @@ package camera_test
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"dynvit/camera"
@@ -27,6 +31,18 @@ func TestEncodeJPEGTurned(t *testing.T) {
 		t.Errorf("begins with %x, want %x behind the start of image", b.Bytes()[:40], want)
 	}
 	if _, err := jpeg.Decode(&b); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEncodeJPEGIsBounded: a PNG that would take too much memory is refused by its
+// header.
+func TestEncodeJPEGIsBounded(t *testing.T) {
+	const head = "\x00\x00\x20\x00\x00\x00\x20\x00\x10\x06\x00\x00\x00" // 8192×8192, 16 bits, with alpha
+	data := binary.BigEndian.AppendUint32([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"+head), crc32.ChecksumIEEE([]byte("IHDR"+head)))
+	data = append(data, "\x00\x00\x00\x00IDAT"...)
+	err := camera.EncodeJPEG(io.Discard, &camera.Frame{Format: camera.PNG, Data: data})
+	if err == nil || !strings.Contains(err.Error(), "takes more than 224 MiB") {
 		t.Error(err)
 	}
 }

@@ -32,7 +32,8 @@ type Picture struct {
 // called seldom is a class.
 func List(dir string, class func(name string) int) ([]Picture, error) {
 	var list []Picture
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	top := dir + string(filepath.Separator) // else one that is named by a link is no folder
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !files.IsPicture(path) {
 			return err
 		}

@@ -83,6 +83,20 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestListByALink: a data set may be named by a link to its folder.
+func TestListByALink(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "set/4/y.png")
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join(dir, "set"), link); err != nil {
+		t.Fatal(err)
+	}
+	list, err := List(link, named)
+	if want := []Picture{{filepath.Join(link, "4", "y.png"), 4}}; err != nil || !slices.Equal(list, want) {
+		t.Errorf("%v, %v, want %v", list, err, want)
+	}
+}
+
 func TestSpread(t *testing.T) {
 	list := make([]Picture, 10)
 	for i := range list {

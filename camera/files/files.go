@@ -47,11 +47,11 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 	case err != nil:
 		return nil, fmt.Errorf("source %s: %w", t.path, address.Pathless(err))
 	case info.IsDir():
-		return openPictures(t, listFolder)
+		return openPictures(t, o, listFolder)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("source %s: %w", t.path, regular.ErrIrregular)
 	case IsPicture(t.path):
-		return openPictures(t, listOne)
+		return openPictures(t, o, listOne)
 	case isFilm(t.path):
 		return openFilm(t, o)
 	}

@@ -5,10 +5,12 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,6 +207,60 @@ func TestReadPicture(t *testing.T) {
 	for _, want := range []int{len(p), 6, 0} {
 		if err := s.Next(t.Context(), &f); err != nil || len(f.Data) != want {
 			t.Errorf("%s: %d bytes, %v, want %d", f.Name, len(f.Data), err, want)
+		}
+	}
+}
+
+// A folder may be named by a link, also one inside it that is left out else.
+func TestFolderByALink(t *testing.T) {
+	root := put(t, map[string][]byte{"a/b.jpg": cameratest.Still(t, 9), "a/c/d.jpg": cameratest.Still(t, 9)})
+	link := filepath.Join(root, "link")
+	if err := os.Symlink(filepath.Join(root, "a"), link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, link + "/"} {
+		if got := names(t, open(t, path+"?fps=0", camera.Options{}), link); !slices.Equal(got, []string{"b.jpg", "c/d.jpg"}) {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}
+
+// A FIFO, a device and a folder that are named like pictures are passed over with one
+// line each, however often they come by; nothing waits for who would write.
+func TestIrregularPictures(t *testing.T) {
+	root := put(t, map[string][]byte{"a.jpg": cameratest.Still(t, 9), "e.jpg": cameratest.Still(t, 9)})
+	if err := syscall.Mkfifo(filepath.Join(root, "b.png"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"c.jpg": "/dev/zero", "d.png": root} {
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	s := open(t, root+"?fps=0&loop=1", camera.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	var f camera.Frame
+	for i := range 6 {
+		if err := s.Next(t.Context(), &f); err != nil || f.Seq != uint64(i+1) || filepath.Base(f.Name) != []string{"a.jpg", "e.jpg"}[i%2] {
+			t.Fatalf("picture %d: %s, %v", i, f.Name, err)
+		}
+	}
+	why := map[string]string{"b.png": ": not a regular file", "c.jpg": ": not a regular file", "d.png": ": is a directory"}
+	for name, why := range why {
+		if line := name + why; strings.Count(log.String(), line) != 1 {
+			t.Errorf("%q is not in the log once:\n%s", line, log.String())
+		}
+	}
+	for name, why := range why {
+		path := filepath.Join(root, name)
+		if err := files.ReadPicture(&f, path); err == nil || !strings.HasSuffix(err.Error(), path+why) {
+			t.Errorf("%v", err)
+		}
+		if name == "d.png" {
+			continue // is a folder of pictures
+		}
+		if _, err := (camera.Schemes{files.Scheme()}).Open(path, camera.Options{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("source %s: %v", name, err)
 		}
 	}
 }

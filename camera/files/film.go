@@ -31,9 +31,14 @@ func isFilm(path string) bool {
 type film struct {
 	*child.Program
 	loop  bool
+	pause time.Duration // between the pictures of a film that stands still; 0: it is not played at a rate
+	shown camera.Frame  // the last picture, where there is a pause
 	ended bool
 	seq   uint64
 }
+
+// stillRate is how often the last picture is shown again while a film stands still.
+const stillRate = 1
 
 func openFilm(t *target, o camera.Options) (camera.Source, error) {
 	program, err := ffmpeg.Find()
@@ -41,7 +46,11 @@ func openFilm(t *target, o camera.Options) (camera.Source, error) {
 		return nil, fmt.Errorf("source %s: %w", t.path, err)
 	}
 	words := append([]string{program}, filmArguments(t, o.ShortSide)...)
-	return &film{Program: child.NewProgram("film "+t.path, words, o), loop: t.loop}, nil
+	v := &film{Program: child.NewProgram("film "+t.path, words, o), loop: t.loop}
+	if t.rate.Or(1) != 0 {
+		v.pause = min(time.Second/stillRate, o.StallLimit()/12)
+	}
+	return v, nil
 }
 
 // filmArguments make ffmpeg play the file at its own rate (-re), or as fast as
@@ -59,7 +68,8 @@ func filmArguments(t *target, shortSide int) []string {
 	return append(args, ffmpeg.Output(filters)...)
 }
 
-// Next reads one frame; at the film's end it begins anew if it loops.
+// Next reads one frame; at the film's end it begins anew if it loops. A film whose
+// pictures are far apart stands still, which is no stall: its last picture comes again.
 func (v *film) Next(ctx context.Context, f *camera.Frame) error {
 	for {
 		if err := v.Check(ctx); err != nil {
@@ -68,11 +78,19 @@ func (v *film) Next(ctx context.Context, f *camera.Frame) error {
 		if v.ended {
 			return io.EOF
 		}
+		if again, err := v.standsStill(ctx); err != nil {
+			return err
+		} else if again {
+			f.Format, f.Width, f.Height = v.shown.Format, v.shown.Width, v.shown.Height
+			f.Data = append(f.Data[:0], v.shown.Data...)
+			v.stamp(f)
+			return nil
+		}
 		err := v.Read(ctx, func(r *bufio.Reader) error { return ffmpeg.ReadPPM(r, f) })
 		switch {
 		case err == nil:
-			v.seq++
-			f.Seq, f.Name, f.Captured = v.seq, "", time.Now()
+			v.keep(f)
+			v.stamp(f)
 			return nil
 		case err != io.EOF:
 			return err
@@ -81,4 +99,27 @@ func (v *film) Next(ctx context.Context, f *camera.Frame) error {
 		}
 		v.ended = !v.loop
 	}
+}
+
+// standsStill reports whether there is a last picture and the next one has not come in
+// a pause.
+func (v *film) standsStill(ctx context.Context) (bool, error) {
+	if v.pause == 0 || v.seq == 0 {
+		return false, nil
+	}
+	ready, err := v.Ready(ctx, v.pause)
+	return !ready, err
+}
+
+// keep remembers a picture, to be shown again.
+func (v *film) keep(f *camera.Frame) {
+	if v.pause > 0 {
+		v.shown.Format, v.shown.Width, v.shown.Height = f.Format, f.Width, f.Height
+		v.shown.Data = append(v.shown.Data[:0], f.Data...)
+	}
+}
+
+func (v *film) stamp(f *camera.Frame) {
+	v.seq++
+	f.Seq, f.Name, f.Captured = v.seq, "", time.Now()
 }

@@ -1,6 +1,8 @@
 package files_test
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,6 +60,33 @@ func TestFilmColours(t *testing.T) {
 		if f.Data[i] < 245 || f.Data[i+1] > 10 || f.Data[i+2] > 10 {
 			t.Fatalf("pixel %d is %v", i/3, f.Data[i:i+3])
 		}
+	}
+}
+
+// A film whose pictures are further apart than a stall stands still, and goes on.
+func TestFilmStandsStill(t *testing.T) {
+	path := cameratest.Film(t, "a.mp4", "testsrc=size=64x48:rate=5:duration=1", "-vf", "setpts='PTS+gt(N,2)*3/TB'", "-vsync", "passthrough", "-bf", "0")
+	s := open(t, path, camera.Options{Stall: 2 * time.Second})
+	var f camera.Frame
+	var last []byte
+	seen, again := 0, 0
+	for {
+		err := s.Next(t.Context(), &f)
+		if err == io.EOF {
+			break
+		}
+		if err != nil || f.Seq != uint64(seen+again+1) || f.Format != camera.RGB24 {
+			t.Fatalf("frame %d: %v", f.Seq, err)
+		}
+		if bytes.Equal(f.Data, last) {
+			again++
+		} else {
+			seen++
+		}
+		last = append(last[:0], f.Data...)
+	}
+	if seen != 5 || again < 1 {
+		t.Errorf("%d pictures, %d shown again", seen, again)
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"dynvit/camera"
 	"dynvit/camera/internal/address"
@@ -30,9 +32,11 @@ type pictures struct {
 	paths  []string // not shown yet in this round
 	shown  bool     // something was, in this round
 	seq    uint64
+	log    *slog.Logger    // nil: none
+	named  map[string]bool // what was passed over, and named in the log
 }
 
-func openPictures(t *target, list func(string) ([]string, error)) (camera.Source, error) {
+func openPictures(t *target, o camera.Options, list func(string) ([]string, error)) (camera.Source, error) {
 	paths, err := list(t.path)
 	if err != nil {
 		return nil, err
@@ -44,6 +48,8 @@ func openPictures(t *target, list func(string) ([]string, error)) (camera.Source
 		list:     list,
 		loop:     t.loop,
 		paths:    paths,
+		log:      o.Log,
+		named:    map[string]bool{},
 	}, nil
 }
 
@@ -57,13 +63,14 @@ func listOne(path string) ([]string, error) {
 }
 
 // listFolder finds the pictures of a folder and all folders in it, sorted by
-// path; names that begin with a dot and linked folders are left out.
+// path; names that begin with a dot and linked folders in it are left out.
 func listFolder(root string) ([]string, error) {
 	var paths []string
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		hidden := path != root && strings.HasPrefix(d.Name(), ".")
+	top := root + string(filepath.Separator) // else one that is named by a link is no folder
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		hidden := path != top && strings.HasPrefix(d.Name(), ".")
 		switch {
-		case err != nil && path != root:
+		case err != nil && path != top:
 			return nil // a folder inside that went away or is not ours to read
 		case err != nil:
 			return err
@@ -84,7 +91,7 @@ func listFolder(root string) ([]string, error) {
 }
 
 // Next shows the next picture when it is due. One that has vanished since it was
-// listed is skipped; one that cannot be read, or is too large, comes empty, for
+// listed is skipped, and so is what is no file, with a line in the log; one that cannot be read, or is too large, comes empty, for
 // the decoder to report like any damaged picture.
 func (p *pictures) Next(ctx context.Context, f *camera.Frame) error {
 	if err := p.pacer.Wait(ctx, &p.Lifetime); err != nil {
@@ -99,6 +106,10 @@ func (p *pictures) Next(ctx context.Context, f *camera.Frame) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		if errors.Is(err, regular.ErrIrregular) || errors.Is(err, syscall.EISDIR) {
+			p.passOver(path, err)
+			continue
+		}
 		if err != nil {
 			f.Data = f.Data[:0]
 		}
@@ -108,6 +119,14 @@ func (p *pictures) Next(ctx context.Context, f *camera.Frame) error {
 		p.seq++
 		f.Seq, p.shown = p.seq, true
 		return nil
+	}
+}
+
+// passOver names what is not shown, once.
+func (p *pictures) passOver(path string, why error) {
+	if p.log != nil && !p.named[path] {
+		p.named[path] = true
+		p.log.Warn("picture passed over", "err", why)
 	}
 }
 

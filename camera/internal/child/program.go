@@ -95,6 +95,29 @@ func (p *Program) Exchange(ctx context.Context, first []byte, next func(*bufio.R
 	return p.stop(ctx, err)
 }
 
+// Ready waits for the child's next output for at most d, and reports whether it has
+// come, its end included. A child that is silent for longer is none the worse for it.
+func (p *Program) Ready(ctx context.Context, d time.Duration) (bool, error) {
+	if err := p.Check(ctx); err != nil {
+		return false, err
+	}
+	c, err := p.running()
+	if err != nil {
+		return false, err
+	}
+	err = c.await(ctx, d, func() error {
+		_, err := p.r.Peek(1)
+		return err
+	})
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return true, nil
+	case errors.Is(err, ErrNoFrame):
+		return false, nil
+	}
+	return false, p.stop(ctx, err)
+}
+
 // running is the child, started if none is.
 func (p *Program) running() (*process, error) {
 	p.mu.Lock()
