@@ -74,7 +74,7 @@ func (h *source) reach(x *exchange, at *url.URL) (*line, error) {
 	}
 	if l == nil {
 		var err error
-		if l, err = dial(x.ctx, at, min(connectTimeout, h.stall), h.secure); err != nil {
+		if l, err = dial(x.ctx, at, min(connectTimeout, h.stall), h.trust); err != nil {
 			return nil, err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"dynvit/camera/trust"
 )
 
 // maxHead bounds an answer's status and header, in bytes.
@@ -39,7 +41,7 @@ func hostPort(u *url.URL) string {
 
 // dial goes straight to the camera: the proxy of the environment is for the world
 // outside.
-func dial(ctx context.Context, u *url.URL, limit time.Duration, secure *tls.Config) (*line, error) {
+func dial(ctx context.Context, u *url.URL, limit time.Duration, t trust.Trust) (*line, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", hostPort(u))
@@ -47,12 +49,15 @@ func dial(ctx context.Context, u *url.URL, limit time.Duration, secure *tls.Conf
 		return nil, err
 	}
 	if u.Scheme == "https" {
-		secure = secure.Clone()
-		secure.ServerName = u.Hostname()
+		secure, err := t.Config(u.Hostname())
+		if err != nil {
+			conn.Close()
+			return nil, err
+		}
 		client := tls.Client(conn, secure)
 		if err := client.HandshakeContext(ctx); err != nil {
 			conn.Close()
-			return nil, err
+			return nil, trust.Explain(err)
 		}
 		conn = client
 	}

@@ -7,7 +7,6 @@ package web
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"dynvit/camera/internal/address"
 	"dynvit/camera/internal/lifetime"
 	"dynvit/camera/internal/option"
+	"dynvit/camera/trust"
 )
 
 // Limits of the source.
@@ -60,7 +60,7 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 		name:     address.Redact(t.url),
 		url:      &plain,
 		login:    newLogin(t.url.User),
-		secure:   &tls.Config{},
+		trust:    o.Trust,
 		stall:    o.StallLimit(),
 		rate:     t.rate,
 	}
@@ -71,12 +71,12 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 // source reads a camera.
 type source struct {
 	lifetime.Lifetime
-	name   string   // for errors, without secrets
-	url    *url.URL // without user and password
-	login  *login   // nil: no user
-	secure *tls.Config
-	stall  time.Duration
-	rate   option.Rate
+	name  string   // for errors, without secrets
+	url   *url.URL // without user and password
+	login *login   // nil: no user
+	trust trust.Trust
+	stall time.Duration
+	rate  option.Rate
 
 	mu     sync.Mutex // held by Next, so that Close can wait for it
 	hangUp context.CancelFunc
