@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"dynvit/exif"
 	"dynvit/models"
 )
 
@@ -294,6 +295,32 @@ func TestArm64(t *testing.T) {
 }
 
 // TestEvalOfNothing: a folder in which no picture can be read has no accuracy.
+// TestOrientation: classify turns a picture as its Exif says, eval takes it as it is
+// stored. The tag lies: the stored picture is upright.
+func TestOrientation(t *testing.T) {
+	dir := t.TempDir()
+	upright, err := os.ReadFile("../../vit/testdata/church.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const head = 33               // signature and IHDR
+	block := exif.Segment(3)[10:] // behind marker, length and name
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(block)))
+	chunk = append(append(chunk, "eXIf"...), block...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
+	if err := os.Mkdir(filepath.Join(dir, "4"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	name := write(t, dir, "4/x.png", string(slices.Concat(upright[:head], chunk, upright[head:])))
+	out, _, code := outcome(t, dynvitd(t, "eval", "--json", "--data", dir))
+	if code != 0 || !strings.Contains(out, `"top1":1,`) {
+		t.Errorf("eval: %d, %s", code, out)
+	}
+	if out, _, code = outcome(t, dynvitd(t, "classify", "--json", "--top", "1", name)); code != 0 || strings.Contains(out, "church") {
+		t.Errorf("classify: %d, %s", code, out)
+	}
+}
+
 func TestEvalOfNothing(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a.jpg", "no picture")
