@@ -59,13 +59,14 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
+	o.Log = o.Log.With("broker", at.String())
 	if err := o.check(); err != nil {
 		return nil, err
 	}
 	c := &Client{
 		options: o,
 		broker:  at,
-		log:     o.Log.With("broker", at.String()),
+		log:     o.Log,
 		pulse:   o.Pulse,
 		outbox:  newOutbox(o.QueueMessages, o.QueueBytes, o.EventTTL, o.OpenDisk != nil),
 		done:    make(chan struct{}),

@@ -577,3 +577,32 @@ func TestSubscription(t *testing.T) {
 		mustClose(t, c)
 	})
 }
+
+// TestLongMessagesArePassedOver: a message above the limit, retained perhaps, costs
+// neither the connection nor what follows.
+func TestLongMessagesArePassedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := mqtttest.New()
+		defer b.Close()
+		var log mqtttest.Log
+		received := make(chan mqtt.Message, 10)
+		c := startClient(t, func(o *mqtt.Options) {
+			o.Dial, o.Log = b.Dial, log.Logger(slog.LevelInfo)
+			o.Subscribe, o.Received = []string{node + "/cmd/+"}, func(m mqtt.Message) { received <- m }
+		})
+		await(t, b, func(s mqtttest.State) bool { return len(s.Subscribed) == 1 })
+		for _, payload := range []string{strings.Repeat("x", 64<<10), strings.Repeat("x", 1<<20), "0.5"} {
+			if err := b.Send(node+"/cmd/keep", payload, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m := <-received; string(m.Payload) != "0.5" {
+			t.Errorf("received %d bytes, want the short message alone", len(m.Payload))
+		}
+		s := await(t, b, func(s mqtttest.State) bool { return s.Acks == 3 })
+		if text := log.String(); s.Connects != 1 || strings.Count(text, "passed over") != 1 {
+			t.Errorf("%d connections, log:\n%s", s.Connects, text)
+		}
+		mustClose(t, c)
+	})
+}

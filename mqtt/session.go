@@ -45,7 +45,7 @@ func open(ctx context.Context, o *Options, at address, topics *subscriptions) (*
 	if err != nil {
 		return nil, err
 	}
-	s := &session{wire: newWire(conn), ready: true}
+	s := &session{wire: newWire(conn, o.Log), ready: true}
 	s.paho = paho.NewClient(s.options(o, at))
 	stop := context.AfterFunc(ctx, s.abort)
 	defer stop()

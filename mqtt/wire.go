@@ -1,13 +1,15 @@
 package mqtt
 
 import (
+	"bufio"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
 )
 
-// wire is a connection that remembers why it ended, puts a deadline on every
-// write and tells when a message has been written.
+// wire is a connection that remembers why it ended, bounds what it reads into
+// memory, puts a deadline on every write and tells when a message has been written.
 //
 // paho closes connections from several places and reports only some of them
 // (an unknown CONNACK code, for one, leaves its client "connected" on a closed
@@ -18,19 +20,35 @@ type wire struct {
 	closed chan struct{} // closed by Close
 	wrote  chan struct{} // gets one value for each PUBLISH written; holds one
 
-	writing sync.Mutex
+	incoming incoming
+	writing  sync.Mutex
 
 	mu    sync.Mutex
 	cause error // the first that Read or Write returned before Close
 	once  sync.Once
 }
 
-func newWire(conn net.Conn) *wire {
-	return &wire{Conn: conn, closed: make(chan struct{}), wrote: make(chan struct{}, 1)}
+func newWire(conn net.Conn, log *slog.Logger) *wire {
+	w := &wire{Conn: conn, closed: make(chan struct{}), wrote: make(chan struct{}, 1)}
+	told := false
+	w.incoming = incoming{from: bufio.NewReader(conn), puback: w.puback, tell: func(topic string, bytes int) {
+		if !told { // it may come again and again
+			told = true
+			log.Warn("mqtt: a message above the limit came, passed over", "topic", topic, "bytes", bytes, "limit", maxIncoming)
+		}
+	}}
+	return w
 }
 
+// puback acknowledges a message, in either version of the protocol.
+func (w *wire) puback(id [2]byte) error {
+	_, err := w.Write([]byte{packetPuback << 4, 2, id[0], id[1]})
+	return err
+}
+
+// Read gives the bytes of whole packets, to one goroutine at a time.
 func (w *wire) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
+	n, err := w.incoming.Read(p)
 	w.note(err)
 	return n, err
 }
@@ -55,7 +73,7 @@ func (w *wire) Write(p []byte) (int, error) {
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
 // isPublish looks at the packet type [MQTT-2.2.1].
-func isPublish(packet []byte) bool { return len(packet) > 0 && packet[0]>>4 == 3 }
+func isPublish(packet []byte) bool { return len(packet) > 0 && packet[0]>>4 == packetPublish }
 
 func (w *wire) Close() error {
 	w.once.Do(func() { close(w.closed) })

@@ -49,6 +49,7 @@ type State struct {
 	Messages   []Message
 	Retained   map[string]string // by topic
 	Subscribed []string          // filters, of all connections
+	Acks       int               // PUBACK packets, for what Send sent
 	Username   string            // of the last CONNECT
 	Password   string
 }

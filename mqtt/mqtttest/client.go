@@ -119,7 +119,8 @@ func (c *client) answer(packet packets.ControlPacket) error {
 	case *packets.SubscribePacket:
 		return c.subscribe(p, fault)
 	case *packets.PubackPacket:
-		return nil // of what Send sent
+		c.broker.update(func(s *State) { s.Acks++ })
+		return nil
 	case *packets.PingreqPacket:
 		if fault.NoPing {
 			return nil
