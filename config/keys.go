@@ -52,6 +52,8 @@ type MQTT struct {
 	CAFile       string `yaml:"ca_file" doc:"PEM file of the authorities that may have signed the broker's certificate; default: the system's"`
 	CertFile     string `yaml:"cert_file" doc:"PEM file of this client's certificate, for brokers that want one"`
 	KeyFile      string `yaml:"key_file" doc:"PEM file of the key of cert_file"`
+	Retain       bool   `yaml:"retain" doc:"whether states are retained; false for brokers that know no retained messages"`
+	QoS          int    `yaml:"qos" min:"0" max:"1" doc:"of states and events; 0 for brokers that know no other: what is on its way when a connection breaks is lost"`
 	ClientID     string `yaml:"client_id" doc:"at the broker; default: dynvit-<node>"`
 	TopicPrefix  string `yaml:"topic_prefix" doc:"first words of every topic"`
 	Commands     bool   `yaml:"commands" doc:"whether commands are taken over MQTT"`
@@ -114,7 +116,7 @@ func Default(host string) Config {
 		Latency:   Latency{Budget: 50 * time.Millisecond, Percentile: 95},
 		Log:       Log{Level: "info", Format: "text"},
 		MQTT: MQTT{
-			TopicPrefix: "dynvit", Commands: true,
+			TopicPrefix: "dynvit", Commands: true, Retain: true, QoS: 1,
 			Outbox: Outbox{SizeMiB: 16, TTL: 7 * 24 * time.Hour},
 		},
 		HomeAssistant: HomeAssistant{Enabled: true, DiscoveryPrefix: "homeassistant"},

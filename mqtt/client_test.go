@@ -216,6 +216,7 @@ func TestRefusedConnection(t *testing.T) {
 		want string
 	}{
 		{1, "the broker refused the connection: unacceptable protocol version"},
+		{2, "the broker refused the connection: identifier rejected (or, by mosquitto, a keep-alive of 30s, above its max_keepalive)"},
 		{4, "the broker refused the connection: bad user name or password"},
 		{5, "the broker refused the connection: not Authorized"},
 		{77, "the broker refused the connection with an unknown code"},

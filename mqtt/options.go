@@ -37,6 +37,11 @@ type Options struct {
 	// Close.
 	Will *Message
 
+	// For a broker that knows no retained messages, or QoS 0 alone: nothing is sent
+	// retained; all is sent at QoS 0, so that what is in flight when a connection
+	// breaks is lost.
+	NoRetain, NoQoS1 bool
+
 	// Subscribe are topic filters, subscribed at QoS 1 on every connection.
 	// Received gets what comes: on the connection's reader, which stops until
 	// it returns, so it only hands over. The payload is the receiver's to keep.
@@ -84,6 +89,10 @@ func (o Options) withDefaults() Options {
 	if o.Will != nil {
 		will := *o.Will
 		will.Payload = slices.Clone(will.Payload)
+		will.Retain = will.Retain && !o.NoRetain
+		if o.NoQoS1 {
+			will.QoS = 0
+		}
 		o.Will = &will
 	}
 	return o

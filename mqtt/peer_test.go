@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
@@ -220,4 +222,41 @@ func TestEmbeddedBrokerServesMosquittoSub(t *testing.T) {
 	wantLines(t, next, "status online 0", `camera/door/state {"label":"zebra"} 0`, "camera/door/event e1 0")
 	mustClose(t, c)
 	wantLines(t, next, "status stopped 0")
+}
+
+// TestMosquittoThatKnowsLess: a broker without retained messages or QoS 1 closes
+// the connection at CONNECT; what is said names the cause among the
+// possible ones, and the key to do without.
+func TestMosquittoThatKnowsLess(t *testing.T) {
+	for _, tt := range []struct {
+		line, want string
+		without    func(*mqtt.Options)
+	}{
+		{"retain_available false", "retained, of QoS 1 (mqtt.retain, mqtt.qos)", func(o *mqtt.Options) { o.NoRetain = true }},
+		{"max_qos 0", "retained, of QoS 1 (mqtt.retain, mqtt.qos)", func(o *mqtt.Options) { o.NoQoS1 = true }},
+	} {
+		t.Run(tt.line, func(t *testing.T) {
+			address := mqtttest.Reserve(t)
+			mqtttest.RunMosquitto(t, mqtttest.Listener(address)+"allow_anonymous true\n"+tt.line+"\n")
+			got := firstError(t, func(o *mqtt.Options) { o.Broker = "mqtt://" + address })
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("error %q, want %q", got, tt.want)
+			}
+			next := mosquittoSub(t, address)
+			c := startClient(t, func(o *mqtt.Options) { o.Broker = "mqtt://" + address; tt.without(o) })
+			publish(t, c, state("info", "{}"), event("e1"))
+			wantLines(t, next, "status online 0", "info {} 0", "camera/door/event e1 0")
+			mustClose(t, c)
+			wantLines(t, next, "status stopped 0")
+		})
+	}
+}
+
+func TestWebSocketAtAnotherPath(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	got := firstError(t, func(o *mqtt.Options) { o.Broker = "ws" + strings.TrimPrefix(s.URL, "http") })
+	if !strings.Contains(got, "is the path right?") || !strings.Contains(got, "/mqtt") {
+		t.Errorf("error %q", got)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/gorilla/websocket"
 )
 
 // The broker closed a connection before it answered.
@@ -18,20 +19,36 @@ var (
 	errAfterTLS = errors.New("the broker closed the connection after the TLS handshake: does it want another client certificate (cert_file and key_file)?")
 )
 
-// handshakeError says of paho's error whether the broker refused or the
-// network failed.
-func handshakeError(err error, at address) error {
-	if !errors.Is(err, packets.ErrorNetworkError) {
+// refusedConnect says of paho's error whether the broker refused or the network
+// failed.
+func refusedConnect(err error, will *Message, at address) error {
+	switch {
+	case errors.Is(err, packets.ErrorRefusedIDRejected):
+		return fmt.Errorf("the broker refused the connection: %w (or, by mosquitto, a keep-alive of %v, above its max_keepalive)", err, keepAlive)
+	case !errors.Is(err, packets.ErrorNetworkError):
 		return fmt.Errorf("the broker refused the connection: %w", err)
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		err = joined.Unwrap()[1] // paho's "network Error : <the error>"
 	}
+	return closedUnanswered(err, will, at)
+}
+
+// closedUnanswered says why the broker may have closed the connection at CONNECT.
+func closedUnanswered(err error, will *Message, at address) error {
 	switch {
-	case at.transport == overTCP && closedByPeer(err):
-		return errWantsTLS
-	case at.transport == overTLS && closedByPeer(err):
-		return errAfterTLS
+	case !closedByPeer(err):
+		return err
+	case at.transport == overTCP:
+		err = errWantsTLS
+	case at.transport == overTLS:
+		err = errAfterTLS
+	}
+	if will != nil && will.Retain {
+		return fmt.Errorf("%w Or does it take no will that is retained, of QoS %d (mqtt.retain, mqtt.qos)?", err, will.QoS)
+	}
+	if will != nil && will.QoS > 0 {
+		return fmt.Errorf("%w Or does it take no will of QoS %d (mqtt.qos)?", err, will.QoS)
 	}
 	return err
 }
@@ -49,7 +66,9 @@ func reason(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the broker closed the connection"
 	case errors.As(err, &dns):
-		return fmt.Sprintf("look up %s: %s", dns.Name, dns.Err)
+		return lookupReason(dns)
+	case errors.Is(err, websocket.ErrBadHandshake):
+		return "no WebSocket there: is the path right? Many brokers have it at /mqtt, as in ws://host:port/mqtt"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	case errors.As(err, &op):

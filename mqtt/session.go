@@ -26,6 +26,8 @@ type session struct {
 	ready  bool     // the last message sent has been written
 	flight []flight // in the order sent
 
+	noRetain, noQoS1 bool // the broker knows neither
+
 	acknowledged bool     // the broker has answered to a message
 	unconfirmed  *suspect // the oldest QoS 0 message written since it last did
 }
@@ -45,7 +47,7 @@ func open(ctx context.Context, o *Options, at address, topics *subscriptions) (*
 	if err != nil {
 		return nil, err
 	}
-	s := &session{wire: newWire(conn, o.Log), ready: true}
+	s := &session{wire: newWire(conn, o.Log), ready: true, noRetain: o.NoRetain, noQoS1: o.NoQoS1}
 	s.paho = paho.NewClient(s.options(o, at))
 	stop := context.AfterFunc(ctx, s.abort)
 	defer stop()
@@ -53,7 +55,7 @@ func open(ctx context.Context, o *Options, at address, topics *subscriptions) (*
 	<-token.Done() // bounded by the deadline that paho sets for the handshake
 	if err := token.Error(); err != nil {
 		s.abort() // not end: paho started nothing that would take a DISCONNECT
-		return nil, handshakeError(err, at)
+		return nil, refusedConnect(err, o.Will, at)
 	}
 	if s.wire.isClosed() {
 		s.end()
@@ -133,6 +135,10 @@ func (s *session) options(o *Options, at address) *paho.ClientOptions {
 // takes m at once unless the connection has just been lost, in which case send
 // blocks for handOver.
 func (s *session) send(e *entry, m Message) {
+	m.Retain = m.Retain && !s.noRetain
+	if s.noQoS1 {
+		m.QoS = 0
+	}
 	token := s.paho.Publish(m.Topic, m.QoS, m.Retain, m.Payload)
 	s.flight = append(s.flight, flight{e, suspectOf(e, m.Payload), m.QoS, token})
 	s.ready = false

@@ -6,9 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"strings"
 	"time"
 )
@@ -67,17 +65,6 @@ func (t TLS) pair() (tls.Certificate, error) {
 	return pair, nil
 }
 
-const maxPEM = 1 << 20 // bytes; a bundle of all public authorities has a fifth
-
-func readPEM(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxPEM))
-}
-
 // errNotTLS says that the handshake failed without a word about TLS from the
 // other side.
 var errNotTLS = errors.New("no TLS on this port of the broker? (mqtt:// is without TLS)")
@@ -115,6 +102,8 @@ func tlsReason(err error) string {
 		return "the broker's certificate is signed by an unknown authority (ca_file names another)"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return validity(invalid.Cert)
+	case errors.As(err, &host) && len(host.Certificate.DNSNames)+len(host.Certificate.IPAddresses) == 0:
+		return commonNameAlone(host)
 	case errors.As(err, &host):
 		return fmt.Sprintf("the broker's certificate is for %s, not for %s", namesOf(host.Certificate), host.Host)
 	case errors.As(err, &op) && op.Op == "remote error":
@@ -140,13 +129,20 @@ func validity(c *x509.Certificate) string {
 	return "the broker's certificate expired at " + c.NotAfter.UTC().Format(time.RFC3339)
 }
 
+// commonNameAlone is about the certificates that old instructions make.
+func commonNameAlone(err x509.HostnameError) string {
+	kind := "DNS"
+	if net.ParseIP(err.Host) != nil {
+		kind = "IP"
+	}
+	return fmt.Sprintf("the broker's certificate has only a common name (%q), which says no more whose it is: make it anew with a subjectAltName (openssl's -addext subjectAltName=%s:%s)",
+		err.Certificate.Subject.CommonName, kind, err.Host)
+}
+
 func namesOf(c *x509.Certificate) string {
 	names := append([]string{}, c.DNSNames...)
 	for _, ip := range c.IPAddresses {
 		names = append(names, ip.String())
-	}
-	if len(names) == 0 {
-		return "no host"
 	}
 	return strings.Join(names, ", ")
 }

@@ -154,6 +154,8 @@ func TestTLSErrorsSayWhatIsWrong(t *testing.T) {
 		{"not valid yet", func(c *x509.Certificate) { c.NotBefore = time.Now().Add(day) }, &tls.Config{}, own.file, "on: is this machine's clock right?"},
 		{"wrong name", func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"broker.lan"} }, &tls.Config{}, own.file,
 			"the broker's certificate is for broker.lan, not for 127.0.0.1"},
+		{"common name alone", func(c *x509.Certificate) { c.IPAddresses, c.Subject.CommonName = nil, "127.0.0.1" }, &tls.Config{}, own.file,
+			`has only a common name ("127.0.0.1"), which says no more whose it is: make it anew with a subjectAltName (openssl's -addext subjectAltName=IP:127.0.0.1)`},
 		{"old version", nil, &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}, own.file, "protocol version"},
 		{"client certificate wanted", nil, &tls.Config{ClientAuth: tls.RequireAnyClientCert}, own.file,
 			"(cert_file and key_file"},
@@ -205,7 +207,9 @@ func TestTLSFiles(t *testing.T) {
 	}{
 		{mqtt.TLS{}, ""},
 		{mqtt.TLS{CA: i.file, Certificate: cert, Key: key}, ""},
-		{mqtt.TLS{CA: empty}, "holds no certificate"},
+		{mqtt.TLS{CA: empty}, "is no PEM file"},
+		{mqtt.TLS{CA: key}, "holds no certificate"},
+		{mqtt.TLS{CA: bom(t, i.file), Certificate: bom(t, cert), Key: bom(t, key)}, ""},
 		{mqtt.TLS{CA: "/nowhere"}, "/nowhere: no such file"},
 		{mqtt.TLS{Certificate: cert, Key: "/nowhere"}, "/nowhere: no such file"},
 		{mqtt.TLS{Certificate: cert, Key: otherKey}, "private key does not match"},
@@ -218,6 +222,56 @@ func TestTLSFiles(t *testing.T) {
 		}
 		if err != nil && (strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), string(secret[50:80]))) {
 			t.Errorf("%+v: the error has several lines or repeats the key: %v", tt.tls, err)
+		}
+	}
+}
+
+// bom copies a file and puts a byte-order mark before it.
+func bom(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "bom.pem")
+	if err := os.WriteFile(path, append([]byte("\xef\xbb\xbf"), data...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestFilesThatAreNotPEM has openssl write what users have in place of PEM files;
+// what is said names the file, what it is, and a command that makes it right.
+func TestFilesThatAreNotPEM(t *testing.T) {
+	openssl := mqtttest.Program(t, "openssl", "openssl")
+	i := newIssuer(t)
+	cert, key := i.issue(nil)
+	dir := t.TempDir()
+	write := func(name string, arguments ...string) string {
+		path := filepath.Join(dir, name)
+		if out, err := exec.Command(openssl, append(arguments, "-out", path)...).CombinedOutput(); err != nil {
+			t.Fatalf("openssl %v: %v: %s", arguments, err, out)
+		}
+		return path
+	}
+	certDER := write("cert.der", "x509", "-in", cert, "-outform", "der")
+	keyDER := write("key.der", "pkey", "-in", key, "-outform", "der")
+	p12 := write("both.p12", "pkcs12", "-export", "-in", cert, "-inkey", key, "-passout", "pass:x")
+	encrypted := write("new.key", "pkcs8", "-topk8", "-in", key, "-passout", "pass:x")
+	legacy := write("old.key", "ec", "-in", key, "-aes256", "-passout", "pass:x")
+	for _, tt := range []struct {
+		tls        mqtt.TLS
+		file, want string
+	}{
+		{mqtt.TLS{CA: certDER}, certDER, "is DER, want PEM: openssl x509"},
+		{mqtt.TLS{CA: p12}, p12, "is PKCS #12, want PEM: openssl pkcs12"},
+		{mqtt.TLS{Certificate: certDER, Key: key}, certDER, "is DER, want PEM"},
+		{mqtt.TLS{Certificate: cert, Key: keyDER}, keyDER, "or for a key openssl pkey"},
+		{mqtt.TLS{Certificate: cert, Key: encrypted}, encrypted, "is encrypted"},
+		{mqtt.TLS{Certificate: cert, Key: legacy}, legacy, "is encrypted"},
+	} {
+		if err := tt.tls.Check(); err == nil || !strings.Contains(err.Error(), tt.file+" is") || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: %v, want %s %s", tt.tls, err, tt.file, tt.want)
 		}
 	}
 }
