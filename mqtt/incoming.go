@@ -47,6 +47,18 @@ func (in *incoming) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// whole hands out the next packet at once.
+func (in *incoming) whole() ([]byte, error) {
+	for len(in.rest) == 0 {
+		if err := in.next(); err != nil {
+			return nil, err
+		}
+	}
+	data := in.rest
+	in.rest = nil
+	return data, nil
+}
+
 // next reads a packet; rest stays empty where it was passed over.
 func (in *incoming) next() error {
 	first, err := in.from.ReadByte()

@@ -27,9 +27,18 @@ const (
 	maxInFlight = 20
 )
 
+// Protocol is a version of MQTT.
+type Protocol uint8
+
+const (
+	Protocol3 Protocol = iota // 3.1.1
+	Protocol5                 // in which the broker says what it does not take, and why
+)
+
 // Options say where a Client publishes and what it begins and ends with.
 type Options struct {
 	Broker             string // see Check
+	Protocol           Protocol
 	Username, Password string
 	ClientID           string // unique at the broker: a second client of that name ends the first
 

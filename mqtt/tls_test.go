@@ -139,7 +139,9 @@ func firstError(t *testing.T, edit func(*mqtt.Options)) string {
 	return c.Status().LastError
 }
 
-func TestTLSErrorsSayWhatIsWrong(t *testing.T) {
+func TestTLSErrorsSayWhatIsWrong(t *testing.T) { both(t, testTLSErrorsSayWhatIsWrong) }
+
+func testTLSErrorsSayWhatIsWrong(t *testing.T) {
 	day := 24 * time.Hour
 	own, other := newIssuer(t), newIssuer(t)
 	tests := []struct {
@@ -294,7 +296,9 @@ func secureMosquitto(t *testing.T, i *issuer, password string) string {
 
 // TestMosquittoWithTLSAndPassword is what a careful user sets up, and each thing
 // that may be wrong with it.
-func TestMosquittoWithTLSAndPassword(t *testing.T) {
+func TestMosquittoWithTLSAndPassword(t *testing.T) { both(t, testMosquittoWithTLSAndPassword) }
+
+func testMosquittoWithTLSAndPassword(t *testing.T) {
 	const password = "correct-horse"
 	i := newIssuer(t)
 	address := secureMosquitto(t, i, password)
@@ -313,7 +317,7 @@ func TestMosquittoWithTLSAndPassword(t *testing.T) {
 		{"no CA", func(o *mqtt.Options) { o.TLS.CA = "" }, "unknown authority"},
 		{"no certificate", func(o *mqtt.Options) { o.TLS.Certificate, o.TLS.Key = "", "" }, "cert_file and key_file"},
 		{"a stranger's certificate", func(o *mqtt.Options) { o.TLS.Certificate, o.TLS.Key = foreign, foreignKey }, "cert_file and key_file"},
-		{"wrong password", func(o *mqtt.Options) { o.Password = "battery-staple" }, "the broker refused the connection: not Authorized"},
+		{"wrong password", func(o *mqtt.Options) { o.Password = "battery-staple" }, "the broker refused the connection: not authorized"},
 		{"no TLS", func(o *mqtt.Options) { o.Broker, o.TLS = "mqtt://"+address, mqtt.TLS{} }, "mqtts://"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -323,7 +327,7 @@ func TestMosquittoWithTLSAndPassword(t *testing.T) {
 				o.Log = log.Logger(slog.LevelDebug)
 				tt.edit(o)
 			})
-			if !strings.Contains(got, tt.want) {
+			if !strings.Contains(strings.ToLower(got), strings.ToLower(tt.want)) { // 3.1.1's words have capitals
 				t.Errorf("error %q, want %q", got, tt.want)
 			}
 			for _, secret := range []string{password, "battery-staple"} {
