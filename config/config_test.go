@@ -35,7 +35,7 @@ const minimal = "mqtt: {broker: embedded}\n"
 func TestParseErrors(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown key", "mqtt: {broker: embedded}\nmodle: x\n", "f.yaml:2:1: modle: unknown key: want one of node, model, "},
-		{"unknown nested key", "mqtt:\n  broker: embedded\n  user: x\n", "f.yaml:3:3: mqtt.user: unknown key: want one of broker, username, "},
+		{"unknown nested key", "mqtt:\n  broker: embedded\n  user: x\n", "f.yaml:3:3: mqtt.user: unknown key: want one of broker, protocol, username, "},
 		{"unknown camera key", minimal + "cameras:\n  door:\n    source: \"test:\"\n    fps: 5\n", "f.yaml:5:5: cameras.door.fps: unknown key: want one of source, "},
 		{"duplicate key", "node: a\nnode: b\n" + minimal, "f.yaml:2:1: "},
 		{"duplicate quoted key", "node: a\n\"node\": b\n" + minimal, "f.yaml:2:1: "},

@@ -48,11 +48,14 @@ type Log struct {
 // MQTT says where results go.
 type MQTT struct {
 	Broker       string `yaml:"broker" doc:"mqtt://host:1883, mqtts://host:8883, or embedded: a broker on loopback in this process"`
+	Protocol     string `yaml:"protocol" oneof:"3.1.1 5" doc:"version of MQTT; in 5 the broker says what it does not take, and why"`
 	Username     string `yaml:"username" doc:"at the broker"`
 	PasswordFile string `yaml:"password_file" doc:"file whose first line is the password; default: systemd's credential mqtt, where there is one"`
 	CAFile       string `yaml:"ca_file" doc:"PEM file of the authorities that may have signed the broker's certificate; default: the system's"`
 	CertFile     string `yaml:"cert_file" doc:"PEM file of this client's certificate, for brokers that want one"`
 	KeyFile      string `yaml:"key_file" doc:"PEM file of the key of cert_file"`
+	Retain       bool   `yaml:"retain" doc:"whether states are retained; false for brokers that know no retained messages"`
+	QoS          int    `yaml:"qos" min:"0" max:"1" doc:"of states and events; 0 for brokers that know no other: what is on its way when a connection breaks is lost"`
 	ClientID     string `yaml:"client_id" doc:"at the broker; default: dynvit-<node>"`
 	TopicPrefix  string `yaml:"topic_prefix" doc:"first words of every topic"`
 	Commands     bool   `yaml:"commands" doc:"whether commands are taken over MQTT"`
@@ -63,6 +66,20 @@ type MQTT struct {
 type Outbox struct {
 	SizeMiB int           `yaml:"size_mib" min:"1" max:"1024" doc:"topics and payloads that may wait; beyond it the oldest events are dropped"`
 	TTL     time.Duration `yaml:"ttl" min:"1s" max:"87600h" doc:"events that waited for longer are dropped"`
+}
+
+// Versions of MQTT, as mqtt.protocol names them.
+const (
+	Protocol3 = "3.1.1"
+	Protocol5 = "5"
+)
+
+// Version is the protocol's.
+func (m *MQTT) Version() mqtt.Protocol {
+	if m.Protocol == Protocol5 {
+		return mqtt.Protocol5
+	}
+	return mqtt.Protocol3
 }
 
 // TLS are the files for a connection to the broker over TLS.
@@ -122,7 +139,7 @@ func Default(host string) Config {
 		Latency:   Latency{Budget: 50 * time.Millisecond, Percentile: 95},
 		Log:       Log{Level: "info", Format: "text"},
 		MQTT: MQTT{
-			TopicPrefix: "dynvit", Commands: true,
+			Protocol: Protocol3, TopicPrefix: "dynvit", Commands: true, Retain: true, QoS: 1,
 			Outbox: Outbox{SizeMiB: 16, TTL: 7 * 24 * time.Hour},
 		},
 		HomeAssistant: HomeAssistant{Enabled: true, DiscoveryPrefix: "homeassistant"},

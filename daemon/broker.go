@@ -59,8 +59,9 @@ func (d *Daemon) clientOptions(in *inbox, birth []mqtt.Message) mqtt.Options {
 	m, will := &d.config.MQTT, statusMessage(d.topics, messages.NodeOffline)
 	return mqtt.Options{
 		Subscribe: in.filters(m.Commands), Received: in.put,
-		Broker: m.Broker, Username: m.Username, Password: d.password, ClientID: m.ClientID,
+		Broker: m.Broker, Protocol: m.Version(), Username: m.Username, Password: d.password, ClientID: m.ClientID,
 		Will: &will, Birth: birth, Log: d.log, Pulse: d.loops.Loop("mqtt", mqttLimit), Dial: d.deps.dial, TLS: m.TLS(),
+		NoRetain: !m.Retain, NoQoS1: m.QoS == 0,
 		QueueBytes: m.Outbox.SizeMiB << 20, EventTTL: m.Outbox.TTL,
 	}
 }

@@ -64,6 +64,9 @@ func parseAddress(broker string) (address, error) {
 	if !strings.Contains(broker, "://") {
 		broker = "mqtt://" + broker
 	}
+	if isBareIPv6(broker) {
+		return address{}, errors.New("mqtt: broker URL has an IPv6 address without brackets: want it as in mqtt://[fe80::1]:1883")
+	}
 	u, err := url.Parse(broker)
 	if err != nil {
 		return address{}, errors.New("mqtt: broker is not a valid URL, want mqtt://host:port")
@@ -82,6 +85,17 @@ func parseAddress(broker string) (address, error) {
 		u.Host = net.JoinHostPort(u.Hostname(), s.port)
 	}
 	return address{url: u, transport: s.transport}, nil
+}
+
+// isBareIPv6 finds an IPv6 address without brackets, where nobody can tell the port
+// from its end.
+func isBareIPv6(broker string) bool {
+	_, rest, _ := strings.Cut(broker, "://")
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	a, err := netip.ParseAddr(rest)
+	return err == nil && a.Is6()
 }
 
 func checkURL(u *url.URL, t transport) error {

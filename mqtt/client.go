@@ -35,6 +35,7 @@ type Client struct {
 	told     telling
 	topics   *subscriptions
 	closings closings
+	known    limits // of the broker's, as last logged
 
 	mu          sync.Mutex
 	status      Status   // what it says of the connection
@@ -59,13 +60,14 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
+	o.Log = o.Log.With("broker", at.String())
 	if err := o.check(); err != nil {
 		return nil, err
 	}
 	c := &Client{
 		options: o,
 		broker:  at,
-		log:     o.Log.With("broker", at.String()),
+		log:     o.Log,
 		pulse:   o.Pulse,
 		outbox:  newOutbox(o.QueueMessages, o.QueueBytes, o.EventTTL, o.OpenDisk != nil),
 		done:    make(chan struct{}),
@@ -200,17 +202,19 @@ func (c *Client) run() {
 		if err == nil {
 			began := time.Now()
 			out.ended(c.log, began)
+			c.tellLimits(s.limits)
 			var explanation error
 			if err, explanation = c.serve(s); err == nil {
 				return
 			}
 			lasted := time.Since(began)
-			if s.acknowledged && explanation == nil || lasted >= steady {
+			if s.acknowledged && explanation == nil && !forLater(err) || lasted >= steady {
 				pause.Reset()
 			}
 			err = cmp.Or(explanation, other.lost(err, lasted, s.acknowledged && explanation == nil))
 		} else {
 			other.refused()
+			c.adapt(err)
 		}
 		if c.ctx.Err() != nil {
 			c.closeOffline(err)
@@ -221,6 +225,41 @@ func (c *Client) run() {
 		c.told.tell(c.log, c.outbox.drops(), time.Now())
 		c.pulse.Idle("broker away")
 		c.sleep(pause.Next())
+	}
+}
+
+// forLater reports that the broker wants to be left alone for a while.
+func forLater(err error) bool {
+	c, ok := codeOf(err)
+	return ok && c.passes()
+}
+
+// adapt changes a will that the broker does not know.
+func (c *Client) adapt(err error) {
+	will := c.options.Will
+	switch why, _ := codeOf(err); {
+	case will == nil:
+	case why == codeNoRetain:
+		will.Retain = false
+	case why == codeNoQoS:
+		will.QoS = 0
+	}
+}
+
+// tellLimits logs what the broker does not take, where it is new.
+func (c *Client) tellLimits(l limits) {
+	if l == c.known {
+		return
+	}
+	c.known = l
+	if l.noRetain && !c.options.NoRetain {
+		c.log.Warn("mqtt: the broker keeps no retained messages: who subscribes later sees no states until they change")
+	}
+	if l.noQoS1 && !c.options.NoQoS1 {
+		c.log.Warn("mqtt: the broker takes QoS 0 alone: events on their way when a connection breaks are lost")
+	}
+	if l.packet > 0 || l.window > 0 {
+		c.log.Info("mqtt: the broker's limits", "packet_bytes", l.packet, "in_flight", l.window)
 	}
 }
 

@@ -74,13 +74,19 @@ func (c *closings) acknowledged(m mark) (relieved bool) {
 // drained notes that the broker took all there was.
 func (c *closings) drained() { c.careful = false }
 
+// aboutMessage reports an end of a connection that may be the answer to a message.
+func aboutMessage(err error) bool {
+	c, ok := codeOf(err)
+	return ok && c.ofMessage() || closedByPeer(err)
+}
+
 // lost ends a connection: the outbox takes back what was in flight, but for a
 // message at which the broker closes again and again. err is why the connection
 // ended; where such a message explains that, lost returns words for it.
 func (c *Client) lost(s *session, err error) (explanation error) {
 	var explained, aside bool
 	m, last, some := s.suspects()
-	if some && closedByPeer(err) {
+	if some && aboutMessage(err) {
 		explained, aside = c.closings.judge(m.mark, last, s.acknowledged, c.outbox.wasRefused(m.topic))
 	}
 	c.outbox.lost(s.entries())
@@ -89,7 +95,10 @@ func (c *Client) lost(s *session, err error) (explanation error) {
 		if c.outbox.setAside(m) {
 			level = slog.LevelWarn
 		}
-		c.log.Log(c.ctx, level, "mqtt: the broker closes the connection at a message: set aside", "topic", m.topic, "bytes", m.bytes)
+		c.log.Log(c.ctx, level, "mqtt: the broker closes the connection at a message: set aside", "topic", m.topic, "bytes", m.bytes, "err", reason(err))
+	}
+	if _, ok := codeOf(err); ok && explained {
+		return fmt.Errorf("%w, at the message on %q", err, m.topic)
 	}
 	if explained {
 		return fmt.Errorf("the broker closes the connection at the message on %q: is it not allowed there, or too large?", m.topic)

@@ -22,14 +22,17 @@
 // before its own; see the package spool for the format and persister.go for when it
 // is synced. States are not kept: the next process has its own.
 //
-// A broker says no to a message by closing the connection. Which message that was
-// is found out (closing.go), and one at which it closes again and again is set
-// aside, so that the others flow (refusal.go).
+// A broker of MQTT 3.1.1 says no to a message by closing the connection. Which
+// message that was is found out (closing.go), and one at which it closes again and
+// again is set aside, so that the others flow (refusal.go). In MQTT 5 it says what it
+// does not take, and why (code.go).
 //
-// The wire protocol is MQTT 3.1.1 by github.com/eclipse/paho.mqtt.golang, with
-// a fresh paho client for each connection. paho's own reconnecting is off
-// because it reports success for messages that it dropped: see
-// TestPahoDropsQoS0WhileReconnecting.
+// The wire protocol is behind link: MQTT 3.1.1 by github.com/eclipse/paho.mqtt.golang
+// with a fresh client for each connection (link3.go), or MQTT 5 by the packets of
+// github.com/eclipse/paho.golang (link5.go). paho's own reconnecting is off because
+// it reports success for messages that it dropped: see
+// TestPahoDropsQoS0WhileReconnecting. What comes from the broker is bounded below
+// both (incoming.go).
 //
 // The package broker runs a broker inside the process, for boxes that have none.
 package mqtt

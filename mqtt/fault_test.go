@@ -22,8 +22,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
-
 	"dynvit/mqtt"
 	"dynvit/mqtt/mqtttest"
 	"dynvit/mqtt/spool"
@@ -70,7 +68,7 @@ func checkArrivals(t *testing.T, got []string, n int) arrivals {
 
 // TestFaultBrokerCutMidPublish cuts the connection in the middle of publishing.
 func TestFaultBrokerCutMidPublish(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		const cuts = 200
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
@@ -151,42 +149,44 @@ func (r *recorder) serve(client net.Conn) {
 	r.conns[client], r.conns[server] = true, true
 	r.mu.Unlock()
 	var flight sync.Map // payload by packet id
+	var version byte    // of the protocol, known before any message
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer client.Close()
-		forward(server, client, func(p packets.ControlPacket) {
-			ack, ok := p.(*packets.PubackPacket)
-			if payload, known := flight.LoadAndDelete(packetID(ack, ok)); known {
+		forward(server, client, func(p mqtttest.Packet) {
+			id, code := mqtttest.ParsePuback(p)
+			if p.First>>4 != 4 {
+				return
+			}
+			if payload, known := flight.LoadAndDelete(id); known && code < 0x80 {
 				r.note(payload.(string))
 			}
 		})
 	}()
-	forward(client, server, func(p packets.ControlPacket) {
-		if m, ok := p.(*packets.PublishPacket); ok && m.TopicName == eventTopic {
-			flight.Store(m.MessageID, string(m.Payload))
+	forward(client, server, func(p mqtttest.Packet) {
+		switch p.First >> 4 {
+		case 1:
+			version = p.Body[6]
+		case 3:
+			if m, id, err := mqtttest.ParsePublish(p, version); err == nil && m.Topic == eventTopic {
+				flight.Store(id, m.Payload)
+			}
 		}
 	})
 	server.Close()
 	<-done
 }
 
-func packetID(ack *packets.PubackPacket, ok bool) uint16 {
-	if !ok {
-		return 0
-	}
-	return ack.MessageID
-}
-
 // forward hands packets on until one side has ended.
-func forward(from io.Reader, to io.Writer, look func(packets.ControlPacket)) {
+func forward(from io.Reader, to io.Writer, look func(mqtttest.Packet)) {
 	for {
-		p, err := packets.ReadPacket(from)
+		p, err := mqtttest.ReadPacket(from)
 		if err != nil {
 			return
 		}
 		look(p)
-		if p.Write(to) != nil {
+		if _, err := to.Write(p.Bytes()); err != nil {
 			return
 		}
 	}
@@ -224,7 +224,9 @@ func (r *recorder) await(t *testing.T, ok func(got []string) bool) []string {
 
 // TestFaultBrokerKilled kills Debian's broker again and again while events are
 // published to it.
-func TestFaultBrokerKilled(t *testing.T) {
+func TestFaultBrokerKilled(t *testing.T) { both(t, testFaultBrokerKilled) }
+
+func testFaultBrokerKilled(t *testing.T) {
 	t.Parallel() // it waits for real clocks and processes
 	kills := often(200, 5)
 	address := mqtttest.Reserve(t)
@@ -270,7 +272,7 @@ func TestFaultBrokerKilled(t *testing.T) {
 }
 
 func TestFaultBrokerNeverAcknowledges(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		b.Set(mqtttest.Fault{NoAck: true})
@@ -335,7 +337,7 @@ func (d deaf) Read(p []byte) (int, error) {
 func TestFaultHalfOpen(t *testing.T) {
 	for _, busy := range []bool{true, false} {
 		t.Run(fmt.Sprint("events in flight ", busy), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				b, d := mqtttest.New(), mqtttest.NewDisk()
 				defer b.Close()
 				off := make(chan struct{})
@@ -373,15 +375,19 @@ func TestFaultHalfOpen(t *testing.T) {
 }
 
 func TestFaultConnackRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
-		b.Set(mqtttest.Fault{Refuse: 5})
+		code, words := byte(5), "not Authorized"
+		if protocolOf(t) == mqtt.Protocol5 {
+			code, words = mqtttest.NotAuthorized, "not authorized"
+		}
+		b.Set(mqtttest.Fault{Refuse: code})
 		c := kept(t, b, d, nil)
 		events(t, c, 1, 100)
 		time.Sleep(time.Hour)
 		st, connects := c.Status(), b.State().Connects
-		if st.Events != 100 || st.LastError != "the broker refused the connection: not Authorized" || connects < 600 || connects > 900 {
+		if st.Events != 100 || st.LastError != "the broker refused the connection: "+words || connects < 600 || connects > 900 {
 			t.Errorf("status %+v after %d attempts", st, connects)
 		}
 		b.Set(mqtttest.Fault{})
@@ -431,7 +437,9 @@ func keeping(broker, folder string) func(*mqtt.Options) {
 }
 
 // TestFaultDiskFull fills a real file system; TestFailingDisk has the variants.
-func TestFaultDiskFull(t *testing.T) {
+func TestFaultDiskFull(t *testing.T) { both(t, testFaultDiskFull) }
+
+func testFaultDiskFull(t *testing.T) {
 	t.Parallel() // it waits for real clocks and processes
 	path := mounted(t, 1<<20)
 	b := listen(t)
@@ -477,7 +485,9 @@ func TestFaultDiskFull(t *testing.T) {
 
 // TestFaultDiskReadOnly starts on a real file system that is read-only, and makes
 // it writable later; TestFailingDisk has one that turns read-only while it is used.
-func TestFaultDiskReadOnly(t *testing.T) {
+func TestFaultDiskReadOnly(t *testing.T) { both(t, testFaultDiskReadOnly) }
+
+func testFaultDiskReadOnly(t *testing.T) {
 	t.Parallel() // it waits for real clocks and processes
 	path := mounted(t, 20<<20)
 	b := listen(t)
@@ -515,7 +525,9 @@ func TestFaultDiskReadOnly(t *testing.T) {
 
 // TestFaultPowerLost takes the power away at any moment of a client's life, also
 // while the broker takes events, and starts another on what the disk has.
-func TestFaultPowerLost(t *testing.T) {
+func TestFaultPowerLost(t *testing.T) { both(t, testFaultPowerLost) }
+
+func testFaultPowerLost(t *testing.T) {
 	losses, lost, total, repeats := often(2000, 150), 0, 0, 0
 	for seed := range uint64(losses) {
 		synctest.Test(t, func(t *testing.T) {
@@ -568,7 +580,9 @@ func TestFaultPowerLost(t *testing.T) {
 
 // TestFaultFolderCopied copies the folder at any moment, as a backup or a card
 // that is pulled out does, and reads it.
-func TestFaultFolderCopied(t *testing.T) {
+func TestFaultFolderCopied(t *testing.T) { both(t, testFaultFolderCopied) }
+
+func testFaultFolderCopied(t *testing.T) {
 	t.Parallel() // it waits for real clocks and processes
 	b := listen(t)
 	folder := t.TempDir()
@@ -626,7 +640,9 @@ func TestFaultFolderCopied(t *testing.T) {
 // TestFaultProcessKilled kills a publishing process with SIGKILL again and again:
 // the events that it had said to be on disk reach the broker, and of each process
 // those up to some number, without a gap.
-func TestFaultProcessKilled(t *testing.T) {
+func TestFaultProcessKilled(t *testing.T) { both(t, testFaultProcessKilled) }
+
+func testFaultProcessKilled(t *testing.T) {
 	t.Parallel() // it waits for real clocks and processes
 	b := listen(t)
 	folder := t.TempDir()
@@ -667,7 +683,7 @@ func killedAfter(t *testing.T, broker, folder string, process, enough int) (said
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), childBroker+"="+broker, childFolder+"="+folder, childNumber+"="+strconv.Itoa(process))
+	cmd.Env = append(os.Environ(), childBroker+"="+broker, childFolder+"="+folder, childNumber+"="+strconv.Itoa(process), childProtocol+"="+strconv.Itoa(int(protocolOf(t))))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -724,7 +740,7 @@ func checkProcesses(t *testing.T, got []string, said []int) {
 
 // TestFaultReconnects connects again and again and looks whether anything grows.
 func TestFaultReconnects(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		rounds := often(10_000, 600)
 		b, folder := mqtttest.New(), t.TempDir() // on a real disk, which takes no heap
 		defer b.Close()

@@ -2,7 +2,9 @@ package mqtt_test
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dynvit/mqtt"
@@ -28,6 +30,32 @@ func state(topic, payload string) mqtt.Message {
 	return mqtt.Message{Topic: node + "/" + topic, Payload: []byte(payload), QoS: 1, Retain: true}
 }
 
+// The names of what both runs.
+const (
+	version3 = "MQTT-3.1.1"
+	version5 = "MQTT-5"
+)
+
+// both runs a test with each version of the protocol, which startClient takes from
+// the test's name.
+func both(t *testing.T, test func(*testing.T)) {
+	for _, version := range []string{version3, version5} {
+		t.Run(version, test)
+	}
+}
+
+// bubble is both, each in a bubble of synctest's.
+func bubble(t *testing.T, test func(*testing.T)) {
+	both(t, func(t *testing.T) { synctest.Test(t, test) })
+}
+
+func protocolOf(t *testing.T) mqtt.Protocol {
+	if strings.Contains(t.Name(), version5) {
+		return mqtt.Protocol5
+	}
+	return mqtt.Protocol3
+}
+
 // startClient starts a client of a node, with a will and a birth message; edit
 // may change its options. The test must close it.
 func startClient(t *testing.T, edit func(*mqtt.Options)) *mqtt.Client {
@@ -38,6 +66,7 @@ func startClient(t *testing.T, edit func(*mqtt.Options)) *mqtt.Client {
 		Will:     &will,
 		Birth:    []mqtt.Message{status("online")},
 	}
+	o.Protocol = protocolOf(t)
 	edit(&o)
 	c, err := mqtt.New(o)
 	if err != nil {

@@ -18,6 +18,9 @@ var (
 // maxTopic is the longest topic that the protocol can carry, in bytes.
 const maxTopic = 1<<16 - 1
 
+// maxPayload is the longest payload that goes into a packet beside any topic.
+const maxPayload = maxPacket - maxTopic - 64
+
 // Message is one publication. Retain makes it the present state of its topic;
 // an empty retained payload removes that state from the broker.
 type Message struct {
@@ -37,6 +40,8 @@ func (m *Message) check() error {
 		return errors.New("mqtt: message without a topic")
 	case len(m.Topic) > maxTopic:
 		return fmt.Errorf("mqtt: topic of %d bytes is longer than %d", len(m.Topic), maxTopic)
+	case len(m.Payload) > maxPayload:
+		return fmt.Errorf("mqtt: message on %q: payload of %d bytes is longer than %d", m.Topic, len(m.Payload), maxPayload)
 	case strings.ContainsAny(m.Topic, "+#\x00"):
 		return fmt.Errorf("mqtt: topic %q contains +, # or NUL", m.Topic)
 	case !utf8.ValidString(m.Topic):

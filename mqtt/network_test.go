@@ -25,6 +25,10 @@ func listen(t *testing.T) *mqtttest.Broker {
 
 // TestManyPublishersOverBrokenConnections runs over TCP, for the race detector.
 func TestManyPublishersOverBrokenConnections(t *testing.T) {
+	both(t, testManyPublishersOverBrokenConnections)
+}
+
+func testManyPublishersOverBrokenConnections(t *testing.T) {
 	before := runtime.NumGoroutine()
 	b := listen(t)
 	c := startClient(t, func(o *mqtt.Options) { o.Broker, o.QueueMessages = b.URL(), 5000 })
@@ -81,6 +85,10 @@ func goroutinesBack(t *testing.T, n int) {
 }
 
 func TestReconnectsAfterBrokerRestartOnTheSamePort(t *testing.T) {
+	both(t, testReconnectsAfterBrokerRestartOnTheSamePort)
+}
+
+func testReconnectsAfterBrokerRestartOnTheSamePort(t *testing.T) {
 	b := listen(t)
 	c := startClient(t, func(o *mqtt.Options) { o.Broker = b.URL() })
 	await(t, b, func(s mqtttest.State) bool { return s.Retained[node+"/status"] == "online" })

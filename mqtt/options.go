@@ -27,15 +27,29 @@ const (
 	maxInFlight = 20
 )
 
+// Protocol is a version of MQTT.
+type Protocol uint8
+
+const (
+	Protocol3 Protocol = iota // 3.1.1
+	Protocol5                 // in which the broker says what it does not take, and why
+)
+
 // Options say where a Client publishes and what it begins and ends with.
 type Options struct {
 	Broker             string // see Check
+	Protocol           Protocol
 	Username, Password string
 	ClientID           string // unique at the broker: a second client of that name ends the first
 
 	// Will is what the broker publishes when the connection ends without
 	// Close.
 	Will *Message
+
+	// For a broker that knows no retained messages, or QoS 0 alone: nothing is sent
+	// retained; all is sent at QoS 0, so that what is in flight when a connection
+	// breaks is lost.
+	NoRetain, NoQoS1 bool
 
 	// Subscribe are topic filters, subscribed at QoS 1 on every connection.
 	// Received gets what comes: on the connection's reader, which stops until
@@ -84,6 +98,10 @@ func (o Options) withDefaults() Options {
 	if o.Will != nil {
 		will := *o.Will
 		will.Payload = slices.Clone(will.Payload)
+		will.Retain = will.Retain && !o.NoRetain
+		if o.NoQoS1 {
+			will.QoS = 0
+		}
 		o.Will = &will
 	}
 	return o

@@ -44,3 +44,23 @@ func (o *outage) ended(log *slog.Logger, now time.Time) {
 	log.Log(context.Background(), level, "mqtt: connected", "failures", o.attempts)
 	o.attempts = 0
 }
+
+// telling remembers what was logged of the messages that were dropped.
+type telling struct {
+	at   time.Time
+	seen Dropped
+}
+
+// tell logs once a minute what was dropped since the last time; d is what was
+// dropped ever. QoS 0 messages without a connection are no
+// news, and of those that a broker does not take the topic is logged.
+func (t *telling) tell(log *slog.Logger, d Dropped, now time.Time) {
+	last := t.seen
+	d.Offline, d.Rejected = last.Offline, last.Rejected
+	if d == last || now.Sub(t.at) < steady {
+		return
+	}
+	*t = telling{now, d}
+	log.Warn("mqtt: outbox: messages dropped", "overflow", d.Overflow-last.Overflow,
+		"expired", d.Expired-last.Expired, "refused", d.Refused-last.Refused)
+}

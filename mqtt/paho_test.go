@@ -58,7 +58,7 @@ func TestPahoDropsQoS0WhileReconnecting(t *testing.T) {
 
 // TestQoS0DropIsReported is the work-around: the same moment, by this package.
 func TestQoS0DropIsReported(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := mqtttest.New()
 		defer b.Close()
 		c := piped(t, b)

@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,8 +28,9 @@ const childBroker = "MQTT_TEST_CHILD_BROKER"
 // If childFolder is set too, the child keeps numbered events there and says how
 // many are on disk; childNumber is part of each event.
 const (
-	childFolder = "MQTT_TEST_CHILD_FOLDER"
-	childNumber = "MQTT_TEST_CHILD_NUMBER"
+	childProtocol = "MQTT_TEST_CHILD_PROTOCOL"
+	childFolder   = "MQTT_TEST_CHILD_FOLDER"
+	childNumber   = "MQTT_TEST_CHILD_NUMBER"
 )
 
 func TestMain(m *testing.M) {
@@ -42,7 +46,7 @@ func TestMain(m *testing.M) {
 
 func publishUntilKilled(broker string) {
 	c, err := mqtt.New(mqtt.Options{
-		Broker: broker, ClientID: "dynvit-child", Will: &will, Birth: []mqtt.Message{status("online")},
+		Broker: broker, ClientID: "dynvit-child", Protocol: childsProtocol(), Will: &will, Birth: []mqtt.Message{status("online")},
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -52,9 +56,14 @@ func publishUntilKilled(broker string) {
 	select {}
 }
 
+func childsProtocol() mqtt.Protocol {
+	n, _ := strconv.Atoi(os.Getenv(childProtocol)) // not set: the default
+	return mqtt.Protocol(n)
+}
+
 func countUntilKilled(broker, folder, number string) {
 	c, err := mqtt.New(mqtt.Options{
-		Broker: broker, ClientID: "dynvit-child",
+		Broker: broker, ClientID: "dynvit-child", Protocol: childsProtocol(),
 		OpenDisk: func() (spool.Disk, error) { return spool.OpenFolder(folder) },
 	})
 	if err != nil {
@@ -81,7 +90,7 @@ func startChild(t *testing.T, broker string, env ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(append(os.Environ(), childBroker+"="+broker), env...)
+	cmd.Env = append(append(os.Environ(), childBroker+"="+broker, childProtocol+"="+strconv.Itoa(int(protocolOf(t)))), env...)
 	cmd.Stderr = os.Stderr
 	run(t, cmd)
 	return cmd
@@ -169,7 +178,9 @@ func wantLines(t *testing.T, next func() string, want ...string) {
 	}
 }
 
-func TestPublishToMosquitto(t *testing.T) {
+func TestPublishToMosquitto(t *testing.T) { both(t, testPublishToMosquitto) }
+
+func testPublishToMosquitto(t *testing.T) {
 	for _, scheme := range []string{"mqtt", "ws"} {
 		t.Run(scheme, func(t *testing.T) {
 			plain, web := startMosquitto(t)
@@ -193,7 +204,9 @@ func TestPublishToMosquitto(t *testing.T) {
 	}
 }
 
-func TestKilledClientLeavesItsWill(t *testing.T) {
+func TestKilledClientLeavesItsWill(t *testing.T) { both(t, testKilledClientLeavesItsWill) }
+
+func testKilledClientLeavesItsWill(t *testing.T) {
 	brokers := map[string]func(*testing.T) string{
 		"mosquitto": func(t *testing.T) string { plain, _ := startMosquitto(t); return plain },
 		"embedded":  func(t *testing.T) string { return embedded(t).Addr() },
@@ -213,6 +226,10 @@ func TestKilledClientLeavesItsWill(t *testing.T) {
 }
 
 func TestEmbeddedBrokerServesMosquittoSub(t *testing.T) {
+	both(t, testEmbeddedBrokerServesMosquittoSub)
+}
+
+func testEmbeddedBrokerServesMosquittoSub(t *testing.T) {
 	b := embedded(t)
 	next := mosquittoSub(t, b.Addr())
 	c := startClient(t, func(o *mqtt.Options) { o.Broker = b.URL() })
@@ -220,4 +237,41 @@ func TestEmbeddedBrokerServesMosquittoSub(t *testing.T) {
 	wantLines(t, next, "status online 0", `camera/door/state {"label":"zebra"} 0`, "camera/door/event e1 0")
 	mustClose(t, c)
 	wantLines(t, next, "status stopped 0")
+}
+
+// TestMosquittoThatKnowsLess: a broker without retained messages or QoS 1 closes
+// the connection at CONNECT; what is said names the cause among the
+// possible ones, and the key to do without.
+func TestMosquittoThatKnowsLess(t *testing.T) {
+	for _, tt := range []struct {
+		line, want string
+		without    func(*mqtt.Options)
+	}{
+		{"retain_available false", "retained, of QoS 1 (mqtt.retain, mqtt.qos)", func(o *mqtt.Options) { o.NoRetain = true }},
+		{"max_qos 0", "retained, of QoS 1 (mqtt.retain, mqtt.qos)", func(o *mqtt.Options) { o.NoQoS1 = true }},
+	} {
+		t.Run(tt.line, func(t *testing.T) {
+			address := mqtttest.Reserve(t)
+			mqtttest.RunMosquitto(t, mqtttest.Listener(address)+"allow_anonymous true\n"+tt.line+"\n")
+			got := firstError(t, func(o *mqtt.Options) { o.Broker = "mqtt://" + address })
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("error %q, want %q", got, tt.want)
+			}
+			next := mosquittoSub(t, address)
+			c := startClient(t, func(o *mqtt.Options) { o.Broker = "mqtt://" + address; tt.without(o) })
+			publish(t, c, state("info", "{}"), event("e1"))
+			wantLines(t, next, "status online 0", "info {} 0", "camera/door/event e1 0")
+			mustClose(t, c)
+			wantLines(t, next, "status stopped 0")
+		})
+	}
+}
+
+func TestWebSocketAtAnotherPath(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	got := firstError(t, func(o *mqtt.Options) { o.Broker = "ws" + strings.TrimPrefix(s.URL, "http") })
+	if !strings.Contains(got, "is the path right?") || !strings.Contains(got, "/mqtt") {
+		t.Errorf("error %q", got)
+	}
 }

@@ -60,7 +60,7 @@ func wantEvents(t *testing.T, got []string, from, to int) {
 }
 
 func TestEventsOutliveAKilledProcess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		b.Down()
@@ -94,7 +94,7 @@ func TestEventsOutliveAKilledProcess(t *testing.T) {
 }
 
 func TestAcknowledgedEventsDoNotComeBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		first := kept(t, b, d, nil)
@@ -113,7 +113,7 @@ func TestAcknowledgedEventsDoNotComeBack(t *testing.T) {
 }
 
 func TestEventsThatAreAcknowledgedInTimeAreNotSynced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		c := kept(t, b, d, nil)
@@ -137,7 +137,7 @@ func TestEventsThatAreAcknowledgedInTimeAreNotSynced(t *testing.T) {
 
 // TestSegmentsGoAfterAnOutage: the disk is freed as the events are acknowledged.
 func TestSegmentsGoAfterAnOutage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		b.Down()
@@ -178,7 +178,7 @@ func TestFaultDiskFails(t *testing.T) {
 				continue // an open file does not notice
 			}
 			t.Run(fmt.Sprint(name, ", from the start ", early), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { testDiskFails(t, fault, early) })
+				bubble(t, func(t *testing.T) { testDiskFails(t, fault, early) })
 			})
 		}
 	}
@@ -234,7 +234,7 @@ func testDiskFails(t *testing.T, fault mqtttest.DiskFault, early bool) {
 // TestReadOnlyDiskIsRead: what the second process reads from a disk that does
 // not take anything any more is published, and new events come after it.
 func TestReadOnlyDiskIsRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		b.Down()
@@ -261,7 +261,7 @@ func TestFaultSlowDisk(t *testing.T) {
 		"hangs": func() mqtttest.DiskFault { return mqtttest.DiskFault{Hang: make(chan struct{})} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				b, d := mqtttest.New(), mqtttest.NewDisk()
 				defer b.Close()
 				c := kept(t, b, d, nil)
@@ -297,7 +297,7 @@ func TestFaultSlowDisk(t *testing.T) {
 }
 
 func TestDiskThatHangsWhileItIsReadIsNotWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		answer := make(chan struct{})
@@ -317,7 +317,7 @@ func TestDiskThatHangsWhileItIsReadIsNotWaitedFor(t *testing.T) {
 }
 
 func TestEventsExpire(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		b.Down()
@@ -347,7 +347,7 @@ func TestEventsExpire(t *testing.T) {
 
 // TestOutboxIsBoundedOnDisk: the oldest go, are counted, and do not come back.
 func TestOutboxIsBoundedOnDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		b.Down()
@@ -382,7 +382,7 @@ func TestOutboxIsBoundedOnDisk(t *testing.T) {
 }
 
 func TestCloseKeepsWhatWasNotDelivered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b, d := mqtttest.New(), mqtttest.NewDisk()
 		defer b.Close()
 		c := kept(t, b, d, nil)
@@ -418,7 +418,7 @@ func TestCloseKeepsWhatWasNotDelivered(t *testing.T) {
 // TestFaultRival: another client of the same id takes the connection again and
 // again.
 func TestFaultRival(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := mqtttest.New()
 		defer b.Close()
 		var log mqtttest.Log

@@ -7,8 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/gorilla/websocket"
 )
 
 // The broker closed a connection before it answered.
@@ -18,20 +21,36 @@ var (
 	errAfterTLS = errors.New("the broker closed the connection after the TLS handshake: does it want another client certificate (cert_file and key_file)?")
 )
 
-// handshakeError says of paho's error whether the broker refused or the
-// network failed.
-func handshakeError(err error, at address) error {
-	if !errors.Is(err, packets.ErrorNetworkError) {
+// refusedConnect says of paho's error whether the broker refused or the network
+// failed.
+func refusedConnect(err error, will *Message, at address) error {
+	switch {
+	case errors.Is(err, packets.ErrorRefusedIDRejected):
+		return fmt.Errorf("the broker refused the connection: %w (or, by mosquitto, a keep-alive of %v, above its max_keepalive)", err, keepAlive)
+	case !errors.Is(err, packets.ErrorNetworkError):
 		return fmt.Errorf("the broker refused the connection: %w", err)
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		err = joined.Unwrap()[1] // paho's "network Error : <the error>"
 	}
+	return closedUnanswered(err, will, at)
+}
+
+// closedUnanswered says why the broker may have closed the connection at CONNECT.
+func closedUnanswered(err error, will *Message, at address) error {
 	switch {
-	case at.transport == overTCP && closedByPeer(err):
-		return errWantsTLS
-	case at.transport == overTLS && closedByPeer(err):
-		return errAfterTLS
+	case !closedByPeer(err):
+		return err
+	case at.transport == overTCP:
+		err = errWantsTLS
+	case at.transport == overTLS:
+		err = errAfterTLS
+	}
+	if will != nil && will.Retain {
+		return fmt.Errorf("%w Or does it take no will that is retained, of QoS %d (mqtt.retain, mqtt.qos)?", err, will.QoS)
+	}
+	if will != nil && will.QoS > 0 {
+		return fmt.Errorf("%w Or does it take no will of QoS %d (mqtt.qos)?", err, will.QoS)
 	}
 	return err
 }
@@ -49,11 +68,57 @@ func reason(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the broker closed the connection"
 	case errors.As(err, &dns):
-		return fmt.Sprintf("look up %s: %s", dns.Name, dns.Err)
+		return lookupReason(dns)
+	case errors.Is(err, websocket.ErrBadHandshake):
+		return "no WebSocket there: is the path right? Many brokers have it at /mqtt, as in ws://host:port/mqtt"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	case errors.As(err, &op):
 		return op.Err.Error()
 	}
 	return err.Error()
+}
+
+// lookupReason says why a name was not found. A static program asks /etc/hosts and
+// DNS alone, and other programs the modules of the system's C library too, so that
+// mosquitto_pub reaches names that this package does not.
+func lookupReason(err *net.DNSError) string {
+	what := fmt.Sprintf("look up %s: %s", err.Name, err.Err)
+	if !err.IsNotFound {
+		return what
+	}
+	const instead = "name the address instead, or put the name into /etc/hosts"
+	name := strings.ToLower(strings.TrimSuffix(err.Name, "."))
+	if strings.HasSuffix(name, ".local") {
+		return what + ": names in .local are told by mDNS, which mosquitto_pub asks by the system and this program does not: " + instead
+	}
+	if others := otherSources(nsswitch); len(others) > 0 {
+		return fmt.Sprintf("%s in /etc/hosts and DNS, which is all this program asks; mosquitto_pub asks %s too (%s): %s",
+			what, strings.Join(others, ", "), nsswitch, instead)
+	}
+	return what
+}
+
+const nsswitch = "/etc/nsswitch.conf"
+
+// otherSources lists the modules that the system's C library asks for host names,
+// other than files and DNS.
+func otherSources(path string) (list []string) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil // without the file it asks those two
+	}
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		modules, ok := strings.CutPrefix(strings.TrimSpace(line), "hosts:")
+		if !ok {
+			continue
+		}
+		for _, m := range strings.Fields(modules) {
+			if m != "files" && m != "dns" && !strings.ContainsAny(m, "[]=") && !slices.Contains(list, m) {
+				list = append(list, m)
+			}
+		}
+	}
+	return list
 }

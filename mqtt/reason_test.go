@@ -6,6 +6,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -30,5 +33,31 @@ func TestReason(t *testing.T) {
 		if got := reason(tt.err); got != tt.want {
 			t.Errorf("%v: %q, want %q", tt.err, got, tt.want)
 		}
+	}
+}
+
+func TestNamesOfTheSystem(t *testing.T) {
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "nsswitch.conf")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, tt := range []struct {
+		file string
+		want []string
+	}{
+		{write("passwd: files sss\nhosts: files mdns4_minimal [NOTFOUND=return] dns myhostname # wins\n"), []string{"mdns4_minimal", "myhostname"}},
+		{write("hosts:files dns\n"), nil},
+		{"/nowhere", nil},
+	} {
+		if got := otherSources(tt.file); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.file, got, tt.want)
+		}
+	}
+	local := reason(&net.DNSError{Err: "no such host", Name: "Homeassistant.local", IsNotFound: true})
+	if !strings.Contains(local, "mDNS") || !strings.Contains(local, "/etc/hosts") || !strings.Contains(local, "mosquitto_pub") {
+		t.Errorf("a name in .local: %q", local)
 	}
 }

@@ -35,28 +35,57 @@ func (r *refusedTopic) blocks(bytes int, now time.Time) bool {
 	return r != nil && bytes >= r.bytes && now.Before(r.until)
 }
 
-// setAside gives up a message that is not in flight any more. It reports whether
-// it is the first on its topic.
+// setAside gives up a message that is not in flight any more, at which the broker
+// closed the connection. It reports whether it is the first on its topic.
 func (o *outbox) setAside(m suspect) (first bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	least := m.bytes / 2
+	if m.bytes <= sizeUnlikely {
+		least = 0
+	}
+	first = o.strike(m, least)
+	if e := o.events.head; e != nil && m.seq > 0 && e.seq == m.seq {
+		o.release(o.events.pop())
+		o.tellPersister()
+	}
+	return first
+}
+
+// reject gives up e, which next gave out and the broker does not take.
+func (o *outbox) reject(e *entry, m suspect, least int) (first bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	first = o.strike(m, least)
+	o.inFlight--
+	e.flying = false
+	switch {
+	case !e.retain:
+		o.release(e)
+		o.tellPersister()
+	case e.dirty: // a newer value, which next looks at
+		o.number(e)
+		o.queueState(e)
+	default:
+		e.withheld = true
+	}
+	return first
+}
+
+// strike counts a message that the broker does not take; least is the size of the
+// smallest payload that it would not take either. It needs o.mu.
+func (o *outbox) strike(m suspect, least int) (first bool) {
 	r := o.refused[m.topic]
 	if first = r == nil; first {
 		r = &refusedTopic{}
 		o.refused[m.topic] = r
 	}
-	if r.bytes = m.bytes / 2; m.bytes <= sizeUnlikely {
-		r.bytes = 0
-	}
+	r.bytes = least
 	if r.strikes++; r.strikes > 1 || m.seq == 0 {
 		r.again(time.Now())
 		time.AfterFunc(r.pause, func() { signal(o.news) })
 	}
 	o.dropped.Rejected++
-	if e := o.events.head; e != nil && m.seq > 0 && e.seq == m.seq {
-		o.release(o.events.pop())
-		o.tellPersister()
-	}
 	return first
 }
 

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -36,7 +37,7 @@ func (c *Client) begin(s *session) {
 
 // finish puts what was in flight back into the outbox, s having ended with err.
 func (c *Client) finish(s *session, err error) (explanation error) {
-	s.settle(c.delivered) // acknowledged between the last look and the end
+	s.settle(c.delivered, c.refusedBy(s)) // acknowledged between the last look and the end
 	explanation = c.lost(s, err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,6 +51,31 @@ func (c *Client) delivered(e *entry) {
 		c.outbox.retryAll() // what it refuses must have changed
 	}
 	c.outbox.ack(e)
+}
+
+// refusedBy is what becomes of messages that the broker answered with a reason not
+// to take them. An error says that the connection is to end, and the message to
+// wait: for the broker to have room, or because it may be that the broker takes
+// nothing at all, which is not an event's fault, or because it is not known whether
+// the same happens again (closing.go).
+func (c *Client) refusedBy(s *session) func(flight, code) error {
+	return func(f flight, why code) error {
+		if !why.final() || f.what.seq > 0 && !s.acknowledged {
+			return f.receipt.Error()
+		}
+		c.reject(f.entry, f.what, 0, why)
+		return nil
+	}
+}
+
+// reject gives up a message that was given out; payloads on its topic of at least
+// so many bytes are not tried again for a while.
+func (c *Client) reject(e *entry, m suspect, least int, why code) {
+	level := slog.LevelDebug
+	if c.outbox.reject(e, m, least) {
+		level = slog.LevelWarn
+	}
+	c.log.Log(c.ctx, level, "mqtt: the broker does not take a message: set aside", "topic", m.topic, "bytes", m.bytes, "reason", why.String())
 }
 
 // pump sends what the outbox holds, at most window messages unacknowledged at
@@ -66,8 +92,8 @@ func (c *Client) pump(s *session, stop <-chan struct{}, window int, drain bool) 
 		c.pulse.Idle(waitsFor(s))
 		select {
 		case <-s.oldest():
-			if err := s.settle(c.delivered); err != nil {
-				return s.cause(err)
+			if err := s.settle(c.delivered, c.refusedBy(s)); err != nil {
+				return s.wire.why(err)
 			}
 			patience.Reset(ackTimeout)
 		case <-s.wire.wrote:
@@ -81,7 +107,7 @@ func (c *Client) pump(s *session, stop <-chan struct{}, window int, drain bool) 
 				return errNoAck
 			}
 		case <-s.wire.closed:
-			return s.cause(errNoPing)
+			return s.wire.why(errNoPing)
 		case <-stop:
 			return nil
 		}
@@ -98,6 +124,9 @@ func waitsFor(s *session) string {
 // sendNext sends one message if the session can take it. It reports whether
 // there was nothing to send.
 func (c *Client) sendNext(s *session, window int) (none bool) {
+	if s.limits.window > 0 {
+		window = min(window, s.limits.window)
+	}
 	if c.closings.careful {
 		window = 1
 	}
@@ -110,6 +139,10 @@ func (c *Client) sendNext(s *session, window int) (none bool) {
 			c.closings.drained()
 		}
 		return true
+	}
+	if least, too := s.tooLarge(m); too {
+		c.reject(e, suspectOf(e, m.Payload), least, codeTooLarge)
+		return false
 	}
 	if c.closings.careful {
 		m.QoS = 1 // so that it is acknowledged

@@ -5,24 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
 var (
-	errNoPing    = errors.New("no answer to keep-alive")
-	errNoAck     = fmt.Errorf("no acknowledgement in %v", ackTimeout)
-	errNoSuback  = fmt.Errorf("no answer to a subscription in %v", ackTimeout)
-	errNoConnack = errors.New("the broker refused the connection with an unknown code")
+	errNoPing   = errors.New("no answer to keep-alive")
+	errNoAck    = fmt.Errorf("no acknowledgement in %v", ackTimeout)
+	errNoSuback = fmt.Errorf("no answer to a subscription in %v", ackTimeout)
 )
 
 // session is one connection, from CONNACK to its end. It belongs to the
 // client's goroutine; abort alone may be called from elsewhere.
 type session struct {
-	paho   paho.Client
+	link   link
 	wire   *wire
+	limits limits
 	ready  bool     // the last message sent has been written
 	flight []flight // in the order sent
 
@@ -30,12 +29,12 @@ type session struct {
 	unconfirmed  *suspect // the oldest QoS 0 message written since it last did
 }
 
-// flight is a message that was handed to paho, and paho's promise.
+// flight is a message that was handed to the link.
 type flight struct {
-	entry *entry
-	what  suspect
-	qos   byte
-	token paho.Token
+	entry   *entry
+	what    suspect
+	qos     byte
+	receipt receipt
 }
 
 // open connects to the broker within dialTimeout, or until ctx ends, and
@@ -45,19 +44,11 @@ func open(ctx context.Context, o *Options, at address, topics *subscriptions) (*
 	if err != nil {
 		return nil, err
 	}
-	s := &session{wire: newWire(conn), ready: true}
-	s.paho = paho.NewClient(s.options(o, at))
+	s := &session{wire: newWire(conn, o.Log), ready: true}
 	stop := context.AfterFunc(ctx, s.abort)
 	defer stop()
-	token := s.paho.Connect()
-	<-token.Done() // bounded by the deadline that paho sets for the handshake
-	if err := token.Error(); err != nil {
-		s.abort() // not end: paho started nothing that would take a DISCONNECT
-		return nil, handshakeError(err, at)
-	}
-	if s.wire.isClosed() {
-		s.end()
-		return nil, errNoConnack
+	if err := s.connect(o, at); err != nil {
+		return nil, err
 	}
 	if err := topics.ask(s, time.Now()); err != nil {
 		s.end()
@@ -66,22 +57,17 @@ func open(ctx context.Context, o *Options, at address, topics *subscriptions) (*
 	return s, nil
 }
 
-// subscribe asks for topics and waits for the answer: a return code for each.
-func (s *session) subscribe(filters []string, received func(Message)) (map[string]byte, error) {
-	wanted := make(map[string]byte)
-	for _, f := range filters {
-		wanted[f] = 1
+func (s *session) connect(o *Options, at address) error {
+	if o.Protocol == Protocol5 {
+		l, err := connect5(s.wire, o, at)
+		if err == nil {
+			s.link, s.limits = l, l.limits
+		}
+		return err
 	}
-	token := s.paho.SubscribeMultiple(wanted, func(_ paho.Client, m paho.Message) {
-		received(Message{Topic: m.Topic(), Payload: m.Payload(), QoS: min(m.Qos(), 1), Retain: m.Retained()})
-	})
-	if !token.WaitTimeout(ackTimeout) {
-		return nil, errNoSuback
-	}
-	if err := token.Error(); err != nil {
-		return nil, fmt.Errorf("subscribe: %w", s.cause(err))
-	}
-	return token.(*paho.SubscribeToken).Result(), nil
+	l, err := connect3(s.wire, o, at)
+	s.link, s.limits = l, limits{noRetain: o.NoRetain, noQoS1: o.NoQoS1}
+	return err
 }
 
 // dial opens the network connection. A WebSocket's cannot be cut short by ctx,
@@ -106,36 +92,23 @@ func dial(ctx context.Context, o *Options, at address) (net.Conn, error) {
 	return dialer.DialContext(ctx, "tcp", at.url.Host)
 }
 
-// options turns everything in paho off that this package does itself.
-func (s *session) options(o *Options, at address) *paho.ClientOptions {
-	p := paho.NewClientOptions()
-	p.Servers = []*url.URL{at.url}
-	p.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return s.wire, nil })
-	p.SetProtocolVersion(4) // named, else a refusal is tried again as MQTT 3.1
-	p.SetCleanSession(true)
-	p.SetAutoReconnect(false)
-	p.SetConnectRetry(false)
-	p.SetConnectTimeout(dialTimeout)
-	p.SetWriteTimeout(handOver)
-	p.SetKeepAlive(keepAlive)
-	p.SetPingTimeout(pingTimeout)
-	p.SetClientID(o.ClientID)
-	p.SetUsername(o.Username)
-	p.SetPassword(o.Password)
-	if w := o.Will; w != nil {
-		p.SetBinaryWill(w.Topic, w.Payload, w.QoS, w.Retain)
+// send hands m, which is e's, to the link, which may read the payload until the
+// message is settled or the session has ended. To be called only when ready.
+func (s *session) send(e *entry, m Message) {
+	m.Retain = m.Retain && !s.limits.noRetain
+	if s.limits.noQoS1 {
+		m.QoS = 0
 	}
-	return p
+	s.flight = append(s.flight, flight{e, suspectOf(e, m.Payload), m.QoS, s.link.publish(m)})
+	s.ready = false
 }
 
-// send hands m, which is e's, to paho, which reads the payload until its token
-// is done or the session has ended. To be called only when ready: paho then
-// takes m at once unless the connection has just been lost, in which case send
-// blocks for handOver.
-func (s *session) send(e *entry, m Message) {
-	token := s.paho.Publish(m.Topic, m.QoS, m.Retain, m.Payload)
-	s.flight = append(s.flight, flight{e, suspectOf(e, m.Payload), m.QoS, token})
-	s.ready = false
+// tooLarge reports whether the broker said that it does not take a packet of m's
+// size, and the smallest payload on its topic that it does not take.
+func (s *session) tooLarge(m Message) (least int, too bool) {
+	const header = 1 + 4 + 2 + 2 + 1 // at most: type, length, topic's length, identifier, properties' length
+	least = max(s.limits.packet-header-len(m.Topic)+1, 0)
+	return least, s.limits.packet > 0 && len(m.Payload) >= least
 }
 
 // oldest is closed when the fate of the oldest message in flight is known; nil
@@ -145,27 +118,31 @@ func (s *session) oldest() <-chan struct{} {
 	if len(s.flight) == 0 {
 		return nil
 	}
-	return s.flight[0].token.Done()
+	return s.flight[0].receipt.Done()
 }
 
-// settle calls done for each message at the head of the flight that was
-// delivered, and returns the error of the first that failed. While the
-// connection stands, a QoS 1 token without an error means PUBACK; it is
-// reconnecting that makes paho's tokens lie, and that is off.
-func (s *session) settle(done func(*entry)) error {
+// settle calls done for each message at the head of the flight that was delivered,
+// and refused for each that the broker does not take, and returns the error of the
+// first that failed or that refused returns.
+func (s *session) settle(done func(*entry), refused func(flight, code) error) error {
 	n := 0
 	defer func() { s.flight = append(s.flight[:0], s.flight[n:]...) }()
 	for _, f := range s.flight {
 		select {
-		case <-f.token.Done():
+		case <-f.receipt.Done():
 		default:
 			return nil
 		}
-		if err := f.token.Error(); err != nil {
+		err := f.receipt.Error()
+		if c, ok := codeOf(err); ok {
+			err = refused(f, c)
+		} else if err == nil {
+			s.confirm(f)
+			done(f.entry)
+		}
+		if err != nil {
 			return err
 		}
-		s.confirm(f)
-		done(f.entry)
 		n++
 	}
 	return nil
@@ -206,33 +183,52 @@ func (s *session) entries() []*entry {
 	return list
 }
 
-// cause is why the connection ended: the wire knows better than paho, whose
-// guess is taken only where the wire saw nothing.
-func (s *session) cause(guess error) error {
-	if err := s.wire.err(); err != nil {
-		return err
-	}
-	return guess
-}
-
 // abort cuts the connection without a word: the broker publishes the will.
 func (s *session) abort() { s.wire.Close() }
 
 const (
 	goodbyeTimeout = 250 * time.Millisecond // for DISCONNECT to be written
-	joinTimeout    = time.Minute            // far more than paho's goroutines need once their connection is closed
+	joinTimeout    = time.Minute            // far more than a link's goroutines need once their connection is closed
 )
 
 // leave takes leave of the broker, which drops the will, and ends the session.
 func (s *session) leave() {
-	s.paho.Disconnect(uint(goodbyeTimeout.Milliseconds()))
+	s.link.leave()
 	s.end()
 }
 
-// end cuts the connection if it still stands and waits for paho's goroutines,
-// after which nothing reads the payloads in flight any more. Disconnect
-// returns early where paho is down already.
+// end cuts the connection if it still stands and waits for the link's goroutines,
+// after which nothing reads the payloads in flight any more.
 func (s *session) end() {
 	s.abort()
-	s.paho.Disconnect(uint(joinTimeout.Milliseconds()))
+	s.link.join()
+}
+
+// link speaks one version of the protocol over a wire. All but what it hands to
+// Options.Received is for one goroutine.
+type link interface {
+	// publish hands m over at once; to be called when the message before it has
+	// been written. The payload is read until the receipt is done or join has
+	// returned.
+	publish(m Message) receipt
+	// subscribe asks for topics at QoS 1 and waits for the answer, within
+	// ackTimeout: a code for each, of which 0x80 and above are refusals.
+	subscribe(filters []string) (map[string]byte, error)
+	// leave takes leave of the broker, within goodbyeTimeout.
+	leave()
+	// join waits for the link's goroutines when the wire is closed.
+	join()
+}
+
+// receipt is the fate of a message: PUBACK, or at QoS 0 that it was written.
+type receipt interface {
+	Done() <-chan struct{}
+	Error() error // once done; a *refusal where the broker does not take it
+}
+
+// limits are what a broker takes.
+type limits struct {
+	noRetain, noQoS1 bool
+	window           int // messages unacknowledged; 0: any number
+	packet           int // bytes of a packet; 0: any
 }

@@ -28,7 +28,7 @@ type Dropped struct {
 	Expired  uint64 // events older than their time to live
 	Offline  uint64 // QoS 0, and no connection was open
 	Refused  uint64 // Publish answered ErrFull or ErrTooLarge
-	Rejected uint64 // the broker closes the connection at it
+	Rejected uint64 // the broker refuses it, in MQTT 3.1.1 by closing the connection
 }
 
 // Total is the sum over all reasons.

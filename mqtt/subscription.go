@@ -16,13 +16,12 @@ type subscription struct {
 
 // subscriptions are those of a client. They belong to its goroutine.
 type subscriptions struct {
-	list     []*subscription
-	received func(Message)
-	log      *slog.Logger
+	list []*subscription
+	log  *slog.Logger
 }
 
 func newSubscriptions(o *Options, log *slog.Logger) *subscriptions {
-	l := &subscriptions{received: o.Received, log: log}
+	l := &subscriptions{log: log}
 	for _, filter := range o.Subscribe {
 		l.list = append(l.list, &subscription{filter: filter})
 	}
@@ -38,14 +37,14 @@ func (l *subscriptions) ask(s *session, now time.Time) error {
 		for i, f := range batch {
 			filters[i] = f.filter
 		}
-		codes, err := s.subscribe(filters, l.received)
+		codes, err := s.link.subscribe(filters)
 		if err != nil {
 			return l.failed(batch, err, now)
 		}
 		for _, f := range batch {
 			f.closings, f.refusal = 0, refusal{}
-			if codes[f.filter] == refusedFilter {
-				l.name(f)
+			if c := code(codes[f.filter]); c >= failure {
+				l.name(f, c)
 			}
 		}
 	}
@@ -74,7 +73,7 @@ func (l *subscriptions) batches(now time.Time) (list [][]*subscription) {
 }
 
 func (l *subscriptions) failed(batch []*subscription, err error, now time.Time) error {
-	if !closedByPeer(err) {
+	if !aboutMessage(err) {
 		return err
 	}
 	for _, f := range batch {
@@ -82,21 +81,23 @@ func (l *subscriptions) failed(batch []*subscription, err error, now time.Time) 
 	}
 	if f := batch[0]; len(batch) == 1 && f.closings > 1 {
 		f.again(now)
-		l.name(f)
+		c, _ := codeOf(err)
+		l.name(f, c)
 		return fmt.Errorf("the broker closes the connection at the subscription to %q", f.filter)
 	}
 	return err
 }
 
-// name logs, once, that commands on f will not come.
-func (l *subscriptions) name(f *subscription) {
-	if !f.named {
-		f.named = true
-		// What is published does not depend on it.
-		l.log.Warn("mqtt: the broker refuses a subscription: done without it, commands will not arrive", "topic", f.filter)
+// name logs, once, that commands on f will not come; 3.1.1 tells no reason.
+func (l *subscriptions) name(f *subscription, why code) {
+	if f.named {
+		return
 	}
+	f.named = true
+	log := l.log
+	if why > failure {
+		log = log.With("reason", why.String())
+	}
+	// What is published does not depend on it.
+	log.Warn("mqtt: the broker refuses a subscription: done without it, commands will not arrive", "topic", f.filter)
 }
-
-// refusedFilter is SUBACK's return code for a filter that the broker does not
-// allow.
-const refusedFilter = 0x80

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"sync"
 	"syscall"
-
-	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // Message is a publication as it arrived.
@@ -36,10 +34,23 @@ type Fault struct {
 	CutFrom int  // from this message of a connection on, cut it instead of acknowledging; 0 never
 	Taken   bool // with CutFrom: the message counts nevertheless
 
-	// At these it closes the connection, as MQTT 3.1.1 has it.
+	// At these it closes the connection, as MQTT 3.1.1 has it; in MQTT 5 after a
+	// DISCONNECT that says why.
 	Forbid       string // a PUBLISH to a topic that contains it
 	ForbidFilter string // a SUBSCRIBE to a filter that contains it
 	MaxPayload   int    // a PUBLISH of more bytes; 0: any
+
+	// Limits that are told in CONNACK by MQTT 5, and kept by closing at what is
+	// beyond; 0: none.
+	NoRetain, NoQoS1 bool
+	MaxPacket        uint32
+	ReceiveMaximum   uint16 // told alone
+	ServerKeepAlive  uint16 // seconds, told alone
+
+	// Of MQTT 5 alone.
+	Deny     string // a PUBLISH at QoS 1 to a topic that contains it is acknowledged with DenyCode
+	DenyCode byte
+	Only3    bool // it speaks MQTT 3.1.1 alone
 }
 
 // State is what a broker has seen so far.
@@ -49,7 +60,10 @@ type State struct {
 	Messages   []Message
 	Retained   map[string]string // by topic
 	Subscribed []string          // filters, of all connections
-	Username   string            // of the last CONNECT
+	Acks       int               // PUBACK packets, for what Send sent
+	Pings      int               // PINGREQ packets
+	Version    byte              // of the last CONNECT: 4 is MQTT 3.1.1
+	Username   string
 	Password   string
 }
 
@@ -71,7 +85,8 @@ type Broker struct {
 	fault    Fault
 	state    State
 	conns    map[net.Conn]struct{}
-	readers  []net.Conn // that have subscribed
+	clients  []*client // whose CONNECT was accepted
+	readers  []*client // that have subscribed
 	accepted int
 	down     bool
 	addr     string       // "": reached by Dial alone
@@ -301,12 +316,21 @@ func (b *Broker) Send(topic, payload string, retain bool) error {
 	b.mu.Lock()
 	readers := slices.Clone(b.readers)
 	b.mu.Unlock()
-	for _, conn := range readers {
-		p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-		p.TopicName, p.Payload, p.Retain, p.Qos, p.MessageID = topic, []byte(payload), retain, 1, 1
-		if err := p.Write(conn); err != nil {
+	for _, c := range readers {
+		if err := c.write(delivery(c.version, topic, payload, retain)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Disconnect ends all connections with a reason, which MQTT 5 alone is told.
+func (b *Broker) Disconnect(code byte) {
+	b.mu.Lock()
+	clients := slices.Clone(b.clients)
+	b.mu.Unlock()
+	for _, c := range clients {
+		c.closeAt(code)
+		c.conn.Close()
+	}
 }

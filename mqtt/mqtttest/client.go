@@ -6,20 +6,27 @@ import (
 	"net"
 	"slices"
 	"strings"
-
-	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 var errCut = errors.New("mqtttest: cut on command")
 
+// Reason codes of MQTT 5 that the broker gives by itself.
+const (
+	NotAuthorized      = 0x87
+	PacketTooLarge     = 0x95
+	RetainNotSupported = 0x9a
+	QoSNotSupported    = 0x9b
+)
+
 // client is one connection to the broker, served by one goroutine.
 type client struct {
-	broker *Broker
-	conn   net.Conn
-	number int
-	id     string
-	will   *Message // nil once DISCONNECT has been read
-	count  int      // messages published
+	broker  *Broker
+	conn    net.Conn
+	number  int
+	version byte // of the protocol
+	id      string
+	will    *Message // nil once DISCONNECT has been read
+	count   int      // messages published
 }
 
 // serve ends with the connection, and publishes the will if it broke.
@@ -30,13 +37,14 @@ func (c *client) serve() {
 	if c.will != nil {
 		c.broker.record(*c.will)
 	}
-	c.broker.forget(c.conn)
+	c.broker.forget(c)
 }
 
-func (b *Broker) forget(conn net.Conn) {
+func (b *Broker) forget(c *client) {
 	b.update(func(s *State) {
-		delete(b.conns, conn)
-		b.readers = slices.DeleteFunc(b.readers, func(r net.Conn) bool { return r == conn })
+		delete(b.conns, c.conn)
+		b.clients = slices.DeleteFunc(b.clients, func(r *client) bool { return r == c })
+		b.readers = slices.DeleteFunc(b.readers, func(r *client) bool { return r == c })
 		s.Open--
 	})
 }
@@ -49,7 +57,7 @@ func (c *client) converse() error {
 		if err := c.stall(); err != nil {
 			return err
 		}
-		packet, err := packets.ReadPacket(c.conn)
+		packet, err := ReadPacket(c.conn)
 		if err != nil {
 			return err
 		}
@@ -59,42 +67,66 @@ func (c *client) converse() error {
 	}
 }
 
+func (c *client) write(packet []byte) error {
+	_, err := c.conn.Write(packet)
+	return err
+}
+
+// closeAt ends the connection, in MQTT 5 with a word why.
+func (c *client) closeAt(code byte) error {
+	if c.version >= 5 {
+		c.write(disconnect(code))
+	}
+	return errCut
+}
+
 // greet reads CONNECT and answers it.
 func (c *client) greet() error {
-	packet, err := packets.ReadPacket(c.conn)
+	packet, err := ReadPacket(c.conn)
 	if err != nil {
 		return err
 	}
-	connect, ok := packet.(*packets.ConnectPacket)
-	if !ok {
-		return fmt.Errorf("mqtttest: %T before CONNECT", packet)
+	connect, err := parseConnect(packet)
+	if err != nil {
+		return err
 	}
+	c.version = connect.version
 	fault, _ := c.broker.behaviour()
 	c.broker.update(func(s *State) {
 		s.Connects++
-		s.Username, s.Password = connect.Username, string(connect.Password)
+		s.Version = connect.version
+		s.Username, s.Password = connect.username, connect.password
 	})
 	if fault.Mute {
-		_, err := packets.ReadPacket(c.conn) // nothing comes but the end
+		_, err := ReadPacket(c.conn) // nothing comes but the end
 		return err
 	}
-	ack := packets.NewControlPacket(packets.Connack).(*packets.ConnackPacket)
-	ack.ReturnCode = fault.Refuse
-	if err := ack.Write(c.conn); err != nil || fault.Refuse != 0 {
+	if fault.Only3 && c.version >= 5 {
+		return errors.Join(c.write(connack(4, 1, &fault)), errCut)
+	}
+	if w := connect.will; fault.Refuse == 0 && w != nil && (fault.NoRetain && w.Retain || fault.NoQoS1 && w.QoS > 0) {
+		return c.refuseWill(w, &fault)
+	}
+	if err := c.write(connack(c.version, fault.Refuse, &fault)); err != nil || fault.Refuse != 0 {
 		return errors.Join(err, errCut)
 	}
-	c.id = connect.ClientIdentifier
-	c.takeWill(connect)
+	c.id = connect.id
+	if c.will = connect.will; c.will != nil {
+		c.will.Client, c.will.Conn = c.id, c.number
+	}
+	c.broker.update(func(*State) { c.broker.clients = append(c.broker.clients, c) })
 	return nil
 }
 
-func (c *client) takeWill(p *packets.ConnectPacket) {
-	if p.WillFlag {
-		c.will = &Message{
-			Client: c.id, Conn: c.number, Will: true,
-			Topic: p.WillTopic, Payload: string(p.WillMessage), QoS: p.WillQos, Retain: p.WillRetain,
-		}
+func (c *client) refuseWill(w *Message, f *Fault) error {
+	code := byte(QoSNotSupported)
+	if f.NoRetain && w.Retain {
+		code = RetainNotSupported
 	}
+	if c.version >= 5 {
+		return errors.Join(c.write(connack(c.version, code, &Fault{})), errCut)
+	}
+	return errCut
 }
 
 // stall holds the reader while the broker is told to, and until it is down.
@@ -111,68 +143,88 @@ func (c *client) stall() error {
 	}
 }
 
-func (c *client) answer(packet packets.ControlPacket) error {
+func (c *client) answer(p Packet) error {
 	fault, _ := c.broker.behaviour()
-	switch p := packet.(type) {
-	case *packets.PublishPacket:
-		return c.publish(p, fault)
-	case *packets.SubscribePacket:
-		return c.subscribe(p, fault)
-	case *packets.PubackPacket:
-		return nil // of what Send sent
-	case *packets.PingreqPacket:
+	switch p.Type() {
+	case typePublish:
+		return c.publish(p, &fault)
+	case typeSubscribe:
+		return c.subscribe(p, &fault)
+	case typePuback:
+		c.broker.update(func(s *State) { s.Acks++ })
+		return nil
+	case typePingreq:
+		c.broker.update(func(s *State) { s.Pings++ })
 		if fault.NoPing {
 			return nil
 		}
-		return packets.NewControlPacket(packets.Pingresp).Write(c.conn)
-	case *packets.DisconnectPacket:
+		return c.write([]byte{typePingresp << 4, 0})
+	case typeDisconnect:
 		c.will = nil
 		return errors.New("mqtttest: client left")
 	}
-	return fmt.Errorf("mqtttest: unexpected %T", packet)
+	return fmt.Errorf("mqtttest: unexpected packet of type %d", p.Type())
 }
 
-func (c *client) subscribe(p *packets.SubscribePacket, fault Fault) error {
-	if fault.ForbidFilter != "" && strings.Contains(strings.Join(p.Topics, " "), fault.ForbidFilter) {
-		return errCut
+func (c *client) subscribe(p Packet, fault *Fault) error {
+	id, filters, err := parseSubscribe(p, c.version)
+	if err != nil {
+		return err
 	}
-	ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
-	ack.MessageID = p.MessageID
-	for range p.Topics {
-		ack.ReturnCodes = append(ack.ReturnCodes, fault.Suback)
+	if fault.ForbidFilter != "" && strings.Contains(strings.Join(filters, " "), fault.ForbidFilter) {
+		return c.closeAt(NotAuthorized)
 	}
-	if err := ack.Write(c.conn); err != nil {
+	codes := slices.Repeat([]byte{fault.Suback}, len(filters))
+	if err := c.write(suback(c.version, id, codes)); err != nil {
 		return err
 	}
 	c.broker.update(func(s *State) {
-		s.Subscribed = append(s.Subscribed, p.Topics...)
+		s.Subscribed = append(s.Subscribed, filters...)
 		if fault.Suback < 0x80 {
-			c.broker.readers = append(c.broker.readers, c.conn)
+			c.broker.readers = append(c.broker.readers, c)
 		}
 	})
 	return nil
 }
 
-func (c *client) publish(p *packets.PublishPacket, fault Fault) error {
-	c.count++
-	cut := fault.CutFrom > 0 && c.count >= fault.CutFrom
-	if fault.Forbid != "" && strings.Contains(p.TopicName, fault.Forbid) || fault.MaxPayload > 0 && len(p.Payload) > fault.MaxPayload {
-		return errCut
+func (c *client) publish(p Packet, fault *Fault) error {
+	m, id, err := ParsePublish(p, c.version)
+	if err != nil {
+		return err
 	}
+	m.Client, m.Conn = c.id, c.number
+	c.count++
+	if code := fault.closes(m, len(p.Bytes())); code != 0 {
+		return c.closeAt(code)
+	}
+	cut := fault.CutFrom > 0 && c.count >= fault.CutFrom
 	if cut && !fault.Taken {
 		return errCut
 	}
-	c.broker.record(Message{
-		Client: c.id, Conn: c.number,
-		Topic: p.TopicName, Payload: string(p.Payload), QoS: p.Qos, Retain: p.Retain, Dup: p.Dup,
-	})
+	if fault.Deny != "" && strings.Contains(m.Topic, fault.Deny) && c.version >= 5 && m.QoS > 0 {
+		return c.write(puback(c.version, id, fault.DenyCode))
+	}
+	c.broker.record(m)
 	if cut {
 		return errCut
 	}
-	if p.Qos == 0 || fault.NoAck {
+	if m.QoS == 0 || fault.NoAck {
 		return nil
 	}
-	ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
-	ack.MessageID = p.MessageID
-	return ack.Write(c.conn)
+	return c.write(puback(c.version, id, 0))
+}
+
+// closes is the reason to close the connection at a message; 0: none.
+func (f *Fault) closes(m Message, packet int) byte {
+	switch {
+	case f.Forbid != "" && strings.Contains(m.Topic, f.Forbid):
+		return NotAuthorized
+	case f.MaxPayload > 0 && len(m.Payload) > f.MaxPayload, f.MaxPacket > 0 && packet > int(f.MaxPacket):
+		return PacketTooLarge
+	case f.NoRetain && m.Retain:
+		return RetainNotSupported
+	case f.NoQoS1 && m.QoS > 0:
+		return QoSNotSupported
+	}
+	return 0
 }
