@@ -19,10 +19,10 @@ import (
 const (
 	summary     = "camera frame classification with a token-pruned vision transformer"
 	description = summary + `
-dynvitd looks at the frames of cameras (V4L2, RTSP, HTTP, CSI), says what they
-show with a vision transformer that drops the patches that tell it nothing, and
-publishes labels over MQTT, to a broker or to one of its own. It holds a latency
-budget by itself. Films and RTSP need ffmpeg.`
+dynvitd looks at the frames of cameras (V4L2, RTSP, HTTP, CSI), says what
+they show with a vision transformer that drops the patches that tell it
+nothing, and publishes labels over MQTT, to a broker or to one of its own.
+It holds a latency budget by itself. Films and RTSP need ffmpeg.`
 )
 
 // distribution is where a kind of package puts what distributions put in different
@@ -100,22 +100,37 @@ func (b *bundle) debianChangelog() []byte {
 // debianVersion orders what comes before a release before it.
 func debianVersion(version string) string { return strings.Replace(version, "-", "~", 1) }
 
-// linuxPackage makes one deb or rpm; it returns its conventional name and content.
-// stage is an empty folder.
-func (b *bundle) linuxPackage(arch string, l distribution, stage string) (string, []byte, error) {
-	list, err := b.installed(arch, l)
+// linuxPackage makes one deb or rpm of files, under its conventional name.
+func (b *bundle) linuxPackage(arch string, l distribution, list []file) (product, error) {
+	stage, err := os.MkdirTemp("", "dynvit-stage")
 	if err != nil {
-		return "", nil, err
+		return product{}, err
 	}
+	defer os.RemoveAll(stage)
 	contents := files.Contents{}
 	for i, f := range list {
 		source := filepath.Join(stage, fmt.Sprint(i))
 		if err := os.WriteFile(source, f.data, 0o600); err != nil {
-			return "", nil, err
+			return product{}, err
 		}
 		contents = append(contents, b.content(f, source))
 	}
-	info := nfpm.WithDefaults(&nfpm.Info{
+	info := b.info(arch, l, contents)
+	packager, err := nfpm.Get(l.kind)
+	if err != nil {
+		return product{}, err
+	}
+	if err := nfpm.PrepareForPackager(info, l.kind); err != nil {
+		return product{}, err
+	}
+	var out bytes.Buffer
+	err = packager.Package(info, &out)
+	return product{packager.ConventionalFileName(info), out.Bytes()}, err
+}
+
+// info is what a package says of itself.
+func (b *bundle) info(arch string, l distribution, contents files.Contents) *nfpm.Info {
+	return nfpm.WithDefaults(&nfpm.Info{
 		Name: "dynvit", Arch: arch, Platform: "linux", Version: b.program.version, MTime: b.at, DisableGlobbing: true,
 		Section: "video", Priority: "optional", Maintainer: maintainer, Description: description, License: "Apache-2.0",
 		Overridables: nfpm.Overridables{
@@ -123,16 +138,6 @@ func (b *bundle) linuxPackage(arch string, l distribution, stage string) (string
 			RPM: nfpm.RPM{BuildHost: "localhost", Summary: summary},
 		},
 	})
-	packager, err := nfpm.Get(l.kind)
-	if err != nil {
-		return "", nil, err
-	}
-	if err := nfpm.PrepareForPackager(info, l.kind); err != nil {
-		return "", nil, err
-	}
-	var out bytes.Buffer
-	err = packager.Package(info, &out)
-	return packager.ConventionalFileName(info), out.Bytes(), err
 }
 
 // content describes a file to nfpm.
@@ -152,16 +157,15 @@ func (b *bundle) linuxPackages() ([]product, error) {
 	var made []product
 	for _, l := range distributions(b.root) {
 		for _, arch := range slices.Sorted(slices.Values(b.archs)) {
-			stage, err := os.MkdirTemp("", "dynvit-stage")
+			list, err := b.installed(arch, l)
 			if err != nil {
 				return nil, err
 			}
-			name, data, err := b.linuxPackage(arch, l, stage)
-			os.RemoveAll(stage) // what is left is in a folder for such
+			p, err := b.linuxPackage(arch, l, list)
 			if err != nil {
 				return nil, fmt.Errorf("%s for %s: %w", l.kind, arch, err)
 			}
-			made = append(made, product{name, data})
+			made = append(made, p)
 		}
 	}
 	return made, nil

@@ -47,11 +47,12 @@ func manualPages(page, version, date string) (map[string][]byte, error) {
 var (
 	linked  = regexp.MustCompile(`\[([^\]]+)\]\([^)\s]+\)`)
 	example = regexp.MustCompile("(?ms)^```json ?([^\n]*)\n(.*?)^```$")
+	table   = regexp.MustCompile(`(?m)^\|.*\|\n\| ---.*\|\n(?:\|.*\|\n)+`)
 	deeper  = regexp.MustCompile(`(?m)^##(#+ )`)
 )
 
-// forManual fits a section for a terminal: headings a level or two higher, links as
-// their words alone, JSON over several lines.
+// forManual fits a section for a terminal: headings a level higher, links as their
+// words alone, JSON over several lines, tables as lists.
 func forManual(text string) string {
 	text = example.ReplaceAllStringFunc(text, func(block string) string {
 		m := example.FindStringSubmatch(block)
@@ -61,5 +62,34 @@ func forManual(text string) string {
 		}
 		return fmt.Sprintf("%s:\n\n```\n%s\n```", m[1], b.String())
 	})
+	text = table.ReplaceAllStringFunc(text, asList)
 	return deeper.ReplaceAllString(linked.ReplaceAllString(text, "$1"), "#$1")
+}
+
+// asList makes a table a list of definitions: the first cell is the term, the last is
+// what it means, those between are named by their column.
+func asList(table string) string {
+	var b strings.Builder
+	lines := strings.Split(strings.TrimSpace(table), "\n")
+	names := cells(lines[0])
+	for _, line := range lines[2:] {
+		row := cells(line)
+		last := len(row) - 1
+		fmt.Fprintf(&b, "\n%s\n: %s", row[0], row[last])
+		for i := 1; i < last; i++ {
+			if row[i] != "" {
+				fmt.Fprintf(&b, " (%s: %s)", names[i], row[i])
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func cells(row string) []string {
+	words := strings.Split(strings.Trim(row, "| "), " |")
+	for i := range words {
+		words[i] = strings.TrimSpace(words[i])
+	}
+	return words
 }

@@ -50,7 +50,7 @@ func build(root, dir string, archs []string) (*program, error) {
 
 // compile makes one static binary, in which nothing tells of where or when.
 func compile(root, file, arch string) error {
-	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", file, "./cmd/dynvitd")
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s", "-o", file, "./cmd/dynvitd")
 	c.Dir = root
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0")
 	if out, err := c.CombinedOutput(); err != nil {
