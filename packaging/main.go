@@ -44,25 +44,26 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	made, err := makeAll(*root, strings.Split(*archs, ","), time.Unix(*epoch, 0))
-	if err == nil {
-		err = write(*out, made)
-	}
-	if err != nil {
+	if err := run(*root, *out, strings.Split(*archs, ","), time.Unix(*epoch, 0)); err != nil {
 		fmt.Fprintln(os.Stderr, "packaging: "+err.Error())
 		os.Exit(1)
 	}
-	for _, p := range made {
-		fmt.Printf("%9d  %s\n", len(p.data), filepath.Join(*out, p.name))
-	}
 }
 
-// makeAll builds the program and all products.
-func makeAll(root string, archs []string, at time.Time) ([]product, error) {
+func run(root, out string, archs []string, at time.Time) error {
 	b, err := gather(root, archs, at)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	made, err := b.products()
+	if err != nil {
+		return err
+	}
+	return write(out, made)
+}
+
+// products are all that is made, the checksums last.
+func (b *bundle) products() ([]product, error) {
 	made, err := b.linuxPackages()
 	if err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func makeAll(root string, archs []string, at time.Time) ([]product, error) {
 		}
 		made = append(made, p)
 	}
-	for _, arch := range archs {
+	for _, arch := range b.archs {
 		made = append(made, product{"dynvit_" + b.program.version + "_" + arch + ".cdx.json", b.bills[arch]})
 	}
 	return append(made, checksums(made)), nil
@@ -119,15 +120,17 @@ func checksums(made []product) product {
 	return product{"SHA256SUMS", []byte(strings.Join(lines, ""))}
 }
 
-// write puts the products into a folder.
+// write puts the products into a folder and says what it put there.
 func write(dir string, made []product) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	for _, p := range made {
-		if err := os.WriteFile(filepath.Join(dir, p.name), p.data, 0o644); err != nil {
+		path := filepath.Join(dir, p.name)
+		if err := os.WriteFile(path, p.data, 0o644); err != nil {
 			return err
 		}
+		fmt.Printf("%9d  %s\n", len(p.data), path)
 	}
 	return nil
 }
