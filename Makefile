@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-arm64 test-faults test-vm soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 test-faults test-vm package test-package soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -30,6 +30,15 @@ test-arm64: ## the NEON kernels, small golden models and the default one on thre
 test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, the first time 6; root, qemu)
 	camera/vm/run
 
+# Equal sources make equal packages: the time in them is the last commit's.
+EPOCH ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)
+package: ## deb, rpm, container image, add-on, compose file, bills of materials and checksums in bin/package (1 min)
+	rm -rf bin/package
+	$(GO) -C packaging run . -o $(CURDIR)/bin/package -epoch $(EPOCH)
+
+test-package: ## build the packages twice, install, upgrade, remove and run them in copies of this machine (2 min; root)
+	$(GO) -C packaging test -count 1 ./...
+
 test-faults: ## the faults of docs/reliability.md, in full, with their figures (10 min)
 	@mkdir -p bin
 	@DYNVIT_FAULTS=1 $(GO) test -v -count 1 -p 1 -timeout 30m -run '^TestFault' ./camera/... ./daemon ./mqtt/... ./cmd/... >bin/faults.txt 2>&1; \
@@ -47,6 +56,7 @@ check: ## format, vet for amd64, arm64 and purego, staticcheck, the assembly and
 	$(GO) vet -tags purego ./...
 	$(GO) tool staticcheck ./...
 	cd backends/_asm && $(GO) vet ./... && $$($(GO) -C ../.. tool -n staticcheck) ./... && $(GO) test ./...
+	cd packaging && $(GO) vet ./... && $$($(GO) -C .. tool -n staticcheck) ./...
 	@dir=$$(mktemp -d) && $(GO) -C backends/_asm run . -o $$dir && \
 	for s in $$dir/*/*.s; do cmp $$s backends/$${s#$$dir/} || exit 1; done && \
 	rm -r $$dir && echo "assembly: as the generator writes it"

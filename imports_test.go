@@ -87,6 +87,7 @@ var allowed = map[string][]string{
 	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "printable", "vit"},
 	// daemon warms up on a drawn frame.
 	"daemon":      {"*", "camera/drawn"},
+	"packaging":   {},
 	"cmd/dynvitd": {"*", "backends/all", "camera/all", "camera/files", "camera/v4l2"},
 }
 

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// healthTimeout bounds the whole question: a daemon that answers no sooner is not
+// alive for who asks.
+const healthTimeout = 5 * time.Second
+
+// newHealthcheck is for what watches a process from outside and has no other
+// program for it, such as a container's runtime.
+func newHealthcheck() *cobra.Command {
+	var file, listen string
+	c := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask the daemon on this machine whether it is alive",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			address, err := healthAddress(file, listen)
+			if err != nil {
+				return err
+			}
+			return checkHealth(c.Context(), "http://"+address+"/healthz")
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration file")
+	c.Flags().StringVar(&listen, "http", "", "host:port of /healthz and /readyz")
+	return c
+}
+
+// healthAddress is where a daemon listens that runs with this file, this --http and
+// this environment.
+func healthAddress(file, listen string) (string, error) {
+	flags := newRun().Flags()
+	if listen != "" {
+		if err := flags.Set("http", listen); err != nil {
+			return "", err
+		}
+	}
+	conf, err := (&runFlags{file: file}).load(flags)
+	if err != nil {
+		return "", err
+	}
+	if conf.HTTP.Listen == "" {
+		return "", errors.New("healthcheck: http.listen is not set: the daemon answers nobody")
+	}
+	address, err := conf.HTTP.Address()
+	return reachable(address), err
+}
+
+// checkHealth is nil where the page says that the daemon is alive.
+func checkHealth(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("healthcheck: %w", err)
+	}
+	direct := &http.Transport{} // no proxy of the environment
+	answer, err := direct.RoundTrip(request)
+	if err != nil {
+		return fmt.Errorf("healthcheck: %s: %w", url, err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("healthcheck: %s: %s", url, answer.Status)
+	}
+	return nil
+}
+
+// reachable is the address to dial for one that is listened at: a listener of all
+// interfaces is found on loopback.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// program is dynvitd built for each architecture, and what its build for this
+// machine says of itself.
+type program struct {
+	version string            // as `dynvitd version` has it
+	binary  map[string][]byte // by GOARCH
+	shells  map[string][]byte // completion scripts, by shell
+	modules []*debug.Module   // those linked in, the same for each architecture
+	golang  string            // the Go release, such as go1.26.8
+}
+
+// build compiles dynvitd in the repository root for all architectures, into dir.
+func build(root, dir string, archs []string) (*program, error) {
+	p := &program{binary: map[string][]byte{}, shells: map[string][]byte{}}
+	for _, arch := range archs {
+		file := filepath.Join(dir, arch, "dynvitd")
+		if err := compile(root, file, arch); err != nil {
+			return nil, err
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		p.binary[arch] = data
+	}
+	info, err := buildinfo.Read(bytes.NewReader(p.binary[archs[0]]))
+	if err != nil {
+		return nil, err
+	}
+	p.modules, p.golang = info.Deps, info.GoVersion
+	here := filepath.Join(dir, "here", "dynvitd")
+	if err := compile(root, here, runtime.GOARCH); err != nil {
+		return nil, err
+	}
+	return p, p.ask(here)
+}
+
+// compile makes one static binary, in which nothing tells of where or when.
+func compile(root, file, arch string) error {
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s", "-o", file, "./cmd/dynvitd")
+	c.Dir = root
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("build dynvitd for %s: %w\n%s", arch, err, out)
+	}
+	return nil
+}
+
+// ask has the program tell its version and its completion scripts.
+func (p *program) ask(file string) error {
+	out, err := exec.Command(file, "version").Output()
+	if err != nil {
+		return fmt.Errorf("dynvitd version: %w", err)
+	}
+	words := strings.Fields(string(out))
+	if len(words) < 2 || words[0] != "dynvitd" {
+		return fmt.Errorf("dynvitd version says %q", out)
+	}
+	p.version = words[1]
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if p.shells[shell], err = exec.Command(file, "completion", shell).Output(); err != nil {
+			return fmt.Errorf("dynvitd completion %s: %w", shell, err)
+		}
+	}
+	return nil
+}
