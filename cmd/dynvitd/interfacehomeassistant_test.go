@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -14,22 +15,13 @@ func TestInterfaceHomeAssistant(t *testing.T) {
 	d := start(t, dynvitd(t, "run", "--source", "test:", "--node", "box", "--keep", "0.7"))
 	port := d.await(`embedded broker started.*:(\d+) topics`)
 	d.await("msg=ready")
-	l := listen(t, port)
-	found := make(chan paho.Message, 100)
-	l.done(l.Subscribe("homeassistant/#", 1, func(_ paho.Client, m paho.Message) { found <- m }))
+	found := discovered(t, port)
 	here := page(t).below(t, "### Home Assistant")
 	topics := firstCodes(here.rows("discovery topic"))
-	if len(topics) != 2 {
-		t.Fatalf("the page has the discovery topics %q", topics)
-	}
 	var named, exist, shown []string
-	for range topics {
-		m := <-found
-		topic := strings.NewReplacer("homeassistant/", "<discovery_prefix>/", "_box/", "_<node>/", "/cam0/", "/<name>/").Replace(m.Topic())
+	for announced, data := range found {
+		topic := strings.NewReplacer("homeassistant/", "<discovery_prefix>/", "_box", "_<node>", "/cam0/", "/<name>/").Replace(announced)
 		shown = append(shown, topic)
-		if !m.Retained() {
-			t.Errorf("%s is not retained", m.Topic())
-		}
 		of := "node "
 		if strings.Contains(topic, "<name>") {
 			of = "camera "
@@ -37,7 +29,7 @@ func TestInterfaceHomeAssistant(t *testing.T) {
 		var payload struct {
 			Components map[string]struct{ Platform string }
 		}
-		if err := json.Unmarshal(m.Payload(), &payload); err != nil {
+		if err := json.Unmarshal(data, &payload); err != nil {
 			t.Fatal(err)
 		}
 		for name, c := range payload.Components {
@@ -49,4 +41,27 @@ func TestInterfaceHomeAssistant(t *testing.T) {
 	}
 	same(t, "discovery topics", topics, shown)
 	same(t, "components", named, exist)
+}
+
+// discovered are the two retained messages below homeassistant/, asked for until
+// they are there.
+func discovered(t *testing.T, port string) map[string][]byte {
+	t.Helper()
+	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(50 * time.Millisecond) {
+		l, kept := listen(t, port), make(chan paho.Message, 100)
+		l.done(l.Subscribe("homeassistant/#", 1, func(_ paho.Client, m paho.Message) { kept <- m }))
+		l.done(l.Subscribe("nothing/there", 1, nil))
+		time.Sleep(50 * time.Millisecond)
+		found := map[string][]byte{}
+		for len(kept) > 0 {
+			if m := <-kept; m.Retained() {
+				found[m.Topic()] = m.Payload()
+			}
+		}
+		if len(found) == 2 {
+			return found
+		}
+	}
+	t.Fatal("no discovery is retained")
+	return nil
 }
