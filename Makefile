@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-arm64 test-faults test-vm package test-package soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 test-faults test-vm test-ha package test-package soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -29,6 +29,9 @@ test-arm64: ## the NEON kernels, small golden models and the default one on thre
 
 test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, the first time 6; root, qemu)
 	camera/vm/run
+
+test-ha: ## run the daemon beside a real Home Assistant Core (3 min, the first time 2 to 7 more; root, mosquitto, debootstrap)
+	homeassistant/core/run
 
 # Equal sources make equal packages: the time in them is the last commit's.
 EPOCH ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)

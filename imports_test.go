@@ -79,6 +79,8 @@ var allowed = map[string][]string{
 	"models":        {},
 	"preprocess":    {"camera", "exif", "preprocess/baseline"},
 
+	"homeassistant/announced": {"atomicfile", "homeassistant", "mqtt"},
+
 	"preprocess/baseline": {},
 	"vit":                 {"backends", "modelfile"},
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},

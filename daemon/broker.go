@@ -89,13 +89,16 @@ func (d *Daemon) embed() (*broker.Broker, error) {
 	return b, nil
 }
 
-// disconnect publishes the last status and ends the client and the broker.
-// Without a connection there is nobody to tell, which is no failure.
-func (d *Daemon) disconnect(c *connection) error {
+// disconnect publishes the last status and ends the client and the broker; told is
+// called where the broker has all. Without a connection there is nobody to tell,
+// which is no failure.
+func (d *Daemon) disconnect(c *connection, told func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	if err := c.client.Close(ctx, statusMessage(d.topics, messages.NodeStopped)); err != nil {
 		d.log.Warn("stopped without telling the broker all", "err", err)
+	} else {
+		told()
 	}
 	return c.closeBroker()
 }

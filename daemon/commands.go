@@ -80,14 +80,17 @@ func (c *commands) named(name string) func(context.Context, json.RawMessage) (an
 	return nil
 }
 
-// keep fixes the keep ratio, or lets it follow the budget again.
+// keep fixes the keep ratio, also as it is, or lets it follow the budget again.
 func (c *commands) keep(ctx context.Context, value json.RawMessage) (any, error) {
 	var ratio float64
 	if string(value) == `"auto"` {
 		return "auto", c.calibration.follow(ctx)
 	}
+	if string(value) == `"hold"` {
+		return c.hold(ctx)
+	}
 	if err := json.Unmarshal(value, &ratio); err != nil || !(ratio > 0 && ratio <= 1) {
-		return nil, fmt.Errorf("keep %s: want a ratio above 0, at most 1, or auto", value)
+		return nil, fmt.Errorf("keep %s: want a ratio above 0, at most 1, auto or hold", value)
 	}
 	err := c.orders.do(ctx, "keep", func() error {
 		plan, err := c.model.Plan(vit.Keep{Ratio: ratio})
@@ -95,6 +98,17 @@ func (c *commands) keep(ctx context.Context, value json.RawMessage) (any, error)
 			c.tuner.fix(plan, ratio)
 		}
 		return err
+	})
+	return ratio, err
+}
+
+// hold fixes the keep ratio that is in force.
+func (c *commands) hold(ctx context.Context) (ratio any, err error) {
+	err = c.orders.do(ctx, "keep", func() error {
+		now := c.tuner.shown().ratio
+		c.tuner.fix(c.tuner.plan, now)
+		ratio = now
+		return nil
 	})
 	return ratio, err
 }

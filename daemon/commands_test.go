@@ -54,7 +54,9 @@ func TestCommands(t *testing.T) {
 			keep, budget  float64
 			auto          bool
 		}{
+			{"keep", `hold`, true, "", 0.7, 50, false},
 			{"keep", `0.5`, true, "", 0.5, 50, false},
+			{"keep", `hold`, true, "", 0.5, 50, false},
 			{"keep", `{"id":"k","value":0.9}`, true, "", 0.9, 50, false},
 			{"keep", `7`, false, "want a ratio", 0.9, 50, false},
 			{"keep", `NaN`, false, "want a ratio", 0.9, 50, false},

@@ -111,3 +111,15 @@ func (m *model) mark(wanted []bool, label string) (found bool) {
 	}
 	return found
 }
+
+// labels are those that a camera may show: what it is limited to, else all.
+func (m *model) labels(limited []string) []string {
+	if len(limited) > 0 {
+		return limited
+	}
+	all := make([]string, m.info.Classes)
+	for class := range all {
+		all[class] = m.Label(class)
+	}
+	return all
+}

@@ -13,6 +13,7 @@ import (
 	"dynvit/backoff"
 	"dynvit/camera"
 	"dynvit/gate"
+	"dynvit/homeassistant/announced"
 	"dynvit/httpserver"
 	"dynvit/messages"
 	"dynvit/systemd"
@@ -30,6 +31,7 @@ type service struct {
 	inbox       *inbox
 	commands    *commands
 	condition   *condition
+	discovery   *announced.Discovery
 	reporting   *reporting
 	watchdog    *systemd.Supervisor
 	hosts       []string // names of the local server
@@ -48,7 +50,7 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 	cond := &condition{loops: d.loops, outbox: c.client.Status, feeds: list}
 	return &service{
 		tuner: t, feeds: list, queue: q, readers: d.newReaders(m, list, q), inference: d.newInference(m, t, list, q, o, out),
-		calibration: calibration, connection: c, inbox: in, condition: cond, hosts: d.config.HTTP.Names(), ends: d.deps.NoFile, log: d.log,
+		calibration: calibration, connection: c, inbox: in, discovery: d.newDiscovery(m, c.client), condition: cond, hosts: d.config.HTTP.Names(), ends: d.deps.NoFile, log: d.log,
 		commands: &commands{
 			allowed: d.config.MQTT.Commands, model: m, tuner: t, orders: o, calibration: calibration, feeds: list, out: out, log: d.log,
 		},
@@ -107,7 +109,8 @@ func (s *service) work(ctx context.Context, measure bool) error {
 	var watchers sync.WaitGroup
 	watchers.Go(func() { s.watchdog.Run(background) })
 	watchers.Go(func() { s.reporting.run(background) })
-	watchers.Go(func() { s.inbox.run(background, s.commands, s.reporting.stats) })
+	s.discovery.Begin()
+	watchers.Go(func() { s.inbox.run(background, s.commands, s.born) })
 	watchers.Go(func() { s.inbox.presence.run(background, s.reporting.out.online) })
 	defer watchers.Wait()
 	defer stopBackground()
@@ -134,6 +137,13 @@ func (s *service) work(ctx context.Context, measure bool) error {
 	stopReading()
 	stopInferring()
 	return s.join(inferred, calibrated, read)
+}
+
+// born tells a Home Assistant that has just started what it cannot find on the
+// broker.
+func (s *service) born() {
+	s.discovery.Announce()
+	s.reporting.stats()
 }
 
 // going runs do in a goroutine. The channel is closed when it has returned.
