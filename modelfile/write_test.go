@@ -95,6 +95,7 @@ func TestWriteRefuses(t *testing.T) {
 	}
 }
 
+// TestWriteReplaces: the content is another, who may read it is not.
 func TestWriteReplaces(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "m")
@@ -105,8 +106,8 @@ func TestWriteReplaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)
-	if err != nil || info.Mode() != 0o644 || info.Size() != 16 {
-		t.Errorf("%v, want 16 bytes that all may read (%v)", info, err)
+	if err != nil || info.Mode() != 0o600 || info.Size() != 16 {
+		t.Errorf("%v, want 16 bytes that the owner alone may read (%v)", info, err)
 	}
 	folder := filepath.Join(dir, "folder")
 	if err := os.MkdirAll(filepath.Join(folder, "full"), 0o700); err != nil {
