@@ -122,8 +122,8 @@ func identify(text []byte) (string, error) {
 func notices(list []licence) []byte {
 	var b bytes.Buffer
 	b.WriteString("dynvitd contains the modules below, each under its own licence.\n")
-	b.WriteString("Their sources, those of paho.mqtt.golang (EPL-2.0) included, are at https://MODULE\n" +
-		"or https://proxy.golang.org/MODULE/@v/VERSION.zip.\n\n")
+	b.WriteString("Their sources, those of paho.mqtt.golang (EPL-2.0) included, are at https://MODULE;\n" +
+		"`go mod download MODULE@VERSION` fetches them.\n\n")
 	for _, l := range list {
 		fmt.Fprintf(&b, "  %s %s: %s\n", l.module.Path, l.module.Version, l.spdx)
 	}
