@@ -73,7 +73,7 @@ FUZZTIME := 20s
 fuzz: ## every fuzz target for 20 s (10 min; FUZZTIME=10m for longer)
 	@list=$$($(GO) test -list '^Fuzz' ./...) || { echo "$$list"; exit 1; }; \
 	echo "$$list" | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { while (n) print $$2, names[--n] }' | while read -r p f; do \
-	echo "$$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x </dev/null || exit 1; done
+	GO="$(GO)" .ci/fuzz $$p $$f $(FUZZTIME) </dev/null || exit 1; done
 
 bench: build ## DeiT-T and the default model, dense and pruned, by precision (2 min)
 	$(BIN) bench --arch deit_tiny --keep 1 --keep 0.7 --precision f32 --precision int8
