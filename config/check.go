@@ -60,8 +60,7 @@ func (c *Config) checkNames() error {
 // Warnings are what is allowed and most likely not meant, a line each.
 func (c *Config) Warnings() []string {
 	_, given := c.from["node"]
-	switch name, _, _ := strings.Cut(c.Node, "-"); {
-	case !given && (name == "localhost" || name == "none"):
+	if name, _, _ := strings.Cut(c.Node, "-"); !given && (name == "localhost" || name == "none") {
 		return []string{fmt.Sprintf("the node is %s, as the host's name has it: two such boxes would write the same topics; set node, or --node", c.Node)}
 	}
 	return nil

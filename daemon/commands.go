@@ -12,6 +12,7 @@ import (
 	"dynvit/calibrate"
 	"dynvit/config"
 	"dynvit/messages"
+	"dynvit/timing"
 	"dynvit/vit"
 )
 
@@ -121,7 +122,7 @@ func (c *commands) budget(ctx context.Context, value json.RawMessage) (any, erro
 		return nil, err
 	}
 	err = c.orders.do(ctx, "budget", func() error { return c.tuner.setBudget(budget) })
-	return messages.Milliseconds(budget), err
+	return timing.Rounded(budget), err
 }
 
 func parseBudget(value json.RawMessage) (time.Duration, error) {

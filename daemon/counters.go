@@ -113,7 +113,7 @@ func spread(c *timing.Counts) messages.Spread {
 	if !ok {
 		return messages.Spread{}
 	}
-	low, high := messages.Milliseconds(p50), messages.Milliseconds(p95)
+	low, high := timing.Rounded(p50), timing.Rounded(p95)
 	return messages.Spread{P50: &low, P95: &high}
 }
 

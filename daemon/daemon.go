@@ -51,6 +51,7 @@ import (
 	"dynvit/machine"
 	"dynvit/messages"
 	"dynvit/systemd"
+	"dynvit/timing"
 	"dynvit/tuning"
 )
 
@@ -167,7 +168,7 @@ func (d *Daemon) settings(t *tuner) messages.Settings {
 	now := t.shown()
 	s := messages.Settings{
 		Schema: messages.Schema, Auto: now.auto, Keep: now.ratio,
-		BudgetMS: messages.Milliseconds(now.budget), Percentile: now.percentile, Cameras: map[string]messages.CameraSettings{},
+		BudgetMS: timing.Rounded(now.budget), Percentile: now.percentile, Cameras: map[string]messages.CameraSettings{},
 	}
 	for name, e := range d.enabled {
 		s.Cameras[name] = messages.CameraSettings{Enabled: e.isOn()}

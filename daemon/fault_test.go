@@ -499,7 +499,7 @@ func TestFaultSlowConsumer(t *testing.T) {
 			for _, list := range [][]time.Duration{work, age, apart} {
 				slices.Sort(list)
 			}
-			interval := max(messages.Milliseconds(s.every), percentile(apart, 99))
+			interval := max(timing.Rounded(s.every), percentile(apart, 99))
 			bound := percentile(work, 99) + interval
 			t.Logf("FIGURES %d frames looked at of %d: frame_ms p50 %.1f p99 %.1f, frames apart p50 %.1f p99 %.1f, age p50 %.1f p99 %.1f ms; bound %.1f",
 				len(work), len(apart), percentile(work, 50), percentile(work, 99), percentile(apart, 50), percentile(apart, 99), percentile(age, 50), percentile(age, 99), bound)
@@ -512,7 +512,7 @@ func TestFaultSlowConsumer(t *testing.T) {
 
 // percentile is the nearest rank of sorted times, in milliseconds.
 func percentile(sorted []time.Duration, p int) float64 {
-	return messages.Milliseconds(sorted[timing.Rank(len(sorted), float64(p))])
+	return timing.Rounded(sorted[timing.Rank(len(sorted), float64(p))])
 }
 
 // ages notes how long frames took, and how old they were once published.

@@ -10,6 +10,7 @@ import (
 	"dynvit/engine"
 	"dynvit/messages"
 	"dynvit/mqtt"
+	"dynvit/timing"
 )
 
 // pulse is told whether a loop works or waits; *systemd.Loop is one.
@@ -169,7 +170,7 @@ func (w *inference) tune(frame time.Duration) {
 		level = slog.LevelWarn
 	}
 	w.log.Log(context.Background(), level, "keep changed", "why", reason.String(), "keep", now.ratio,
-		"frame_ms", messages.Milliseconds(frame), "budget", now.budget, "rate", now.rate)
+		"frame_ms", timing.Rounded(frame), "budget", now.budget, "rate", now.rate)
 }
 
 // decide publishes the state on a change and at least every heartbeat, the

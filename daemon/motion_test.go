@@ -26,6 +26,7 @@ import (
 	"dynvit/gate"
 	"dynvit/messages"
 	"dynvit/preprocess"
+	"dynvit/timing"
 )
 
 // need skips a test that misses something of the machine, or fails it where all
@@ -264,7 +265,7 @@ func TestMotionSavesTheProcessor(t *testing.T) {
 	gated, looked := use(0.02)
 	all, everything := use(0)
 	t.Logf("FIGURES a still scene of %d frames: %.1f ms of processor a frame with the gate (%d looked at), %.1f without (%d)",
-		frames, messages.Milliseconds(gated)/frames, looked, messages.Milliseconds(all)/frames, everything)
+		frames, timing.Rounded(gated)/frames, looked, timing.Rounded(all)/frames, everything)
 	if looked > 5 || gated > all/2 {
 		t.Errorf("%d of %d frames looked at, %v instead of %v", looked, frames, gated, all)
 	}

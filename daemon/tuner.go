@@ -7,7 +7,7 @@ import (
 
 	"dynvit/calibrate"
 	"dynvit/config"
-	"dynvit/messages"
+	"dynvit/timing"
 	"dynvit/vit"
 )
 
@@ -107,7 +107,7 @@ func (t *tuner) step(frame time.Duration) calibrate.Reason {
 	}
 	before := t.controller.Decision(t.state)
 	var d calibrate.Decision
-	t.state, d = t.controller.Step(t.state, messages.Milliseconds(frame), time.Since(t.start))
+	t.state, d = t.controller.Step(t.state, timing.Rounded(frame), time.Since(t.start))
 	if d.Index == before.Index && d.Rate == before.Rate {
 		return calibrate.Steady
 	}

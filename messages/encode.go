@@ -135,7 +135,7 @@ func appendTime(b []byte, t time.Time) []byte {
 
 // appendMilliseconds writes a duration to a microsecond.
 func appendMilliseconds(b []byte, d time.Duration) []byte {
-	return strconv.AppendFloat(b, Milliseconds(d), 'f', -1, 64)
+	return strconv.AppendFloat(b, timing.Rounded(d), 'f', -1, 64)
 }
 
 // appendScore writes a score to a ten thousandth, as much as differs from frame
@@ -178,9 +178,6 @@ func appendString(b []byte, s string) []byte {
 	}
 	return append(b, '"')
 }
-
-// Milliseconds is a duration to a microsecond.
-func Milliseconds(d time.Duration) float64 { return timing.Rounded(d) }
 
 // Encode writes a payload that is not on the frame path.
 func Encode(v any) []byte {
