@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -28,12 +29,14 @@ const (
 type connection struct {
 	client   *mqtt.Client
 	embedded *broker.Broker // nil: it is another program
+	last     mqtt.Message   // what it ends with
+	log      *slog.Logger
 }
 
 // connect starts the embedded broker, if it is wanted, and the client. A broker
 // that is away is the client's to wait for.
 func (d *Daemon) connect(in *inbox, birth []mqtt.Message) (*connection, error) {
-	c, o := new(connection), d.clientOptions(in, birth)
+	c, o := &connection{last: statusMessage(d.topics, messages.NodeStopped), log: d.log}, d.clientOptions(in, birth)
 	if o.Broker == config.Embedded {
 		var err error
 		if c.embedded, err = d.embed(); err != nil {
@@ -89,14 +92,14 @@ func (d *Daemon) embed() (*broker.Broker, error) {
 	return b, nil
 }
 
-// disconnect publishes the last status and ends the client and the broker; told is
+// close publishes the last status and ends the client and the broker; told is
 // called where the broker has all. Without a connection there is nobody to tell,
 // which is no failure.
-func (d *Daemon) disconnect(c *connection, told func()) error {
+func (c *connection) close(told func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
-	if err := c.client.Close(ctx, statusMessage(d.topics, messages.NodeStopped)); err != nil {
-		d.log.Warn("stopped without telling the broker all", "err", err)
+	if err := c.client.Close(ctx, c.last); err != nil {
+		c.log.Warn("stopped without telling the broker all", "err", err)
 	} else {
 		told()
 	}

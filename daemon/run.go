@@ -6,13 +6,10 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"path/filepath"
 	"time"
 
 	"dynvit/camera"
 	"dynvit/config"
-	"dynvit/homeassistant"
-	"dynvit/homeassistant/announced"
 	"dynvit/preprocess"
 )
 
@@ -121,46 +118,7 @@ func (d *Daemon) runModel(ctx context.Context, from *beginning) error {
 	}
 	s := d.build(from.model, from.tuner, c, in)
 	d.deps.started(s)
-	err = s.serve(ctx, port, from.measure)
-	return errors.Join(err, d.disconnect(c, s.discovery.Settled))
-}
-
-// discovery is Home Assistant's prefix, "" where it is of no interest.
-func (d *Daemon) discovery() string {
-	if !d.config.HomeAssistant.Enabled {
-		return ""
-	}
-	return d.config.HomeAssistant.DiscoveryPrefix
-}
-
-// newDiscovery announces nothing where discovery is off, but takes back what an
-// earlier run announced. Nodes that share a state folder do not take back each
-// other's.
-func (d *Daemon) newDiscovery(m *model, out publisher) *announced.Discovery {
-	var list []homeassistant.Announcement
-	if d.config.HomeAssistant.Enabled {
-		n := d.discoveredNode(m)
-		list = n.Announcements()
-	}
-	file := ""
-	if d.deps.State != "" {
-		file = filepath.Join(d.deps.State, "discovery", d.config.Node+".json")
-	}
-	return announced.New(list, file, out, d.log)
-}
-
-func (d *Daemon) discoveredNode(m *model) homeassistant.Node {
-	n := homeassistant.Node{
-		Name: d.config.Node, Version: d.deps.Version, Prefix: d.config.HomeAssistant.DiscoveryPrefix,
-		Topics: d.topics, Commands: d.config.MQTT.Commands, StatsEvery: statsEvery,
-	}
-	for _, name := range d.config.CameraNames() {
-		c := d.config.Cameras[name]
-		n.Cameras = append(n.Cameras, homeassistant.Camera{
-			Name: name, Labels: m.labels(c.Labels), Heartbeat: c.Heartbeat, Snapshots: c.Publish.Snapshot,
-		})
-	}
-	return n
+	return s.run(ctx, port, from.measure)
 }
 
 // checkSources finds what is plainly missing where the sources were typed by

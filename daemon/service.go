@@ -89,8 +89,13 @@ func (d *Daemon) newInference(m *model, t *tuner, list feeds, q *queue, o *order
 	}
 }
 
-// serve works, and answers on the local server's port if there is one, until ctx
-// ends or all sources have.
+// run works until ctx ends or all sources have, and takes leave of the broker.
+func (s *service) run(ctx context.Context, port net.Listener, measure bool) error {
+	err := s.serve(ctx, port, measure)
+	return errors.Join(err, s.connection.close(s.discovery.Settled))
+}
+
+// serve works, and answers on the local server's port if there is one.
 func (s *service) serve(ctx context.Context, port net.Listener, measure bool) error {
 	if port == nil {
 		return s.work(ctx, measure)
