@@ -16,6 +16,9 @@ type Scheme struct {
 	// Marks are the characters of which the first one ends the target and begins the
 	// options. "": there are no options, all of it is the target.
 	Marks string
+	// Fixed says that what a URI names does not come later, as a camera may that is
+	// plugged in: where Open does not find it, it was misspelt.
+	Fixed bool
 	// Parse reads the target and the options of a URI whose scheme is name. Its error
 	// is one line, says what would be right, and never shows credentials.
 	Parse func(name, target, options string) (Target, error)
@@ -74,7 +77,7 @@ func (l Schemes) Parse(uri string) (Spec, error) {
 	if err != nil {
 		return Spec{}, fmt.Errorf("source %s: %w", name, err)
 	}
-	return Spec{name, t}, nil
+	return Spec{name, t, scheme.Fixed}, nil
 }
 
 // Open parses a source URI and opens what it names.
@@ -126,7 +129,11 @@ func notInScheme(r rune) bool {
 type Spec struct {
 	scheme string
 	target Target // nil: none
+	fixed  bool
 }
+
+// Fixed reports whether what Open does not find will not come later either.
+func (s Spec) Fixed() bool { return s.fixed }
 
 // Scheme is the name of the URI's scheme in lower case, such as v4l2; "" for the
 // zero Spec.

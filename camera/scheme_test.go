@@ -50,6 +50,9 @@ func TestParse(t *testing.T) {
 		if s.Scheme() != c.scheme {
 			t.Errorf("%s: got %s", c.uri, s.Scheme())
 		}
+		if want := c.scheme == "file" || c.scheme == "exec"; s.Fixed() != want {
+			t.Errorf("%s may not come later: %v", c.uri, s.Fixed())
+		}
 		want := c.shown
 		if want == "" {
 			want = c.uri

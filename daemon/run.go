@@ -133,7 +133,7 @@ func (d *Daemon) checkSources(m *model) error {
 		if err != nil {
 			return err
 		}
-		if s := spec.Scheme(); s != "file" && s != "exec" {
+		if !spec.Fixed() {
 			continue
 		}
 		source, err := d.openCamera(m, c, nil)

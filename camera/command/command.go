@@ -17,7 +17,7 @@ import (
 )
 
 // Scheme is exec:COMMAND ARG…, all of it the command.
-func Scheme() camera.Scheme { return camera.Scheme{Names: []string{"exec"}, Parse: parse} }
+func Scheme() camera.Scheme { return camera.Scheme{Names: []string{"exec"}, Fixed: true, Parse: parse} }
 
 // target is a parsed URI: program and arguments.
 type target struct{ words []string }

@@ -15,7 +15,7 @@ import (
 
 // Scheme is file:PATH?loop=1&fps=5, file:///PATH and PATH.
 func Scheme() camera.Scheme {
-	return camera.Scheme{Names: []string{"file"}, Marks: "?#", Parse: parse}
+	return camera.Scheme{Names: []string{"file"}, Marks: "?#", Fixed: true, Parse: parse}
 }
 
 // target is a parsed URI.
