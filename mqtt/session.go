@@ -223,7 +223,7 @@ type link interface {
 // receipt is the fate of a message: PUBACK, or at QoS 0 that it was written.
 type receipt interface {
 	Done() <-chan struct{}
-	Error() error // once done; a *refusal where the broker does not take it
+	Error() error // once done; a *refused where the broker does not take it
 }
 
 // limits are what a broker takes.
