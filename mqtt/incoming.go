@@ -37,10 +37,8 @@ type incoming struct {
 
 // Read hands out the bytes of packets.
 func (in *incoming) Read(p []byte) (int, error) {
-	for len(in.rest) == 0 {
-		if err := in.next(); err != nil {
-			return 0, err
-		}
+	if err := in.more(); err != nil {
+		return 0, err
 	}
 	n := copy(p, in.rest)
 	in.rest = in.rest[n:]
@@ -49,14 +47,22 @@ func (in *incoming) Read(p []byte) (int, error) {
 
 // whole hands out the next packet at once.
 func (in *incoming) whole() ([]byte, error) {
-	for len(in.rest) == 0 {
-		if err := in.next(); err != nil {
-			return nil, err
-		}
+	if err := in.more(); err != nil {
+		return nil, err
 	}
 	data := in.rest
 	in.rest = nil
 	return data, nil
+}
+
+// more reads packets until there is something to hand out.
+func (in *incoming) more() error {
+	for len(in.rest) == 0 {
+		if err := in.next(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // next reads a packet; rest stays empty where it was passed over.

@@ -67,11 +67,8 @@ func connect5(w *wire, o *Options, at address) (*link5, error) {
 	}
 	w.SetReadDeadline(time.Now().Add(dialTimeout))
 	if err := l.shakeHands(o); err != nil {
-		if closedByPeer(err) {
-			err = closedUnanswered(err, o.Will, at)
-		}
 		w.Close()
-		return nil, err
+		return nil, closedUnanswered(err, o.Will, at)
 	}
 	w.SetReadDeadline(time.Time{})
 	l.wg.Go(l.read)
@@ -197,10 +194,7 @@ func (l *link5) handle(data []byte) error {
 	case *packets.Publish:
 		return l.deliver(p)
 	case *packets.Pingresp:
-		select {
-		case l.pong <- struct{}{}:
-		default:
-		}
+		signal(l.pong)
 	case *packets.Disconnect:
 		err := &disconnected{code(p.ReasonCode)}
 		l.wire.heard(err)

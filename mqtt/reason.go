@@ -37,6 +37,7 @@ func refusedConnect(err error, will *Message, at address) error {
 }
 
 // closedUnanswered says why the broker may have closed the connection at CONNECT.
+// Other errors stay as they are.
 func closedUnanswered(err error, will *Message, at address) error {
 	switch {
 	case !closedByPeer(err):

@@ -94,10 +94,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	w.note(err)
 	if err == nil && isPublish(p) {
-		select {
-		case w.wrote <- struct{}{}:
-		default:
-		}
+		signal(w.wrote)
 	}
 	return n, err
 }
