@@ -20,28 +20,28 @@ type eventlist struct {
 func (l *eventlist) add(e *entry) {
 	e.seq = l.next
 	l.next++
-	e.older, e.newer = l.newest, nil
-	if l.newest == nil {
-		l.oldest = e
-	} else {
-		l.newest.newer = e
-	}
-	l.newest = e
-	l.load.add(1, e.size())
+	l.link(l.newest, e, nil)
 	if l.unstored == nil {
 		l.unstored = e
 	}
 }
 
 // addOldest lists an event that is on disk already, with the number it has there.
-func (l *eventlist) addOldest(e *entry) {
-	e.older, e.newer = nil, l.oldest
-	if l.oldest == nil {
+func (l *eventlist) addOldest(e *entry) { l.link(nil, e, l.oldest) }
+
+// link lists an event between its neighbours, nil at an end of the list.
+func (l *eventlist) link(older, e, newer *entry) {
+	e.older, e.newer = older, newer
+	if older == nil {
+		l.oldest = e
+	} else {
+		older.newer = e
+	}
+	if newer == nil {
 		l.newest = e
 	} else {
-		l.oldest.older = e
+		newer.older = e
 	}
-	l.oldest = e
 	l.load.add(1, e.size())
 }
 
