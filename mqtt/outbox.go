@@ -286,20 +286,30 @@ func (o *outbox) first() *entry {
 func (o *outbox) ack(e *entry) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.inFlight--
 	o.published++
 	o.takes(e)
+	if o.land(e) && len(e.payload) == 0 {
+		o.forget(e)
+	}
+}
+
+// land ends the flight of e, whose fate the broker told: an event or volatile
+// message leaves, a state goes on with a newer value. It reports whether e is a
+// state that has none.
+func (o *outbox) land(e *entry) (latest bool) {
+	o.inFlight--
 	e.flying = false
 	switch {
 	case !e.retain:
 		o.release(e)
+		o.tellPersister()
 	case e.dirty:
 		o.number(e)
 		o.queueState(e)
-	case len(e.payload) == 0:
-		o.forget(e)
+	default:
+		return true
 	}
-	o.tellPersister()
+	return false
 }
 
 // lost takes back what was in flight, in the order it was sent, when the

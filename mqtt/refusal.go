@@ -57,17 +57,8 @@ func (o *outbox) reject(e *entry, m suspect, least int) (first bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	first = o.strike(m, least)
-	o.inFlight--
-	e.flying = false
-	switch {
-	case !e.retain:
-		o.release(e)
-		o.tellPersister()
-	case e.dirty: // a newer value, which next looks at
-		o.number(e)
-		o.queueState(e)
-	default:
-		e.withheld = true
+	if o.land(e) {
+		e.withheld = true // a newer value is next's to look at
 	}
 	return first
 }
