@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 var errNoConnack = errors.New("the broker refused the connection with an unknown code")
@@ -32,6 +33,21 @@ func connect3(w *wire, o *Options, at address) (*link3, error) {
 		return nil, errNoConnack
 	}
 	return l, nil
+}
+
+// refusedConnect says of paho's error whether the broker refused or the network
+// failed.
+func refusedConnect(err error, will *Message, at address) error {
+	switch {
+	case errors.Is(err, packets.ErrorRefusedIDRejected):
+		return fmt.Errorf("the broker refused the connection: %w (or, by mosquitto, a keep-alive of %v, above its max_keepalive)", err, keepAlive)
+	case !errors.Is(err, packets.ErrorNetworkError):
+		return fmt.Errorf("the broker refused the connection: %w", err)
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		err = joined.Unwrap()[1] // paho's "network Error : <the error>"
+	}
+	return closedUnanswered(err, will, at)
 }
 
 // options3 turns everything in paho off that this package does itself.

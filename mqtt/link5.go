@@ -63,7 +63,7 @@ func connect5(w *wire, o *Options, at address) (*link5, error) {
 		wire: w, received: o.Received, interval: keepAlive,
 		out: make(chan outgoing, 1), pong: make(chan struct{}, 1), joined: make(chan struct{}),
 		waiting: make(map[uint16]*receipt5), suback: make(chan *packets.Suback, 1),
-		limits: limits{noRetain: o.NoRetain, noQoS1: o.NoQoS1},
+		limits: o.limits(),
 	}
 	w.SetReadDeadline(time.Now().Add(dialTimeout))
 	if err := l.shakeHands(o); err != nil {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/gorilla/websocket"
 )
 
@@ -20,21 +19,6 @@ var (
 	// Its alert is lost where it closed before CONNECT had been written.
 	errAfterTLS = errors.New("the broker closed the connection after the TLS handshake: does it want another client certificate (cert_file and key_file)?")
 )
-
-// refusedConnect says of paho's error whether the broker refused or the network
-// failed.
-func refusedConnect(err error, will *Message, at address) error {
-	switch {
-	case errors.Is(err, packets.ErrorRefusedIDRejected):
-		return fmt.Errorf("the broker refused the connection: %w (or, by mosquitto, a keep-alive of %v, above its max_keepalive)", err, keepAlive)
-	case !errors.Is(err, packets.ErrorNetworkError):
-		return fmt.Errorf("the broker refused the connection: %w", err)
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		err = joined.Unwrap()[1] // paho's "network Error : <the error>"
-	}
-	return closedUnanswered(err, will, at)
-}
 
 // closedUnanswered says why the broker may have closed the connection at CONNECT.
 // Other errors stay as they are.

@@ -66,7 +66,7 @@ func (s *session) connect(o *Options, at address) error {
 		return err
 	}
 	l, err := connect3(s.wire, o, at)
-	s.link, s.limits = l, limits{noRetain: o.NoRetain, noQoS1: o.NoQoS1}
+	s.link, s.limits = l, o.limits()
 	return err
 }
 
@@ -232,3 +232,6 @@ type limits struct {
 	window           int // messages unacknowledged; 0: any number
 	packet           int // bytes of a packet; 0: any
 }
+
+// limits are those that are known before the broker tells its own.
+func (o *Options) limits() limits { return limits{noRetain: o.NoRetain, noQoS1: o.NoQoS1} }
