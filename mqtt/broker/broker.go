@@ -46,6 +46,19 @@ type Options struct {
 	Log *slog.Logger // gets mochi's log at debug level, and what is refused as warnings; nil: none
 }
 
+func (o Options) withDefaults() Options {
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1"
+	}
+	if o.Owned == nil {
+		o.Owned = func(string) bool { return false }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
 // Broker is an MQTT broker inside the process. It keeps retained messages and
 // sessions in memory, as long as it lives.
 type Broker struct {
@@ -60,6 +73,7 @@ type Broker struct {
 // Listen starts a broker. It refuses to listen without credentials on
 // anything but loopback, and names the port when it is in use.
 func Listen(o Options) (*Broker, error) {
+	o = o.withDefaults()
 	host, port, err := o.address()
 	if err != nil {
 		return nil, err
@@ -104,7 +118,7 @@ func settings(log *slog.Logger) *mochi.Options {
 	limits.MaximumClientWritesPending = maxPending
 	return &mochi.Options{
 		Capabilities:           limits,
-		Logger:                 slog.New(newQuiet(log)),
+		Logger:                 slog.New(quiet{log.Handler()}),
 		SysTopicResendInterval: sysPeriod,
 	}
 }

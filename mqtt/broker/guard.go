@@ -27,12 +27,6 @@ type guard struct {
 func newGuard(server *mochi.Server, o *Options) *guard {
 	g := &guard{server: server, owned: o.Owned, log: o.Log, told: make(map[string]time.Time)}
 	g.retained.sizes = make(map[string]int)
-	if g.owned == nil {
-		g.owned = func(string) bool { return false }
-	}
-	if g.log == nil {
-		g.log = slog.New(slog.DiscardHandler)
-	}
 	return g
 }
 

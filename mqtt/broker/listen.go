@@ -12,9 +12,6 @@ import (
 // address is the host and port to listen on, once that is allowed.
 func (o *Options) address() (host string, port int, err error) {
 	listen := o.Listen
-	if listen == "" {
-		listen = "127.0.0.1"
-	}
 	if _, err := strconv.ParseUint(listen, 10, 16); err == nil {
 		return "", 0, fmt.Errorf("mqtt: broker address %q is a port alone, want host:port", listen)
 	}

@@ -10,13 +10,6 @@ import (
 // takes out whole packets, which may hold passwords.
 type quiet struct{ next slog.Handler }
 
-func newQuiet(log *slog.Logger) slog.Handler {
-	if log == nil {
-		return slog.DiscardHandler
-	}
-	return quiet{log.Handler()}
-}
-
 func (q quiet) Enabled(ctx context.Context, _ slog.Level) bool {
 	return q.next.Enabled(ctx, slog.LevelDebug)
 }
