@@ -58,7 +58,7 @@ var allowed = map[string][]string{
 	"camera/all": {"camera", "camera/drawn", "camera/files", "camera/v4l2", "camera/web", "camera/rtsp",
 		"camera/sensor", "camera/command"},
 
-	"mqtt":          {"backoff", "mqtt/spool"},
+	"mqtt":          {"backoff", "mqtt/spool", "regular"},
 	"mqtt/spool":    {},
 	"mqtt/broker":   {},
 	"homeassistant": {"messages"},

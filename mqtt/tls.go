@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"time"
+
+	"dynvit/regular"
 )
 
 // TLS names PEM files. They are read for every connection, so that a certificate
@@ -156,7 +157,7 @@ const maxPEM = 1 << 20 // bytes; a bundle of all public authorities has a fifth
 // readPEM reads a PEM file, and says of other files what they are and how to make
 // one of them. Its errors repeat nothing of a key.
 func readPEM(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

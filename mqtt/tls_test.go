@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,6 +200,10 @@ func TestTLSFiles(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	pipe := filepath.Join(t.TempDir(), "pipe.pem")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	secret, err := os.ReadFile(otherKey)
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +217,7 @@ func TestTLSFiles(t *testing.T) {
 		{mqtt.TLS{CA: empty}, "is no PEM file"},
 		{mqtt.TLS{CA: key}, "holds no certificate"},
 		{mqtt.TLS{CA: bom(t, i.file), Certificate: bom(t, cert), Key: bom(t, key)}, ""},
+		{mqtt.TLS{CA: pipe}, pipe + ": not a regular file"}, // without waiting for a writer
 		{mqtt.TLS{CA: "/nowhere"}, "/nowhere: no such file"},
 		{mqtt.TLS{Certificate: cert, Key: "/nowhere"}, "/nowhere: no such file"},
 		{mqtt.TLS{Certificate: cert, Key: otherKey}, "private key does not match"},
