@@ -9,12 +9,11 @@ import (
 // mostConnections may be open to a server at once: some probes and pages.
 const mostConnections = 64
 
-// bounded is a listener with a bounded number of open connections: for one too
-// many the oldest is closed. A probe that asks and goes is answered though others
+// bounded is a listener with mostConnections open at once: for one too many the
+// oldest is closed. A probe that asks and goes is answered though others
 // hold on to theirs.
 type bounded struct {
 	net.Listener
-	most int
 
 	mu   sync.Mutex
 	open []*boundedConn // the oldest first
@@ -42,7 +41,7 @@ func (b *bounded) add(c *boundedConn) (oldest *boundedConn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open = append(b.open, c)
-	if len(b.open) > b.most {
+	if len(b.open) > mostConnections {
 		return b.open[0]
 	}
 	return nil

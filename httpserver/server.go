@@ -43,7 +43,7 @@ func Serve(l net.Listener, names []string, pages http.Handler, log *slog.Logger)
 
 func (s *Server) serve(l net.Listener, log *slog.Logger) {
 	defer close(s.done)
-	if err := s.http.Serve(&bounded{Listener: l, most: mostConnections}); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(&bounded{Listener: l}); !errors.Is(err, http.ErrServerClosed) {
 		log.Error("http server ended", "err", err)
 	}
 }
