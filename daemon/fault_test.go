@@ -48,7 +48,7 @@ type faulty struct {
 	*service
 	t      *testing.T
 	broker *mqtttest.Broker
-	log    *syncBuffer
+	log    *mqtttest.Log
 }
 
 // startFaulty runs cameras of these sources, each with a timeout of two seconds, and
@@ -79,11 +79,11 @@ func startCameras(t *testing.T, sources map[string]string, change func(*Deps), c
 		c.Cameras[name] = cam
 	}
 	c.MQTT.ClientID = "dynvit-box"
-	f := &faulty{t: t, broker: broker, log: new(syncBuffer)}
+	f := &faulty{t: t, broker: broker, log: new(mqtttest.Log)}
 	deps := Deps{
 		Schemes: schemes.List(),
 		Open:    func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) },
-		Log:     slog.New(slog.NewTextHandler(f.log, nil)), Getenv: noEnv,
+		Log:     f.log.Logger(slog.LevelInfo), Getenv: noEnv,
 	}
 	change(&deps)
 	ready := whenReady(t, &deps)

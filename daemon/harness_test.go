@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -158,7 +157,7 @@ type rig struct {
 	t        *testing.T
 	broker   *mqtttest.Broker
 	model    *fake
-	log      *syncBuffer
+	log      *mqtttest.Log
 	stop     context.CancelFunc
 	result   chan error
 }
@@ -208,13 +207,13 @@ func withCamera(c config.Config, name string, change func(*config.Camera)) confi
 // run starts a daemon whose broker is there. It must be called in a bubble.
 func run(t *testing.T, c config.Config, s sources, change func(*rig, *Deps)) *rig {
 	t.Helper()
-	r := &rig{t: t, broker: mqtttest.New(), model: &fake{}, log: new(syncBuffer), result: make(chan error, 1)}
+	r := &rig{t: t, broker: mqtttest.New(), model: &fake{}, log: new(mqtttest.Log), result: make(chan error, 1)}
 	var mu sync.Mutex
 	deps := Deps{
 		Schemes: schemes.List(),
 		Open:    func(engine.Options) (tuning.Classifier, error) { return r.model, nil },
 		Version: "1.2.3",
-		Log:     slog.New(slog.NewTextHandler(r.log, nil)),
+		Log:     r.log.Logger(slog.LevelInfo),
 		Getenv:  noEnv,
 		dial:    r.broker.Dial,
 		bootID:  "b00t",
@@ -297,21 +296,3 @@ func after(d time.Duration) {
 }
 
 func noEnv(string) string { return "" }
-
-// syncBuffer is a bytes.Buffer for several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}

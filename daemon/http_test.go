@@ -20,13 +20,13 @@ import (
 func TestHTTPServer(t *testing.T) {
 	c := testConfig()
 	c.HTTP.Listen = "127.0.0.1:0"
-	lines := new(syncBuffer)
+	lines := new(mqtttest.Log)
 	broker := mqtttest.New()
 	defer broker.Close()
 	deps := Deps{
 		Schemes: schemes.List(),
 		Open:    func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
-		Log:     slog.New(slog.NewTextHandler(lines, nil)), Getenv: noEnv, dial: broker.Dial,
+		Log:     lines.Logger(slog.LevelInfo), Getenv: noEnv, dial: broker.Dial,
 		openSource: sources{"test:": {newScripted(0, nil)}}.open,
 	}
 	ready := whenReady(t, &deps)
