@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 	"mqtt/spool":    {},
 	"mqtt/broker":   {},
 	"homeassistant": {"messages"},
-	"download":      {"atomicfile", "regular"},
+	"download":      {"atomicfile", "backoff", "regular"},
 	"modelstore":    {"download", "modelfile", "regular", "vit"},
 	"systemd":       {},
 	"machine":       {},

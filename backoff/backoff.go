@@ -2,6 +2,7 @@
 package backoff
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -31,3 +32,15 @@ func (b *Backoff) Next() time.Duration {
 
 // Reset makes the next pause a first one.
 func (b *Backoff) Reset() { b.ceiling = 0 }
+
+// Wait waits for d, or until ctx ends, whose error it returns then.
+func Wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

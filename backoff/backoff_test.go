@@ -1,8 +1,11 @@
 package backoff
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -40,4 +43,18 @@ func TestPausesDiffer(t *testing.T) {
 	if len(seen) < 5 {
 		t.Errorf("only %d different pauses of 10", len(seen))
 	}
+}
+
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if err := Wait(t.Context(), time.Minute); err != nil || time.Since(start) != time.Minute {
+			t.Errorf("%v after %v, want a minute", err, time.Since(start))
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		if err := Wait(ctx, time.Minute); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute+time.Second {
+			t.Errorf("%v after %v, want its context's end a second later", err, time.Since(start))
+		}
+	})
 }

@@ -69,7 +69,7 @@ func (p *presence) run(ctx context.Context, online func()) {
 // pause waits, and forgets what came meanwhile: it is answered together. False:
 // ctx has ended.
 func (p *presence) pause(ctx context.Context) bool {
-	sleep(ctx, p.pauses.Next())
+	backoff.Wait(ctx, p.pauses.Next())
 	select {
 	case <-p.foreign:
 	default:

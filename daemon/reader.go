@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"dynvit/backoff"
 	"dynvit/camera"
@@ -68,7 +67,7 @@ func (r *reader) attend(ctx context.Context) {
 		}
 		r.status.closed(err.Error())
 		r.pulse.Idle("camera away")
-		sleep(ctx, r.retry.Next())
+		backoff.Wait(ctx, r.retry.Next())
 	}
 }
 
@@ -121,15 +120,5 @@ func (r *reader) pass() {
 	r.frame = next
 	if lost {
 		r.counts.busy.Add(1)
-	}
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

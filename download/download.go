@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"dynvit/backoff"
 	"dynvit/regular"
 )
 
@@ -88,7 +89,7 @@ func (o Options) withDefaults() Options {
 		o.stall = stallLimit
 	}
 	if o.wait == nil {
-		o.wait = wait
+		o.wait = backoff.Wait
 	}
 	if o.Progress == nil {
 		o.Progress = func(int64, int64) {}
@@ -125,17 +126,6 @@ func newClient() *http.Client {
 		r.Header.Del("Referer")
 		return nil
 	}}
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // fetch is one call of File that has something to do.

@@ -224,7 +224,7 @@ func (c *Client) run() {
 		out.failed(c.log, reason(err))
 		c.told.tell(c.log, c.outbox.drops(), time.Now())
 		c.pulse.Idle("broker away")
-		c.sleep(pause.Next())
+		backoff.Wait(c.ctx, pause.Next()) // or until Close
 	}
 }
 
@@ -260,16 +260,6 @@ func (c *Client) tellLimits(l limits) {
 	}
 	if l.packet > 0 || l.window > 0 {
 		c.log.Info("mqtt: the broker's limits", "packet_bytes", l.packet, "in_flight", l.window)
-	}
-}
-
-// sleep waits for d or until Close.
-func (c *Client) sleep(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-c.ctx.Done():
 	}
 }
 
