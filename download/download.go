@@ -167,7 +167,7 @@ func (f *fetch) wrong() error {
 	if f.partial.text() {
 		err = errors.New("answers with a page of text instead of the file")
 	}
-	return &SourceError{Redact(f.URL), err}
+	return f.failed(err)
 }
 
 // fill makes attempts until the server has no more to send.
@@ -187,13 +187,13 @@ func (f *fetch) fill(ctx context.Context) error {
 		case f.complete():
 			return nil // the length was a lie
 		case !f.answered:
-			return &SourceError{Redact(f.URL), broken.error} // nothing there: say so at once
+			return f.failed(broken.error) // nothing there: say so at once
 		}
 		if idle++; f.partial.size > before {
 			idle = 0
 		}
 		if idle == patience {
-			return &SourceError{Redact(f.URL), broken.error}
+			return f.failed(broken.error)
 		}
 		f.resumed = f.resumed || f.partial.size > 0
 		if err := f.wait(ctx, firstWait<<idle); err != nil {
@@ -207,8 +207,11 @@ type brokenError struct{ error }
 
 // refuse is a failure that every attempt would meet.
 func (f *fetch) refuse(format string, args ...any) error {
-	return &SourceError{Redact(f.URL), fmt.Errorf(format, args...)}
+	return f.failed(fmt.Errorf(format, args...))
 }
+
+// failed says of an error that it is the server's, or of the way to it.
+func (f *fetch) failed(err error) error { return &SourceError{Redact(f.URL), err} }
 
 // sumOf is the hexadecimal SHA-256 of all that r has.
 func sumOf(r io.Reader) (string, error) {
