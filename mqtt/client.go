@@ -207,11 +207,11 @@ func (c *Client) run() {
 			if err, explanation = c.serve(s); err == nil {
 				return
 			}
-			lasted := time.Since(began)
-			if s.acknowledged && explanation == nil && !forLater(err) || lasted >= steady {
+			lasted, sound := time.Since(began), s.acknowledged && explanation == nil
+			if sound && !forLater(err) || lasted >= steady {
 				pause.Reset()
 			}
-			err = cmp.Or(explanation, other.lost(err, lasted, s.acknowledged && explanation == nil))
+			err = cmp.Or(explanation, other.lost(err, lasted, sound))
 		} else {
 			other.refused()
 			c.adapt(err)
