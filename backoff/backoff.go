@@ -14,15 +14,15 @@ import (
 // goroutine uses it at a time.
 type Backoff struct {
 	First, Max time.Duration
-	Least      float64        // share of a pause that is never left out, 0 to 1
-	Random     func() float64 // in [0, 1); nil: math/rand's
+	Least      float64 // share of a pause that is never left out, 0 to 1
 
 	ceiling time.Duration
+	random  func() float64 // in [0, 1); nil: math/rand's, but in tests
 }
 
 // Next is the pause before the next attempt.
 func (b *Backoff) Next() time.Duration {
-	random := b.Random
+	random := b.random
 	if random == nil {
 		random = rand.Float64
 	}

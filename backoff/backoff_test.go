@@ -12,7 +12,7 @@ import (
 func TestPauses(t *testing.T) {
 	const s = time.Second
 	random := 1.0
-	b := Backoff{First: s, Max: 10 * s, Random: func() float64 { return random }}
+	b := Backoff{First: s, Max: 10 * s, random: func() float64 { return random }}
 	take := func(n int) (list []time.Duration) {
 		for range n {
 			list = append(list, b.Next())
