@@ -247,9 +247,7 @@ func (g *gen) narrowCodes(size int, store func(pair bool)) {
 }
 
 func (g *gen) codesArguments() {
-	g.Op("MOVQ", "dst+0(FP)", "DI")
-	g.Op("MOVQ", "src+8(FP)", "SI")
-	g.Op("MOVQ", "n+16(FP)", "DX")
+	g.rowArguments()
 	g.Op("VBROADCASTSS", "inverse+24(FP)", g.r(3))
 }
 

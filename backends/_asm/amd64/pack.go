@@ -65,10 +65,7 @@ func (g *gen) lanes512() {
 // packRows writes packRows: rows of two vectors, one behind the other.
 func (g *gen) packRows() {
 	g.Func("packRows", 32, "(panel *uint32, src *float32, step, rows int)")
-	g.Op("MOVQ", "panel+0(FP)", "DI")
-	g.Op("MOVQ", "src+8(FP)", "SI")
-	g.Op("MOVQ", "step+16(FP)", "R8")
-	g.Op("MOVQ", "rows+24(FP)", "CX")
+	g.packArguments("rows")
 	g.Label("row")
 	for j := range 2 {
 		g.Op("VMOVUPS", at(j*g.bytes(), "SI"), g.r(j))
@@ -84,10 +81,7 @@ func (g *gen) packRows() {
 // packRowsBF16 writes packRowsBF16: pairs of rows, rounded, side by side in words.
 func (g *gen) packRowsBF16() {
 	g.Func("packRowsBF16", 32, "(panel *uint32, src *float32, step, pairs int)")
-	g.Op("MOVQ", "panel+0(FP)", "DI")
-	g.Op("MOVQ", "src+8(FP)", "SI")
-	g.Op("MOVQ", "step+16(FP)", "R8")
-	g.Op("MOVQ", "pairs+24(FP)", "CX")
+	g.packArguments("pairs")
 	g.Label("pair")
 	for j := range 2 {
 		g.Op("VMOVUPS", at(j*64, "SI"), g.r(0))
@@ -110,10 +104,7 @@ func (g *gen) packRowsBF16() {
 // packPairs writes packPairs: packRowsBF16 of rows that are bfloat16 already.
 func (g *gen) packPairs() {
 	g.Func("packPairs", 32, "(panel, src *uint32, step, pairs int)")
-	g.Op("MOVQ", "panel+0(FP)", "DI")
-	g.Op("MOVQ", "src+8(FP)", "SI")
-	g.Op("MOVQ", "step+16(FP)", "R8")
-	g.Op("MOVQ", "pairs+24(FP)", "CX")
+	g.packArguments("pairs")
 	turns := make([]uint32, 32) // the halves of each word: one of a row, one of the next
 	for i := range turns {
 		turns[i] = uint32(i | (32+i)<<16)
@@ -134,4 +125,13 @@ func (g *gen) packPairs() {
 	g.Op("DECQ", "CX")
 	g.Op("JNE", "pair")
 	g.ret()
+}
+
+// packArguments reads those of the functions that fill a panel from some rows, or pairs of
+// them, step bytes apart.
+func (g *gen) packArguments(count string) {
+	g.Op("MOVQ", "panel+0(FP)", "DI")
+	g.Op("MOVQ", "src+8(FP)", "SI")
+	g.Op("MOVQ", "step+16(FP)", "R8")
+	g.Op("MOVQ", count+"+24(FP)", "CX")
 }

@@ -42,35 +42,25 @@ func (e element) start(g gen, rows int, codes bool) {
 	}
 }
 
-// A round of the loop takes four words of the operands and 256 bytes of the panel, which
-// the first load of a round steps on to.
-const round = 4 * elementCols * lanes
-
 func (e element) multiply(g gen, rows int, name func(string) string) {
 	g.Op("SUB", round, "R1")
-	g.Op("CMP", 0, "R2")
-	g.Op("BGT", name("rest"))
-	g.Op("PCALIGN", 16)
-	g.Label(name("loop"))
-	for r := range rows {
-		g.loadIndexed(r, base(r), 2)
-	}
-	for lane := range 4 {
-		for j := 0; j < 4; j += 2 {
-			if lane == 0 && j == 0 {
-				g.Op("FLDPQ.W", at(round, "R1"), pair(6, 7))
-			} else {
-				g.Op("FLDPQ", at(lane*4*bytes+j*bytes, "R1"), pair(6, 7))
+	g.eachFourWords(rows, name, func() {
+		for lane := range 4 {
+			for j := 0; j < 4; j += 2 {
+				if lane == 0 && j == 0 {
+					g.Op("FLDPQ.W", at(round, "R1"), pair(6, 7))
+				} else {
+					g.Op("FLDPQ", at(lane*4*bytes+j*bytes, "R1"), pair(6, 7))
+				}
+				e.dots(g, rows, j, lane)
 			}
-			e.dots(g, rows, j, lane)
 		}
-	}
-	g.Op("ADDS", bytes, "R2")
-	g.Op("BLE", name("loop"))
-	g.Label(name("rest"))
-	g.Op("CMP", bytes, "R2")
-	g.Op("BEQ", name("end"))
-	g.Label(name("one"))
+	}, func() { e.rest(g, rows, name("one")) })
+}
+
+// rest multiplies what is left of each row word by word.
+func (e element) rest(g gen, rows int, one string) {
+	g.Label(one)
 	for r := range rows {
 		g.Op("FMOVS", fmt.Sprintf("(R%d)(R2)", base(r)), f(r))
 	}
@@ -81,8 +71,7 @@ func (e element) multiply(g gen, rows int, name func(string) string) {
 	g.Op("ADD", 4*bytes, "R1")
 	g.Op("ADD", 4, "R2")
 	g.Op("CMP", bytes, "R2")
-	g.Op("BNE", name("one"))
-	g.Label(name("end"))
+	g.Op("BNE", one)
 }
 
 // dots adds the products of weights 6 and 7.

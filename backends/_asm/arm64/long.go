@@ -36,22 +36,7 @@ func (l long) start(g gen, rows int, _ bool) {
 }
 
 func (l long) multiply(g gen, rows int, name func(string) string) {
-	g.Op("CMP", 0, "R2")
-	g.Op("BGT", name("rest"))
-	g.Op("PCALIGN", 16)
-	g.Label(name("loop"))
-	for r := range rows {
-		g.loadIndexed(r, base(r), 2)
-	}
-	l.products(g, rows)
-	g.Op("ADDS", bytes, "R2")
-	g.Op("BLE", name("loop"))
-	g.Label(name("rest"))
-	g.Op("CMP", bytes, "R2")
-	g.Op("BEQ", name("end"))
-	g.tailOperands(rows, name)
-	l.products(g, rows)
-	g.Label(name("end"))
+	g.eachBlock(rows, name, func() { l.products(g, rows) })
 }
 
 // products multiplies 16 codes of each row. Each product's second half follows its first

@@ -1,7 +1,5 @@
 package arm64
 
-import "fmt"
-
 // matrix is tiles of up to six rows by 16 outputs, multiplied by instructions that take
 // the 8 bytes of operands of two rows and of two outputs: sums of two by two in
 // registers 8 to 31. Panels hold, for each four words of an output, the first two of
@@ -67,46 +65,7 @@ func pickString(first bool, a, b string) string {
 
 func (m matrix) multiply(g gen, rows int, name func(string) string) {
 	g.Op("SUB", round, "R1")
-	g.Op("CMP", 0, "R2")
-	g.Op("BGT", name("rest"))
-	g.Op("PCALIGN", 16)
-	g.Label(name("loop"))
-	for r := range rows {
-		g.loadIndexed(r, base(r), 2)
-	}
-	m.products(g, rows)
-	g.Op("ADDS", bytes, "R2")
-	g.Op("BLE", name("loop"))
-	g.Label(name("rest"))
-	g.Op("CMP", bytes, "R2")
-	g.Op("BEQ", name("end"))
-	g.tailOperands(rows, name)
-	m.products(g, rows)
-	g.Label(name("end"))
-}
-
-// tailOperands reads the last one to three words of each row, with zeros behind; R2 is 4,
-// 8 or 12 where they are three, two or one.
-func (g gen) tailOperands(rows int, name func(string) string) {
-	g.Op("TBNZ", 3, "R2", name("few"))
-	for r := range rows {
-		g.Op("FMOVD", fmt.Sprintf("(R%d)(R2)", base(r)), f(r))
-		g.Op("ADD", "R2", fmt.Sprintf("R%d", base(r)), "R13")
-		g.Op("ADD", 8, "R13")
-		g.Op("VLD1", "(R13)", fmt.Sprintf("V%d.S[2]", r))
-	}
-	g.Op("B", name("tail"))
-	g.Label(name("few"))
-	g.Op("TBNZ", 2, "R2", name("single"))
-	for r := range rows {
-		g.Op("FMOVD", fmt.Sprintf("(R%d)(R2)", base(r)), f(r))
-	}
-	g.Op("B", name("tail"))
-	g.Label(name("single"))
-	for r := range rows {
-		g.Op("FMOVS", fmt.Sprintf("(R%d)(R2)", base(r)), f(r))
-	}
-	g.Label(name("tail"))
+	g.eachBlock(rows, name, func() { m.products(g, rows) })
 }
 
 // products multiplies four words of each row.
