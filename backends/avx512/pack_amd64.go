@@ -2,11 +2,7 @@
 
 package avx512
 
-import (
-	"math"
-
-	"dynvit/backends"
-)
+import "dynvit/backends/internal/host"
 
 // packRowsPairs makes words of two rows' bfloat16.
 func packRowsPairs(panel []uint32, src []float32, stride, rows, cols int) {
@@ -18,9 +14,9 @@ func packRowsPairs(panel []uint32, src []float32, stride, rows, cols int) {
 	}
 	for pair := first; 2*pair < rows; pair++ {
 		for j := range cols {
-			w := bf16(src[2*pair*stride+j])
+			w := host.BF16(src[2*pair*stride+j])
 			if 2*pair+1 < rows {
-				w |= bf16(src[(2*pair+1)*stride+j]) << 16
+				w |= host.BF16(src[(2*pair+1)*stride+j]) << 16
 			}
 			panel[pair*tileCols+j] = w
 		}
@@ -42,6 +38,3 @@ func packPairsOf(panel, rows []uint32, stride, n int) {
 		}
 	}
 }
-
-// bf16 is the bits of a rounded number.
-func bf16(v float32) uint32 { return math.Float32bits(backends.RoundBF16(v)) >> 16 }

@@ -21,10 +21,15 @@ var (
 	heightsLong = []int{1, 3, 4}
 )
 
-// Kernels that the instruction sets have in common. packing moves squares of two vectors.
+// What every processor runs. Packing moves squares of two vectors.
 var (
-	rowKernels = host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows}
-	packing    = host.Packing{Lanes: 2 * lanes, Transpose: transpose, Rows: packRows}
+	common = host.Assembly{
+		Lanes: lanes, Heights: heights,
+		Rows:    host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows},
+		Packing: host.Packing{Lanes: 2 * lanes, Transpose: transpose, Rows: packRows},
+		MulF32:  mulF32, PeakF32: peakF32, RoundBF16: roundBF16, RoundF16: roundF16,
+	}
+	byteCodes = host.Codes{Range: rowRange, Bytes: codes8, Step: 4 * lanes, Below: 128}
 )
 
 func open(o backends.Options) (backends.Backend, error) {
@@ -34,64 +39,41 @@ func open(o backends.Options) (backends.Backend, error) {
 
 // table is what a processor of these features does best.
 func table(f features) (host.Kernels, string) {
-	k := host.Kernels{Precisions: []backends.Precision{backends.Int8, backends.F32, backends.BF16, backends.F16}}
-	peaks := host.Peaks{Lanes: lanes}
-	for p := range k.Products {
-		peaks.Loops[p], peaks.PerWord[p] = peakF32, 1
-	}
-	k.Products[backends.F32] = floats(host.Product{PackRows: packing.PackRows})
-	k.Products[backends.BF16] = rounded(roundBF16)
-	k.Products[backends.F16] = rounded(roundF16)
-	bf16Why := pickBF16(&k, &peaks, f)
-	int8Why := pickInt8(&k, &peaks, f)
-	rowKernels.In(&k)
-	k.Peak = peaks.Peak
-	return k, int8Why + ", " + bf16Why
-}
-
-// floats completes a product of operands in float32.
-func floats(p host.Product) host.Product {
-	p.Heights, p.Cols, p.Group, p.Pack = heights, tileCols, 1, packing.Pack
-	return host.Checked(p, 0, mulF32)
-}
-
-func rounded(r host.Rounding) host.Product {
-	return floats(host.Product{Convert: r.Convert, PackRows: r.PackRows(tileCols)})
+	t := common.Table()
+	bf16Why := pickBF16(t, f)
+	int8Why := pickInt8(t, f)
+	return t.Kernels, int8Why + ", " + bf16Why
 }
 
 // pickBF16 takes BFMMLA where it is there, and puts bf16 ahead of f32 then.
-func pickBF16(k *host.Kernels, peaks *host.Peaks, f features) (why string) {
+func pickBF16(t *host.Table, f features) (why string) {
 	if !f.matrixBF16 {
 		return "bf16 by FMLA: no BF16"
 	}
-	k.Products[backends.BF16] = padded(host.Product{
+	p := host.Product{
 		Heights: heights, Cols: tileCols, Group: 2,
 		Convert: convertPairs, Pack: packMatrix, PackRows: packMatrixRows,
-	}, 0, mulMatrixBF16)
-	peaks.Loops[backends.BF16], peaks.PerWord[backends.BF16] = peakMatrixBF16, 4
-	k.Precisions = []backends.Precision{backends.Int8, backends.BF16, backends.F32, backends.F16}
+	}
+	t.Carry(backends.BF16, padded(p, 0, mulMatrixBF16), peakMatrixBF16, 4)
+	t.Precisions = []backends.Precision{backends.Int8, backends.BF16, backends.F32, backends.F16}
 	return "bf16 by BFMMLA"
 }
 
 // pickInt8 takes the widest multiplication there is. Panels begin with a word an output
 // that its sums start from.
-func pickInt8(k *host.Kernels, peaks *host.Peaks, f features) (why string) {
-	p := host.Product{Heights: heights, Cols: tileCols, Group: 4, Codes: true, Convert: host.EachRow(4, 0, convertInt8)}
-	at := backends.Int8
+func pickInt8(t *host.Table, f features) (why string) {
+	p := host.Product{Heights: heights, Cols: tileCols, Group: 4, Codes: true, Convert: host.EachRow(4, 0, byteCodes.Row)}
 	switch {
 	case f.matrix:
-		p.Pack = headed(tileCols, packMatrix)
-		k.Products[at] = padded(p, 1, mulMatrix)
-		peaks.Loops[at], peaks.PerWord[at] = peakMatrix, 8
+		p.Pack = host.Headed(tileCols, packMatrix)
+		t.Carry(backends.Int8, padded(p, 1, mulMatrix), peakMatrix, 8)
 		return "int8 by SMMLA"
 	case f.dot:
-		p.Pack = packing.PackInt8
-		k.Products[at] = host.Checked(p, 1, mulDot)
-		peaks.Loops[at], peaks.PerWord[at] = peakDot, 4
+		p.Pack = host.Headed(tileCols, common.Packing.Pack)
+		t.Carry(backends.Int8, host.Checked(p, 1, mulDot), peakDot, 4)
 		return "int8 by SDOT: no I8MM"
 	}
-	p.Heights, p.Cols, p.Pack = heightsLong, longCols, headed(longCols, packLong)
-	k.Products[at] = padded(p, 1, mulLong)
-	peaks.Loops[at], peaks.PerWord[at] = peakLong, 4
+	p.Heights, p.Cols, p.Pack = heightsLong, longCols, host.Headed(longCols, packLong)
+	t.Carry(backends.Int8, padded(p, 1, mulLong), peakLong, 4)
 	return "int8 by SMULL and SMLAL: no ASIMDDP"
 }

@@ -20,20 +20,6 @@ func padded(p host.Product, header int, mul func(*call)) host.Product {
 	return p
 }
 
-// headed makes a Pack of one of a panel behind the negative sums of each output's codes: a
-// row's sums start with them times its zero point.
-func headed(cols int, pack func(panel, rows []uint32, stride, n, words int)) func([]uint32, []uint32, int, int, int) {
-	return func(panel, rows []uint32, stride, n, words int) {
-		clear(panel[:cols])
-		for j := range n {
-			for _, code := range host.Bytes(rows[j*stride:][:words]) {
-				panel[j] -= uint32(code)
-			}
-		}
-		pack(panel[cols:], rows, stride, n, words)
-	}
-}
-
 // matrixAt is where mulMatrix finds word i of output j: blocks hold the first two words of
 // outputs 0 and 1, of 2 and 3 and so on, then the other two alike.
 func matrixAt(i, j int) int {

@@ -1,10 +1,16 @@
 package host
 
-import "slices"
+import (
+	"math"
+	"slices"
+
+	"dynvit/backends"
+)
 
 // Kernels in assembly take pointers and trust them. What is here makes entries of Kernels
 // and Product of those that the instruction sets have in common, each of which looks at
-// the lengths first: what stands between a kernel and a mistake.
+// the lengths first: what stands between a kernel and a mistake. table.go puts
+// them together.
 
 // Rows are kernels over the rows of a matrix: those of Kernels, strides in words.
 type Rows struct {
@@ -14,8 +20,8 @@ type Rows struct {
 	Divide  func(dst *float32, dstStride int, src *float32, srcStride, rows, cols int, total *float32)
 }
 
-// In sets the entries of k.
-func (r *Rows) In(k *Kernels) {
+// in sets the entries of k.
+func (r *Rows) in(k *Kernels) {
 	k.Softmax, k.GELU, k.Norm, k.Divide = r.softmax, r.gelu, r.norm, r.divide
 }
 
@@ -102,19 +108,6 @@ func (p *Packing) Pack(panel, rows []uint32, stride, n, words int) {
 	}
 }
 
-// PackInt8 is Pack of a panel of signed bytes behind the negative sums of each output's: a
-// row's sums start with them times its zero point.
-func (p *Packing) PackInt8(panel, rows []uint32, stride, n, words int) {
-	cols := p.width()
-	header, body := panel[:cols], panel[cols:]
-	clear(header)
-	p.Pack(body, rows, stride, n, words)
-	for i, w := range body[:words*cols] {
-		sum := int32(int8(w)) + int32(int8(w>>8)) + int32(int8(w>>16)) + int32(int8(w>>24))
-		header[i%cols] -= uint32(sum)
-	}
-}
-
 // PackInt16 is Pack of a panel of int16, whose sums start with nothing.
 func (p *Packing) PackInt16(panel, rows []uint32, stride, n, words int) {
 	cols := p.width()
@@ -134,6 +127,56 @@ func (p *Packing) PackRows(panel []uint32, src []float32, stride, rows, cols int
 		copy(panel[r*width:][:cols], Words(src[r*stride:][:cols]))
 	}
 }
+
+// Headed makes a Pack of one of panels of cols outputs, of signed bytes, behind the
+// negative sums of each output's: a row's sums start with them times its zero point.
+func Headed(cols int, pack func(panel, rows []uint32, stride, n, words int)) func([]uint32, []uint32, int, int, int) {
+	return func(panel, rows []uint32, stride, n, words int) {
+		clear(panel[:cols])
+		for j := range n {
+			sum := int32(0)
+			for _, w := range rows[j*stride:][:words] {
+				sum += int32(int8(w)) + int32(int8(w>>8)) + int32(int8(w>>16)) + int32(w)>>24
+			}
+			panel[j] = uint32(-sum)
+		}
+		pack(panel[cols:], rows, stride, n, words)
+	}
+}
+
+// Codes are kernels that make a row of numbers int8's codes less Below, which is 128 where
+// a product takes signed bytes.
+type Codes struct {
+	Range func(src *float32, n int) (most, least uint32) // see ScaleOf
+	// Bytes writes min(round(src·inverse)+zero, 255-Below), n of them: a multiple of Step,
+	// more than 0.
+	Bytes func(dst *uint32, src *float32, n int, inverse float32, zero int32)
+	Step  int
+	Below int32
+}
+
+// Row converts a row for EachRow, four codes to a word.
+func (c *Codes) Row(dst []uint32, src []float32) (scale float32, zero int32) {
+	scale, inverse, zero := ScaleOf(c.Range, src)
+	zero -= c.Below
+	codes := Bytes(dst)
+	whole := len(src) / c.Step * c.Step
+	if whole > 0 {
+		_ = codes[whole-1]
+		c.Bytes(&dst[0], &src[0], whole, inverse, zero)
+	}
+	clear(codes[whole:])
+	for i, v := range src[whole:] {
+		codes[whole+i] = int8(min(Code(v, inverse)+zero, 255-c.Below))
+	}
+	return scale, zero
+}
+
+// Code is the code of a number, from the zero point on, as kernels compute it.
+func Code(v, inverse float32) int32 { return int32(math.RoundToEven(float64(v * inverse))) }
+
+// BF16 is the bits of a rounded number, half a word of bfloat16 operands.
+func BF16(v float32) uint32 { return math.Float32bits(backends.RoundBF16(v)) >> 16 }
 
 // ScaleOf is codeScale of a row whose range a kernel finds, in the form that rangeOf reads.
 func ScaleOf(rowRange func(src *float32, n int) (most, least uint32), src []float32) (scale, inverse float32, zero int32) {

@@ -7,9 +7,9 @@ import (
 )
 
 // Kernels is the table of everything that depends on the processor. [Portable]
-// returns it in plain Go; a package of faster kernels starts from that table and
-// replaces the entries it has. No entry allocates or keeps its arguments, and any
-// number of goroutines call them at once.
+// returns it in plain Go; a package of faster kernels starts with [Assembly]'s.
+// No entry allocates or keeps its arguments, and any number of goroutines call them
+// at once.
 type Kernels struct {
 	// Precisions is what the table carries, the fastest on this machine first.
 	Precisions []backends.Precision

@@ -41,20 +41,20 @@ func (b *driver) Peak(p backends.Precision) float64 {
 	return total
 }
 
-// Peaks are loops in assembly that measure the registers' peak, by precision: n rounds of
-// peakSums multiply-adds of vectors.
-type Peaks struct {
-	Lanes   int // words of a vector
-	Loops   [4]func(n int) float32
-	PerWord [4]float64 // multiply-adds of a word
+// peaks are a table's loops in assembly, by precision, and how many multiply-adds of a word
+// each does, see Table.Carry.
+type peaks struct {
+	lanes   int // words of a vector
+	loops   [4]func(n int) float32
+	perWord [4]float64
 }
 
 // peakSums is how many vectors of sums a round of the loops adds to.
 const peakSums = 12
 
-// Peak is Kernels'.
-func (k *Peaks) Peak(p backends.Precision, n int) (operations, checksum float64) {
-	return 2 * peakSums * float64(k.Lanes) * k.PerWord[p] * float64(n), float64(k.Loops[p](n))
+// run is Kernels.Peak.
+func (k *peaks) run(p backends.Precision, n int) (operations, checksum float64) {
+	return 2 * peakSums * float64(k.lanes) * k.perWord[p] * float64(n), float64(k.loops[p](n))
 }
 
 // peak multiplies and adds in registers. Twelve sums hide the latency of a

@@ -14,7 +14,7 @@ func OpenPortable(o backends.Options) (backends.Backend, error) {
 }
 
 // Portable is the table in plain Go: the backend "portable", and for every faster
-// kernel its twin in tests and its stand-in until it is written.
+// kernel its twin in tests.
 func Portable() Kernels {
 	heights := make([]int, 32) // its loops take any
 	for i := range heights {
