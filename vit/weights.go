@@ -86,16 +86,16 @@ func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*We
 	l.stem(w)
 	l.embedding(w)
 	for i := range c.Depth {
-		w.blocks = append(w.blocks, l.block(c, i))
+		w.blocks = append(w.blocks, l.block(i))
 	}
-	w.norm = l.norm("norm", c.Width, c.Eps)
-	w.head = l.linear("head", c.Classes, c.Width, 1, true, backends.F32)
+	w.norm = l.norm("norm", c.Eps)
+	w.head = l.linear("head", 1, true, backends.F32)
 	if c.AuxHead {
-		w.aux = l.linear("aux_head", c.Classes, c.Width, 0.5, true, backends.F32)
+		w.aux = l.linear("aux_head", 0.5, true, backends.F32)
 	}
 	if c.Predictors {
 		for i := range c.PruneAt {
-			w.predictors = append(w.predictors, l.predictor(c, fmt.Sprintf("score_predictor.%d.", i)))
+			w.predictors = append(w.predictors, l.predictor(fmt.Sprintf("score_predictor.%d.", i)))
 		}
 	}
 	return w, l.err
@@ -141,7 +141,8 @@ func (l *loader) pack(w []float32, out, in int, bias []float32, p backends.Preci
 }
 
 // linear packs name.weight and name.bias times scale.
-func (l *loader) linear(name string, out, in int, scale float32, bias bool, p backends.Precision) backends.Weight {
+func (l *loader) linear(name string, scale float32, bias bool, p backends.Precision) backends.Weight {
+	out, in := l.config.linear(name)
 	w := l.tensor(name + ".weight")
 	var b []float32
 	if bias {
@@ -168,7 +169,8 @@ func times(x []float32, scale float32) {
 	}
 }
 
-func (l *loader) norm(name string, d int, eps float32) norm {
+func (l *loader) norm(name string, eps float32) norm {
+	d := l.config.Width
 	return norm{
 		gamma: l.upload(1, d, l.tensor(name+".weight")),
 		beta:  l.upload(1, d, l.tensor(name+".bias")),
@@ -177,18 +179,18 @@ func (l *loader) norm(name string, d int, eps float32) norm {
 }
 
 // block packs a block.
-func (l *loader) block(c Config, i int) block {
+func (l *loader) block(i int) block {
+	c := l.config
 	at := fmt.Sprintf("blocks.%d.", i)
-	d, h := c.Width, c.Hidden
-	qkv, proj, fc1, fc2 := l.precisions(c, i)
+	qkv, proj, fc1, fc2 := l.precisions(i)
 	branch := 1 / c.SkipLam // folded into the layers that end a residual branch
 	return block{
-		norm1: l.norm(at+"norm1", d, c.Eps),
-		qkv:   l.linear(at+"attn.qkv", 3*d, d, 1, c.QKVBias, qkv),
-		proj:  l.linear(at+"attn.proj", d, d, branch, true, proj),
-		norm2: l.norm(at+"norm2", d, c.Eps),
-		fc1:   l.linear(at+"mlp.fc1", h, d, 1, true, fc1),
-		fc2:   l.linear(at+"mlp.fc2", d, h, branch, true, fc2),
+		norm1: l.norm(at+"norm1", c.Eps),
+		qkv:   l.linear(at+"attn.qkv", 1, c.QKVBias, qkv),
+		proj:  l.linear(at+"attn.proj", branch, true, proj),
+		norm2: l.norm(at+"norm2", c.Eps),
+		fc1:   l.linear(at+"mlp.fc1", 1, true, fc1),
+		fc2:   l.linear(at+"mlp.fc2", branch, true, fc2),
 	}
 }
 
@@ -198,12 +200,12 @@ func (l *loader) block(c Config, i int) block {
 // photos) for a twelfth of a block's time, and the layers behind the last block's
 // attention, which have one row where the head reads CLS alone. With them DeiT-T
 // agrees with f32 on 98.9 % of Imagenette val, without the first on 98.4 %.
-func (l *loader) precisions(c Config, i int) (qkv, proj, fc1, fc2 backends.Precision) {
+func (l *loader) precisions(i int) (qkv, proj, fc1, fc2 backends.Precision) {
 	qkv, proj, fc1, fc2 = l.p, l.p, l.p, l.p
 	if i == 0 {
 		proj = l.side
 	}
-	if i == c.Depth-1 && !c.AuxHead {
+	if i == l.config.Depth-1 && !l.config.AuxHead {
 		proj, fc1, fc2 = l.side, l.side, l.side
 	}
 	return
@@ -215,13 +217,13 @@ func (l *loader) precisions(c Config, i int) (qkv, proj, fc1, fc2 backends.Preci
 // model's class for 98.7 and 97.0 % of the photos, 98.7 and 97.1 with the side
 // precision) and save 6 % of DeiT-S at 0.7 where the side precision is f32
 // (docs/performance.md).
-func (l *loader) predictor(c Config, at string) predictor {
-	d := c.Width
+func (l *loader) predictor(at string) predictor {
+	d := l.config.Width
 	p := predictor{
-		norm: l.norm(at+"in_conv.0", d, predictorEps),
-		in:   l.linear(at+"in_conv.1", d, d, 1, true, l.p),
-		out0: l.linear(at+"out_conv.0", d/2, d, 1, true, l.p),
-		out2: l.linear(at+"out_conv.2", d/4, d/2, 1, true, backends.F32),
+		norm: l.norm(at+"in_conv.0", predictorEps),
+		in:   l.linear(at+"in_conv.1", 1, true, l.p),
+		out0: l.linear(at+"out_conv.0", 1, true, l.p),
+		out2: l.linear(at+"out_conv.2", 1, true, backends.F32),
 	}
 	w := l.tensor(at + "out_conv.4.weight")
 	b := l.tensor(at + "out_conv.4.bias")
@@ -243,7 +245,7 @@ func (l *loader) embedding(w *Weights) {
 	weight := l.tensor("patch_embed.proj.weight")
 	bias := l.tensor("patch_embed.proj.bias")
 	cls := l.tensor("cls_token")
-	pos := l.positions(c)
+	pos := l.positions()
 	if l.err != nil {
 		return
 	}
@@ -270,11 +272,12 @@ func (c Config) embedInputs() int {
 
 // positions reads pos_embed [1, 1+G·G, D] and resamples its grid where the
 // model is used at another image size.
-func (l *loader) positions(c Config) []float32 {
+func (l *loader) positions() []float32 {
 	pos := l.tensor("pos_embed")
 	if l.err != nil {
 		return nil
 	}
+	c := l.config
 	d := c.Width
 	grid := int(math.Round(math.Sqrt(float64(len(pos)/d - 1))))
 	if grid < 1 || (grid*grid+1)*d != len(pos) {
