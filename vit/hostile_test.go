@@ -51,6 +51,43 @@ func TestCheckMemory(t *testing.T) {
 	}
 }
 
+// TestActivations: what a frame is said to take, but for the padding of heads, covers what
+// a session asks of a backend that fuses nothing, and the positions, and 5 % more at most.
+func TestActivations(t *testing.T) {
+	for _, name := range []string{"deit_tiny", "deit_base_384", "lvvit_small", "lvvit_medium_384"} {
+		c, err := Named(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var be scales
+		if _, err := NewSession(&be, &Weights{Config: c}, Predictor); err != nil {
+			t.Fatal(err)
+		}
+		n := int64(c.Patches()) + 1
+		asked := 4 * (be.numbers + n*int64(c.Width))
+		said := c.activations() - 4*n*headPadding*int64(c.Heads)
+		if said < asked || said > asked*21/20 {
+			t.Errorf("%s: said to take %d KiB, a session asks for %d", name, said>>10, asked>>10)
+		}
+	}
+}
+
+// scales count what is asked for, and hand out nothing.
+type scales struct {
+	backends.Backend
+	numbers int64
+}
+
+func (s *scales) Alloc(rows, cols int) (backends.Tensor, error) {
+	s.numbers += int64(rows) * int64(cols)
+	return backends.Tensor{Rows: rows, Cols: cols}, nil
+}
+
+func (s *scales) AllocIndex(n int) (backends.Index, error) {
+	s.numbers += int64(n)
+	return backends.Index{N: n}, nil
+}
+
 // nothing has no tensors: whoever asks for one comes too far.
 type nothing struct{}
 
