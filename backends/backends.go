@@ -190,12 +190,3 @@ type Options struct {
 	Threads int      // worker threads; 0 = all usable cores
 	Disable []string // CPU features to leave unused, cpuid's names in lower case
 }
-
-// Candidate is one entry of the ordered list in backends/all.
-type Candidate struct {
-	Name string
-	// Open returns a Backend or an error that wraps ErrUnavailable.
-	Open func(Options) (Backend, error)
-	// Auto is false for backends that only serve when named (ref).
-	Auto bool
-}

@@ -89,7 +89,7 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	be, why, err := openBackend(o, candidates)
+	be, why, err := backends.Pick(candidates, o.Backend, backends.Options{Threads: o.Threads})
 	if err != nil {
 		return nil, err
 	}

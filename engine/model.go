@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"dynvit/backends"
 	"dynvit/modelfile"
 	"dynvit/models"
 	"dynvit/vit"
@@ -112,25 +111,4 @@ func withImageNet(c vit.Config) (vit.Config, error) {
 	l, err := modelfile.ParseLabels(models.ImageNet())
 	c.Labels, c.Synsets = l.Names, l.Synsets
 	return c, err
-}
-
-// openBackend opens the named candidate, or the first that serves, and says why.
-func openBackend(o Options, candidates []backends.Candidate) (backends.Backend, string, error) {
-	var names, refused []string
-	for _, c := range candidates {
-		names = append(names, c.Name)
-		if o.Backend != c.Name && (o.Backend != "" && o.Backend != "auto" || !c.Auto) {
-			continue
-		}
-		be, err := c.Open(backends.Options{Threads: o.Threads})
-		if err != nil {
-			refused = append(refused, fmt.Sprintf("%s: %v", c.Name, err))
-			continue
-		}
-		return be, strings.Join(append(refused, be.Facts().Why), "; "), nil
-	}
-	if len(refused) > 0 {
-		return nil, "", fmt.Errorf("backend %s", strings.Join(refused, "; "))
-	}
-	return nil, "", fmt.Errorf("backend %q: want auto, %s", o.Backend, strings.Join(names, ", "))
 }

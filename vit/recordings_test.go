@@ -48,18 +48,12 @@ func eachSmall(t *testing.T, test func(t *testing.T, be backends.Backend, c Conf
 
 func openBackend(t *testing.T, name string) backends.Backend {
 	t.Helper()
-	for _, candidate := range all.List() {
-		if candidate.Name == name {
-			be, err := candidate.Open(backends.Options{Threads: 2})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { be.Close() })
-			return be
-		}
+	be, _, err := backends.Pick(all.List(), name, backends.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no backend", name)
-	return nil
+	t.Cleanup(func() { be.Close() })
+	return be
 }
 
 func session(t *testing.T, be backends.Backend, c Config, scorer Scorer) *Session {

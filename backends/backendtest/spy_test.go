@@ -27,12 +27,8 @@ func spied(name string) Open {
 }
 
 func open(name string, o backends.Options) (backends.Backend, error) {
-	for _, c := range all.List() {
-		if c.Name == name {
-			return c.Open(o)
-		}
-	}
-	panic("no backend " + name)
+	be, _, err := backends.Pick(all.List(), name, o)
+	return be, err
 }
 
 // TestSpyRecords: what is recorded isn't done before it is replayed, and what must not

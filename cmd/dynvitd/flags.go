@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,15 +65,18 @@ func (f *modelFlags) check() error {
 	if f.Threads < 0 || f.Threads > 1024 {
 		return usageError{fmt.Errorf("--threads %d: want 1 to 1024", f.Threads)}
 	}
-	known := f.Backend == "auto"
-	for _, c := range all.List() {
-		known = known || c.Name == f.Backend
-	}
-	if !known {
-		return usageError{fmt.Errorf("--backend %q: want auto or one that `dynvitd devices` lists", f.Backend)}
+	if err := checkBackend(f.Backend); err != nil {
+		return err
 	}
 	if f.Threads == 0 {
 		f.Threads = runtime.GOMAXPROCS(0)
+	}
+	return nil
+}
+
+func checkBackend(name string) error {
+	if name != "auto" && !slices.Contains(backends.Names(), name) {
+		return usageError{fmt.Errorf("--backend %q: want auto or one that `dynvitd devices` lists", name)}
 	}
 	return nil
 }

@@ -90,12 +90,12 @@ func (f *gemmFlags) check() error {
 			return usageError{fmt.Errorf("bench gemm: --threads %d: want 1 to 1024", n)}
 		}
 	}
-	return nil
+	return checkBackend(f.backend)
 }
 
 // measure opens the backend with so many threads and measures all shapes.
 func (f *gemmFlags) measure(c *cobra.Command, threads int) ([]gemmRate, error) {
-	be, err := openNamed(f.backend, threads)
+	be, _, err := backends.Pick(all.List(), f.backend, backends.Options{Threads: threads})
 	if err != nil {
 		return nil, err
 	}
@@ -120,25 +120,6 @@ func (f *gemmFlags) measure(c *cobra.Command, threads int) ([]gemmRate, error) {
 		}
 	}
 	return list, nil
-}
-
-// openNamed opens a backend by name, or the first that serves.
-func openNamed(name string, threads int) (backends.Backend, error) {
-	var last error
-	for _, c := range all.List() {
-		if name != c.Name && (name != "auto" || !c.Auto) {
-			continue
-		}
-		be, err := c.Open(backends.Options{Threads: threads})
-		if err == nil {
-			return be, nil
-		}
-		last = fmt.Errorf("backend %s: %w", c.Name, err)
-	}
-	if last == nil {
-		last = usageError{fmt.Errorf("--backend %q: want auto or one that `dynvitd devices` lists", name)}
-	}
-	return nil, last
 }
 
 // chosen are the precisions to measure.
