@@ -10,3 +10,6 @@ const (
 	LeastPercentile = 1.0
 	MostPercentile  = 99.9
 )
+
+// BudgetRange is a budget's limits as a user writes them.
+const BudgetRange = "1ms to 1m"

@@ -87,7 +87,7 @@ func (f *calibrateFlags) run(c *cobra.Command) error {
 func (f *calibrateFlags) check() error {
 	switch {
 	case f.budget < calibrate.LeastBudget || f.budget > calibrate.MostBudget:
-		return usageError{fmt.Errorf("--budget %v: want 1ms to 1m", f.budget)}
+		return usageError{fmt.Errorf("--budget %v: want %s", f.budget, calibrate.BudgetRange)}
 	case !(f.percentile >= calibrate.LeastPercentile && f.percentile <= calibrate.MostPercentile):
 		return usageError{fmt.Errorf("--percentile %v: want %v to %v", f.percentile, calibrate.LeastPercentile, calibrate.MostPercentile)}
 	case f.data != "" && f.source != "":
