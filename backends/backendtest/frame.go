@@ -36,15 +36,13 @@ func (s suite) facts(t *testing.T) {
 }
 
 func (s suite) allocations(t *testing.T) {
+	precisions := s.precisions(t)
 	be, err := s.open(backends.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer be.Close()
-	if be.Facts().Name == backends.Ref {
-		t.Skip("the oracle may allocate")
-	}
-	for _, p := range be.Facts().Precisions {
+	for _, p := range precisions {
 		f := newFrame(t, be, p)
 		if n := testing.AllocsPerRun(5, f.run); n != 0 {
 			t.Errorf("%v: %v allocations", p, n)
