@@ -87,59 +87,26 @@ const (
 	down      = 9
 )
 
+// Registers of norm: a row's mean as rounded, what was left of it, the mean square of what
+// is beyond both, its inverse root, what all rows share, and sums of every other
+// vector.
+const (
+	normMean, normLeft, normInverse, normSquares, normCount = 7, 8, 9, 10, 11
+	normMean2, normLeft2, normSquares2                      = 12, 13, 14
+)
+
 // norm writes normRows. The first mean is rounded; what is left of it comes out of
 // the second pass, so that rows of tiny variance around a large mean lose nothing.
 func (g *gen) norm() {
-	const mean, left, inverse, squares, count = 7, 8, 9, 10, 11
-	const mean2, left2, squares2 = 12, 13, 14 // sums of every other vector
 	g.Func("normRows", 56, "(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)")
 	g.Op("MOVQ", "dst+0(FP)", "DI")
 	g.Op("MOVQ", "x+8(FP)", "R12")
 	g.Op("MOVQ", "rows+32(FP)", "R10")
 	g.Op("MOVQ", "n+40(FP)", "R11")
-	g.Op("VBROADCASTSS", "inverseN+48(FP)", g.r(count))
+	g.Op("VBROADCASTSS", "inverseN+48(FP)", g.r(normCount))
 	g.Label("row")
-	for _, sum := range []int{mean, left, squares, mean2, left2, squares2} {
-		g.Op("VXORPS", g.r(sum), g.r(sum), g.r(sum))
-	}
-	g.Op("MOVQ", "R12", "SI")
-	g.Op("MOVQ", "R11", "DX")
-	g.eachTwo("SI", func(from string, odd bool) {
-		g.Op("VADDPS", from, g.r(pick(odd, mean2, mean)), g.r(pick(odd, mean2, mean)))
-	})
-	g.eachVector([]string{"SI"}, func(tail bool) {
-		g.load(tail, "(SI)", 0)
-		g.Op("VADDPS", g.r(0), g.r(mean), g.r(mean))
-	})
-	g.Op("VADDPS", g.r(mean2), g.r(mean), g.r(mean))
-	g.mean(mean, count)
-	g.Op("MOVQ", "R12", "SI")
-	g.Op("MOVQ", "R11", "DX")
-	add := func(left, squares int) {
-		g.Op("VADDPS", g.r(0), g.r(left), g.r(left))
-		g.Op("VFMADD231PS", g.r(0), g.r(0), g.r(squares))
-	}
-	g.eachTwo("SI", func(from string, odd bool) {
-		g.Op("VMOVUPS", from, g.r(0))
-		g.Op("VSUBPS", g.r(mean), g.r(0), g.r(0))
-		add(pick(odd, left2, left), pick(odd, squares2, squares))
-	})
-	g.eachVectorAgain([]string{"SI"}, func(tail bool) {
-		g.load(tail, "(SI)", 0)
-		g.Op("VSUBPS", g.r(mean), g.r(0), g.r(0))
-		g.clearPast(tail, 0)
-		add(left, squares)
-	})
-	g.Op("VADDPS", g.r(left2), g.r(left), g.r(left))
-	g.Op("VADDPS", g.r(squares2), g.r(squares), g.r(squares))
-	g.mean(left, count)
-	g.mean(squares, count)
-	g.Op("VFNMADD231PS", g.r(left), g.r(left), g.r(squares))
-	g.Op("VBROADCASTSS", "eps+52(FP)", g.r(inverse))
-	g.Op("VADDPS", g.r(inverse), g.r(squares), g.r(squares))
-	g.Op("VSQRTPS", g.r(squares), g.r(squares))
-	g.Op("VMOVUPS", g.Float(1), g.r(inverse))
-	g.Op("VDIVPS", g.r(squares), g.r(inverse), g.r(inverse))
+	g.normFirst()
+	g.normSecond()
 	g.Op("MOVQ", "gamma+16(FP)", "R8")
 	g.Op("MOVQ", "beta+24(FP)", "R9")
 	g.Op("MOVQ", "R11", "DX")
@@ -149,9 +116,9 @@ func (g *gen) norm() {
 		g.load(tail, "(R12)", 0)
 		g.load(tail, "(R8)", 1)
 		g.load(tail, "(R9)", 2)
-		g.Op("VSUBPS", g.r(mean), g.r(0), g.r(0))
-		g.Op("VSUBPS", g.r(left), g.r(0), g.r(0))
-		g.Op("VMULPS", g.r(inverse), g.r(0), g.r(0))
+		g.Op("VSUBPS", g.r(normMean), g.r(0), g.r(0))
+		g.Op("VSUBPS", g.r(normLeft), g.r(0), g.r(0))
+		g.Op("VMULPS", g.r(normInverse), g.r(0), g.r(0))
 		g.Op("VFMADD213PS", g.r(2), g.r(1), g.r(0))
 		g.store(tail, 0, "(DI)")
 	})
@@ -160,6 +127,57 @@ func (g *gen) norm() {
 	g.Op("DECQ", "R10")
 	g.Op("JNE", "row")
 	g.ret()
+}
+
+// normFirst writes the pass that finds the mean of the row at R12.
+func (g *gen) normFirst() {
+	for _, sum := range []int{normMean, normLeft, normSquares, normMean2, normLeft2, normSquares2} {
+		g.Op("VXORPS", g.r(sum), g.r(sum), g.r(sum))
+	}
+	g.Op("MOVQ", "R12", "SI")
+	g.Op("MOVQ", "R11", "DX")
+	g.eachTwo("SI", func(from string, odd bool) {
+		sum := g.r(pick(odd, normMean2, normMean))
+		g.Op("VADDPS", from, sum, sum)
+	})
+	g.eachVector([]string{"SI"}, func(tail bool) {
+		g.load(tail, "(SI)", 0)
+		g.Op("VADDPS", g.r(0), g.r(normMean), g.r(normMean))
+	})
+	g.Op("VADDPS", g.r(normMean2), g.r(normMean), g.r(normMean))
+	g.mean(normMean, normCount)
+}
+
+// normSecond writes the pass that finds what is left of the mean, and the variance.
+func (g *gen) normSecond() {
+	g.Op("MOVQ", "R12", "SI")
+	g.Op("MOVQ", "R11", "DX")
+	add := func(left, squares int) {
+		g.Op("VADDPS", g.r(0), g.r(left), g.r(left))
+		g.Op("VFMADD231PS", g.r(0), g.r(0), g.r(squares))
+	}
+	g.eachTwo("SI", func(from string, odd bool) {
+		g.Op("VMOVUPS", from, g.r(0))
+		g.Op("VSUBPS", g.r(normMean), g.r(0), g.r(0))
+		add(pick(odd, normLeft2, normLeft), pick(odd, normSquares2, normSquares))
+	})
+	g.eachVectorAgain([]string{"SI"}, func(tail bool) {
+		g.load(tail, "(SI)", 0)
+		g.Op("VSUBPS", g.r(normMean), g.r(0), g.r(0))
+		g.clearPast(tail, 0)
+		add(normLeft, normSquares)
+	})
+	left, squares, inverse := g.r(normLeft), g.r(normSquares), g.r(normInverse)
+	g.Op("VADDPS", g.r(normLeft2), left, left)
+	g.Op("VADDPS", g.r(normSquares2), squares, squares)
+	g.mean(normLeft, normCount)
+	g.mean(normSquares, normCount)
+	g.Op("VFNMADD231PS", left, left, squares)
+	g.Op("VBROADCASTSS", "eps+52(FP)", inverse)
+	g.Op("VADDPS", inverse, squares, squares)
+	g.Op("VSQRTPS", squares, squares)
+	g.Op("VMOVUPS", g.Float(1), inverse)
+	g.Op("VDIVPS", squares, inverse, inverse)
 }
 
 func pick(first bool, a, b int) int {

@@ -173,54 +173,29 @@ func (g gen) horner(first, n, z, a, b int) int {
 	return a
 }
 
+// Registers of norm: a row's mean as rounded, what was left of it, the mean square of what
+// is beyond both, its inverse root, and what all rows share.
+const (
+	normMean, normLeft, normSquares, normInverse = 7, 8, 9, 10
+	normCount, normEps, normOne                  = 11, 12, 13
+)
+
 // norm writes normRows. The first mean is rounded; what is left of it comes out of
 // the second pass, so that rows of tiny variance around a large mean lose nothing.
 func (g gen) norm() {
-	const mean, left, squares, inverse, count = 7, 8, 9, 10, 11
 	g.Func("normRows", 56, "(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)")
 	g.Op("MOVD", "dst+0(FP)", "R0")
 	g.Op("MOVD", "x+8(FP)", "R3")
 	g.Op("MOVD", "rows+32(FP)", "R10")
 	g.Op("MOVD", "n+40(FP)", "R11")
-	g.Op("FMOVS", "inverseN+48(FP)", f(count))
-	g.Op("FMOVS", "eps+52(FP)", f(12))
-	g.v("dup", count, count)
-	g.v("dup", 12, 12)
-	g.constant(13, 1)
+	g.Op("FMOVS", "inverseN+48(FP)", f(normCount))
+	g.Op("FMOVS", "eps+52(FP)", f(normEps))
+	g.v("dup", normCount, normCount)
+	g.v("dup", normEps, normEps)
+	g.constant(normOne, 1)
 	g.Label("row")
-	g.v("movi 0", mean)
-	g.v("movi 0", left)
-	g.v("movi 0", squares)
-	g.Op("MOVD", "R3", "R1")
-	g.Op("MOVD", "R11", "R2")
-	g.eachFour(func() { // in pairs, lest each addition wait for the last
-		g.v("fadd", 2, 2, 3)
-		g.v("fadd", 4, 4, 5)
-		g.v("fadd", mean, mean, 2)
-		g.v("fadd", left, left, 4)
-	})
-	g.v("fadd", mean, mean, left)
-	g.v("movi 0", left)
-	g.eachVector(func(tail bool) {
-		g.loadNext(tail, "R1", 0)
-		g.v("fadd", mean, mean, 0)
-	})
-	g.mean(mean, count)
-	g.Op("MOVD", "R3", "R1")
-	g.Op("MOVD", "R11", "R2")
-	g.eachVector(func(tail bool) {
-		g.loadNext(tail, "R1", 0)
-		g.v("fsub", 0, 0, mean)
-		g.clearPast(tail, 0)
-		g.v("fadd", left, left, 0)
-		g.v("fmla", squares, 0, 0)
-	})
-	g.mean(left, count)
-	g.mean(squares, count)
-	g.v("fmls", squares, left, left)
-	g.v("fadd", squares, squares, 12)
-	g.v("fsqrt", squares, squares)
-	g.v("fdiv", inverse, 13, squares)
+	g.normFirst()
+	g.normSecond()
 	g.Op("MOVD", "gamma+16(FP)", "R4")
 	g.Op("MOVD", "beta+24(FP)", "R5")
 	g.Op("MOVD", "R11", "R2")
@@ -228,9 +203,9 @@ func (g gen) norm() {
 		g.loadNext(tail, "R3", 0)
 		g.loadNext(tail, "R4", 1)
 		g.loadNext(tail, "R5", 2)
-		g.v("fsub", 0, 0, mean)
-		g.v("fsub", 0, 0, left)
-		g.v("fmul", 0, 0, inverse)
+		g.v("fsub", 0, 0, normMean)
+		g.v("fsub", 0, 0, normLeft)
+		g.v("fmul", 0, 0, normInverse)
 		g.v("fmla", 2, 0, 1)
 		g.storeNext(tail, 2, "R0")
 	})
@@ -240,6 +215,47 @@ func (g gen) norm() {
 	g.Op("SUBS", 1, "R10")
 	g.Op("BNE", "row")
 	g.Op("RET")
+}
+
+// normFirst writes the pass that finds the mean of the row at R3.
+func (g gen) normFirst() {
+	g.v("movi 0", normMean)
+	g.v("movi 0", normLeft)
+	g.v("movi 0", normSquares)
+	g.Op("MOVD", "R3", "R1")
+	g.Op("MOVD", "R11", "R2")
+	g.eachFour(func() { // in pairs, lest each addition wait for the last
+		g.v("fadd", 2, 2, 3)
+		g.v("fadd", 4, 4, 5)
+		g.v("fadd", normMean, normMean, 2)
+		g.v("fadd", normLeft, normLeft, 4)
+	})
+	g.v("fadd", normMean, normMean, normLeft)
+	g.v("movi 0", normLeft)
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R1", 0)
+		g.v("fadd", normMean, normMean, 0)
+	})
+	g.mean(normMean, normCount)
+}
+
+// normSecond writes the pass that finds what is left of the mean, and the variance.
+func (g gen) normSecond() {
+	g.Op("MOVD", "R3", "R1")
+	g.Op("MOVD", "R11", "R2")
+	g.eachVector(func(tail bool) {
+		g.loadNext(tail, "R1", 0)
+		g.v("fsub", 0, 0, normMean)
+		g.clearPast(tail, 0)
+		g.v("fadd", normLeft, normLeft, 0)
+		g.v("fmla", normSquares, 0, 0)
+	})
+	g.mean(normLeft, normCount)
+	g.mean(normSquares, normCount)
+	g.v("fmls", normSquares, normLeft, normLeft)
+	g.v("fadd", normSquares, normSquares, normEps)
+	g.v("fsqrt", normSquares, normSquares)
+	g.v("fdiv", normInverse, normOne, normSquares)
 }
 
 // mean makes register r, a vector of partial sums, their sum times count in all words.
