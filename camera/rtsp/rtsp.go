@@ -204,7 +204,7 @@ func (r *source) explain(err error) error {
 	if hint != "" {
 		hint = ": " + hint
 	}
-	return errors.New(r.name + ": " + address.RedactText(address.Printable(err.Error())) + hint)
+	return errors.New(r.name + ": " + address.RedactText(err.Error()) + hint)
 }
 
 // doubtTLS is what to look at where nothing has come over TLS yet.

@@ -8,13 +8,13 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"dynvit/camera"
 	"dynvit/camera/internal/option"
+	"dynvit/printable"
 )
 
 // Bounds on what a driver may enumerate. The kernel's own test driver, the most
@@ -86,12 +86,12 @@ func (c fourcc) String() string {
 	return text
 }
 
-// printableText is a driver's string up to its end, without what a terminal would
-// take for a command.
+// printableText is a driver's string up to its end, with a question mark for each
+// character that does not show.
 func printableText(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
+		if printable.Hidden(r) {
 			return '?'
 		}
 		return r

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"dynvit/camera/internal/address"
 )
 
 // ask sends the request, follows redirects, shows who we are where that is asked
@@ -94,18 +92,16 @@ func redirected(from *url.URL, location string) (*url.URL, error) {
 	if same && (origin(to) == origin(from) || from.Scheme == "http" && to.Scheme == "https") {
 		return to, nil
 	}
-	return nil, fmt.Errorf("redirected to %s, which is not followed: only paths of the same host and port are, and its https",
-		address.Printable(origin(to)))
+	return nil, fmt.Errorf("redirected to %s, which is not followed: only paths of the same host and port are, and its https", origin(to))
 }
 
 // refusal is an answer's status, with what to do about it where that is known.
 func (h *source) refusal(answer *http.Response, challenges []string) string {
-	text := address.Printable(answer.Status)
 	if answer.StatusCode != http.StatusUnauthorized {
-		return text
+		return answer.Status
 	}
 	if schemes := unspoken(challenges); schemes != "" {
-		return text + ": it wants " + address.Printable(schemes) + ", spoken are digest (MD5, SHA-256) and basic"
+		return answer.Status + ": it wants " + schemes + ", spoken are digest (MD5, SHA-256) and basic"
 	}
-	return text + ": want user:password@ before the host, or others"
+	return answer.Status + ": want user:password@ before the host, or others"
 }

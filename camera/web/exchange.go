@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"dynvit/camera"
-	"dynvit/camera/internal/address"
 	"dynvit/camera/internal/picture"
 )
 
@@ -106,7 +105,7 @@ func (x *exchange) begin(answer *http.Response) error {
 
 // errNothing is an answer with no picture in it.
 func errNothing(kind string) error {
-	return fmt.Errorf("no picture, and content type is %q: want multipart/x-mixed-replace, image/jpeg or image/png", address.Printable(kind))
+	return fmt.Errorf("no picture, and content type is %q: want multipart/x-mixed-replace, image/jpeg or image/png", kind)
 }
 
 // start is what the body begins with, behind blank lines; less where it is shorter.

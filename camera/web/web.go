@@ -159,8 +159,8 @@ func (h *source) found(ctx context.Context, polled bool) error {
 	return h.pacer.Wait(ctx, &h.Lifetime) // counts this one; it is due at once
 }
 
-// explain names the camera in an error, and takes the address with its secrets
-// out of it.
+// explain names the camera in an error, and makes what it says of others fit for a
+// log.
 func (h *source) explain(err error) error {
 	if err == io.EOF {
 		err = errors.New("the server ended the stream")

@@ -4,7 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
+
+	"dynvit/printable"
 )
 
 // Redact shows where a camera is without what lets one in: user, password, what
@@ -49,9 +50,10 @@ func withoutPairs(path string) string {
 	return shown
 }
 
-// RedactText hides user, password, query and pairs in the path of every URL in a
-// text.
+// RedactText is what a stranger wrote as one printable line, fit for a log: user,
+// password, query and pairs in the path of every URL in it are hidden.
 func RedactText(s string) string {
+	s = printable.Line(s)
 	var b strings.Builder
 	for {
 		i := strings.Index(s, "://")
@@ -89,15 +91,4 @@ func withoutLogin(s string) string {
 		address = address[:i] + withoutPairs(address[i:])
 	}
 	return login + address + end
-}
-
-// Printable is what a stranger wrote as one line fit for a log: without control
-// characters.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
 }

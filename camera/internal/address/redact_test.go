@@ -7,7 +7,7 @@ import (
 )
 
 // TestRedactText: no part of what lets one in is left of a URL in a text, and the
-// text around it stays.
+// text around it stays, on one line.
 func TestRedactText(t *testing.T) {
 	for text, want := range map[string]string{
 		"no address: a=b":                                   "no address: a=b",
@@ -19,6 +19,7 @@ func TestRedactText(t *testing.T) {
 		"rtsp://cam/user=a_password=s3cret_b=1.sdp?s3cret:": "rtsp://cam/user=***?***:",
 		"rtsp://cam/0/a:s3cret/main: 404 Not Found":         "rtsp://cam/0/***: 404 Not Found",
 		"rtsp://cam/a%3Ds3cret and http://h/":               "rtsp://cam/a%3D*** and http://h/",
+		"http://me:s3\tcret@cam/x: \x1b[31m\xffgone\n":      `http://***@cam/x: \u001b[31m\xffgone\n`,
 	} {
 		if got := RedactText(text); got != want {
 			t.Errorf("%s\n got %s\nwant %s", text, got, want)

@@ -44,7 +44,7 @@ func (t *tail) last() string {
 	if i := bytes.LastIndexAny(text, "\r\n"); i >= 0 {
 		text = text[i+1:]
 	}
-	return address.RedactText(address.Printable(string(text)))
+	return address.RedactText(string(text))
 }
 
 // suffix is last as the end of an error's text, "" if nothing was written.

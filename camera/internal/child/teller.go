@@ -49,7 +49,7 @@ func (t *teller) write(p []byte, now time.Time) {
 
 // tell logs the line that has ended, if this period has room for it.
 func (t *teller) tell(now time.Time) {
-	text := address.RedactText(address.Printable(string(t.line)))
+	text := address.RedactText(string(t.line))
 	text = strings.ToValidUTF8(text[:min(len(text), tellLine)], "")
 	if t.line = t.line[:0]; text == "" {
 		return
