@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 	"modelfile":  {"atomicfile", "printable", "regular"},
 	"camera":     {"camera/trust", "exif", "printable"},
 
-	"camera/trust":             {},
+	"camera/trust":             {"regular"},
 	"camera/internal/address":  {"printable"},
 	"camera/internal/lifetime": {"camera"},
 	"camera/internal/option":   {"camera"},

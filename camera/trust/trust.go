@@ -12,11 +12,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"syscall"
 	"time"
+
+	"dynvit/regular"
 )
 
 // Trust is in whom; the zero Trust is in the system's authorities. Of the two at
@@ -84,15 +84,10 @@ func compare(shown []*x509.Certificate, want [sha256.Size]byte) error {
 const maxPEM = 1 << 20 // bytes; a bundle of all public authorities has a fifth
 
 func readAuthorities(path string) (*x509.CertPool, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for a writer
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+	pem, err := regular.Read(path, maxPEM)
+	if errors.Is(err, regular.ErrIrregular) || errors.Is(err, syscall.EISDIR) {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	pem, err := io.ReadAll(io.LimitReader(f, maxPEM))
 	if err != nil {
 		return nil, err
 	}
