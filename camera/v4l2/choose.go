@@ -97,7 +97,7 @@ func (w wish) candidates(f DeviceFormat) []candidate {
 	var list []candidate
 	for _, s := range sizes {
 		width, height, ok := w.fit(s)
-		if !ok || f.Format != camera.JPEG && f.Format != camera.GREY && f.Format != camera.RGB24 && (width|height)%2 != 0 {
+		if !ok || sharesChroma(f.Format) && (width|height)%2 != 0 {
 			continue // half a chroma sample
 		}
 		c := candidate{mode: mode{code: f.code, format: f.Format, width: width, height: height}}

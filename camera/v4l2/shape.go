@@ -33,7 +33,7 @@ func newShape(format camera.Format, width, height, bytesperline uint32) (shape, 
 		s.width, s.height, s.need = 0, 0, minJPEG // the data say their size themselves
 		return s, nil
 	}
-	if format != camera.GREY && format != camera.RGB24 && (width|height)%2 != 0 {
+	if sharesChroma(format) && (width|height)%2 != 0 {
 		return shape{}, fmt.Errorf("gave frames of %dx%d, of which %v has half a colour sample", width, height, format)
 	}
 	w, h, stride := s.width, s.height, int(bytesperline)
@@ -54,6 +54,11 @@ func newShape(format camera.Format, width, height, bytesperline uint32) (shape, 
 	}
 	s.measure()
 	return s, nil
+}
+
+// sharesChroma reports whether pixels have a colour sample together.
+func sharesChroma(format camera.Format) bool {
+	return format == camera.YUYV || format == camera.NV12 || format == camera.I420
 }
 
 // bytesPerPixel is that of the first plane.
