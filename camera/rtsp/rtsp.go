@@ -58,12 +58,10 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", t, err)
 	}
-	r := &source{
+	return &source{
 		Lifetime: lifetime.New(), name: address.Redact(t.url), url: t.url, transport: t.transport, ffmpeg: program, options: o,
 		decodeLimit: min(o.StallLimit(), decodeLimit),
-	}
-	r.base, r.hangUp = context.WithCancel(context.Background())
-	return r, nil
+	}, nil
 }
 
 // source reads the keyframes of a stream.
@@ -78,10 +76,8 @@ type source struct {
 	decodeLimit time.Duration // for one keyframe, a decoder's start included
 
 	mu      sync.Mutex // held by Next, so that Close can wait for it
-	hangUp  context.CancelFunc
-	base    context.Context // ends with Close
-	stream  *stream         // nil: not connected
-	decoder *decoder        // nil: none runs
+	stream  *stream    // nil: not connected
+	decoder *decoder   // nil: none runs
 	seq     uint64
 	told    bool // that keyframes were given up
 }
@@ -107,7 +103,7 @@ func (r *source) Next(ctx context.Context, f *camera.Frame) error {
 // until is ctx that ends with Close, too.
 func (r *source) until(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(r.base, cancel)
+	stop := context.AfterFunc(r.Base(), cancel)
 	return ctx, func() {
 		stop()
 		cancel()
@@ -233,7 +229,6 @@ func (r *source) advice(code base.StatusCode) string {
 // Close hangs up and waits for Next to return.
 func (r *source) Close() error {
 	r.End()
-	r.hangUp()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.drop()

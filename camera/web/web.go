@@ -55,7 +55,7 @@ func (t *target) String() string { return address.Redact(t.url) + t.given.After(
 func (t *target) Open(o camera.Options) (camera.Source, error) {
 	plain := *t.url
 	plain.User = nil
-	h := &source{
+	return &source{
 		Lifetime: lifetime.New(),
 		name:     address.Redact(t.url),
 		url:      &plain,
@@ -63,9 +63,7 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 		trust:    o.Trust,
 		stall:    o.StallLimit(),
 		rate:     t.rate,
-	}
-	h.base, h.hangUp = context.WithCancel(context.Background())
-	return h, nil
+	}, nil
 }
 
 // source reads a camera.
@@ -79,11 +77,9 @@ type source struct {
 	rate  option.Rate
 
 	mu     sync.Mutex // held by Next, so that Close can wait for it
-	hangUp context.CancelFunc
-	base   context.Context // ends with Close
-	open   *exchange       // the answer in hand; nil: none
-	spare  *line           // left by the answer before; nil: none
-	polled bool            // what the last answer was
+	open   *exchange  // the answer in hand; nil: none
+	spare  *line      // left by the answer before; nil: none
+	polled bool       // what the last answer was
 	pacer  lifetime.Pacer
 	seq    uint64
 }
@@ -120,7 +116,7 @@ func (h *source) Next(ctx context.Context, f *camera.Frame) error {
 func (h *source) receive(ctx context.Context, f *camera.Frame) error {
 	x := h.open
 	if x == nil {
-		x = newExchange(h.base)
+		x = newExchange(h.Base())
 		h.open = x
 	}
 	err := x.guard(ctx, h.stall, func() error {
@@ -182,7 +178,6 @@ func (h *source) drop() {
 // Close hangs up and waits for Next to return.
 func (h *source) Close() error {
 	h.End()
-	h.hangUp()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.drop()

@@ -11,17 +11,24 @@ import (
 
 // Lifetime is what a source knows about its end. Any goroutine may use it.
 type Lifetime struct {
-	once   sync.Once
-	closed chan struct{}
+	once sync.Once
+	base context.Context
+	end  context.CancelFunc
 }
 
 // New is that of a source that is open.
-func New() Lifetime { return Lifetime{closed: make(chan struct{})} }
+func New() Lifetime {
+	base, end := context.WithCancel(context.Background())
+	return Lifetime{base: base, end: end}
+}
+
+// Base is a context that ends with the source, for what lasts longer than one Next.
+func (l *Lifetime) Base() context.Context { return l.base }
 
 // End marks the source closed and reports whether this call did it.
 func (l *Lifetime) End() (first bool) {
 	l.once.Do(func() {
-		close(l.closed)
+		l.end()
 		first = true
 	})
 	return first
@@ -29,12 +36,10 @@ func (l *Lifetime) End() (first bool) {
 
 // Check is why Next must not go on: camera.ErrClosed, ctx's error, or nil.
 func (l *Lifetime) Check(ctx context.Context) error {
-	select {
-	case <-l.closed:
+	if l.base.Err() != nil {
 		return camera.ErrClosed
-	default:
-		return ctx.Err()
 	}
+	return ctx.Err()
 }
 
 // Because is err, unless the source was closed or ctx ended, which explain any

@@ -48,7 +48,7 @@ func (p *Pacer) sleep(ctx context.Context, l *Lifetime, d time.Duration) error {
 	select {
 	case <-p.timer.C:
 		return nil
-	case <-l.closed:
+	case <-l.base.Done():
 	case <-ctx.Done():
 	}
 	p.timer.Stop()
