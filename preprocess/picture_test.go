@@ -25,6 +25,19 @@ func picture(t testing.TB, name string) *camera.Frame {
 	return f
 }
 
+// comparePillow holds a file's pixels, and the crop that p makes of them, to Pillow's.
+// p is left with the picture in hand.
+func comparePillow(t *testing.T, p *Preprocessor, name string, want file) {
+	t.Helper()
+	f := picture(t, name)
+	if got := checksum(pixels(t, f, want.Width, want.Height)); got != want.RGB {
+		t.Error("pixels differ from Pillow's")
+	}
+	if got := checksum(render(t, p, f)); got != want.Crops["deit"] {
+		t.Error("crop differs from Pillow's")
+	}
+}
+
 // TestFiles: PNGs of every kind, and JPEGs whose inverse DCT is exact, give the
 // pixels of Pillow's convert('RGB') and then its crop.
 func TestFiles(t *testing.T) {
@@ -37,13 +50,7 @@ func TestFiles(t *testing.T) {
 		}
 		tried++
 		t.Run(name, func(t *testing.T) {
-			f := picture(t, name)
-			if got := checksum(pixels(t, f, want.Width, want.Height)); got != want.RGB {
-				t.Error("pixels differ from Pillow's")
-			}
-			if got := checksum(render(t, p, f)); got != want.Crops["deit"] {
-				t.Error("crop differs from Pillow's")
-			}
+			comparePillow(t, p, name, want)
 		})
 	}
 	if tried < 50 {
@@ -105,13 +112,7 @@ func TestDamaged(t *testing.T) {
 	p := newPreprocessor(t, deit)
 	for name, want := range files {
 		t.Run(name, func(t *testing.T) {
-			f := picture(t, name)
-			if got := checksum(pixels(t, f, want.Width, want.Height)); got != want.RGB {
-				t.Error("pixels differ from Pillow's")
-			}
-			if got := checksum(render(t, p, f)); got != want.Crops["deit"] {
-				t.Error("crop differs from Pillow's")
-			}
+			comparePillow(t, p, name, want)
 			sound := strings.HasSuffix(name, "_dnl.jpg") || strings.HasSuffix(name, "_comment.jpg")
 			hidden := strings.HasSuffix(name, "_bits.jpg") || strings.HasSuffix(name, "_data_lost.jpg") // codes may fall into step again
 			if !hidden && p.Damaged() == sound {

@@ -22,13 +22,7 @@ func TestTurned(t *testing.T) {
 	p := newPreprocessor(t, deit)
 	for name, want := range files {
 		t.Run(name, func(t *testing.T) {
-			f := picture(t, name)
-			if got := checksum(pixels(t, f, want.Width, want.Height)); got != want.RGB {
-				t.Error("pixels differ from Pillow's")
-			}
-			if got := checksum(render(t, p, f)); got != want.Crops["deit"] {
-				t.Error("crop differs from Pillow's")
-			}
+			comparePillow(t, p, name, want)
 			if w, h, err := p.Size(); err != nil || w != want.Width || h != want.Height {
 				t.Errorf("size is %d×%d, %v", w, h, err)
 			}
