@@ -52,7 +52,7 @@ type Window struct{ X0, Y0, X1, Y1 int }
 // Decode decodes a window of the picture at 1/scale of its size, rounded up;
 // scale is 1, 2, 4 or 8. Components that are smaller than the picture both ways
 // shrink less, as in libjpeg. The planes are valid until the next call. What lies
-// below the window is not looked at, but that the picture ends as it should.
+// below the window is looked at only where the picture doesn't end as it should.
 func (d *Decoder) Decode(data []byte, scale int, w Window) ([]Plane, error) {
 	at, err := d.header(data)
 	if err != nil {
@@ -66,7 +66,7 @@ func (d *Decoder) Decode(data []byte, scale int, w Window) ([]Plane, error) {
 	across, down := d.size()
 	for i := range d.components {
 		c := &d.components[i]
-		c.side, c.pred = side, 0
+		c.side = side
 		for c.side < 8 && c.side*c.h*2 <= side*d.hMax && c.side*c.v*2 <= side*d.vMax {
 			c.side *= 2 // rather than shrink what is to be stretched again
 		}
@@ -185,8 +185,8 @@ func (d *Decoder) one(x, y int, wanted bool) error {
 	}
 	before := d.bits
 	var preds [4]int32
-	for i, c := range d.components {
-		preds[i] = c.pred
+	for i := range d.components {
+		preds[i] = d.components[i].pred
 	}
 	d.mcu(x, y, wanted)
 	if d.bits.pos-int(d.bits.n/8) > d.ends[d.interval] {

@@ -14,6 +14,11 @@ type restarts struct {
 func (d *Decoder) begin() {
 	d.bits = bits{}
 	d.restarts = restarts{left: d.restart}
+	d.forget()
+}
+
+// forget sets what an interval's first DC values are relative to.
+func (d *Decoder) forget() {
 	for i := range d.components {
 		d.components[i].pred = 0
 	}
@@ -40,9 +45,7 @@ func (d *Decoder) next() error {
 		return nil
 	}
 	d.left = d.restart - 1
-	for i := range d.components {
-		d.components[i].pred = 0
-	}
+	d.forget()
 	used := 8*d.bits.pos - int(d.bits.n)
 	d.odd = d.odd || used+8 <= 8*d.ends[d.interval] || d.marks[d.interval] != byte(markRST0+d.due)
 	found, err := d.resync()
