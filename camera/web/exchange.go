@@ -151,15 +151,23 @@ func (x *exchange) picture(f *camera.Frame) (err error) {
 	return nil
 }
 
-// whatever reads a body that is no picture: it is for the decoder to complain.
+// whatever reads a body that is no picture: it is for the decoder to complain, also
+// where the body is shorter than it is said to be.
 func (x *exchange) whatever(f *camera.Frame) (err error) {
-	body := io.Reader(x.body)
+	const most = picture.MaxStreamed
+	n := most + 1
 	if x.length > 0 {
-		body = io.LimitReader(body, int64(x.length))
+		n = x.length
 	}
 	x.again = false
-	f.Data, err = readBounded(f.Data[:0], body, picture.MaxStreamed)
+	f.Data, err = picture.AppendFull(f.Data[:0], x.body, n)
 	f.Format = pictureFormat(f.Data)
+	switch {
+	case len(f.Data) > most:
+		return fmt.Errorf("picture of more than %d MiB", most>>20)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil
+	}
 	return err
 }
 
@@ -211,22 +219,6 @@ func (x *exchange) spare() *line {
 	x.line, l.used = nil, true
 	x.cancel(context.Canceled)
 	return l
-}
-
-// readBounded reads all of r behind dst; more than limit bytes are an error.
-func readBounded(dst []byte, r io.Reader, limit int) ([]byte, error) {
-	for {
-		var err error
-		dst, err = picture.AppendFull(dst, r, max(cap(dst)-len(dst), 64<<10))
-		switch {
-		case len(dst) > limit:
-			return dst, fmt.Errorf("picture of more than %d MiB", limit>>20)
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			return dst, nil
-		case err != nil:
-			return dst, err
-		}
-	}
 }
 
 // pictureFormat is what a picture's bytes say, JPEG if nothing: then it is for
