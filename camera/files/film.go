@@ -81,15 +81,16 @@ func (v *film) Next(ctx context.Context, f *camera.Frame) error {
 		if again, err := v.standsStill(ctx); err != nil {
 			return err
 		} else if again {
-			f.Format, f.Width, f.Height = v.shown.Format, v.shown.Width, v.shown.Height
-			f.Data = append(f.Data[:0], v.shown.Data...)
+			copyPixels(f, &v.shown)
 			v.stamp(f)
 			return nil
 		}
 		err := v.Read(ctx, func(r *bufio.Reader) error { return ffmpeg.ReadPPM(r, f) })
 		switch {
 		case err == nil:
-			v.keep(f)
+			if v.pause > 0 {
+				copyPixels(&v.shown, f)
+			}
 			v.stamp(f)
 			return nil
 		case err != io.EOF:
@@ -111,12 +112,10 @@ func (v *film) standsStill(ctx context.Context) (bool, error) {
 	return !ready, err
 }
 
-// keep remembers a picture, to be shown again.
-func (v *film) keep(f *camera.Frame) {
-	if v.pause > 0 {
-		v.shown.Format, v.shown.Width, v.shown.Height = f.Format, f.Width, f.Height
-		v.shown.Data = append(v.shown.Data[:0], f.Data...)
-	}
+// copyPixels copies what a frame shows, not when and where it was read.
+func copyPixels(to, from *camera.Frame) {
+	to.Format, to.Width, to.Height = from.Format, from.Width, from.Height
+	to.Data = append(to.Data[:0], from.Data...)
 }
 
 func (v *film) stamp(f *camera.Frame) {
