@@ -32,13 +32,11 @@ func (m *pictures) add(dst []byte, p *picture) ([]byte, verdict) {
 
 func (m *pictures) file(payloads [][]byte) ([]byte, error) {
 	var decoder rtpmjpeg.Decoder
-	var restart []byte // the interval; nil: none
 	for i, payload := range payloads {
-		interval, plain, err := m.plain(payload)
+		restart, plain, err := m.plain(payload)
 		if err != nil {
 			return nil, err
 		}
-		restart = interval
 		packet := &rtp.Packet{Header: rtp.Header{Marker: i == len(payloads)-1}, Payload: plain}
 		data, err := decoder.Decode(packet)
 		if err == nil && restart != nil {
@@ -51,7 +49,8 @@ func (m *pictures) file(payloads [][]byte) ([]byte, error) {
 	return nil, errJPEG
 }
 
-// plain is a packet without its restart header and with its tables.
+// plain is a packet without its restart header, of which it returns the interval (nil:
+// none), and with its tables.
 func (m *pictures) plain(payload []byte) (restart, plain []byte, err error) {
 	if len(payload) < 8 {
 		return nil, nil, errJPEG
