@@ -11,9 +11,9 @@ import (
 //
 // JPEG and PNG are turned as their Exif says (package exif), unless the Spec is
 // AsStored; the region is of the turned picture. Alpha is dropped, not blended, and
-// colour profiles are ignored, as they were when the models were trained. A frame that is damaged, cut short or
-// above 64 megapixels, or whose decoding takes more than 224 MiB, is an error of one
-// line; the next frame is not affected.
+// colour profiles are ignored, as they were when the models were trained. A frame
+// that is damaged, cut short or above 64 megapixels, or whose decoding takes more than
+// 224 MiB, is an error of one line; the next frame is not affected.
 func (p *Preprocessor) Decode(f *camera.Frame, r Region) error {
 	w, err := p.decode(f, r)
 	if err != nil {

@@ -91,8 +91,9 @@ func listFolder(root string) ([]string, error) {
 }
 
 // Next shows the next picture when it is due. One that has vanished since it was
-// listed is skipped, and so is what is no file, with a line in the log; one that cannot be read, or is too large, comes empty, for
-// the decoder to report like any damaged picture.
+// listed is skipped, and so is what is no file, with a line in the log; one that
+// cannot be read, or is too large, comes empty, for the decoder to report like any
+// damaged picture.
 func (p *pictures) Next(ctx context.Context, f *camera.Frame) error {
 	if err := p.pacer.Wait(ctx, &p.Lifetime); err != nil {
 		return err
