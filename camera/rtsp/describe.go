@@ -13,6 +13,8 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
 	"github.com/bluenviron/gortsplib/v5/pkg/sdp"
+
+	"dynvit/camera/internal/address"
 )
 
 // maxRedirects is how often a server may name another path.
@@ -65,19 +67,9 @@ func sameServer(from, to *url.URL) bool {
 		return false
 	}
 	if from.Scheme == to.Scheme {
-		return portOf(from) == portOf(to)
+		return address.Port(from) == address.Port(to)
 	}
-	return from.Scheme == "rtsp" && to.Scheme == "rtsps" && portOf(from) == "554" && portOf(to) == "322"
-}
-
-func portOf(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case u.Scheme == "rtsps":
-		return "322"
-	}
-	return "554"
+	return from.Scheme == "rtsp" && to.Scheme == "rtsps" && address.Port(from) == "554" && address.Port(to) == "322"
 }
 
 // video is a medium that we can read.

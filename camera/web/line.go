@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"dynvit/camera/internal/address"
 	"dynvit/camera/trust"
 )
 
@@ -31,13 +32,7 @@ type line struct {
 // origin is what two addresses have in common that one line serves.
 func origin(u *url.URL) string { return u.Scheme + "://" + hostPort(u) }
 
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
-}
+func hostPort(u *url.URL) string { return net.JoinHostPort(u.Hostname(), address.Port(u)) }
 
 // dial goes straight to the camera: the proxy of the environment is for the world
 // outside.

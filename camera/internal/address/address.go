@@ -47,6 +47,14 @@ func URL(scheme, text string) (*url.URL, error) {
 	return u, nil
 }
 
+// Port is the port of a network camera, its scheme's own where the URL names none.
+func Port(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
+	}
+	return map[string]string{"http": "80", "https": "443", "rtsp": "554", "rtsps": "322"}[u.Scheme]
+}
+
 // Pathless takes the path off an error of the os package that will get one.
 func Pathless(err error) error {
 	var p *fs.PathError
