@@ -14,7 +14,7 @@ import (
 // videoNode is an open video device, as far as we use one. A test's stands in
 // for the kernel. One goroutine uses it at a time, but for wake.
 type videoNode interface {
-	// ioctl passes a request of v4l2abi.go with its structure; errors are the
+	// ioctl passes a request of abi.go with its structure; errors are the
 	// kernel's (unix.Errno). It never waits for a frame.
 	ioctl(request uintptr, arg unsafe.Pointer) error
 	// mmap makes a buffer's memory visible, munmap hides it again.
