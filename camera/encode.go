@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"image/png"
 	"io"
 	"slices"
 
@@ -70,23 +69,6 @@ func pictureOf(f *Frame) (image.Image, error) {
 		full(img.Cr, chroma[half*low:], 1, &fullChroma)
 	}
 	return img, nil
-}
-
-// decodePNG reads no picture that is larger than a camera's.
-func decodePNG(data []byte) (image.Image, error) {
-	c, err := png.DecodeConfig(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	if c.Width > MaxSide || c.Height > MaxSide {
-		return nil, fmt.Errorf("%d×%d pixels: at most %d a side", c.Width, c.Height, MaxSide)
-	}
-	const depth, most = 24, 224 << 20 // offset in the file; bytes of a picture
-	bytes16 := 1 + int(data[depth])>>4
-	if 4*bytes16*c.Width*c.Height > most {
-		return nil, fmt.Errorf("%d×%d pixels: decoding them takes more than %d MiB", c.Width, c.Height, most>>20)
-	}
-	return png.Decode(bytes.NewReader(data))
 }
 
 func opaque(rgb []byte, r image.Rectangle) *image.RGBA {

@@ -38,12 +38,16 @@ func TestEncodeJPEGTurned(t *testing.T) {
 // TestEncodeJPEGIsBounded: a PNG that would take too much memory is refused by its
 // header.
 func TestEncodeJPEGIsBounded(t *testing.T) {
-	const head = "\x00\x00\x20\x00\x00\x00\x20\x00\x10\x06\x00\x00\x00" // 8192×8192, 16 bits, with alpha
-	data := binary.BigEndian.AppendUint32([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"+head), crc32.ChecksumIEEE([]byte("IHDR"+head)))
-	data = append(data, "\x00\x00\x00\x00IDAT"...)
-	err := camera.EncodeJPEG(io.Discard, &camera.Frame{Format: camera.PNG, Data: data})
-	if err == nil || !strings.Contains(err.Error(), "takes more than 224 MiB") {
-		t.Error(err)
+	for _, head := range []string{
+		"\x00\x00\x20\x00\x00\x00\x20\x00\x10\x06\x00\x00\x00", // 8192×8192, 16 bits, with alpha
+		"\x00\x00\x20\x00\x00\x00\x0e\x08\x08\x02\x00\x00\x01", // 8192×3592, interlaced
+	} {
+		data := binary.BigEndian.AppendUint32([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"+head), crc32.ChecksumIEEE([]byte("IHDR"+head)))
+		data = append(data, "\x00\x00\x00\x00IDAT"...)
+		err := camera.EncodeJPEG(io.Discard, &camera.Frame{Format: camera.PNG, Data: data})
+		if err == nil || !strings.Contains(err.Error(), "takes more than 224 MiB") {
+			t.Error(err)
+		}
 	}
 }
 

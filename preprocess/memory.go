@@ -1,7 +1,6 @@
 package preprocess
 
 import (
-	"bytes"
 	"fmt"
 	"runtime/debug"
 )
@@ -56,21 +55,3 @@ func (h jpegHeader) pixels() int64 { return int64(h.width) * int64(h.height) }
 
 // samples is how many all components have.
 func (h jpegHeader) samples() int64 { return h.pixels() * int64(h.share[0]) / int64(h.share[1]) }
-
-// pngBytes is what image/png takes for a picture of w×h whose data begin with a good
-// header: an interlaced one is put together of seven, one level of grey may be
-// transparent.
-func pngBytes(data []byte, w, h int) int64 {
-	const depth, colour, interlace = 24, 25, 28 // offsets in the file
-	n := int64(w) * int64(h)
-	if data[depth] == 16 {
-		n *= 2
-	}
-	if k := data[colour]; k == 2 || k == 4 || k == 6 || k == 0 && bytes.Contains(data, []byte("tRNS")) {
-		n *= 4
-	}
-	if data[interlace] != 0 {
-		n *= 2
-	}
-	return n
-}

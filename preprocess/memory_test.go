@@ -126,7 +126,7 @@ func TestMemoryIsForeseen(t *testing.T) {
 		}
 		w, foreseen := &p.window, int64(len(p.window.rgb))
 		if f.Format == camera.PNG {
-			foreseen += pngBytes(f.Data, w.width, w.height)
+			foreseen += camera.PNGBytes(f.Data, w.width, w.height)
 		} else if h, err := readJPEGHeader(f.Data); err == nil && h.progressive {
 			foreseen += h.library()
 		} else {

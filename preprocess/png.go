@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/png"
 
+	"dynvit/camera"
 	"dynvit/exif"
 )
 
@@ -15,7 +16,7 @@ func (p *Preprocessor) decodePNG(data []byte, r Region) (window, error) {
 	if err != nil {
 		return window{}, fmt.Errorf("png: %w", err)
 	}
-	takes := pngBytes(data, c.Width, c.Height)
+	takes := camera.PNGBytes(data, c.Width, c.Height)
 	w, err := p.aim(c.Width, c.Height, exif.OfPNG(data), r, takes)
 	if err != nil {
 		return w, fmt.Errorf("png of %d×%d: %w", c.Width, c.Height, err)
