@@ -15,6 +15,7 @@ func (p *Preprocessor) decodeJPEG(data []byte, r Region) (window, error) {
 	if err != nil {
 		return window{}, fmt.Errorf("jpeg: %w", err)
 	}
+	h.turn = p.heeded(h.turn)
 	w, planes, err := p.planes(data, h, r)
 	if err != nil {
 		return w, fmt.Errorf("jpeg of %d×%d: %w", h.width, h.height, err)
@@ -66,13 +67,9 @@ func (p *Preprocessor) scale(h jpegHeader, r Region) int {
 	if !p.spec.Scaled {
 		return 1
 	}
-	turn := h.turn
-	if p.spec.AsStored {
-		turn = 0
-	}
 	scale := 8
 	for ; scale > 1; scale /= 2 {
-		b := r.pixels(seen(turn, (h.width+scale-1)/scale, (h.height+scale-1)/scale))
+		b := r.pixels(seen(h.turn, (h.width+scale-1)/scale, (h.height+scale-1)/scale))
 		toW, toH := p.spec.target(b.width(), b.height())
 		if b.width() >= toW && b.height() >= toH {
 			break

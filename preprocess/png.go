@@ -17,7 +17,7 @@ func (p *Preprocessor) decodePNG(data []byte, r Region) (window, error) {
 		return window{}, fmt.Errorf("png: %w", err)
 	}
 	takes := camera.PNGBytes(data, c.Width, c.Height)
-	w, err := p.aim(c.Width, c.Height, exif.OfPNG(data), r, takes)
+	w, err := p.aim(c.Width, c.Height, p.heeded(exif.OfPNG(data)), r, takes)
 	if err != nil {
 		return w, fmt.Errorf("png of %d×%d: %w", c.Width, c.Height, err)
 	}

@@ -2,6 +2,14 @@ package preprocess
 
 import "dynvit/exif"
 
+// heeded is how a picture is turned whose Exif says o.
+func (p *Preprocessor) heeded(o exif.Orientation) exif.Orientation {
+	if p.spec.AsStored {
+		return 0
+	}
+	return o
+}
+
 // seen is the size of a stored picture as it is to be looked at.
 func seen(o exif.Orientation, w, h int) (int, int) {
 	if o.Sideways() {

@@ -47,9 +47,6 @@ func (p *Preprocessor) aim(w, h int, o exif.Orientation, r Region, decoder int64
 	if err := checkSize(w, h); err != nil {
 		return window{}, err
 	}
-	if p.spec.AsStored {
-		o = 0
-	}
 	width, height := seen(o, w, h)
 	b := r.pixels(width, height)
 	plan := p.plans.of(p.spec, b.width(), b.height())
