@@ -29,8 +29,9 @@ type setKind struct {
 	refer func(unit []byte) (id, to uint32, err error) // to is that of the kind before
 }
 
-// slice is the beginning of a slice's header.
+// slice is a slice, with what the beginning of its header says.
 type slice struct {
+	unit  []byte
 	key   bool // of a picture that is a keyframe by its kind
 	intra bool // needs no other picture
 	first bool // of its picture
@@ -94,7 +95,7 @@ func sliceH264(unit []byte) slice {
 	b := peekBits(unit, 1)
 	first := b.ue() == 0
 	kind := b.ue() % 5
-	s := slice{key: kindH264(unit) == int(h264.NALUTypeIDR), first: first, to: b.ue(), err: b.err()}
+	s := slice{unit: unit, key: kindH264(unit) == int(h264.NALUTypeIDR), first: first, to: b.ue(), err: b.err()}
 	s.intra = s.key || kind == 2 && kindH264(unit) == int(h264.NALUTypeNonIDR)
 	return s
 }
@@ -108,7 +109,7 @@ func sliceH265(unit []byte) slice {
 	if kind >= int(h265.NALUType_BLA_W_LP) && kind <= int(h265.NALUType_RSV_IRAP_VCL23) {
 		b.u(1) // pictures before it
 	}
-	return slice{key: key, intra: key, first: first, to: b.ue(), err: b.err()}
+	return slice{unit: unit, key: key, intra: key, first: first, to: b.ue(), err: b.err()}
 }
 
 // recoveryPoint is the payload type of the message that says how many pictures

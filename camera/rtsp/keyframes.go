@@ -98,22 +98,21 @@ func (k *keyframes) add(dst []byte, p *picture) ([]byte, verdict) {
 // choose returns the slices of a picture that needs no other, nil if it is none,
 // and whether its first slice is among them. Of two pictures of one timestamp
 // (fields, or a camera's clock that stands) it is the first.
-func (k *keyframes) choose(units [][]byte) (chosen [][]byte, first bool) {
-	var all [][]byte
+func (k *keyframes) choose(units [][]byte) (chosen []slice, first bool) {
+	var all []slice
 	intra, key := true, false
 	for _, unit := range units {
 		if !k.codec.isSlice(k.codec.kind(unit)) {
 			continue
 		}
 		s := k.codec.slice(unit)
-		all = append(all, unit)
+		all = append(all, s)
 		intra, key = intra && s.intra, key || s.key
 	}
 	if !intra && !key {
 		return nil, false
 	}
-	for _, unit := range all {
-		s := k.codec.slice(unit)
+	for _, s := range all {
 		if key && !s.key {
 			continue
 		}
@@ -121,32 +120,34 @@ func (k *keyframes) choose(units [][]byte) (chosen [][]byte, first bool) {
 			break
 		}
 		first = first || s.first
-		chosen = append(chosen, unit)
+		chosen = append(chosen, s)
 	}
 	return chosen, first
 }
 
 // compose appends slices behind the parameter sets that they refer to.
-func (k *keyframes) compose(dst []byte, chosen [][]byte) ([]byte, verdict) {
+func (k *keyframes) compose(dst []byte, chosen []slice) ([]byte, verdict) {
 	ids := map[uint32]bool{}
 	key := false
-	for _, unit := range chosen {
-		s := k.codec.slice(unit)
+	for _, s := range chosen {
 		if s.err != nil {
 			return dst, lost
 		}
 		ids[s.to] = true
 		key = s.key
 	}
-	head, ok := k.referred(len(k.sets)-1, ids)
+	units, ok := k.referred(len(k.sets)-1, ids)
 	if !ok {
 		return dst, orphaned
 	}
 	found := complete
 	if !key {
-		head, found = append(head, k.codec.recovery), recovery
+		units, found = append(units, k.codec.recovery), recovery
 	}
-	for _, unit := range slices.Concat(head, chosen, k.codec.after) {
+	for _, s := range chosen {
+		units = append(units, s.unit)
+	}
+	for _, unit := range append(units, k.codec.after...) {
 		dst = append(append(dst, 0, 0, 0, 1), unit...)
 	}
 	return dst, found
