@@ -219,10 +219,10 @@ cameras:
 	seen(arrived+10, `^dynvit/box/camera/door/event `) // it has read the disk and is connected
 	poll(t, page, func(h outboxHealth) bool { return h.Outbox.Events < 5 })
 	d.Process.Signal(syscall.SIGTERM)
-	lines := seen(1, `^dynvit/box/status stopped$`)
 	if code := d.end(); code != 0 {
 		t.Errorf("exit %d\n%s", code, strings.Join(d.seen, "\n"))
 	}
+	lines := seen(1, `^dynvit/box/status stopped$`)
 	events, repeats, starts := checkIDs(t, lines)
 	if events < safe {
 		t.Errorf("%d events arrived, %d were on disk before the broker came", events, safe)
