@@ -313,7 +313,10 @@ func TestFaultFirstStartInLittleMemory(t *testing.T) {
 		}
 		return kib / 1024
 	}
-	running := peak("cam0  .* ms, tokens", "--keep", "0.7")
+	running := 0
+	for range 5 { // one start in four needs 8 MiB less: as the collector runs while the model is loaded
+		running = max(running, peak("cam0  .* ms, tokens", "--keep", "0.7"))
+	}
 	calibrating := peak(`msg=calibrated`)
 	t.Logf("peak of running %d MiB, of a first start %d MiB", running, calibrating)
 	if calibrating > running*3/2 {
