@@ -30,11 +30,9 @@ func texts(t *testing.T) (markdown, sources map[string]string) {
 		switch filepath.Ext(file) {
 		case ".md":
 			into = markdown
-		case ".go", ".py", ".sh", ".yaml", ".service", ".sysusers", ".html", ".toml":
+		case ".go", ".py", ".sh", ".yaml", ".service", ".sysusers", ".html", ".toml", "": // "" has the Makefile and scripts
 		default:
-			if name := d.Name(); name != "Makefile" && name != "run" {
-				return nil
-			}
+			return nil
 		}
 		data, err := os.ReadFile(file)
 		into[filepath.ToSlash(file)] = string(data)

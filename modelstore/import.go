@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"dynvit/modelfile"
 	"dynvit/regular"
@@ -70,9 +69,8 @@ func resizeFor(m modelfile.Manifest, own map[string]string) int {
 // openCheckpoint tells the two kinds of checkpoint apart by their first bytes.
 func openCheckpoint(path string) (*modelfile.File, error) {
 	file, err := regular.Open(path)
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return nil, fmt.Errorf("%s: %w", path, p.Err)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, errors.Unwrap(err)) // a *fs.PathError
 	}
 	head := make([]byte, 9)
 	n, _ := file.Read(head) // what cannot be read, the readers below say

@@ -4,7 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +19,24 @@ type file struct {
 	path string // absolute where it is installed
 	mode int64
 	data []byte
+}
+
+// filesBelow reads a folder's files, by paths relative to it.
+func filesBelow(dir string) ([]file, error) {
+	var list []file
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		list = append(list, file{filepath.ToSlash(name), 0o644, data})
+		return err
+	})
+	return list, err
 }
 
 // archive packs files and the folders above them as a tar, by path, so that equal files

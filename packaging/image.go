@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -138,22 +137,4 @@ func (b *bundle) imageProduct() (product, error) {
 	}
 	data, err := archive(list, b.at)
 	return product{"dynvit_" + b.program.version + "_oci.tar", data}, err
-}
-
-// filesBelow reads a folder's files, by paths relative to it.
-func filesBelow(dir string) ([]file, error) {
-	var list []file
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		list = append(list, file{filepath.ToSlash(name), 0o644, data})
-		return err
-	})
-	return list, err
 }

@@ -25,12 +25,12 @@ type program struct {
 // build compiles dynvitd in the repository root for all architectures, into dir.
 func build(root, dir string, archs []string) (*program, error) {
 	p := &program{binary: map[string][]byte{}, shells: map[string][]byte{}}
+	fileOf := func(arch string) string { return filepath.Join(dir, arch, "dynvitd") }
 	for _, arch := range archs {
-		file := filepath.Join(dir, arch, "dynvitd")
-		if err := compile(root, file, arch); err != nil {
+		if err := compile(root, fileOf(arch), arch); err != nil {
 			return nil, err
 		}
-		data, err := os.ReadFile(file)
+		data, err := os.ReadFile(fileOf(arch))
 		if err != nil {
 			return nil, err
 		}
@@ -41,11 +41,12 @@ func build(root, dir string, archs []string) (*program, error) {
 		return nil, err
 	}
 	p.modules, p.golang = info.Deps, info.GoVersion
-	here := filepath.Join(dir, "here", "dynvitd")
-	if err := compile(root, here, runtime.GOARCH); err != nil {
-		return nil, err
+	if p.binary[runtime.GOARCH] == nil {
+		if err := compile(root, fileOf(runtime.GOARCH), runtime.GOARCH); err != nil {
+			return nil, err
+		}
 	}
-	return p, p.ask(here)
+	return p, p.ask(fileOf(runtime.GOARCH))
 }
 
 // compile makes one static binary, in which nothing tells of where or when.

@@ -236,9 +236,9 @@ func (b *combination) summary(arch, frame string) (benched, error) {
 // runtime allocates now and then on its own.
 func (b *combination) allocations() (float64, error) {
 	const frames = 4
-	side := b.e.Info().ShortSide
-	pixels := camera.Frame{Format: camera.RGB24, Width: side, Height: side, Data: make([]byte, 3*side*side), Name: "pixels"}
 	info := b.e.Info()
+	side := info.ShortSide
+	pixels := camera.Frame{Format: camera.RGB24, Width: side, Height: side, Data: make([]byte, 3*side*side), Name: "pixels"}
 	encoder, report := messages.NewEncoder(messages.Engine{Backend: info.Backend, Precision: info.Precision.String(), Model: info.Model}, "bench"), messages.Report{Camera: "bench"}
 	one := func() error {
 		if err := b.e.Classify(&b.result, &pixels, preprocess.Whole, b.plan); err != nil {

@@ -30,7 +30,7 @@ func newConfigCheck() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f := runFlags{file: args[0]}
-			conf, err := f.load(newRun().Flags())
+			conf, err := f.load(c.Flags())
 			if err != nil {
 				return err
 			}

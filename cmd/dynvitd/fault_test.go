@@ -66,8 +66,9 @@ func scenes(t *testing.T) string {
 	return dir
 }
 
-// outboxHealth is what /healthz says of the outbox.
+// outboxHealth is what /healthz says of the outbox and its broker.
 type outboxHealth struct {
+	Broker struct{ Connected bool }
 	Outbox struct {
 		Events, Unsynced int
 		OnDisk           bool `json:"on_disk"`
@@ -216,13 +217,13 @@ cameras:
 		d.end()
 	}
 	d := run()
-	seen(arrived+10, `^dynvit/box/camera/door/event `) // it has read the disk and is connected
-	poll(t, page, func(h outboxHealth) bool { return h.Outbox.Events < 5 })
+	seen(arrived+10, `^dynvit/box/camera/door/event `) // may all be of those before it
+	poll(t, page, func(h outboxHealth) bool { return h.Broker.Connected && h.Outbox.Events < 5 })
 	d.Process.Signal(syscall.SIGTERM)
-	lines := seen(1, `^dynvit/box/status stopped$`)
 	if code := d.end(); code != 0 {
 		t.Errorf("exit %d\n%s", code, strings.Join(d.seen, "\n"))
 	}
+	lines := seen(1, `^dynvit/box/status stopped$`)
 	events, repeats, starts := checkIDs(t, lines)
 	if events < safe {
 		t.Errorf("%d events arrived, %d were on disk before the broker came", events, safe)
@@ -313,7 +314,10 @@ func TestFaultFirstStartInLittleMemory(t *testing.T) {
 		}
 		return kib / 1024
 	}
-	running := peak("cam0  .* ms, tokens", "--keep", "0.7")
+	running := 0
+	for range 5 { // one start in four needs 8 MiB less: as the collector runs while the model is loaded
+		running = max(running, peak("cam0  .* ms, tokens", "--keep", "0.7"))
+	}
 	calibrating := peak(`msg=calibrated`)
 	t.Logf("peak of running %d MiB, of a first start %d MiB", running, calibrating)
 	if calibrating > running*3/2 {

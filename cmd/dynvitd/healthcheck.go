@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // healthTimeout bounds the whole question: a daemon that answers no sooner is not
@@ -19,34 +20,28 @@ const healthTimeout = 5 * time.Second
 // newHealthcheck is for what watches a process from outside and has no other
 // program for it, such as a container's runtime.
 func newHealthcheck() *cobra.Command {
-	var file, listen string
+	var f runFlags
 	c := &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Ask the daemon on this machine whether it is alive",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			address, err := healthAddress(file, listen)
+			address, err := healthAddress(&f, c.Flags())
 			if err != nil {
 				return err
 			}
 			return checkHealth(c.Context(), "http://"+address+"/healthz")
 		},
 	}
-	c.Flags().StringVar(&file, "config", "", "configuration file")
-	c.Flags().StringVar(&listen, "http", "", "host:port of /healthz and /readyz")
+	c.Flags().StringVar(&f.file, "config", "", "configuration file")
+	c.Flags().String("http", "", "host:port of /healthz and /readyz")
 	return c
 }
 
-// healthAddress is where a daemon listens that runs with this file, this --http and
-// this environment.
-func healthAddress(file, listen string) (string, error) {
-	flags := newRun().Flags()
-	if listen != "" {
-		if err := flags.Set("http", listen); err != nil {
-			return "", err
-		}
-	}
-	conf, err := (&runFlags{file: file}).load(flags)
+// healthAddress is where a daemon listens that runs with these flags and this
+// environment.
+func healthAddress(f *runFlags, flags *pflag.FlagSet) (string, error) {
+	conf, err := f.load(flags)
 	if err != nil {
 		return "", err
 	}

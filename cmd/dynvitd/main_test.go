@@ -294,7 +294,6 @@ func TestArm64(t *testing.T) {
 	}
 }
 
-// TestEvalOfNothing: a folder in which no picture can be read has no accuracy.
 // TestOrientation: classify turns a picture as its Exif says, eval takes it as it is
 // stored. The tag lies: the stored picture is upright.
 func TestOrientation(t *testing.T) {
@@ -321,6 +320,7 @@ func TestOrientation(t *testing.T) {
 	}
 }
 
+// TestEvalOfNothing: a folder in which no picture can be read has no accuracy.
 func TestEvalOfNothing(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a.jpg", "no picture")

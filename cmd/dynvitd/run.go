@@ -88,14 +88,14 @@ func (f *runFlags) load(flags *pflag.FlagSet) (config.Config, error) {
 	return config.Load(o)
 }
 
-// settings are the keys that flags set.
+// settings are the keys that flags set, of which a command may have some alone.
 func (f *runFlags) settings(flags *pflag.FlagSet) []config.Setting {
 	var list []config.Setting
 	if f.v {
 		list = append(list, config.Setting{Key: "log.level", Value: "debug", Flag: "-v"})
 	}
 	for _, s := range settingFlags {
-		if given := flags.Lookup(s.flag); given.Changed {
+		if given := flags.Lookup(s.flag); given != nil && given.Changed {
 			list = append(list, config.Setting{Key: s.key, Value: given.Value.String(), Flag: "--" + s.flag})
 		}
 	}

@@ -26,6 +26,7 @@ type Discovery struct {
 	out  Publisher
 	list []homeassistant.Announcement
 	gone []string // topics of earlier runs
+	kept []string // what file holds
 	file string   // where topics are kept; "": nowhere
 	log  *slog.Logger
 }
@@ -35,7 +36,8 @@ type Discovery struct {
 func New(list []homeassistant.Announcement, file string, out Publisher, log *slog.Logger) *Discovery {
 	a := &Discovery{out: out, list: list, file: file, log: log}
 	now := a.topics()
-	for _, t := range a.earlier() {
+	a.kept = a.earlier()
+	for _, t := range a.kept {
 		if !slices.Contains(now, t) {
 			a.gone = append(a.gone, t)
 		}
@@ -103,7 +105,7 @@ func (a *Discovery) earlier() []string {
 
 // keep writes topics to the file, unless it has them.
 func (a *Discovery) keep(topics []string) {
-	if a.file == "" || slices.Equal(topics, a.earlier()) {
+	if a.file == "" || slices.Equal(topics, a.kept) {
 		return
 	}
 	err := os.MkdirAll(filepath.Dir(a.file), 0o755)
@@ -112,5 +114,7 @@ func (a *Discovery) keep(topics []string) {
 	}
 	if err != nil {
 		a.log.Warn("what is announced to Home Assistant is not kept: a later start cannot take it back", "err", err)
+		return
 	}
+	a.kept = topics
 }
