@@ -41,6 +41,7 @@ func TestEncodeJPEGIsBounded(t *testing.T) {
 	for _, head := range []string{
 		"\x00\x00\x20\x00\x00\x00\x20\x00\x10\x06\x00\x00\x00", // 8192×8192, 16 bits, with alpha
 		"\x00\x00\x20\x00\x00\x00\x0e\x08\x08\x02\x00\x00\x01", // 8192×3592, interlaced
+		"\x00\x00\x20\x00\x00\x00\x1d\x00\x08\x00\x00\x00\x00", // 8192×7424, of grey
 	} {
 		data := binary.BigEndian.AppendUint32([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"+head), crc32.ChecksumIEEE([]byte("IHDR"+head)))
 		data = append(data, "\x00\x00\x00\x00IDAT"...)

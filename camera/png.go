@@ -16,8 +16,10 @@ func decodePNG(data []byte) (image.Image, error) {
 	if c.Width > MaxSide || c.Height > MaxSide {
 		return nil, fmt.Errorf("%d×%d pixels: at most %d a side", c.Width, c.Height, MaxSide)
 	}
-	const most = 224 << 20 // bytes
-	if PNGBytes(data, c.Width, c.Height) > most {
+	// Four samples a pixel at least, as colours have, whatever the file's.
+	const most, depth = 224 << 20, 24 // bytes; offset in the file
+	colours := int64(4*(1+int(data[depth])>>4)) * int64(c.Width) * int64(c.Height)
+	if max(colours, PNGBytes(data, c.Width, c.Height)) > most {
 		return nil, fmt.Errorf("%d×%d pixels: decoding them takes more than %d MiB", c.Width, c.Height, most>>20)
 	}
 	return png.Decode(bytes.NewReader(data))
