@@ -63,7 +63,7 @@ var allowed = map[string][]string{
 	"mqtt/broker":   {},
 	"homeassistant": {"messages"},
 	"download":      {"atomicfile", "backoff", "regular"},
-	"modelstore":    {"download", "modelfile", "regular", "vit"},
+	"modelstore":    {"download", "modelfile", "modelnames", "regular", "timm", "vit"},
 	"systemd":       {},
 	"machine":       {},
 	"orphans":       {},
@@ -83,6 +83,8 @@ var allowed = map[string][]string{
 
 	"preprocess/baseline": {},
 	"vit":                 {"backends", "modelfile"},
+	"modelnames":          {"modelfile"},
+	"timm":                {},
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
 	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.
 	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "vit"},

@@ -27,6 +27,9 @@ type Manifest struct {
 	PruneAt       []int    // blocks, from 0, that drop patches; nil where absent
 	Stem          string   // "" for a plain patch embedding
 	SkipLam       float64  // what residual branches are divided by
+	Act           string   // what the MLP applies, such as "quick_gelu"; "": GELU
+	Pool          string   // what the head reads, such as "avg"; "": as the tensors tell
+	Head          string   // NoHead, or ""
 	License       string
 	Training      string // how the weights came to be
 }
@@ -37,6 +40,9 @@ type field struct {
 	read  func(m *Manifest, s string) error
 	write func(m *Manifest) string
 }
+
+// NoHead says, as Manifest.Head, that a model has no classifier: a backbone.
+const NoHead = "none"
 
 const (
 	// maxSize bounds every size in the metadata; no model of this kind comes near it.
@@ -63,6 +69,9 @@ func fields() []field {
 		pruneField(),
 		textField("stem", func(m *Manifest) *string { return &m.Stem }),
 		floatField("skip_lam", func(m *Manifest) *float64 { return &m.SkipLam }),
+		textField("act", func(m *Manifest) *string { return &m.Act }),
+		textField("pool", func(m *Manifest) *string { return &m.Pool }),
+		textField("head", func(m *Manifest) *string { return &m.Head }),
 		textField("license", func(m *Manifest) *string { return &m.License }),
 		textField("training", func(m *Manifest) *string { return &m.Training }),
 	}

@@ -47,6 +47,12 @@ func newFile(path string, data []byte, meta map[string]string, tensors []Tensor,
 	return f
 }
 
+// New makes a File of tensors whose Data must stay as it is while the File is used;
+// it needs no Close. Of two of the same name the last stays.
+func New(meta map[string]string, tensors []Tensor) *File {
+	return newFile("tensors", nil, meta, tensors, nil)
+}
+
 // Close unmaps the file: the Data of every Tensor is invalid from then on, and
 // the File has no tensors any more. It may be called twice.
 func (f *File) Close() error {

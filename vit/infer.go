@@ -25,6 +25,7 @@ func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
 	i := inference{f: f, m: m}
 	i.sizes()
 	i.heads()
+	i.kind()
 	i.stem()
 	i.pruning()
 	i.input()
@@ -56,7 +57,7 @@ func (i *inference) shape(name string, dims int) []int {
 	if i.err == nil {
 		switch {
 		case !ok:
-			i.err = fmt.Errorf("tensor %s: missing: not a plain vision transformer with a CLS token", name)
+			i.err = fmt.Errorf("tensor %s: missing: not a plain vision transformer", name)
 		case len(t.Shape) != dims:
 			i.err = fmt.Errorf("tensor %s: shape %v, want %d dimensions", name, t.Shape, dims)
 		}
@@ -80,7 +81,6 @@ func (i *inference) sizes() {
 	qkv := i.shape("blocks.0.attn.qkv.weight", 2)
 	c.Width = i.agree("width", i.m.Width, qkv[1])
 	c.Hidden = i.shape("blocks.0.mlp.fc1.weight", 2)[0]
-	c.Classes = i.shape("head.weight", 2)[0]
 	for i.f.Has(fmt.Sprintf("blocks.%d.norm1.weight", c.Depth)) {
 		c.Depth++
 	}
@@ -106,12 +106,48 @@ func (i *inference) heads() {
 	}
 }
 
+// kind finds what there is besides a plain transformer's tensors. Act cannot be seen.
+func (i *inference) kind() {
+	c, has := &i.c, i.f.Has
+	c.NoCLS, c.Distilled = !has("cls_token"), has("dist_token")
+	if has("reg_token") {
+		c.Registers = i.shape("reg_token", 3)[1]
+	}
+	c.PreNorm, c.NoPatchBias = has("norm_pre.weight"), !has("patch_embed.proj.bias")
+	c.LayerScale, c.FCNorm = has("blocks.0.ls1.gamma"), has("fc_norm.weight")
+	c.Act = i.m.Act
+	head := i.head()
+	c.Classes = head[0]
+	switch c.Pool = i.m.Pool; {
+	case c.Pool != "":
+	case head[1] == 2*c.Width && c.Width > 0:
+		c.Pool = PoolBoth
+	case c.NoCLS, c.FCNorm:
+		c.Pool = PoolMean
+	}
+}
+
+// head is the shape of the classifier. A file without one is taken where it says so,
+// lest a classifier whose name is not known goes lost.
+func (i *inference) head() []int {
+	if i.m.Head == modelfile.NoHead && !i.f.Has("head.weight") && !i.f.Has("head_dist.weight") {
+		return []int{0, 0}
+	}
+	if i.err == nil && !i.f.Has("head.weight") {
+		i.err = errors.New("tensor head.weight: missing: a backbone without a head has no classes (--no-head imports it as it is)")
+	}
+	return i.shape("head.weight", 2)
+}
+
 // stem tells DeiT's patch projection from LV-ViT's convolutions, and with them
 // what LV-ViT does differently.
 func (i *inference) stem() {
 	c := &i.c
 	proj := i.shape("patch_embed.proj.weight", 4)
 	c.PatchSize, c.SkipLam, c.Eps = proj[2], 1, 1e-6
+	if c.PreNorm {
+		c.Eps = 1e-5 // CLIP's
+	}
 	if i.f.Has("patch_embed.conv1.weight") {
 		c.ConvStem = i.shape("patch_embed.conv1.weight", 4)[0]
 		c.PatchSize, c.SkipLam, c.Eps = 2*proj[2], 2, 1e-5
@@ -125,10 +161,11 @@ func (i *inference) stem() {
 	i.agree("patch_size", i.m.PatchSize, c.PatchSize)
 	c.ImageSize = i.m.ImageSize
 	if c.ImageSize == 0 {
-		positions := i.shape("pos_embed", 3)[1]
-		for c.ImageSize = c.PatchSize; c.PatchSize > 0 && c.ImageSize <= maxImage && c.Patches()+1 < positions; {
-			c.ImageSize += c.PatchSize
+		grid, _, err := c.grid(i.shape("pos_embed", 3)[1])
+		if i.err == nil {
+			i.err = err
 		}
+		c.ImageSize = min(grid, maxImage+1) * min(c.PatchSize, maxImage+1) // Check refuses what is above maxImage
 	}
 }
 
@@ -215,16 +252,20 @@ func ignored(name string) bool {
 
 // names lists every tensor that Load reads.
 func (c Config) names() []string {
-	names := []string{"cls_token", "pos_embed"}
+	names := append(c.ahead(), "pos_embed", "patch_embed.proj.weight")
+	if !c.NoPatchBias {
+		names = append(names, "patch_embed.proj.bias")
+	}
 	both := func(layers ...string) {
 		for _, l := range layers {
 			names = append(names, l+".weight", l+".bias")
 		}
 	}
-	both("patch_embed.proj", "norm", "head")
-	if c.AuxHead {
-		both("aux_head")
+	both(c.lastNorm())
+	if c.PreNorm {
+		both("norm_pre")
 	}
+	both(c.headNames()...)
 	if c.ConvStem > 0 {
 		for k := 1; k <= 3; k++ {
 			bn := fmt.Sprintf("patch_embed.bn%d", k)
@@ -239,12 +280,30 @@ func (c Config) names() []string {
 		if c.QKVBias {
 			names = append(names, at+"attn.qkv.bias")
 		}
+		if c.LayerScale {
+			names = append(names, at+"ls1.gamma", at+"ls2.gamma")
+		}
 	}
 	if c.Predictors {
 		for i := range c.PruneAt {
 			at := fmt.Sprintf("score_predictor.%d.", i)
 			both(at+"in_conv.0", at+"in_conv.1", at+"out_conv.0", at+"out_conv.2", at+"out_conv.4")
 		}
+	}
+	return names
+}
+
+// headNames are the classifiers.
+func (c Config) headNames() (names []string) {
+	if c.Classes == 0 {
+		return nil
+	}
+	names = append(names, "head")
+	if c.Distilled {
+		names = append(names, "head_dist")
+	}
+	if c.AuxHead {
+		names = append(names, "aux_head")
 	}
 	return names
 }
@@ -259,6 +318,15 @@ func (c Config) Manifest() modelfile.Manifest {
 	}
 	if c.ConvStem > 0 {
 		m.Stem, m.SkipLam = "lvvit", float64(c.SkipLam)
+	}
+	if c.act() != ActGELU {
+		m.Act = c.Act
+	}
+	if c.pool() != PoolToken {
+		m.Pool = c.Pool
+	}
+	if c.Classes == 0 {
+		m.Head = modelfile.NoHead
 	}
 	return m
 }
