@@ -13,13 +13,13 @@ import (
 // part (weight, bias), which stays; in a block without the block's number.
 type dialect struct {
 	Dialect
-	sign     []string // suffixes of names, one of which is there
-	inside   []string // prefixes of the model proper, beside which the head lies
-	block    string   // what is ahead of a block's number
-	layers   map[string]string
-	outer    map[string]string
-	dropped  []string // prefixes of what no answer depends on
-	finish   func(t []modelfile.Tensor) []modelfile.Tensor
+	sign    []string // suffixes of names, one of which is there
+	inside  []string // prefixes of the model proper, beside which the head lies
+	block   string   // what is ahead of a block's number
+	layers  map[string]string
+	outer   map[string]string
+	dropped []string                                                  // prefixes of what no answer depends on
+	finish  func(d *dialect, t []modelfile.Tensor) []modelfile.Tensor // after renaming; nil: nothing
 }
 
 // recognise finds the dialect; what is none of the others is timm's.
@@ -35,7 +35,7 @@ func recognise(names map[string][]int) dialect {
 }
 
 // translate renames, joins q, k and v, and brings vectors to timm's shapes.
-func (d dialect) translate(in []modelfile.Tensor) ([]modelfile.Tensor, error) {
+func (d *dialect) translate(in []modelfile.Tensor) ([]modelfile.Tensor, error) {
 	var out []modelfile.Tensor
 	seen := map[string]string{}
 	for _, t := range in {
@@ -51,13 +51,13 @@ func (d dialect) translate(in []modelfile.Tensor) ([]modelfile.Tensor, error) {
 		out = append(out, reshaped(t))
 	}
 	if d.finish != nil {
-		out = d.finish(out)
+		out = d.finish(d, out)
 	}
 	return join(out)
 }
 
 // rename is timm's name for a tensor, and whether it is wanted at all.
-func (d dialect) rename(name string) (string, bool) {
+func (d *dialect) rename(name string) (string, bool) {
 	short := name
 	for _, prefix := range d.inside {
 		if rest, is := strings.CutPrefix(short, prefix); is {

@@ -50,7 +50,7 @@ func huggingFace() dialect {
 
 // lonelyDistillation: DeiTForImageClassification keeps the distillation token, but has no
 // head for it: a register.
-func lonelyDistillation(tensors []modelfile.Tensor) []modelfile.Tensor {
+func lonelyDistillation(_ *dialect, tensors []modelfile.Tensor) []modelfile.Tensor {
 	if slices.ContainsFunc(tensors, func(t modelfile.Tensor) bool { return t.Name == "head_dist.weight" }) {
 		return tensors
 	}
@@ -85,10 +85,11 @@ func huggingFaceCLIP() dialect {
 	d := tower()
 	d.Dialect = Dialect{Name: "Hugging Face CLIP", Meta: map[string]string{"layer_norm_eps": "1e-05", "act": "quick_gelu"}}
 	d.sign = []string{"embeddings.class_embedding"}
-	d.finish = func(tensors []modelfile.Tensor) []modelfile.Tensor {
+	d.finish = func(d *dialect, tensors []modelfile.Tensor) []modelfile.Tensor {
 		if !slices.ContainsFunc(tensors, func(t modelfile.Tensor) bool { return t.Name == "head.weight" }) {
 			return tensors
 		}
+		d.Meta["pool"] = "avg"
 		return slices.DeleteFunc(tensors, func(t modelfile.Tensor) bool { return strings.HasPrefix(t.Name, "norm.") })
 	}
 	return d

@@ -1,6 +1,7 @@
 package modelnames
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -87,11 +88,12 @@ func refuseShapes(names map[string][]int) error {
 	in, out := names["blocks.0.mlp.fc1.weight"], names["blocks.0.mlp.fc2.weight"]
 	switch {
 	case has("blocks.0.norm1.weight") && !has("blocks.0.norm1.bias"):
-		return fmt.Errorf("a transformer with RMSNorm (tensor blocks.0.norm1.weight has no bias beside it): not taken")
+		return errors.New("a transformer with RMSNorm (tensor blocks.0.norm1.weight has no bias beside it): not taken")
 	case len(in) == 2 && len(out) == 2 && in[0] == 2*out[1]:
 		return fmt.Errorf("%s (tensor blocks.0.mlp.fc1.weight gives twice what blocks.0.mlp.fc2.weight takes): not taken", swiGLU)
-	case !has("cls_token") && !has("reg_token") && !has("blocks.0.attn.qkv.bias"):
-		return fmt.Errorf("a transformer that normalises behind its branches (res-post-norm), or looks like one (no cls_token, no blocks.0.attn.qkv.bias): not taken")
+	case !has("cls_token") && !has("reg_token") && !has("blocks.0.attn.qkv.bias") && !has("blocks.0.ls1.gamma"):
+		// timm's vit_base_patch16_rpn_224, whose names say nothing else.
+		return errors.New("a transformer that normalises behind its branches (res-post-norm), or looks like one (no cls_token, blocks.0.attn.qkv.bias or blocks.0.ls1.gamma): not taken")
 	}
 	return nil
 }

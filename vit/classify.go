@@ -21,6 +21,8 @@ func (s *Session) classify(alive int) {
 func (s *Session) pool(alive int) [2]backends.Tensor {
 	w := s.w
 	switch {
+	case w.pool() == PoolMean && w.NoNorm:
+		return s.mean(s.x, w.lead(), alive)
 	case w.pool() == PoolMean && w.FCNorm:
 		s.mean(s.x, w.lead(), alive)
 		return s.normalised(w.lead(), 1)

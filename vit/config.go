@@ -48,6 +48,7 @@ type Config struct {
 	NoPatchBias bool   // the patch projection has no bias (CLIP)
 	LayerScale  bool   // residual branches are scaled by ls1.gamma, ls2.gamma
 	FCNorm      bool   // the last LayerNorm is fc_norm, of what the head reads, instead of norm, of each token
+	NoNorm      bool   // there is none: the head reads tokens as the last block leaves them (transformers' CLIP)
 	Act         string // of the MLP: gelu, quick_gelu, gelu_tanh; "": gelu
 	Pool        string // what the head reads: token (CLS), avg (mean of the patches that are left), token+avg (one beside the other); "": token
 
@@ -166,6 +167,8 @@ func (c Config) checkKind() error {
 		return errors.New("a distillation token goes with a CLS token")
 	case c.pool() == PoolBoth && (c.Classes == 0 || c.FCNorm):
 		return errors.New("pool token+avg: want a head, and norm instead of fc_norm")
+	case c.NoNorm && (c.FCNorm || c.Classes == 0 || c.pool() != PoolMean):
+		return errors.New("tensor norm.weight: missing")
 	case c.readsPatches() && c.Width%2 != 0:
 		return fmt.Errorf("width %d: a mean of patches needs an even one", c.Width)
 	case c.AuxHead && !plain:

@@ -116,6 +116,8 @@ func (i *inference) kind() {
 	c.PreNorm, c.NoPatchBias = has("norm_pre.weight"), !has("patch_embed.proj.bias")
 	c.LayerScale, c.FCNorm = has("blocks.0.ls1.gamma"), has("fc_norm.weight")
 	c.Act = i.m.Act
+	// Where nothing says that there is no last norm, it is missing.
+	c.NoNorm = i.m.Pool == PoolMean && !has("norm.weight") && !c.FCNorm
 	head := i.head()
 	c.Classes = head[0]
 	switch c.Pool = i.m.Pool; {
@@ -261,7 +263,9 @@ func (c Config) names() []string {
 			names = append(names, l+".weight", l+".bias")
 		}
 	}
-	both(c.lastNorm())
+	if !c.NoNorm {
+		both(c.lastNorm())
+	}
 	if c.PreNorm {
 		both("norm_pre")
 	}

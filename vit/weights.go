@@ -92,7 +92,9 @@ func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*We
 	if c.PreNorm {
 		w.preNorm = l.norm("norm_pre", c.Eps)
 	}
-	w.norm = l.norm(c.lastNorm(), c.Eps)
+	if !c.NoNorm {
+		w.norm = l.norm(c.lastNorm(), c.Eps)
+	}
 	w.heads = l.heads()
 	if c.AuxHead {
 		w.aux = l.linear("aux_head", 0.5, true, backends.F32)
