@@ -1,4 +1,4 @@
-"""The command line: python -m dynvit_train fit | export | golden | answers | ablate | regress | shrink | definitions."""
+"""The command line: python -m dynvit_train fit | export | golden | answers | ablate | regress | shrink | definitions"""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""What timm's definitions of vision transformers set: a table for dynvitd's `model import`, and their tensors' shapes."""
+"""What timm's definitions of vision transformers set: a table for dynvitd's `model import`; and their shapes."""
 
 import csv
 import gzip
@@ -69,8 +69,10 @@ def refusal(model):
         return BLOCKS.get(kind, f"blocks of another kind ({kind})")
     attention, mlp, patches = (type(part).__name__ for part in (block.attn, block.mlp, model.patch_embed))
     checks = (
-        (attention != "Attention", "differential attention" if "Diff" in attention else f"another attention ({attention})"),
-        (norms != {"LayerNorm"}, "RMSNorm" if any("rms" in n.lower() for n in norms) else f"another norm ({sorted(norms)})"),
+        (attention == "DiffAttention", "differential attention"),
+        (attention != "Attention", f"another attention ({attention})"),
+        (any("rms" in n.lower() for n in norms), "RMSNorm"),
+        (norms != {"LayerNorm"}, f"another norm ({sorted(norms)})"),
         (mlp != "Mlp", "SwiGLU" if "GLU" in mlp.upper() else f"another MLP ({mlp})"),
         (patches != "PatchEmbed", f"patches of another kind ({patches}): a hybrid"),
         (not identity(getattr(block.attn, "q_norm", None)), "q and k are normalised (qk_norm)"),
