@@ -162,7 +162,7 @@ func TestKindsReplay(t *testing.T) {
 // TestKindsRound: every kind runs in every precision of every backend, pruned, and answers
 // about as in f32.
 func TestKindsRound(t *testing.T) {
-	limits := map[backends.Precision]float64{backends.F32: 1e-5, backends.F16: 0.01, backends.BF16: 0.08, backends.Int8: 0.12}
+	limits := map[backends.Precision]float64{backends.F32: 1e-5, backends.F16: 0.005, backends.BF16: 0.03, backends.Int8: 0.08}
 	eachKind(t, func(t *testing.T, k kind, inputs [2][]float32) {
 		eachBackend(t, func(t *testing.T, be backends.Backend) {
 			for _, p := range be.Facts().Precisions {

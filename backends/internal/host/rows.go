@@ -161,7 +161,7 @@ func logistic(x []float32, stride, rows, cols int, linear, cubic float64) {
 func logisticRow(x []float32, linear, cubic float64) {
 	for i, v := range x {
 		w := float64(v)
-		z := -w * (linear + cubic*w*w)
+		z := -w * (linear + cubic*min(w*w, 1e9)) // 0·∞ is none
 		if z > 87 {
 			z = 87
 		}
