@@ -30,8 +30,11 @@ type Manifest struct {
 	Act           string   // what the MLP applies, such as "quick_gelu"; "": GELU
 	Pool          string   // what the head reads, such as "avg"; "": as the tensors tell
 	Head          string   // NoHead, or ""
-	License       string
-	Training      string // how the weights came to be
+	// PositionResize is how a file's program brings positions to another grid:
+	// PlainResize, or "", antialiased. It concerns imports; model files have none.
+	PositionResize string
+	License        string
+	Training       string // how the weights came to be
 }
 
 // field is one metadata key and how it is read and written.
@@ -43,6 +46,10 @@ type field struct {
 
 // NoHead says, as Manifest.Head, that a model has no classifier: a backbone.
 const NoHead = "none"
+
+// PlainResize is bicubic interpolation of four neighbours, however far apart the results
+// are (a = -0.75: PyTorch's without antialias, as transformers uses it).
+const PlainResize = "plain"
 
 const (
 	// maxSize bounds every size in the metadata; no model of this kind comes near it.
@@ -72,6 +79,7 @@ func fields() []field {
 		textField("act", func(m *Manifest) *string { return &m.Act }),
 		textField("pool", func(m *Manifest) *string { return &m.Pool }),
 		textField("head", func(m *Manifest) *string { return &m.Head }),
+		textField("position_resize", func(m *Manifest) *string { return &m.PositionResize }),
 		textField("license", func(m *Manifest) *string { return &m.License }),
 		textField("training", func(m *Manifest) *string { return &m.Training }),
 	}

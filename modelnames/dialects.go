@@ -26,7 +26,7 @@ func timm() dialect {
 // those copied from it).
 func huggingFace() dialect {
 	return dialect{
-		Dialect: Dialect{Name: "Hugging Face", Meta: map[string]string{"layer_norm_eps": "1e-12"}},
+		Dialect: Dialect{Name: "Hugging Face", Meta: map[string]string{"layer_norm_eps": "1e-12", "position_resize": "plain"}},
 		sign:    []string{"embeddings.patch_embeddings.projection.weight"},
 		inside:  []string{"vit.", "deit.", "dinov2.", "dinov2_with_registers.", "ijepa.", "vit_msn."},
 		block:   "encoder.layer.",
@@ -44,22 +44,33 @@ func huggingFace() dialect {
 			"classifier": "head", "cls_classifier": "head", "distillation_classifier": "head_dist",
 		},
 		dropped: []string{"pooler.dense.", "embeddings.mask_token"},
-		finish:  lonelyDistillation,
+		finish:  likeItsModel,
 	}
 }
 
-// lonelyDistillation: DeiTForImageClassification keeps the distillation token, but has no
-// head for it: a register.
-func lonelyDistillation(_ *dialect, tensors []modelfile.Tensor) []modelfile.Tensor {
-	if slices.ContainsFunc(tensors, func(t modelfile.Tensor) bool { return t.Name == "head_dist.weight" }) {
-		return tensors
+// likeItsModel tells apart what huggingFace's models do each in its own way:
+// DeiTForImageClassification keeps the distillation token, but has no head for it, which
+// makes it a register; DINOv2's eps; DINOv2's positions, where there are registers, are
+// resized with antialiasing (modeling_dinov2_with_registers.py).
+func likeItsModel(d *dialect, tensors []modelfile.Tensor) []modelfile.Tensor {
+	if has(tensors, "blocks.0.ls1.gamma") {
+		d.Meta["layer_norm_eps"] = "1e-06"
 	}
-	for i := range tensors {
-		if tensors[i].Name == "dist_token" {
-			tensors[i].Name = "reg_token"
+	if has(tensors, "reg_token") {
+		delete(d.Meta, "position_resize")
+	}
+	if !has(tensors, "head_dist.weight") {
+		for i := range tensors {
+			if tensors[i].Name == "dist_token" {
+				tensors[i].Name = "reg_token"
+			}
 		}
 	}
 	return tensors
+}
+
+func has(tensors []modelfile.Tensor, name string) bool {
+	return slices.ContainsFunc(tensors, func(t modelfile.Tensor) bool { return t.Name == name })
 }
 
 // tower is the names that CLIP's and SigLIP's image towers share in transformers.
@@ -83,10 +94,10 @@ func tower() dialect {
 // the last block (modeling_clip.py); without a classifier it is CLS behind the last norm.
 func huggingFaceCLIP() dialect {
 	d := tower()
-	d.Dialect = Dialect{Name: "Hugging Face CLIP", Meta: map[string]string{"layer_norm_eps": "1e-05", "act": "quick_gelu"}}
+	d.Dialect = Dialect{Name: "Hugging Face CLIP", Meta: map[string]string{"layer_norm_eps": "1e-05", "act": "quick_gelu", "position_resize": "plain"}}
 	d.sign = []string{"embeddings.class_embedding"}
 	d.finish = func(d *dialect, tensors []modelfile.Tensor) []modelfile.Tensor {
-		if !slices.ContainsFunc(tensors, func(t modelfile.Tensor) bool { return t.Name == "head.weight" }) {
+		if !has(tensors, "head.weight") {
 			return tensors
 		}
 		d.Meta["pool"] = "avg"
@@ -99,7 +110,7 @@ func huggingFaceCLIP() dialect {
 // attention pooling beside it (vision_model.head) has no say in it.
 func huggingFaceSigLIP() dialect {
 	d := tower()
-	d.Dialect = Dialect{Name: "Hugging Face SigLIP", Meta: map[string]string{"layer_norm_eps": "1e-06", "act": "gelu_tanh"}}
+	d.Dialect = Dialect{Name: "Hugging Face SigLIP", Meta: map[string]string{"layer_norm_eps": "1e-06", "act": "gelu_tanh", "position_resize": "plain"}}
 	d.sign = []string{"embeddings.patch_embedding.weight"}
 	d.dropped = append(d.dropped, "head.", "vision_model.head.")
 	return d

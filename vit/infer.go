@@ -3,8 +3,6 @@ package vit
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"dynvit/modelfile"
 )
@@ -333,87 +331,6 @@ func (c Config) Manifest() modelfile.Manifest {
 		m.Head = modelfile.NoHead
 	}
 	return m
-}
-
-// Import turns an imported checkpoint into the tensors of a model file: those
-// that the model uses, in their own precision, and their metadata. Where predictors
-// is not nil, those of that file (AddPredictors) become part of the model.
-func Import(f, predictors *modelfile.File, m modelfile.Manifest) (map[string]string, []modelfile.Tensor, Config, error) {
-	c, err := Infer(f, m)
-	if err == nil && predictors != nil {
-		_, c, err = AddPredictors(c, f, predictors)
-	}
-	if err != nil {
-		return nil, nil, c, err
-	}
-	var tensors []modelfile.Tensor
-	for _, name := range c.names() {
-		from := f
-		if predictors != nil && strings.HasPrefix(name, "score_predictor.") {
-			from = predictors
-		}
-		if tensors, err = appendTensor(tensors, from, name); err != nil {
-			return nil, nil, c, err
-		}
-	}
-	out := c.Manifest()
-	out.License, out.Training = m.License, m.Training
-	return out.Encode(), tensors, c, nil
-}
-
-// appendTensor appends a sound tensor of f, and its scales where it has some.
-func appendTensor(list []modelfile.Tensor, f *modelfile.File, name string) ([]modelfile.Tensor, error) {
-	if _, _, err := f.Float32(name); err != nil {
-		return nil, err
-	}
-	for _, n := range []string{name, name + ".scale"} {
-		if t, ok := f.Tensor(n); ok {
-			list = append(list, t)
-		}
-	}
-	return list, nil
-}
-
-// AddPredictors returns the tensors and Config of a model with the predictors of
-// another file, which holds score_predictor.* and prune_at.
-func AddPredictors(c Config, model, predictors *modelfile.File) (Tensors, Config, error) {
-	m, err := modelfile.ParseManifest(predictors.Meta)
-	if err != nil {
-		return nil, c, err
-	}
-	if m.PruneAt != nil {
-		c.PruneAt = m.PruneAt
-	}
-	stages := 0
-	for ; ; stages++ {
-		t, ok := predictors.Tensor(fmt.Sprintf("score_predictor.%d.in_conv.1.weight", stages))
-		if !ok {
-			break
-		}
-		if !slices.Equal(t.Shape, []int{c.Width, c.Width}) {
-			return nil, c, fmt.Errorf("tensor %s: shape %v for a model of width %d", t.Name, t.Shape, c.Width)
-		}
-	}
-	switch {
-	case stages == 0:
-		return nil, c, errors.New("no score_predictor.0.in_conv.1.weight: not a predictors file")
-	case stages != len(c.PruneAt):
-		return nil, c, fmt.Errorf("%d predictors for the %d pruning stages %v", stages, len(c.PruneAt), c.PruneAt)
-	}
-	c.Predictors = true
-	return overlay{predictors, model}, c, c.checkShapes(predictors)
-}
-
-// overlay looks a tensor up in the first file, then in the second.
-type overlay [2]*modelfile.File
-
-func (o overlay) Has(name string) bool { return o[0].Has(name) || o[1].Has(name) }
-
-func (o overlay) Float32(name string) ([]float32, []int, error) {
-	if o[0].Has(name) {
-		return o[0].Float32(name)
-	}
-	return o[1].Float32(name)
 }
 
 // shortFloat is the double that prints as short as the float does: 1e-6, not
