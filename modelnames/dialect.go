@@ -13,9 +13,9 @@ import (
 // part (weight, bias), which stays; in a block without the block's number.
 type dialect struct {
 	Dialect
-	sign    []string // suffixes of names, one of which is there
+	sign    string   // a name, or what one ends with, that tells the dialect
 	inside  []string // prefixes of the model proper, beside which the head lies
-	block   string   // what is ahead of a block's number
+	blocks  []string // what may be ahead of a block's number
 	layers  map[string]string
 	outer   map[string]string
 	dropped []string                                                  // prefixes of what no answer depends on
@@ -23,18 +23,16 @@ type dialect struct {
 }
 
 // recognise finds the dialect; what is none of the others is timm's.
-func recognise(names map[string][]int) dialect {
+func recognise(in []modelfile.Tensor) dialect {
 	for _, d := range dialects() {
-		for name := range names {
-			if slices.ContainsFunc(d.sign, func(s string) bool { return name == s || strings.HasSuffix(name, "."+s) }) {
-				return d
-			}
+		if slices.ContainsFunc(in, func(t modelfile.Tensor) bool { return t.Name == d.sign || strings.HasSuffix(t.Name, "."+d.sign) }) {
+			return d
 		}
 	}
 	return timm()
 }
 
-// translate renames, joins q, k and v, and brings vectors to timm's shapes.
+// translate renames, and brings vectors to timm's shapes.
 func (d *dialect) translate(in []modelfile.Tensor) ([]modelfile.Tensor, error) {
 	var out []modelfile.Tensor
 	seen := map[string]string{}
@@ -53,7 +51,7 @@ func (d *dialect) translate(in []modelfile.Tensor) ([]modelfile.Tensor, error) {
 	if d.finish != nil {
 		out = d.finish(d, out)
 	}
-	return join(out)
+	return out, nil
 }
 
 // rename is timm's name for a tensor, and whether it is wanted at all.
@@ -68,14 +66,15 @@ func (d *dialect) rename(name string) (string, bool) {
 	if slices.ContainsFunc(d.dropped, func(p string) bool { return strings.HasPrefix(short, p) || strings.HasPrefix(name, p) }) {
 		return "", false
 	}
-	if rest, is := strings.CutPrefix(short, d.block); is && d.block != "" {
+	for _, prefix := range d.blocks {
+		rest, is := strings.CutPrefix(short, prefix)
 		number, layer, _ := strings.Cut(rest, ".")
-		if _, err := strconv.Atoi(number); err == nil {
-			if to, known := lookUp(d.layers, layer); known {
-				return "blocks." + number + "." + to, true
-			}
+		if _, err := strconv.Atoi(number); !is || err != nil {
+			continue
 		}
-		return name, true
+		if to, known := lookUp(d.layers, layer); known {
+			return "blocks." + number + "." + to, true
+		}
 	}
 	if to, known := lookUp(d.outer, short); known {
 		return to, true
@@ -129,6 +128,9 @@ func join(in []modelfile.Tensor) (out []modelfile.Tensor, err error) {
 			continue
 		}
 		at := strings.TrimSuffix(layer, "q")
+		if has(out, at+"qkv."+kind) {
+			return nil, fmt.Errorf("tensor %sqkv.%s: comes in parts too", at, kind)
+		}
 		joined, err := stack(at+"qkv."+kind, t, parts[at+"k."+kind], parts[at+"v."+kind])
 		if err != nil {
 			return nil, err

@@ -23,16 +23,17 @@ func timm() dialect {
 }
 
 // huggingFace is ViT, DeiT, DINOv2, MSN and I-JEPA in transformers (modeling_vit.py and
-// those copied from it).
+// those copied from it): as save_pretrained writes them, and as version 5 has them in memory.
 func huggingFace() dialect {
 	return dialect{
 		Dialect: Dialect{Name: "Hugging Face", Meta: map[string]string{"layer_norm_eps": "1e-12", "position_resize": "plain"}},
-		sign:    []string{"embeddings.patch_embeddings.projection.weight"},
+		sign:    "embeddings.patch_embeddings.projection.weight",
 		inside:  []string{"vit.", "deit.", "dinov2.", "dinov2_with_registers.", "ijepa.", "vit_msn."},
-		block:   "encoder.layer.",
+		blocks:  []string{"encoder.layer.", "layers."},
 		layers: map[string]string{
 			"attention.attention.query": "attn.q", "attention.attention.key": "attn.k", "attention.attention.value": "attn.v",
 			"attention.output.dense": "attn.proj", "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2",
+			"attention.q_proj": "attn.q", "attention.k_proj": "attn.k", "attention.v_proj": "attn.v", "attention.o_proj": "attn.proj",
 			"layernorm_before": "norm1", "layernorm_after": "norm2",
 			"norm1": "norm1", "norm2": "norm2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
 			"layer_scale1.lambda1": "ls1.gamma", "layer_scale2.lambda1": "ls2.gamma",
@@ -77,7 +78,7 @@ func has(tensors []modelfile.Tensor, name string) bool {
 func tower() dialect {
 	return dialect{
 		inside: []string{"vision_tower.vision_model.", "vision_model.vision_model.", "vision_model."},
-		block:  "encoder.layers.",
+		blocks: []string{"encoder.layers."},
 		layers: map[string]string{
 			"self_attn.q_proj": "attn.q", "self_attn.k_proj": "attn.k", "self_attn.v_proj": "attn.v", "self_attn.out_proj": "attn.proj",
 			"layer_norm1": "norm1", "layer_norm2": "norm2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
@@ -95,7 +96,7 @@ func tower() dialect {
 func huggingFaceCLIP() dialect {
 	d := tower()
 	d.Dialect = Dialect{Name: "Hugging Face CLIP", Meta: map[string]string{"layer_norm_eps": "1e-05", "act": "quick_gelu", "position_resize": "plain"}}
-	d.sign = []string{"embeddings.class_embedding"}
+	d.sign = "embeddings.class_embedding"
 	d.finish = func(d *dialect, tensors []modelfile.Tensor) []modelfile.Tensor {
 		if !has(tensors, "head.weight") {
 			return tensors
@@ -111,7 +112,7 @@ func huggingFaceCLIP() dialect {
 func huggingFaceSigLIP() dialect {
 	d := tower()
 	d.Dialect = Dialect{Name: "Hugging Face SigLIP", Meta: map[string]string{"layer_norm_eps": "1e-06", "act": "gelu_tanh", "position_resize": "plain"}}
-	d.sign = []string{"embeddings.patch_embedding.weight"}
+	d.sign = "embeddings.patch_embedding.weight"
 	d.dropped = append(d.dropped, "head.", "vision_model.head.")
 	return d
 }
@@ -121,8 +122,8 @@ func huggingFaceSigLIP() dialect {
 func torchvision() dialect {
 	return dialect{
 		Dialect: Dialect{Name: "torchvision", Meta: map[string]string{"layer_norm_eps": "1e-06"}},
-		sign:    []string{"conv_proj.weight"},
-		block:   "encoder.layers.encoder_layer_",
+		sign:    "conv_proj.weight",
+		blocks:  []string{"encoder.layers.encoder_layer_"},
 		layers: map[string]string{
 			"ln_1": "norm1", "ln_2": "norm2", "self_attention.in_proj_weight": "attn.qkv.weight", "self_attention.in_proj_bias": "attn.qkv.bias",
 			"self_attention.out_proj": "attn.proj", "mlp.0": "mlp.fc1", "mlp.3": "mlp.fc2", "mlp.linear_1": "mlp.fc1", "mlp.linear_2": "mlp.fc2",

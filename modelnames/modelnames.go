@@ -24,17 +24,16 @@ type Dialect struct {
 // whatever held the model, but with Hugging Face's own. It changes nothing of in; out
 // may share its memory.
 func Canonical(in []modelfile.Tensor) (out []modelfile.Tensor, from Dialect, err error) {
-	names := make(map[string][]int, len(in))
-	for _, t := range in {
-		names[t.Name] = t.Shape
-	}
-	d := recognise(names)
-	if out, err = d.translate(in); err != nil {
+	d := recognise(in)
+	renamed, err := d.translate(in)
+	if err != nil {
 		return nil, d.Dialect, err
 	}
-	clear(names)
-	for _, t := range out {
-		names[t.Name] = t.Shape
+	if err := refuseStrangers(renamed); err != nil {
+		return nil, d.Dialect, err
 	}
-	return out, d.Dialect, refuse(names)
+	if out, err = join(renamed); err != nil {
+		return nil, d.Dialect, err
+	}
+	return out, d.Dialect, refuseShapes(out)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"dynvit/modelfile"
 )
 
 // stranger is a part of a tensor's name that only another architecture has.
@@ -15,10 +17,17 @@ var strangers = []stranger{
 	{"patch_embed.stem.", "a hybrid: a convolutional network makes its patches"},
 	{"patch_embed.conv.", "a hybrid: a convolutional network makes its patches"},
 	{"patch_embed.seq.", "a hybrid: a convolutional network makes its patches"},
+	{"patch_embed.proj.0.", "a hybrid: convolutions make its patches"},
+	{"embeds.proj.", "a NaFlexViT: its patches come in any shape"},
+	{"neck.", "a network with a neck, for segmenting or detecting"},
 	{"layers.0.downsample.", "a Swin or another transformer of several resolutions"},
 	{"layers.1.downsample.", "a Swin or another transformer of several resolutions"},
 	{"layers.0.blocks.", "a Swin or another transformer of several resolutions"},
-	{"stages.0.", "a network of several resolutions, no plain vision transformer"},
+	{"stages.0.", severalScales},
+	{"transformers.1.", severalScales},
+	{"patch_embeds.", severalScales},
+	{"patch_embed1.", severalScales},
+	{"patch_embed.0.", severalScales},
 	{"relative_position_bias_table", "a BEiT: positions are biases of its attention"},
 	{"relative_position_index", "a BEiT: positions are biases of its attention"},
 	{"rel_pos", "a transformer whose positions are biases of its attention"},
@@ -50,43 +59,51 @@ var strangers = []stranger{
 	{"resblocks.0.", "a CLIP by OpenCLIP's names: save its image tower with timm or transformers"},
 	{"text_model.", "a CLIP with a text tower"},
 	{"layer1.0.conv1.", "a ResNet, no vision transformer"},
+	{"conv_stem.", "a convolutional network, no vision transformer"},
 	{"features.0.", "a convolutional network, no vision transformer"},
 }
 
 const (
 	swiGLU           = "a transformer with SwiGLU: its MLP has gates"
+	severalScales    = "a network of several resolutions, no plain vision transformer"
 	attentionPooling = "a transformer that pools by attention (SigLIP, MAP)"
 )
 
-// refuse says of tensors by timm's names what they are, where that is known not to be a
-// plain vision transformer.
-func refuse(names map[string][]int) error {
+// refuseStrangers says what tensors are, where that is known not to be a plain vision
+// transformer.
+func refuseStrangers(tensors []modelfile.Tensor) error {
 	for _, s := range strangers {
-		if name := least(names, s.part); name != "" {
+		if name := least(tensors, s.part); name != "" {
 			return fmt.Errorf("%s (tensor %s): not taken", s.what, name)
 		}
 	}
-	return refuseShapes(names)
+	return nil
 }
 
 // least is the first name, by the alphabet, that holds a part; "" for none.
-func least(names map[string][]int, part string) (found string) {
-	for name := range names {
-		if strings.Contains(name, part) && (found == "" || name < found) {
-			found = name
+func least(tensors []modelfile.Tensor, part string) (found string) {
+	for _, t := range tensors {
+		if strings.Contains(t.Name, part) && (found == "" || t.Name < found) {
+			found = t.Name
 		}
 	}
 	return found
 }
 
 // refuseShapes tells what only sizes or missing tensors tell.
-func refuseShapes(names map[string][]int) error {
+func refuseShapes(tensors []modelfile.Tensor) error {
+	names := make(map[string][]int, len(tensors))
+	for _, t := range tensors {
+		names[t.Name] = t.Shape
+	}
 	has := func(name string) bool { _, ok := names[name]; return ok }
 	if !has("blocks.0.attn.qkv.weight") {
 		return nil // what is missing, vit says
 	}
 	in, out := names["blocks.0.mlp.fc1.weight"], names["blocks.0.mlp.fc2.weight"]
 	switch {
+	case !has("pos_embed"):
+		return errors.New("a transformer without pos_embed: its positions are rotary (EVA, DINOv3) or biases of its attention (BEiT): not taken")
 	case has("blocks.0.norm1.weight") && !has("blocks.0.norm1.bias"):
 		return errors.New("a transformer with RMSNorm (tensor blocks.0.norm1.weight has no bias beside it): not taken")
 	case len(in) == 2 && len(out) == 2 && in[0] == 2*out[1]:

@@ -158,3 +158,26 @@ func TestLookup(t *testing.T) {
 		}
 	}
 }
+
+// TestStrangersWithoutName: a definition that is not taken is refused by its tensors too,
+// where nothing says which it is.
+func TestStrangersWithoutName(t *testing.T) {
+	refused := 0
+	for name, d := range definitions(t) {
+		if _, _, err := timm.Lookup(name); err == nil {
+			continue
+		}
+		refused++
+		tensors, _, err := modelnames.Canonical(d.tensors())
+		var c vit.Config
+		if err == nil {
+			c, err = vit.Infer(modelfile.New(nil, tensors), modelfile.Manifest{Heads: 1, Head: modelfile.NoHead})
+		}
+		if err == nil {
+			t.Errorf("%s is taken for %+v", name, c)
+		}
+	}
+	if refused < 40 {
+		t.Errorf("%d definitions are refused", refused)
+	}
+}

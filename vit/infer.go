@@ -37,7 +37,10 @@ func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
 	if err := i.unknown(); err != nil {
 		return c, err
 	}
-	return c, c.checkShapes(f)
+	if err := c.checkShapes(f); err != nil {
+		return c, err
+	}
+	return c, c.checkThere(f)
 }
 
 // inference fills a Config step by step; after the first error nothing more
@@ -216,6 +219,16 @@ func (c Config) checkShapes(f *modelfile.File) error {
 			if err := c.checkShape(name, t.Shape); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// checkThere refuses a file that lacks one of the model's tensors.
+func (c Config) checkThere(f *modelfile.File) error {
+	for _, name := range c.names() {
+		if !f.Has(name) {
+			return fmt.Errorf("tensor %s: missing", name)
 		}
 	}
 	return nil
