@@ -25,6 +25,8 @@ import (
 type File struct {
 	// Meta is the file's metadata; never nil, empty for a .pth.
 	Meta map[string]string
+	// Taken is where in a .pth the tensors come from.
+	Taken Taken
 
 	path    string
 	data    []byte // the whole file; nil after Close

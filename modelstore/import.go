@@ -78,5 +78,5 @@ func openCheckpoint(path string) (*modelfile.File, error) {
 	if head = head[:n]; len(head) == 9 && head[8] == '{' && !bytes.HasPrefix(head, []byte("PK")) {
 		return modelfile.Open(path)
 	}
-	return modelfile.ReadPTH(path)
+	return modelfile.ReadPTH(path, "")
 }

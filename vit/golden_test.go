@@ -52,7 +52,7 @@ type mini struct {
 
 func openMini(t *testing.T, name string) mini {
 	t.Helper()
-	file, err := modelfile.ReadPTH(shared(t, "golden", name, name+".pth"))
+	file, err := modelfile.ReadPTH(shared(t, "golden", name, name+".pth"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
