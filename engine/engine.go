@@ -140,7 +140,10 @@ func (e *Engine) load(m *model, o Options) error {
 }
 
 func inputSpec(c vit.Config, o Options) preprocess.Spec {
-	s := preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize, Scaled: o.Scaled, AsStored: o.AsStored}
+	s := preprocess.Spec{
+		Size: c.ImageSize, Resize: c.Resize, Squash: c.Squash, FloorCrop: c.FloorCrop, Mean: c.Mean, Std: c.Std,
+		Patch: c.PatchSize, Scaled: o.Scaled, AsStored: o.AsStored,
+	}
 	if c.Interpolation == "bilinear" {
 		s.Filter = preprocess.Bilinear
 	}

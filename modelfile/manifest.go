@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,7 +19,9 @@ type Manifest struct {
 	MLPRatio      float64   // hidden width by width
 	PatchSize     int       // pixels a side
 	ImageSize     int       // pixels a side
-	Resize        int       // pixels of the short side before the centre crop
+	Resize        int       // pixels of the short side before the centre crop; Warp: none, straight to the image size
+	CropMode      string    // "squash": both sides become Resize, whatever the picture's shape; "" or "center": the short one
+	CropOffset    string    // "floor": half of what the centre crop leaves is rounded down; "": to even, as torchvision does
 	Interpolation string    // of the resize, such as "bicubic"
 	Mean, Std     []float32 // of R, G, B on a scale of 0 to 1: three each, or none
 	LayerNormEps  float64
@@ -51,6 +54,10 @@ const NoHead = "none"
 // are (a = -0.75: PyTorch's without antialias, as transformers uses it).
 const PlainResize = "plain"
 
+// Warp is the Resize of a model that takes the whole picture at its image size,
+// whatever its shape; "warp" in metadata.
+const Warp = -1
+
 const (
 	// maxSize bounds every size in the metadata; no model of this kind comes near it.
 	maxSize       = 1 << 16
@@ -66,7 +73,9 @@ func fields() []field {
 		floatField("mlp_ratio", func(m *Manifest) *float64 { return &m.MLPRatio }),
 		intField("patch_size", func(m *Manifest) *int { return &m.PatchSize }),
 		intField("image_size", func(m *Manifest) *int { return &m.ImageSize }),
-		intField("resize", func(m *Manifest) *int { return &m.Resize }),
+		resizeField(),
+		choiceField("crop_mode", func(m *Manifest) *string { return &m.CropMode }, "center", "squash"),
+		choiceField("crop_offset", func(m *Manifest) *string { return &m.CropOffset }, "floor"),
 		textField("interpolation", func(m *Manifest) *string { return &m.Interpolation }),
 		tripleField("mean", func(m *Manifest) *[]float32 { return &m.Mean }),
 		tripleField("std", func(m *Manifest) *[]float32 { return &m.Std }),
@@ -139,6 +148,40 @@ func intField(key string, at func(*Manifest) *int) field {
 			}
 			return strconv.Itoa(*at(m))
 		}}
+}
+
+// resizeField is an intField that may say warp, or 0, which means the same.
+func resizeField() field {
+	number := intField("resize", func(m *Manifest) *int { return &m.Resize })
+	return field{number.key,
+		func(m *Manifest, s string) error {
+			if s == "warp" || s == "0" {
+				m.Resize = Warp
+				return nil
+			}
+			if err := number.read(m, s); err != nil {
+				return fmt.Errorf("%w, or warp", err)
+			}
+			return nil
+		},
+		func(m *Manifest) string {
+			if m.Resize == Warp {
+				return "warp"
+			}
+			return number.write(m)
+		}}
+}
+
+func choiceField(key string, at func(*Manifest) *string, choices ...string) field {
+	return field{key,
+		func(m *Manifest, s string) error {
+			if !slices.Contains(choices, s) {
+				return fmt.Errorf("want %s", strings.Join(choices, " or "))
+			}
+			*at(m) = s
+			return nil
+		},
+		func(m *Manifest) string { return *at(m) }}
 }
 
 func floatField(key string, at func(*Manifest) *float64) field {

@@ -53,6 +53,8 @@ type Config struct {
 	Pool        string // what the head reads: token (CLS), avg (mean of the patches that are left), token+avg (one beside the other); "": token
 
 	Resize        int    // short side before the centre crop; 0: warp to ImageSize
+	Squash        bool   // both sides become Resize, whatever the picture's shape
+	FloorCrop     bool   // half of what the centre crop leaves is rounded down, not to even
 	Interpolation string // bicubic or bilinear
 	Mean, Std     [3]float32
 	Labels        []string // C names, or none

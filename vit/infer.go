@@ -191,11 +191,14 @@ func (i *inference) pruning() {
 }
 
 // input is what the picture must look like; inputs of 384 and more are warped,
-// smaller ones resized to 8/7 of their size and cropped.
+// smaller ones resized to 8/7 of their size and cropped, where the metadata says nothing.
 func (i *inference) input() {
 	c, m := &i.c, i.m
-	c.Resize = m.Resize
-	if c.Resize == 0 && c.ImageSize < 384 {
+	c.Resize, c.Squash, c.FloorCrop = m.Resize, m.CropMode == "squash", m.CropOffset == "floor"
+	switch {
+	case c.Resize == modelfile.Warp:
+		c.Resize = 0
+	case c.Resize == 0 && c.ImageSize < 384:
 		c.Resize = c.ImageSize * 8 / 7
 	}
 	c.Interpolation = m.Interpolation
@@ -330,6 +333,15 @@ func (c Config) Manifest() modelfile.Manifest {
 		MLPRatio: float64(c.Hidden) / float64(c.Width), PatchSize: c.PatchSize, ImageSize: c.ImageSize,
 		Resize: c.Resize, Interpolation: c.Interpolation, Mean: c.Mean[:], Std: c.Std[:],
 		LayerNormEps: shortFloat(c.Eps), Classes: c.Labels, Synsets: c.Synsets, PruneAt: c.PruneAt,
+	}
+	if c.Resize == 0 {
+		m.Resize = modelfile.Warp
+	}
+	if c.Squash {
+		m.CropMode = "squash"
+	}
+	if c.FloorCrop {
+		m.CropOffset = "floor"
 	}
 	if c.ConvStem > 0 {
 		m.Stem, m.SkipLam = "lvvit", float64(c.SkipLam)
