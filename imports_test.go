@@ -63,7 +63,8 @@ var allowed = map[string][]string{
 	"mqtt/broker":   {},
 	"homeassistant": {"messages"},
 	"download":      {"atomicfile", "backoff", "regular"},
-	"modelstore":    {"download", "modelfile", "modelnames", "regular", "timm", "vit"},
+	"modelstore":    {"checkpoint", "download", "modelfile", "modelnames", "vit"},
+	"checkpoint":    {"modelfile", "regular", "timm"},
 	"systemd":       {},
 	"machine":       {},
 	"orphans":       {},
@@ -87,7 +88,7 @@ var allowed = map[string][]string{
 	"timm":                {},
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
 	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.
-	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "vit"},
+	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "regular", "vit"},
 	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "printable", "vit"},
 	// daemon warms up on a drawn frame.
 	"daemon":      {"*", "camera/drawn"},
