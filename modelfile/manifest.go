@@ -126,6 +126,15 @@ func (m Manifest) Encode() map[string]string {
 	return meta
 }
 
+// Keys are the metadata's keys, in the order of Manifest.
+func Keys() []string {
+	var keys []string
+	for _, f := range fields() {
+		keys = append(keys, f.key)
+	}
+	return keys
+}
+
 func textField(key string, at func(*Manifest) *string) field {
 	return field{key,
 		func(m *Manifest, s string) error { *at(m) = s; return nil },
