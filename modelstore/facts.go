@@ -51,6 +51,9 @@ func merge(facts []checkpoint.Facts, labels string) (merged, error) {
 		return m, err
 	}
 	m.manifest.Resize = resize.at(m.manifest.ImageSize)
+	if m.manifest.Head == modelfile.NoHead { // transformers keeps two labels for it
+		m.manifest.Classes, m.manifest.Synsets = nil, nil
+	}
 	if labels == "" {
 		return m, nil
 	}
