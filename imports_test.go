@@ -65,6 +65,7 @@ var allowed = map[string][]string{
 	"download":      {"atomicfile", "backoff", "regular"},
 	"modelstore":    {"checkpoint", "download", "modelfile", "modelnames", "vit"},
 	"checkpoint":    {"modelfile", "regular", "timm"},
+	"export":        {"atomicfile", "modelfile", "vit"},
 	"systemd":       {},
 	"machine":       {},
 	"orphans":       {},

@@ -17,11 +17,11 @@ import (
 )
 
 func newModel() *cobra.Command {
-	c := &cobra.Command{Use: "model", Short: "List, inspect, import, fetch and check models", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "model", Short: "List, inspect, import, fetch, check and export models", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usageError{errors.New("model: want list, info, import, pull or verify")}
+			return usageError{errors.New("model: want list, info, import, pull, verify or export")}
 		}}
-	c.AddCommand(newModelList(), newModelInfo(), newModelImport(), newModelPull(), newModelVerify())
+	c.AddCommand(newModelList(), newModelInfo(), newModelImport(), newModelPull(), newModelVerify(), newModelExport())
 	return c
 }
 
