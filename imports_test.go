@@ -64,7 +64,9 @@ var allowed = map[string][]string{
 	"mqtt/broker":   {},
 	"homeassistant": {"messages"},
 	"download":      {"atomicfile", "backoff", "regular"},
-	"modelstore":    {"download", "modelfile", "regular", "vit"},
+	"modelstore":    {"checkpoint", "download", "modelfile", "modelnames", "vit"},
+	"checkpoint":    {"modelfile", "regular", "timm"},
+	"export":        {"atomicfile", "modelfile", "vit"},
 	"systemd":       {},
 	"machine":       {},
 	"orphans":       {},
@@ -84,9 +86,11 @@ var allowed = map[string][]string{
 
 	"preprocess/baseline": {},
 	"vit":                 {"backends", "modelfile"},
+	"modelnames":          {"modelfile"},
+	"timm":                {},
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
 	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.
-	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "vit"},
+	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "regular", "vit"},
 	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "printable", "vit"},
 	// daemon warms up on a drawn frame.
 	"daemon":      {"*", "camera/drawn"},

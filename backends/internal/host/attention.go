@@ -41,7 +41,7 @@ func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Preci
 	n, c := qkv.Rows, qkv.Cols/3
 	b.need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0 && dst.Cols == c && dst.Rows <= n, "shapes differ")
 	b.need("Attention", p < backends.Int8, "products are f32, bf16 or f16")
-	b.need("Attention", score.IsZero() || (score.Rows == n-1 && score.Cols == 1), "score is not [n-1, 1]")
+	b.need("Attention", score.IsZero() || ((score.Rows == n-1 || score.Rows == n && by == backends.Received) && score.Cols == 1), "score is not [n-1, 1]")
 	b.need("Attention", score.IsZero() || by == backends.CLS || (by == backends.Received && dst.Rows == n), "score needs all queries")
 	if dst.Rows == 0 {
 		return

@@ -188,6 +188,10 @@ func (l *linear) activate(y []float32, stride, rows, cols int) {
 		l.k.GELU(y, stride, rows, cols)
 	case backends.ReLU:
 		relu(y, stride, rows, cols)
+	case backends.QuickGELU:
+		quickGELU(y, stride, rows, cols)
+	case backends.TanhGELU:
+		tanhGELU(y, stride, rows, cols)
 	}
 }
 

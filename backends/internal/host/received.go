@@ -34,16 +34,17 @@ func (a *attention) clearScores() {
 	}
 }
 
-// score writes the importance of the patches: what each received, over the heads.
+// score writes the importance of the last tokens, as many as dst has room for: what each
+// received, over the heads.
 func (a *attention) score(dst []float32) {
-	broken := false
+	broken, first := false, a.n-len(dst)
 	for i := range a.lanes {
 		broken = broken || a.lanes[i].broken
 	}
 	for j := range dst {
 		total := 0.0
 		for h := range a.heads {
-			total += a.importance(h, j+1)
+			total += a.importance(h, first+j)
 		}
 		dst[j] = float32(total / float64(a.heads))
 		if broken {
