@@ -148,18 +148,6 @@ func checkInstalled(b box) {
 	}
 }
 
-// TestForeignDeb installs the package for arm64 and runs its program under emulation.
-func TestForeignDeb(t *testing.T) {
-	qemu := need(t, "qemu-aarch64-static", "qemu-user-static")
-	b := newBox(t)
-	b.put("arm64.deb", made(t, "_arm64.deb"))
-	b.do("dpkg --add-architecture arm64; dpkg --no-triggers -i /arm64.deb")
-	if out := b.do(qemu + " /usr/bin/dynvitd version"); !strings.Contains(out, gathered(t).program.version) || !strings.Contains(out, "linux/arm64") {
-		t.Errorf("version says %q", out)
-	}
-	b.do(qemu + " /usr/bin/dynvitd config check /etc/dynvit/dynvit.yaml")
-}
-
 // TestRPM installs, edits, upgrades and erases.
 func TestRPM(t *testing.T) {
 	need(t, "rpm", "rpm")

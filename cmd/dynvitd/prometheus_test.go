@@ -7,8 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -140,5 +143,76 @@ cameras: {door: {source: "test:?fps=20"}, away: {source: "file:/nowhere.mp4"}}
 	}
 	if len(states) < 10 || states["DynvitCameraOffline"] != "pending" || states["DynvitDown"] != "inactive" || states["DynvitBrokerAway"] != "inactive" {
 		t.Errorf("alerts %v", states)
+	}
+}
+
+// reading is a number of the daemon's page of metrics, summed over its series.
+func reading(t *testing.T, page, name string) (sum float64) {
+	t.Helper()
+	code, body := fetch(t, "http://"+page+"/metrics")
+	list := regexp.MustCompile(`(?m)^`+name+`(?:\{.*\})? (\S+)$`).FindAllStringSubmatch(body, -1)
+	if code != 200 || list == nil {
+		t.Fatalf("no %s: %d %s", name, code, body)
+	}
+	for _, m := range list {
+		n, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += n
+	}
+	return sum
+}
+
+// TestFaultScrapes: how much processor a scrape of four cameras takes, and what a scrape a
+// second takes from their frames.
+func TestFaultScrapes(t *testing.T) {
+	page := mqtttest.Reserve(t)
+	run := func(enabled bool) *process {
+		text := fmt.Sprintf("latency: {keep: 0.7}\nmqtt: {broker: \"mqtt://127.0.0.1:1\"}\nhttp: {listen: \"%s\"}\ncameras:\n", page)
+		for i := range 4 {
+			text += fmt.Sprintf("  cam%d: {source: \"test:?fps=10\", enabled: %v}\n", i, enabled)
+		}
+		d := start(t, dynvitd(t, "run", "--config", write(t, t.TempDir(), "dynvit.yaml", text)))
+		d.await("msg=ready")
+		return d
+	}
+	used := func(during func()) time.Duration {
+		before := reading(t, page, "process_cpu_seconds_total")
+		during()
+		return time.Duration((reading(t, page, "process_cpu_seconds_total") - before) * float64(time.Second))
+	}
+
+	d := run(false)
+	scrapes := often(5000, 20)
+	var took time.Duration
+	busy := used(func() {
+		begin := time.Now()
+		for range scrapes {
+			reading(t, page, "dynvit_frames_total")
+		}
+		took = time.Since(begin)
+	})
+	idle := used(func() { time.Sleep(took) })
+	each := (busy - idle) / time.Duration(scrapes)
+	t.Logf("%d scrapes of four cameras: %v of processor each, %.3f %% of a core at one a second", scrapes, each, 100*each.Seconds())
+	d.Process.Signal(syscall.SIGTERM)
+	d.end()
+
+	run(true)
+	for _, every := range []time.Duration{0, time.Second} {
+		frames, lost := reading(t, page, "dynvit_frames_total"), reading(t, page, "dynvit_frames_dropped_total")
+		begin, n := time.Now(), 0
+		for end := begin.Add(time.Duration(often(60, 2)) * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
+			if every > 0 {
+				reading(t, page, "dynvit_frames_total")
+				n++
+			}
+		}
+		frames, lost = reading(t, page, "dynvit_frames_total")-frames, reading(t, page, "dynvit_frames_dropped_total")-lost
+		if frames == 0 {
+			t.Error("no frames")
+		}
+		t.Logf("%d scrapes in %.0f s: %.0f frames classified, %.0f dropped", n, time.Since(begin).Seconds(), frames, lost)
 	}
 }
