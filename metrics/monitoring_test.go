@@ -198,6 +198,39 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+// TestMonitoringPage: Prometheus takes the configuration that docs/monitoring.md shows, and
+// the page names each alert.
+func TestMonitoringPage(t *testing.T) {
+	doc, err := os.ReadFile("../docs/monitoring.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named, exist []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `(Dynvit\\w+)` \\|").FindAllStringSubmatch(string(doc), -1) {
+		named = append(named, m[1])
+	}
+	for _, g := range readAlerts(t).Groups {
+		for _, r := range g.Rules {
+			exist = append(exist, r.Alert)
+		}
+	}
+	if !slices.Equal(named, exist) {
+		t.Errorf("the page names %q, there are %q", named, exist)
+	}
+	m := regexp.MustCompile("(?s)```yaml\n(rule_files: .*?)```").FindSubmatch(doc)
+	if m == nil {
+		t.Fatal("the page shows no configuration of Prometheus")
+	}
+	file := filepath.Join(t.TempDir(), "prometheus.yaml")
+	if err := os.WriteFile(file, m[1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(mqtttest.Program(t, "promtool", "prometheus"), "check", "config", "--syntax-only", file).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestDashboardIsWhole: nearly every metric of ours is on it or in an alert, each panel has its own number and
 // place, and something to show.
 func TestDashboardIsWhole(t *testing.T) {

@@ -120,6 +120,35 @@ func TestDeb(t *testing.T) {
 	}
 }
 
+// TestReadme: the README's way from the package to Home Assistant is short, and the line
+// that it changes is in the configuration that the package brings.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(readme), "entities in Home Assistant")
+	parts := strings.SplitN(after, "```", 3)
+	if len(parts) != 3 {
+		t.Fatal("the README does not say how to come to Home Assistant")
+	}
+	steps := strings.Split(strings.TrimSpace(parts[1]), "\n")
+	if len(steps) > 5 {
+		t.Errorf("%d commands, at most five: %q", len(steps), steps)
+	}
+	b := newBox(t)
+	b.put("one.deb", made(t, "_amd64.deb"))
+	b.do("dpkg --no-triggers -i /one.deb; cp /etc/dynvit/dynvit.yaml /before")
+	for _, step := range steps {
+		if edit, ok := strings.CutPrefix(step, "sudo sed "); ok {
+			b.do("sed " + edit)
+		}
+	}
+	if out := b.do("diff /before /etc/dynvit/dynvit.yaml | grep -c '^>' || true; dynvitd config check /etc/dynvit/dynvit.yaml"); out != "1\n/etc/dynvit/dynvit.yaml: good, cameras: 1, broker mqtt://homeassistant.local\n" {
+		t.Errorf("edited as the README says: %s", out)
+	}
+}
+
 // TestDebOfNoEdits: a configuration that nobody edited becomes the newer one, and keeps
 // its group.
 func TestDebOfNoEdits(t *testing.T) {
