@@ -12,8 +12,9 @@ import (
 // box is a copy of this machine's file system, written over in a folder of its own: a
 // place to install into.
 type box struct {
-	t   *testing.T
-	dir string
+	t    *testing.T
+	dir  string
+	said *bytes.Buffer // by all scripts
 }
 
 func newBox(t *testing.T) box {
@@ -21,7 +22,7 @@ func newBox(t *testing.T) box {
 	if os.Getuid() != 0 {
 		missing(t, "only root can install packages")
 	}
-	b := box{t, t.TempDir()}
+	b := box{t, t.TempDir(), new(bytes.Buffer)}
 	for _, name := range []string{"upper", "work", "root"} {
 		if err := os.Mkdir(filepath.Join(b.dir, name), 0o755); err != nil {
 			t.Fatal(err)
@@ -50,10 +51,19 @@ func (b box) try(script string) (string, error) {
 func (b box) do(script string) string {
 	b.t.Helper()
 	out, err := b.try(script)
+	b.said.WriteString(out)
 	if err != nil {
 		b.t.Fatalf("%s: %v\n%s", script, err, out)
 	}
 	return out
+}
+
+// keptSecret: nothing of what was done showed the password of the edited configuration.
+func (b box) keptSecret() {
+	b.t.Helper()
+	if strings.Contains(b.said.String(), "canary") {
+		b.t.Errorf("a password was shown:\n%s", b.said)
+	}
 }
 
 // put lays a product into the box's root.
@@ -95,8 +105,9 @@ func newer(t *testing.T, kind, arch string) product {
 
 const (
 	traces = `find /etc /usr /var/lib /var/log /opt -xdev -iname '*dynvit*' -not -path '*/dpkg/*' | sort; getent passwd dynvit || true; getent group dynvit || true`
-	edit   = `sed -i 's/^#node: .*/node: edited/' /etc/dynvit/dynvit.yaml; grep -q '^node: edited' /etc/dynvit/dynvit.yaml`
-	state  = `mkdir -p /var/lib/dynvit/outbox; echo kept >/var/lib/dynvit/outbox/1; chown -R dynvit:dynvit /var/lib/dynvit`
+	edit   = `sed -i 's/^#node: .*/node: edited/; s|source: "test:"|source: "http://user:canary@127.0.0.1:1/"|' /etc/dynvit/dynvit.yaml
+		grep -q '^node: edited' /etc/dynvit/dynvit.yaml; grep -q canary /etc/dynvit/dynvit.yaml`
+	state = `mkdir -p /var/lib/dynvit/outbox; echo kept >/var/lib/dynvit/outbox/1; chown -R dynvit:dynvit /var/lib/dynvit`
 )
 
 // TestDeb installs, edits, upgrades, removes, installs again and purges.
@@ -118,6 +129,7 @@ func TestDeb(t *testing.T) {
 	if after := b.do(traces); after != before {
 		t.Errorf("purged, there is left\n%s\nand before there was\n%s", after, before)
 	}
+	b.keptSecret()
 }
 
 // TestReadme: the README's way from the package to Home Assistant is short, and the line
@@ -188,4 +200,5 @@ func TestRPM(t *testing.T) {
 	b.do(edit + "; " + state + "; rpm --nodeps -U /two.rpm; grep -q '^node: edited' /etc/dynvit/dynvit.yaml; grep -q newer /etc/dynvit/dynvit.yaml.rpmnew; rm /etc/dynvit/dynvit.yaml.rpmnew")
 	checkInstalled(b)
 	b.do("rpm -e dynvit; test ! -e /usr/bin/dynvitd; grep -q '^node: edited' /etc/dynvit/dynvit.yaml.rpmsave; grep -q kept /var/lib/dynvit/outbox/1")
+	b.keptSecret()
 }
