@@ -13,7 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"dynvit/mqtt/mqtttest"
+	"dynvit/internal/needs"
 )
 
 // panel is one of a Grafana dashboard.
@@ -134,7 +134,7 @@ func TestExpressionsNameWhatExists(t *testing.T) {
 
 // TestPromtoolTakesTheExpressions: each is one of Prometheus' language, by its own parser.
 func TestPromtoolTakesTheExpressions(t *testing.T) {
-	promtool := mqtttest.Program(t, "promtool", "prometheus")
+	promtool := needs.Program(t, "promtool", "prometheus")
 	var list []map[string]string
 	for where, expr := range expressions(t) {
 		list = append(list, map[string]string{"record": "one:" + regexp.MustCompile(`\W`).ReplaceAllString(where, "_"), "expr": expr})
@@ -156,7 +156,7 @@ func TestPromtoolTakesTheExpressions(t *testing.T) {
 // TestAlerts: Prometheus takes the alerts, and each of them fires where testdata/alerts.yaml
 // says, and is silent on a box where all is well.
 func TestAlerts(t *testing.T) {
-	promtool := mqtttest.Program(t, "promtool", "prometheus")
+	promtool := needs.Program(t, "promtool", "prometheus")
 	for _, args := range [][]string{{"check", "rules", "--lint-fatal", "alerts.yaml"}, {"test", "rules", "testdata/alerts.yaml"}} {
 		if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %q: %v\n%s", args, err, out)
@@ -225,7 +225,7 @@ func TestMonitoringPage(t *testing.T) {
 	if err := os.WriteFile(file, m[1], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(mqtttest.Program(t, "promtool", "prometheus"), "check", "config", "--syntax-only", file).CombinedOutput()
+	out, err := exec.Command(needs.Program(t, "promtool", "prometheus"), "check", "config", "--syntax-only", file).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

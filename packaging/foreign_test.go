@@ -10,7 +10,7 @@ import (
 )
 
 // What a Debian of arm64 needs to install a package, whose scripts it runs.
-const foreignPrograms = "dpkg coreutils dash bash sed grep findutils libc-bin passwd systemd-standalone-sysusers"
+const foreignPrograms = "dpkg coreutils dash bash sed grep findutils diffutils libc-bin passwd systemd-standalone-sysusers"
 
 // fetchForeign lays them and what they need into the folder root, by an apt that knows
 // nothing of this machine's packages.

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"dynvit/internal/needs"
 	"dynvit/mqtt/mqtttest"
 )
 
@@ -62,7 +63,7 @@ func TestSecretsStayIn(t *testing.T) {
 	dir, state, credentials := t.TempDir(), t.TempDir(), t.TempDir()
 	write(t, credentials, "mqtt", canary+"broker\n")
 	words, broker, page := filepath.Join(dir, "words"), mqtttest.Reserve(t), mqtttest.Reserve(t)
-	if out, err := exec.Command(mqtttest.Program(t, "mosquitto_passwd", "mosquitto"), "-b", "-c", words, "cam", canary+"broker").CombinedOutput(); err != nil {
+	if out, err := exec.Command(needs.Program(t, "mosquitto_passwd", "mosquitto"), "-b", "-c", words, "cam", canary+"broker").CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
 	if err := os.Chmod(words, 0o644); err != nil { // mosquitto reads it as another user

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"dynvit/internal/needs"
 	"dynvit/mqtt/mqtttest"
 )
 
@@ -38,7 +39,7 @@ type asked struct {
 // address. It ends with the test.
 func prometheus(t *testing.T, page, tokenFile string) string {
 	t.Helper()
-	program := mqtttest.Program(t, "prometheus", "prometheus")
+	program := needs.Program(t, "prometheus", "prometheus")
 	alerts, err := filepath.Abs("../../metrics/alerts.yaml")
 	if err != nil {
 		t.Fatal(err)
