@@ -71,6 +71,7 @@ var allowed = map[string][]string{
 	"machine":       {},
 	"orphans":       {},
 	"httpserver":    {},
+	"metrics":       {"messages", "mqtt", "timing"},
 	"logging":       {"printable"},
 	"messages":      {"timing"},
 	"config":        {"camera", "camera/trust", "mqtt", "preprocess", "regular", "vit"},
