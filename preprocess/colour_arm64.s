@@ -4,6 +4,20 @@
 
 #include "textflag.h"
 
+// func greyNEON(dst, src *byte, groups int)
+TEXT ·greyNEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD groups+16(FP), R2
+spread:
+	VLD1.P 16(R1), [V0.B16]
+	WORD $0x4ea01c01 // mov v1.16b, v0.16b
+	WORD $0x4ea01c02 // mov v2.16b, v0.16b
+	VST3.P [V0.B16, V1.B16, V2.B16], 48(R0)
+	SUBS $1, R2
+	BNE spread
+	RET
+
 // func yccNEON(dst, luma, cb, cr *byte, groups int)
 TEXT ·yccNEON(SB), NOSPLIT, $0-40
 	MOVD dst+0(FP), R0

@@ -61,6 +61,22 @@ func TestConvertAtPages(t *testing.T) {
 	}
 }
 
+// TestGreyAtPages: rows of every length, right before a page that faults.
+func TestGreyAtPages(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(31, 32))
+	for n := range 100 {
+		src := guardpage.Copied(t, noise(rnd, n))
+		dst, want := guardpage.Ending[byte](t, 3*n), make([]byte, 3*n)
+		for i := range want {
+			want[i] = src[i/3]
+		}
+		greyRow(dst, src)
+		if !bytes.Equal(dst, want) {
+			t.Fatalf("%d pixels: %v, want %v", n, dst, want)
+		}
+	}
+}
+
 // TestEveryColour: all combinations of samples, which the kernels' arithmetic is cut to.
 func TestEveryColour(t *testing.T) {
 	luma, chroma := make([]byte, 256, 256+slack), make([]byte, 256, 256+slack)

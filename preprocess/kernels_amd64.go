@@ -165,6 +165,8 @@ func down(dst, rows []byte, weights []int32) bool {
 
 // What there is no kernel for.
 
+func spread(_, _ []byte) int { return 0 }
+
 func (*axis) bands([]byte, int, []byte, int, int, *[]byte) int { return 0 }
 
 func sumRows([]uint16, []byte, int, int) bool { return false }

@@ -53,6 +53,21 @@ func (c *conversion) from(at, groups int, dst, y, u, v []byte) {
 	c.convert(&dst[3*at], &y[at*c.y/c.group], &u[at*c.u/c.group], &v[at*c.v/c.group], groups)
 }
 
+// spread spreads as many pixels of one byte over the channels as the kernel can, and
+// returns how many.
+func spread(dst, src []byte) int {
+	const group = 16
+	n := min(len(dst)/3, len(src))
+	if !inAssembly || n < group {
+		return 0
+	}
+	greyNEON(&dst[0], &src[0], n/group)
+	if last := n - group; n%group != 0 {
+		greyNEON(&dst[3*last], &src[last], 1)
+	}
+	return n
+}
+
 // triangle interpolates samples from c on, of which dst holds two pixels each, as far as
 // the kernel can, and returns for how many samples. It needs one before and one behind.
 func triangle(dst, near, far []byte, c int, even, odd uint16) int {
@@ -184,6 +199,11 @@ func nv12NEON(dst, luma, uv *byte, groups int)
 
 //go:noescape
 func i420NEON(dst, luma, u, v *byte, groups int)
+
+// greyNEON spreads groups of 16 pixels, at least one.
+//
+//go:noescape
+func greyNEON(dst, src *byte, groups int)
 
 // triangleNEON makes 32 bytes of each group of 16 samples, at least one group; it reads a
 // sample more on both sides.

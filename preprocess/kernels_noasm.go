@@ -11,6 +11,8 @@ var convertYCC, convertYUYV, convertNV12, convertI420 *conversion
 
 func (*conversion) pixels([]byte, int, []byte, []byte, []byte) int { return 0 }
 
+func spread(_, _ []byte) int { return 0 }
+
 func triangle(_, _, _ []byte, _ int, _, _ uint16) int { return 0 }
 
 func (*axis) widen() {}

@@ -71,6 +71,20 @@ func (g gen) ycc() {
 	g.Op("RET")
 }
 
+// grey writes greyNEON: groups of 16 pixels whose channels are equal.
+func (g gen) grey() {
+	g.Func("greyNEON", 24, "(dst, src *byte, groups int)")
+	g.pointers("dst", "src", "groups")
+	g.Label("spread")
+	g.Op("VLD1.P", "16(R1)", bytesList(0, 1))
+	g.move(1, 0)
+	g.move(2, 0)
+	g.Op("VST3.P", bytesList(0, 3), "48(R0)")
+	g.Op("SUBS", 1, "R2")
+	g.Op("BNE", "spread")
+	g.Op("RET")
+}
+
 // usubl makes two registers the halves n - m of bytes.
 func (g gen) usubl(d, n, m int) {
 	g.v("usubl", d, n, m)
@@ -165,6 +179,7 @@ func (g gen) studioLuma(luma, to int) {
 }
 
 func (g gen) colours() string {
+	g.grey()
 	g.ycc()
 	interleaved, planes := studioBytes{even: 6, u: 7, odd: 8, v: 9}, studioBytes{even: 6, odd: 7, u: 8, v: 9}
 	g.studio("yuyvNEON", interleaved, func() { g.Op("VLD4.P", "64(R1)", bytesList(6, 4)) }, "line")

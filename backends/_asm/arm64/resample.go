@@ -78,7 +78,7 @@ func (g gen) weighed(step string, first bool) {
 	g.v(lost, stripLost, stripMinus, upper)
 }
 
-// rows writes rowsNEON: strips side by side, of rows under one another.
+// resampleRows writes rowsNEON: strips side by side, of rows under one another.
 func (g gen) resampleRows() {
 	g.Func("rowsNEON", 48, "(dst, rows *byte, stride int, weights *int32, count, strips int)")
 	g.pointers("dst", "rows", "stride", "weights", "count", "strips")
@@ -94,7 +94,7 @@ func (g gen) resampleRows() {
 	g.Op("RET")
 }
 
-// taps writes tapsNEON: a strip of each tap, of those one behind the other.
+// resampleTaps writes tapsNEON: a strip of each tap, of those one behind the other.
 func (g gen) resampleTaps() {
 	g.Func("tapsNEON", 40, "(dst, strips *byte, taps *tap, weights *int32, outs int)")
 	g.pointers("dst", "strips", "taps", "weights", "outs")
