@@ -103,6 +103,7 @@ type Preprocessor struct {
 	left   int64   // bytes that a decoder of the library took for the last picture
 	rows   []byte  // between the two passes: [window's rows, plan.x.out, 3], or [plan.y.out, window's columns, 3]
 	pairs  []int64 // scratch of the horizontal pass: two rows of the window
+	band   []byte  // scratch of the horizontal pass: some rows, transposed
 	sums   []int32 // scratch of the vertical pass: a row of the output
 	out    []byte  // [S, S, 3]: resized and cropped
 }

@@ -28,12 +28,15 @@ func (g gen) word(word uint32, mnemonic string) {
 	g.Coded(fmt.Sprintf("WORD $0x%08x", word), mnemonic)
 }
 
-// vectors are instructions whose operands are registers alone: the code with all of them
-// 0, and the mnemonic, destination first.
-var vectors = map[string]struct {
+// instruction has registers alone for operands: the code with all of them 0, and the
+// mnemonic, destination first.
+type instruction struct {
 	code     uint32
 	mnemonic string
-}{
+}
+
+// vectors are instructions on vectors of words, and conversions from and to them.
+var vectors = map[string]instruction{
 	"fmla": {0x4e20cc00, "fmla v%d.4s, v%d.4s, v%d.4s"},
 	"fmls": {0x4ea0cc00, "fmls v%d.4s, v%d.4s, v%d.4s"},
 	"fadd": {0x4e20d400, "fadd v%d.4s, v%d.4s, v%d.4s"},
@@ -93,6 +96,9 @@ var vectors = map[string]struct {
 // v writes an instruction on vector registers, the destination first.
 func (g gen) v(name string, registers ...int) {
 	i, known := vectors[name]
+	if !known {
+		i, known = pixels[name]
+	}
 	if !known {
 		panic("arm64: no instruction " + name)
 	}
