@@ -144,21 +144,18 @@ func Headed(cols int, pack func(panel, rows []uint32, stride, n, words int)) fun
 	}
 }
 
-// Codes are kernels that make a row of numbers int8's codes less Below, which is 128 where
-// a product takes signed bytes.
+// Codes are kernels that make a row of numbers int8's codes.
 type Codes struct {
 	Range func(src *float32, n int) (most, least uint32) // see ScaleOf
-	// Bytes writes min(round(src·inverse)+zero, 255-Below), n of them: a multiple of Step,
-	// more than 0.
+	// Bytes writes min(round(src·inverse)+zero, 255), n of them: a multiple of Step, more
+	// than 0.
 	Bytes func(dst *uint32, src *float32, n int, inverse float32, zero int32)
 	Step  int
-	Below int32
 }
 
 // Row converts a row for EachRow, four codes to a word.
 func (c *Codes) Row(dst []uint32, src []float32) (scale float32, zero int32) {
 	scale, inverse, zero := ScaleOf(c.Range, src)
-	zero -= c.Below
 	codes := Bytes(dst)
 	whole := len(src) / c.Step * c.Step
 	if whole > 0 {
@@ -167,7 +164,7 @@ func (c *Codes) Row(dst []uint32, src []float32) (scale float32, zero int32) {
 	}
 	clear(codes[whole:])
 	for i, v := range src[whole:] {
-		codes[whole+i] = int8(min(Code(v, inverse)+zero, 255-c.Below))
+		codes[whole+i] = int8(min(Code(v, inverse)+zero, 255))
 	}
 	return scale, zero
 }
