@@ -45,6 +45,12 @@ func normRows(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)
 func divideRows(dst *float32, dstStride int, src *float32, srcStride, rows, cols int, total *float32)
 
 //go:noescape
+func addRow(sums *float64, x *float32, n int)
+
+//go:noescape
+func receiveRow(received *int64, weights *float32, n int, share float32)
+
+//go:noescape
 func rowsInt8(dst *uint32, src *float32, stride, rows, n int, scale *float32, zero *int32)
 
 // pairsBF16 needs BF16.

@@ -24,9 +24,12 @@ var (
 // common is what every processor runs. Packing moves squares of two vectors.
 var common = host.Assembly{
 	Lanes: lanes, Heights: heights,
-	Rows:    host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows},
+	Rows: host.Rows{
+		Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows,
+		Add: addRow, Receive: receiveRow, Step: lanes,
+	},
 	Packing: host.Packing{Lanes: 2 * lanes, Transpose: transpose, Rows: packRows},
-	MulF32:  mulF32, PeakF32: peakF32, RoundBF16: roundBF16, RoundF16: roundF16,
+	MulF32:  mulF32, Beside: true, PeakF32: peakF32, RoundBF16: roundBF16, RoundF16: roundF16,
 }
 
 func open(o backends.Options) (backends.Backend, error) {
@@ -48,7 +51,7 @@ func pickBF16(t *host.Table, f features) (why string) {
 		return "bf16 by FMLA: no BF16"
 	}
 	p := host.Product{
-		Heights: heights, Cols: tileCols, Group: 2, Pairs: true,
+		Heights: heights, Cols: tileCols, Group: 2, Pairs: true, Beside: true,
 		Convert: convertPairs, Pack: packMatrix, PackRows: packMatrixRows, PackPairs: packMatrixPairs,
 	}
 	t.Carry(backends.BF16, padded(p, 0, mulMatrixBF16), peakMatrixBF16, 4)
@@ -59,7 +62,7 @@ func pickBF16(t *host.Table, f features) (why string) {
 // pickInt8 takes the widest multiplication there is. Panels begin with a word an output
 // that its sums start from.
 func pickInt8(t *host.Table, f features) (why string) {
-	p := host.Product{Heights: heights, Cols: tileCols, Group: 4, Codes: true, Convert: convertInt8}
+	p := host.Product{Heights: heights, Cols: tileCols, Group: 4, Codes: true, Beside: true, Convert: convertInt8}
 	switch {
 	case f.matrix:
 		p.Pack, p.Pairs = host.Headed(tileCols, packMatrix), f.matrixBF16

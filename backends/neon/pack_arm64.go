@@ -15,7 +15,7 @@ func blocks(words int) int { return (words + blockWords - 1) / blockWords }
 func padded(p host.Product, header int, mul func(*call)) host.Product {
 	size := func(words int) int { return (header + blocks(words)*blockWords) * p.Cols }
 	p = host.Checked(p, header, func(c *call) {
-		_ = c.Panel[size(c.Words)-1]
+		_ = c.Panel[c.Panels*size(c.Words)-1]
 		mul(c)
 	})
 	words := p.Words

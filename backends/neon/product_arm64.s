@@ -8,15 +8,24 @@
 // func mulF32(c *call)
 TEXT ·mulF32(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD call_Rows(R0), R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
-	SUB R4, R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Tile(R0), R13
 	CMP $6, R13
 	BEQ rows6
@@ -26,10 +35,9 @@ TEXT ·mulF32(SB), NOSPLIT, $0-8
 	BEQ rows4
 rows1:
 	// A tile of 1 by 16: sums in V8 to V11, operands in V0 to V0, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F8, F9)
-	FLDPQ 32(R14), (F10, F11)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
 	MOVD R3, R6
 	MOVD call_Words(R0), R2
 	SUB $256, R1
@@ -162,16 +170,15 @@ residual1:
 	B rows1
 rows4:
 	// A tile of 4 by 16: sums in V8 to V23, operands in V0 to V3, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F8, F9)
-	FLDPQ 32(R14), (F10, F11)
-	FLDPQ 0(R14), (F12, F13)
-	FLDPQ 32(R14), (F14, F15)
-	FLDPQ 0(R14), (F16, F17)
-	FLDPQ 32(R14), (F18, F19)
-	FLDPQ 0(R14), (F20, F21)
-	FLDPQ 32(R14), (F22, F23)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	FLDPQ 0(R23), (F12, F13)
+	FLDPQ 32(R23), (F14, F15)
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
 	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
@@ -517,18 +524,17 @@ residual4:
 	B rows4
 rows5:
 	// A tile of 5 by 16: sums in V8 to V27, operands in V0 to V4, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F8, F9)
-	FLDPQ 32(R14), (F10, F11)
-	FLDPQ 0(R14), (F12, F13)
-	FLDPQ 32(R14), (F14, F15)
-	FLDPQ 0(R14), (F16, F17)
-	FLDPQ 32(R14), (F18, F19)
-	FLDPQ 0(R14), (F20, F21)
-	FLDPQ 32(R14), (F22, F23)
-	FLDPQ 0(R14), (F24, F25)
-	FLDPQ 32(R14), (F26, F27)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	FLDPQ 0(R23), (F12, F13)
+	FLDPQ 32(R23), (F14, F15)
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	FLDPQ 0(R23), (F24, F25)
+	FLDPQ 32(R23), (F26, F27)
 	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
@@ -945,20 +951,19 @@ residual5:
 	B rows5
 rows6:
 	// A tile of 6 by 16: sums in V8 to V31, operands in V0 to V5, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F8, F9)
-	FLDPQ 32(R14), (F10, F11)
-	FLDPQ 0(R14), (F12, F13)
-	FLDPQ 32(R14), (F14, F15)
-	FLDPQ 0(R14), (F16, F17)
-	FLDPQ 32(R14), (F18, F19)
-	FLDPQ 0(R14), (F20, F21)
-	FLDPQ 32(R14), (F22, F23)
-	FLDPQ 0(R14), (F24, F25)
-	FLDPQ 32(R14), (F26, F27)
-	FLDPQ 0(R14), (F28, F29)
-	FLDPQ 32(R14), (F30, F31)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	FLDPQ 0(R23), (F12, F13)
+	FLDPQ 32(R23), (F14, F15)
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	FLDPQ 0(R23), (F24, F25)
+	FLDPQ 32(R23), (F26, F27)
+	FLDPQ 0(R23), (F28, F29)
+	FLDPQ 32(R23), (F30, F31)
 	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
@@ -1445,20 +1450,38 @@ residual6:
 	MADD R16, R4, R13, R4
 	B rows6
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	ADD R14, R25
+	B panel
+end:
 	RET
 
 // func mulDot(c *call)
 TEXT ·mulDot(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD call_Rows(R0), R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
-	SUB R4, R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Scale(R0), R19
 	MOVD call_Zero(R0), R20
 	MOVD call_Tile(R0), R13
@@ -1470,7 +1493,7 @@ TEXT ·mulDot(SB), NOSPLIT, $0-8
 	BEQ rows4
 rows1:
 	// A tile of 1 by 16: sums in V8 to V11, operands in V0 to V0, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FMOVS 0(R20), F4
@@ -1582,11 +1605,9 @@ end1:
 	MOVD call_Res(R0), R13
 	CBNZ R13, residual1
 	MOVD R4, R6
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
@@ -1594,9 +1615,9 @@ end1:
 	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
 	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -1614,11 +1635,9 @@ end1:
 	B rows1
 residual1:
 	MOVD R4, R6
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
@@ -1630,9 +1649,9 @@ residual1:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -1654,7 +1673,7 @@ residual1:
 	B rows1
 rows4:
 	// A tile of 4 by 16: sums in V8 to V23, operands in V0 to V3, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FMOVQ 0(R20), F4
@@ -1952,11 +1971,9 @@ end4:
 	ADD R16, R6, R7
 	ADD R16, R7, R8
 	ADD R16, R8, R9
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
@@ -1964,7 +1981,7 @@ end4:
 	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
 	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
@@ -1972,7 +1989,7 @@ end4:
 	WORD $0x4e23cd86 // fmla v6.4s, v12.4s, v3.4s
 	WORD $0x4e24cda7 // fmla v7.4s, v13.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
@@ -1980,7 +1997,7 @@ end4:
 	WORD $0x4e23ce06 // fmla v6.4s, v16.4s, v3.4s
 	WORD $0x4e24ce27 // fmla v7.4s, v17.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
@@ -1988,9 +2005,9 @@ end4:
 	WORD $0x4e23ce86 // fmla v6.4s, v20.4s, v3.4s
 	WORD $0x4e24cea7 // fmla v7.4s, v21.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -1998,7 +2015,7 @@ end4:
 	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
 	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -2006,7 +2023,7 @@ end4:
 	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
 	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -2014,7 +2031,7 @@ end4:
 	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
 	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -2035,11 +2052,9 @@ residual4:
 	ADD R16, R6, R7
 	ADD R16, R7, R8
 	ADD R16, R8, R9
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
@@ -2051,7 +2066,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
@@ -2063,7 +2078,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
@@ -2075,7 +2090,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
@@ -2087,9 +2102,9 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -2101,7 +2116,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -2113,7 +2128,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -2125,7 +2140,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -2147,7 +2162,7 @@ residual4:
 	B rows4
 rows5:
 	// A tile of 5 by 16: sums in V8 to V27, operands in V0 to V4, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FMOVQ 0(R20), F4
@@ -2508,11 +2523,9 @@ end5:
 	ADD R16, R7, R8
 	ADD R16, R8, R9
 	ADD R16, R9, R10
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
@@ -2520,7 +2533,7 @@ end5:
 	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
 	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
@@ -2528,7 +2541,7 @@ end5:
 	WORD $0x4e23cd86 // fmla v6.4s, v12.4s, v3.4s
 	WORD $0x4e24cda7 // fmla v7.4s, v13.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
@@ -2536,7 +2549,7 @@ end5:
 	WORD $0x4e23ce06 // fmla v6.4s, v16.4s, v3.4s
 	WORD $0x4e24ce27 // fmla v7.4s, v17.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
@@ -2545,7 +2558,7 @@ end5:
 	WORD $0x4e24cea7 // fmla v7.4s, v21.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
@@ -2553,9 +2566,9 @@ end5:
 	WORD $0x4e23cf06 // fmla v6.4s, v24.4s, v3.4s
 	WORD $0x4e24cf27 // fmla v7.4s, v25.4s, v4.4s
 	FSTPQ (F6, F7), 0(R10)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -2563,7 +2576,7 @@ end5:
 	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
 	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -2571,7 +2584,7 @@ end5:
 	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
 	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -2579,7 +2592,7 @@ end5:
 	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
 	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -2588,7 +2601,7 @@ end5:
 	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
 	FSTPQ (F6, F7), 32(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
@@ -2610,11 +2623,9 @@ residual5:
 	ADD R16, R7, R8
 	ADD R16, R8, R9
 	ADD R16, R9, R10
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
@@ -2626,7 +2637,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
@@ -2638,7 +2649,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
@@ -2650,7 +2661,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
@@ -2663,7 +2674,7 @@ residual5:
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
@@ -2675,9 +2686,9 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R10)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -2689,7 +2700,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -2701,7 +2712,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -2713,7 +2724,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -2726,7 +2737,7 @@ residual5:
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
@@ -2748,7 +2759,7 @@ residual5:
 	B rows5
 rows6:
 	// A tile of 6 by 16: sums in V8 to V31, operands in V0 to V5, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FMOVQ 0(R20), F4
@@ -3171,11 +3182,9 @@ end6:
 	ADD R16, R8, R9
 	ADD R16, R9, R10
 	ADD R16, R10, R11
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
@@ -3183,7 +3192,7 @@ end6:
 	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
 	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
@@ -3191,7 +3200,7 @@ end6:
 	WORD $0x4e23cd86 // fmla v6.4s, v12.4s, v3.4s
 	WORD $0x4e24cda7 // fmla v7.4s, v13.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
@@ -3199,7 +3208,7 @@ end6:
 	WORD $0x4e23ce06 // fmla v6.4s, v16.4s, v3.4s
 	WORD $0x4e24ce27 // fmla v7.4s, v17.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
@@ -3208,7 +3217,7 @@ end6:
 	WORD $0x4e24cea7 // fmla v7.4s, v21.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
@@ -3216,7 +3225,7 @@ end6:
 	WORD $0x4e23cf06 // fmla v6.4s, v24.4s, v3.4s
 	WORD $0x4e24cf27 // fmla v7.4s, v25.4s, v4.4s
 	FSTPQ (F6, F7), 0(R10)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
@@ -3224,9 +3233,9 @@ end6:
 	WORD $0x4e23cf86 // fmla v6.4s, v28.4s, v3.4s
 	WORD $0x4e24cfa7 // fmla v7.4s, v29.4s, v4.4s
 	FSTPQ (F6, F7), 0(R11)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -3234,7 +3243,7 @@ end6:
 	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
 	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -3242,7 +3251,7 @@ end6:
 	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
 	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -3250,7 +3259,7 @@ end6:
 	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
 	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -3259,7 +3268,7 @@ end6:
 	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
 	FSTPQ (F6, F7), 32(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
@@ -3267,7 +3276,7 @@ end6:
 	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
 	WORD $0x4e24cf67 // fmla v7.4s, v27.4s, v4.4s
 	FSTPQ (F6, F7), 32(R10)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
@@ -3290,11 +3299,9 @@ residual6:
 	ADD R16, R8, R9
 	ADD R16, R9, R10
 	ADD R16, R10, R11
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
@@ -3306,7 +3313,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
@@ -3318,7 +3325,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
@@ -3330,7 +3337,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
@@ -3343,7 +3350,7 @@ residual6:
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
@@ -3355,7 +3362,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R10)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
@@ -3367,9 +3374,9 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R11)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -3381,7 +3388,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -3393,7 +3400,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -3405,7 +3412,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -3418,7 +3425,7 @@ residual6:
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
@@ -3430,7 +3437,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R10)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
@@ -3451,20 +3458,38 @@ residual6:
 	ADD $24, R20
 	B rows6
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	ADD R14, R25
+	B panel
+end:
 	RET
 
 // func mulMatrix(c *call)
 TEXT ·mulMatrix(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD call_Rows(R0), R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
-	SUB R4, R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Scale(R0), R19
 	MOVD call_Zero(R0), R20
 	MOVD call_Tile(R0), R13
@@ -3476,7 +3501,7 @@ TEXT ·mulMatrix(SB), NOSPLIT, $0-8
 	BEQ rows4
 rows1:
 	// A tile of 1 by 16: sums of two by two in V8 to V15, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	FLDPQ 0(R1), (F0, F1)
 	FLDPQ 32(R1), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
@@ -3638,11 +3663,9 @@ end1:
 	MOVBU call_Pairs(R0), R13
 	CBNZ R13, pairs1
 	MOVD R4, R6
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -3650,9 +3673,9 @@ end1:
 	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
 	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -3670,11 +3693,9 @@ end1:
 	B rows1
 residual1:
 	MOVD R4, R6
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -3686,9 +3707,9 @@ residual1:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -3710,11 +3731,9 @@ residual1:
 	B rows1
 pairs1:
 	MOVD R4, R6
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -3724,9 +3743,9 @@ pairs1:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R6)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVS 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -3746,7 +3765,7 @@ pairs1:
 	B rows1
 rows4:
 	// A tile of 4 by 16: sums of two by two in V8 to V23, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	FLDPQ 0(R1), (F0, F1)
 	FLDPQ 32(R1), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
@@ -4044,11 +4063,9 @@ end4:
 	ADD R16, R6, R7
 	ADD R16, R7, R8
 	ADD R16, R8, R9
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -4056,7 +4073,7 @@ end4:
 	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
 	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -4064,7 +4081,7 @@ end4:
 	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
 	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
@@ -4072,7 +4089,7 @@ end4:
 	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
 	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -4080,9 +4097,9 @@ end4:
 	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
 	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -4090,7 +4107,7 @@ end4:
 	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
 	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -4098,7 +4115,7 @@ end4:
 	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
 	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
@@ -4106,7 +4123,7 @@ end4:
 	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
 	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -4127,11 +4144,9 @@ residual4:
 	ADD R16, R6, R7
 	ADD R16, R7, R8
 	ADD R16, R8, R9
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -4143,7 +4158,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -4155,7 +4170,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
@@ -4167,7 +4182,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -4179,9 +4194,9 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -4193,7 +4208,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -4205,7 +4220,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
@@ -4217,7 +4232,7 @@ residual4:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -4242,11 +4257,9 @@ pairs4:
 	ADD R16, R6, R7
 	ADD R16, R7, R8
 	ADD R16, R8, R9
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -4256,7 +4269,7 @@ pairs4:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -4266,7 +4279,7 @@ pairs4:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
@@ -4276,7 +4289,7 @@ pairs4:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -4286,9 +4299,9 @@ pairs4:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R9)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -4298,7 +4311,7 @@ pairs4:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -4308,7 +4321,7 @@ pairs4:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
@@ -4318,7 +4331,7 @@ pairs4:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -4338,7 +4351,7 @@ pairs4:
 	B rows4
 rows5:
 	// A tile of 5 by 16: sums of two by two in V8 to V31, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	FLDPQ 0(R1), (F0, F1)
 	FLDPQ 32(R1), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
@@ -4736,11 +4749,9 @@ end5:
 	ADD R16, R7, R8
 	ADD R16, R8, R9
 	ADD R16, R9, R10
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -4748,7 +4759,7 @@ end5:
 	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
 	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -4756,7 +4767,7 @@ end5:
 	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
 	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
@@ -4764,7 +4775,7 @@ end5:
 	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
 	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -4773,7 +4784,7 @@ end5:
 	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
@@ -4781,9 +4792,9 @@ end5:
 	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
 	WORD $0x4e24cf07 // fmla v7.4s, v24.4s, v4.4s
 	FSTPQ (F6, F7), 0(R10)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -4791,7 +4802,7 @@ end5:
 	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
 	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -4799,7 +4810,7 @@ end5:
 	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
 	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
@@ -4807,7 +4818,7 @@ end5:
 	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
 	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -4816,7 +4827,7 @@ end5:
 	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
 	FSTPQ (F6, F7), 32(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
@@ -4838,11 +4849,9 @@ residual5:
 	ADD R16, R7, R8
 	ADD R16, R8, R9
 	ADD R16, R9, R10
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -4854,7 +4863,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -4866,7 +4875,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
@@ -4878,7 +4887,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -4891,7 +4900,7 @@ residual5:
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
@@ -4903,9 +4912,9 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R10)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -4917,7 +4926,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -4929,7 +4938,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
@@ -4941,7 +4950,7 @@ residual5:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -4954,7 +4963,7 @@ residual5:
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
@@ -4980,11 +4989,9 @@ pairs5:
 	ADD R16, R7, R8
 	ADD R16, R8, R9
 	ADD R16, R9, R10
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -4994,7 +5001,7 @@ pairs5:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -5004,7 +5011,7 @@ pairs5:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
@@ -5014,7 +5021,7 @@ pairs5:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -5025,7 +5032,7 @@ pairs5:
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
@@ -5035,9 +5042,9 @@ pairs5:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R10)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -5047,7 +5054,7 @@ pairs5:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -5057,7 +5064,7 @@ pairs5:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
@@ -5067,7 +5074,7 @@ pairs5:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -5078,7 +5085,7 @@ pairs5:
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R9)
 	FMOVS 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
@@ -5098,7 +5105,7 @@ pairs5:
 	B rows5
 rows6:
 	// A tile of 6 by 16: sums of two by two in V8 to V31, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	FLDPQ 0(R1), (F0, F1)
 	FLDPQ 32(R1), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
@@ -5514,11 +5521,9 @@ end6:
 	ADD R16, R8, R9
 	ADD R16, R9, R10
 	ADD R16, R10, R11
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -5526,7 +5531,7 @@ end6:
 	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
 	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -5534,7 +5539,7 @@ end6:
 	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
 	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
@@ -5542,7 +5547,7 @@ end6:
 	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
 	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -5551,7 +5556,7 @@ end6:
 	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
@@ -5559,7 +5564,7 @@ end6:
 	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
 	WORD $0x4e24cf07 // fmla v7.4s, v24.4s, v4.4s
 	FSTPQ (F6, F7), 0(R10)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
@@ -5567,9 +5572,9 @@ end6:
 	WORD $0x4e23cf26 // fmla v6.4s, v25.4s, v3.4s
 	WORD $0x4e24cf67 // fmla v7.4s, v27.4s, v4.4s
 	FSTPQ (F6, F7), 0(R11)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -5577,7 +5582,7 @@ end6:
 	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
 	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -5585,7 +5590,7 @@ end6:
 	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
 	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
@@ -5593,7 +5598,7 @@ end6:
 	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
 	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -5602,7 +5607,7 @@ end6:
 	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
 	FSTPQ (F6, F7), 32(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
@@ -5610,7 +5615,7 @@ end6:
 	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
 	WORD $0x4e24cf87 // fmla v7.4s, v28.4s, v4.4s
 	FSTPQ (F6, F7), 32(R10)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
@@ -5633,11 +5638,9 @@ residual6:
 	ADD R16, R8, R9
 	ADD R16, R9, R10
 	ADD R16, R10, R11
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -5649,7 +5652,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -5661,7 +5664,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
@@ -5673,7 +5676,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -5686,7 +5689,7 @@ residual6:
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
@@ -5698,7 +5701,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R10)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
@@ -5710,9 +5713,9 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 0(R11)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -5724,7 +5727,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -5736,7 +5739,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
@@ -5748,7 +5751,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -5761,7 +5764,7 @@ residual6:
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
@@ -5773,7 +5776,7 @@ residual6:
 	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FSTPQ (F6, F7), 32(R10)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
@@ -5800,11 +5803,9 @@ pairs6:
 	ADD R16, R8, R9
 	ADD R16, R9, R10
 	ADD R16, R10, R11
-	MOVD call_Unit(R0), R13
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R13), (F0, F1)
+	FLDPQ 0(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
@@ -5814,7 +5815,7 @@ pairs6:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R6)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
@@ -5824,7 +5825,7 @@ pairs6:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R7)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
@@ -5834,7 +5835,7 @@ pairs6:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R8)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
@@ -5845,7 +5846,7 @@ pairs6:
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
@@ -5855,7 +5856,7 @@ pairs6:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R10)
-	FLDPQ 0(R14), (F6, F7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
@@ -5865,9 +5866,9 @@ pairs6:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 0(R11)
-	FLDPQ 32(R13), (F0, F1)
+	FLDPQ 32(R24), (F0, F1)
 	FMOVQ 0(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
@@ -5877,7 +5878,7 @@ pairs6:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R6)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
@@ -5887,7 +5888,7 @@ pairs6:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R7)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
@@ -5897,7 +5898,7 @@ pairs6:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R8)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
@@ -5908,7 +5909,7 @@ pairs6:
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R9)
 	FMOVD 16(R19), F5
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
@@ -5918,7 +5919,7 @@ pairs6:
 	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
 	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
 	FMOVQ F3, 16(R10)
-	FLDPQ 32(R14), (F6, F7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
 	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
@@ -5937,20 +5938,40 @@ pairs6:
 	ADD $24, R20
 	B rows6
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	MOVBU call_Pairs(R0), R13
+	LSR R13, R14
+	ADD R14, R25
+	B panel
+end:
 	RET
 
 // func mulMatrixBF16(c *call)
 TEXT ·mulMatrixBF16(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD call_Rows(R0), R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
-	SUB R4, R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Tile(R0), R13
 	CMP $6, R13
 	BEQ rows6
@@ -5960,10 +5981,9 @@ TEXT ·mulMatrixBF16(SB), NOSPLIT, $0-8
 	BEQ rows4
 rows1:
 	// A tile of 1 by 16: sums of two by two in V8 to V15, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	FLDPQ 32(R14), (F2, F3)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F0, F1)
+	FLDPQ 32(R23), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
 	WORD $0x4ec07809 // zip2 v9.2d, v0.2d, v0.2d
 	WORD $0x4ec1382a // zip1 v10.2d, v1.2d, v1.2d
@@ -6154,10 +6174,9 @@ pairs1:
 	B rows1
 rows4:
 	// A tile of 4 by 16: sums of two by two in V8 to V23, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	FLDPQ 32(R14), (F2, F3)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F0, F1)
+	FLDPQ 32(R23), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
 	WORD $0x4ec07809 // zip2 v9.2d, v0.2d, v0.2d
 	WORD $0x4ec1382a // zip1 v10.2d, v1.2d, v1.2d
@@ -6542,10 +6561,9 @@ pairs4:
 	B rows4
 rows5:
 	// A tile of 5 by 16: sums of two by two in V8 to V31, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	FLDPQ 32(R14), (F2, F3)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F0, F1)
+	FLDPQ 32(R23), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
 	WORD $0x4ec07809 // zip2 v9.2d, v0.2d, v0.2d
 	WORD $0x4ec1382a // zip1 v10.2d, v1.2d, v1.2d
@@ -7048,10 +7066,9 @@ pairs5:
 	B rows5
 rows6:
 	// A tile of 6 by 16: sums of two by two in V8 to V31, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	FLDPQ 32(R14), (F2, F3)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F0, F1)
+	FLDPQ 32(R23), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
 	WORD $0x4ec07809 // zip2 v9.2d, v0.2d, v0.2d
 	WORD $0x4ec1382a // zip1 v10.2d, v1.2d, v1.2d
@@ -7591,20 +7608,40 @@ pairs6:
 	MADD R16, R4, R13, R4
 	B rows6
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	MOVBU call_Pairs(R0), R13
+	LSR R13, R14
+	ADD R14, R25
+	B panel
+end:
 	RET
 
 // func mulLong(c *call)
 TEXT ·mulLong(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD call_Rows(R0), R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
-	SUB R4, R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Scale(R0), R19
 	MOVD call_Zero(R0), R20
 	MOVD call_Tile(R0), R13
@@ -7614,10 +7651,9 @@ TEXT ·mulLong(SB), NOSPLIT, $0-8
 	BEQ rows4
 rows1:
 	// Tiles of 1 by 4: sums in V12 to V15, weights in V0 to V3, operands in V4 and V5, products in V6 to V11.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	ADD $64, R1
-	MOVD ZR, R21
-	MOVD R4, R22
+	MOVD ZR, R14
 outputs1:
 	MOVD R3, R6
 	MOVD call_Words(R0), R2
@@ -7726,31 +7762,31 @@ done66:
 	WORD $0x4e60690e // sadalp v14.4s, v8.8h
 	WORD $0x4e60692f // sadalp v15.4s, v9.8h
 end1:
-	MOVD call_Panel(R0), R13
-	WORD $0x3cf569a0 // ldr q0, [x13, x21]
+	WORD $0x3cee6b40 // ldr q0, [x26, x14]
 	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
 	WORD $0x4eafbdce // addp v14.4s, v14.4s, v15.4s
 	WORD $0x4eaebd8c // addp v12.4s, v12.4s, v14.4s
 	FMOVS 0(R20), F1
 	WORD $0x6f81000c // mla v12.4s, v0.4s, v1.s[0]
-	MOVD call_Unit(R0), R13
-	WORD $0x3cf569a0 // ldr q0, [x13, x21]
-	MOVD call_Bias(R0), R13
-	WORD $0x3cf569a1 // ldr q1, [x13, x21]
+	WORD $0x3cee6b00 // ldr q0, [x24, x14]
+	WORD $0x3cee6ae1 // ldr q1, [x23, x14]
 	FMOVS 0(R19), F2
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4f82900d // fmul v13.4s, v0.4s, v2.s[0]
 	WORD $0x4ea11c2e // mov v14.16b, v1.16b
 	WORD $0x4e2dcd8e // fmla v14.4s, v12.4s, v13.4s
+	ADD R14, R4, R17
 	MOVD call_Res(R0), R13
 	CBZ R13, plain67
-	ADD R15, R22, R13
+	ADD R15, R17, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d5ce // fadd v14.4s, v14.4s, v3.4s
+	ADD R16, R13
 plain67:
-	FMOVQ.P F14, 16(R22)
-	ADD $16, R21
-	CMP $64, R21
+	FMOVQ F14, 0(R17)
+	ADD R16, R17
+	ADD $16, R14
+	CMP $64, R14
 	BNE outputs1
 	SUBS $1, R5
 	BLE done
@@ -7762,13 +7798,9 @@ plain67:
 	B rows1
 rows4:
 	// Tiles of 4 by 4: sums in V12 to V27, weights in V0 to V3, operands in V4 and V5, products in V6 to V11.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	ADD $64, R1
-	MOVD ZR, R21
-	MOVD R4, R22
-	ADD R16, R22, R23
-	ADD R16, R23, R24
-	ADD R16, R24, R25
+	MOVD ZR, R14
 outputs4:
 	MOVD R3, R6
 	ADD R12, R6, R7
@@ -8111,8 +8143,7 @@ done75:
 	WORD $0x4e60691a // sadalp v26.4s, v8.8h
 	WORD $0x4e60693b // sadalp v27.4s, v9.8h
 end4:
-	MOVD call_Panel(R0), R13
-	WORD $0x3cf569a0 // ldr q0, [x13, x21]
+	WORD $0x3cee6b40 // ldr q0, [x26, x14]
 	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
 	WORD $0x4eafbdce // addp v14.4s, v14.4s, v15.4s
 	WORD $0x4eaebd8c // addp v12.4s, v12.4s, v14.4s
@@ -8130,10 +8161,8 @@ end4:
 	WORD $0x4ebbbf5a // addp v26.4s, v26.4s, v27.4s
 	WORD $0x4ebabf18 // addp v24.4s, v24.4s, v26.4s
 	WORD $0x6fa10818 // mla v24.4s, v0.4s, v1.s[3]
-	MOVD call_Unit(R0), R13
-	WORD $0x3cf569a0 // ldr q0, [x13, x21]
-	MOVD call_Bias(R0), R13
-	WORD $0x3cf569a1 // ldr q1, [x13, x21]
+	WORD $0x3cee6b00 // ldr q0, [x24, x14]
+	WORD $0x3cee6ae1 // ldr q1, [x23, x14]
 	FMOVQ 0(R19), F2
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4f82900d // fmul v13.4s, v0.4s, v2.s[0]
@@ -8151,27 +8180,33 @@ end4:
 	WORD $0x4fa29819 // fmul v25.4s, v0.4s, v2.s[3]
 	WORD $0x4ea11c3a // mov v26.16b, v1.16b
 	WORD $0x4e39cf1a // fmla v26.4s, v24.4s, v25.4s
+	ADD R14, R4, R17
 	MOVD call_Res(R0), R13
 	CBZ R13, plain76
-	ADD R15, R22, R13
+	ADD R15, R17, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d5ce // fadd v14.4s, v14.4s, v3.4s
-	ADD R15, R23, R13
+	ADD R16, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d652 // fadd v18.4s, v18.4s, v3.4s
-	ADD R15, R24, R13
+	ADD R16, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d6d6 // fadd v22.4s, v22.4s, v3.4s
-	ADD R15, R25, R13
+	ADD R16, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d75a // fadd v26.4s, v26.4s, v3.4s
+	ADD R16, R13
 plain76:
-	FMOVQ.P F14, 16(R22)
-	FMOVQ.P F18, 16(R23)
-	FMOVQ.P F22, 16(R24)
-	FMOVQ.P F26, 16(R25)
-	ADD $16, R21
-	CMP $64, R21
+	FMOVQ F14, 0(R17)
+	ADD R16, R17
+	FMOVQ F18, 0(R17)
+	ADD R16, R17
+	FMOVQ F22, 0(R17)
+	ADD R16, R17
+	FMOVQ F26, 0(R17)
+	ADD R16, R17
+	ADD $16, R14
+	CMP $64, R14
 	BNE outputs4
 	SUBS $4, R5
 	BLE done
@@ -8183,14 +8218,9 @@ plain76:
 	B rows4
 rows5:
 	// Tiles of 5 by 4: sums in V12 to V31, weights in V0 to V3, operands in V4 and V5, products in V6 to V11.
-	MOVD call_Panel(R0), R1
+	MOVD R26, R1
 	ADD $64, R1
-	MOVD ZR, R21
-	MOVD R4, R22
-	ADD R16, R22, R23
-	ADD R16, R23, R24
-	ADD R16, R24, R25
-	ADD R16, R25, R26
+	MOVD ZR, R14
 outputs5:
 	MOVD R3, R6
 	ADD R12, R6, R7
@@ -8611,8 +8641,7 @@ done86:
 	WORD $0x4e6068de // sadalp v30.4s, v6.8h
 	WORD $0x4e6068ff // sadalp v31.4s, v7.8h
 end5:
-	MOVD call_Panel(R0), R13
-	WORD $0x3cf569a0 // ldr q0, [x13, x21]
+	WORD $0x3cee6b40 // ldr q0, [x26, x14]
 	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
 	WORD $0x4eafbdce // addp v14.4s, v14.4s, v15.4s
 	WORD $0x4eaebd8c // addp v12.4s, v12.4s, v14.4s
@@ -8635,10 +8664,8 @@ end5:
 	WORD $0x4ebebf9c // addp v28.4s, v28.4s, v30.4s
 	FMOVS 16(R20), F1
 	WORD $0x6f81001c // mla v28.4s, v0.4s, v1.s[0]
-	MOVD call_Unit(R0), R13
-	WORD $0x3cf569a0 // ldr q0, [x13, x21]
-	MOVD call_Bias(R0), R13
-	WORD $0x3cf569a1 // ldr q1, [x13, x21]
+	WORD $0x3cee6b00 // ldr q0, [x24, x14]
+	WORD $0x3cee6ae1 // ldr q1, [x23, x14]
 	FMOVQ 0(R19), F2
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4f82900d // fmul v13.4s, v0.4s, v2.s[0]
@@ -8661,31 +8688,38 @@ end5:
 	WORD $0x4f82901d // fmul v29.4s, v0.4s, v2.s[0]
 	WORD $0x4ea11c3e // mov v30.16b, v1.16b
 	WORD $0x4e3dcf9e // fmla v30.4s, v28.4s, v29.4s
+	ADD R14, R4, R17
 	MOVD call_Res(R0), R13
 	CBZ R13, plain87
-	ADD R15, R22, R13
+	ADD R15, R17, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d5ce // fadd v14.4s, v14.4s, v3.4s
-	ADD R15, R23, R13
+	ADD R16, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d652 // fadd v18.4s, v18.4s, v3.4s
-	ADD R15, R24, R13
+	ADD R16, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d6d6 // fadd v22.4s, v22.4s, v3.4s
-	ADD R15, R25, R13
+	ADD R16, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d75a // fadd v26.4s, v26.4s, v3.4s
-	ADD R15, R26, R13
+	ADD R16, R13
 	FMOVQ 0(R13), F3
 	WORD $0x4e23d7de // fadd v30.4s, v30.4s, v3.4s
+	ADD R16, R13
 plain87:
-	FMOVQ.P F14, 16(R22)
-	FMOVQ.P F18, 16(R23)
-	FMOVQ.P F22, 16(R24)
-	FMOVQ.P F26, 16(R25)
-	FMOVQ.P F30, 16(R26)
-	ADD $16, R21
-	CMP $64, R21
+	FMOVQ F14, 0(R17)
+	ADD R16, R17
+	FMOVQ F18, 0(R17)
+	ADD R16, R17
+	FMOVQ F22, 0(R17)
+	ADD R16, R17
+	FMOVQ F26, 0(R17)
+	ADD R16, R17
+	FMOVQ F30, 0(R17)
+	ADD R16, R17
+	ADD $16, R14
+	CMP $64, R14
 	BNE outputs5
 	SUBS $5, R5
 	BLE done
@@ -8696,4 +8730,13 @@ plain87:
 	ADD $20, R20
 	B rows5
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	ADD R14, R25
+	B panel
+end:
 	RET

@@ -18,7 +18,7 @@ TEXT ·softmaxRows(SB), NOSPLIT, $0-48
 	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
 	MOVD $cff800000<>(SB), R17
 	FMOVQ (R17), F7
-	MOVD $cc2fc0000<>(SB), R17
+	MOVD $cc2fe0000<>(SB), R17
 	FMOVQ (R17), F8
 	MOVD $c3f800000<>(SB), R17
 	FMOVQ (R17), F9
@@ -76,112 +76,175 @@ done5:
 	WORD $0x4f000406 // movi v6.4s, #0x0
 	MOVD R0, R1
 	MOVD R11, R2
-	SUBS $8, R2
-	BLT rest9
-loop8:
-	FLDPQ 0(R1), (F12, F20)
+	SUBS $16, R2
+	BLT rest10
+loop9:
+	FLDPQ 0(R1), (F12, F19)
 	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
-	WORD $0x4ea0d694 // fsub v20.4s, v20.4s, v0.4s
+	WORD $0x4ea0d673 // fsub v19.4s, v19.4s, v0.4s
 	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
-	WORD $0x6e21de94 // fmul v20.4s, v20.4s, v1.4s
+	WORD $0x6e21de73 // fmul v19.4s, v19.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
+	WORD $0x4e28f673 // fmax v19.4s, v19.4s, v8.4s
 	WORD $0x4e21998d // frintm v13.4s, v12.4s
-	WORD $0x4e219a95 // frintm v21.4s, v20.4s
-	VLD1 (R6), [V16.S4, V17.S4, V18.S4, V19.S4]
-	VLD1 (R6), [V24.S4, V25.S4, V26.S4, V27.S4]
+	WORD $0x4e219a74 // frintm v20.4s, v19.4s
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
+	VLD1 (R6), [V22.S4, V23.S4, V24.S4, V25.S4]
 	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
-	WORD $0x4eb5d696 // fsub v22.4s, v20.4s, v21.4s
-	WORD $0x6eace50f // fcmgt v15.4s, v8.4s, v12.4s
-	WORD $0x6eb4e517 // fcmgt v23.4s, v8.4s, v20.4s
-	WORD $0x4e2ecd50 // fmla v16.4s, v10.4s, v14.4s
-	WORD $0x4e36cd58 // fmla v24.4s, v10.4s, v22.4s
+	WORD $0x4eb4d675 // fsub v21.4s, v19.4s, v20.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
+	WORD $0x4e35cd56 // fmla v22.4s, v10.4s, v21.4s
 	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
-	WORD $0x4f29feb5 // fcvtzs v21.4s, v21.4s, #23
+	WORD $0x4f29fe94 // fcvtzs v20.4s, v20.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	WORD $0x4e35ced7 // fmla v23.4s, v22.4s, v21.4s
 	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
-	WORD $0x4e36cf19 // fmla v25.4s, v24.4s, v22.4s
+	WORD $0x4e35cef8 // fmla v24.4s, v23.4s, v21.4s
 	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
-	WORD $0x4e36cf3a // fmla v26.4s, v25.4s, v22.4s
-	WORD $0x4e2ece53 // fmla v19.4s, v18.4s, v14.4s
-	WORD $0x4e36cf5b // fmla v27.4s, v26.4s, v22.4s
+	WORD $0x4e35cf19 // fmla v25.4s, v24.4s, v21.4s
 	WORD $0x4ea91d2c // mov v12.16b, v9.16b
-	WORD $0x4ea91d34 // mov v20.16b, v9.16b
-	WORD $0x4e2ece6c // fmla v12.4s, v19.4s, v14.4s
-	WORD $0x4e36cf74 // fmla v20.4s, v27.4s, v22.4s
+	WORD $0x4ea91d33 // mov v19.16b, v9.16b
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
+	WORD $0x4e35cf33 // fmla v19.4s, v25.4s, v21.4s
 	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
-	WORD $0x4eb58694 // add v20.4s, v20.4s, v21.4s
-	WORD $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
-	WORD $0x4e771e94 // bic v20.16b, v20.16b, v23.16b
+	WORD $0x4eb48673 // add v19.4s, v19.4s, v20.4s
 	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
-	FSTPQ.P (F12, F20), 32(R1)
-	SUBS $8, R2
-	BGE loop8
-rest9:
-	ADD $8, R2
+	WORD $0x4e33d4c6 // fadd v6.4s, v6.4s, v19.4s
+	FSTPQ.P (F12, F19), 32(R1)
+	FLDPQ 0(R1), (F12, F19)
+	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
+	WORD $0x4ea0d673 // fsub v19.4s, v19.4s, v0.4s
+	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x6e21de73 // fmul v19.4s, v19.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
+	WORD $0x4e28f673 // fmax v19.4s, v19.4s, v8.4s
+	WORD $0x4e21998d // frintm v13.4s, v12.4s
+	WORD $0x4e219a74 // frintm v20.4s, v19.4s
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
+	VLD1 (R6), [V22.S4, V23.S4, V24.S4, V25.S4]
+	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
+	WORD $0x4eb4d675 // fsub v21.4s, v19.4s, v20.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
+	WORD $0x4e35cd56 // fmla v22.4s, v10.4s, v21.4s
+	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
+	WORD $0x4f29fe94 // fcvtzs v20.4s, v20.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	WORD $0x4e35ced7 // fmla v23.4s, v22.4s, v21.4s
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
+	WORD $0x4e35cef8 // fmla v24.4s, v23.4s, v21.4s
+	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
+	WORD $0x4e35cf19 // fmla v25.4s, v24.4s, v21.4s
+	WORD $0x4ea91d2c // mov v12.16b, v9.16b
+	WORD $0x4ea91d33 // mov v19.16b, v9.16b
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
+	WORD $0x4e35cf33 // fmla v19.4s, v25.4s, v21.4s
+	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
+	WORD $0x4eb48673 // add v19.4s, v19.4s, v20.4s
+	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD $0x4e33d4c6 // fadd v6.4s, v6.4s, v19.4s
+	FSTPQ.P (F12, F19), 32(R1)
+	SUBS $16, R2
+	BGE loop9
+rest10:
+	ADD $16, R2
+	TBZ $3, R2, done8
+	FLDPQ 0(R1), (F12, F19)
+	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
+	WORD $0x4ea0d673 // fsub v19.4s, v19.4s, v0.4s
+	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x6e21de73 // fmul v19.4s, v19.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
+	WORD $0x4e28f673 // fmax v19.4s, v19.4s, v8.4s
+	WORD $0x4e21998d // frintm v13.4s, v12.4s
+	WORD $0x4e219a74 // frintm v20.4s, v19.4s
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
+	VLD1 (R6), [V22.S4, V23.S4, V24.S4, V25.S4]
+	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
+	WORD $0x4eb4d675 // fsub v21.4s, v19.4s, v20.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
+	WORD $0x4e35cd56 // fmla v22.4s, v10.4s, v21.4s
+	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
+	WORD $0x4f29fe94 // fcvtzs v20.4s, v20.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	WORD $0x4e35ced7 // fmla v23.4s, v22.4s, v21.4s
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
+	WORD $0x4e35cef8 // fmla v24.4s, v23.4s, v21.4s
+	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
+	WORD $0x4e35cf19 // fmla v25.4s, v24.4s, v21.4s
+	WORD $0x4ea91d2c // mov v12.16b, v9.16b
+	WORD $0x4ea91d33 // mov v19.16b, v9.16b
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
+	WORD $0x4e35cf33 // fmla v19.4s, v25.4s, v21.4s
+	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
+	WORD $0x4eb48673 // add v19.4s, v19.4s, v20.4s
+	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD $0x4e33d4c6 // fadd v6.4s, v6.4s, v19.4s
+	FSTPQ.P (F12, F19), 32(R1)
+	SUB $8, R2
+done8:
 	SUBS $4, R2
-	BLT rest11
-loop10:
+	BLT rest12
+loop11:
 	FMOVQ 0(R1), F12
 	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
 	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
 	WORD $0x4e21998d // frintm v13.4s, v12.4s
-	VLD1 (R6), [V16.S4, V17.S4, V18.S4, V19.S4]
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
 	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
-	WORD $0x6eace50f // fcmgt v15.4s, v8.4s, v12.4s
-	WORD $0x4e2ecd50 // fmla v16.4s, v10.4s, v14.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
 	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
 	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
 	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
-	WORD $0x4e2ece53 // fmla v19.4s, v18.4s, v14.4s
 	WORD $0x4ea91d2c // mov v12.16b, v9.16b
-	WORD $0x4e2ece6c // fmla v12.4s, v19.4s, v14.4s
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
 	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
-	WORD $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
 	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	FMOVQ.P F12, 16(R1)
 	SUBS $4, R2
-	BGE loop10
-rest11:
+	BGE loop11
+rest12:
 	ADDS $4, R2
-	BEQ done12
+	BEQ done13
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more13
+	TBNZ $1, R2, more14
 	FMOVS 0(R1), F12
-	B done14
-more13:
+	B done15
+more14:
 	FMOVD 0(R1), F12
-	TBZ $0, R2, done14
+	TBZ $0, R2, done15
 	ADD $8, R1, R17
 	VLD1 (R17), V12.S[2]
-done14:
+done15:
 	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
 	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
 	WORD $0x4e21998d // frintm v13.4s, v12.4s
-	VLD1 (R6), [V16.S4, V17.S4, V18.S4, V19.S4]
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
 	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
-	WORD $0x6eace50f // fcmgt v15.4s, v8.4s, v12.4s
-	WORD $0x4e2ecd50 // fmla v16.4s, v10.4s, v14.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
 	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
 	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
 	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
-	WORD $0x4e2ece53 // fmla v19.4s, v18.4s, v14.4s
 	WORD $0x4ea91d2c // mov v12.16b, v9.16b
-	WORD $0x4e2ece6c // fmla v12.4s, v19.4s, v14.4s
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
 	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
-	WORD $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
 	WORD $0x4e3f1d8c // and v12.16b, v12.16b, v31.16b
 	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	TBNZ $1, R2, more15
+	TBNZ $1, R2, more16
 	FMOVS F12, 0(R1)
-	B done16
-more15:
+	B done17
+more16:
 	FMOVD F12, 0(R1)
-	TBZ $0, R2, done16
+	TBZ $0, R2, done17
 	ADD $8, R1, R17
 	VST1 V12.S[2], (R17)
-done16:
-done12:
+done17:
+done13:
 	WORD $0x6e26d4c6 // faddp v6.4s, v6.4s, v6.4s
 	WORD $0x6e26d4c6 // faddp v6.4s, v6.4s, v6.4s
 	FMOVS.P F6, 4(R12)
@@ -212,9 +275,9 @@ TEXT ·geluRows(SB), NOSPLIT, $0-32
 row:
 	MOVD R0, R1
 	MOVD R11, R2
-	SUBS $8, R2
-	BLT rest18
-loop17:
+	SUBS $16, R2
+	BLT rest20
+loop19:
 	FLDPQ 0(R1), (F5, F17)
 	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
 	WORD $0x4ea1f632 // fmin v18.4s, v17.4s, v1.4s
@@ -257,13 +320,100 @@ loop17:
 	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
 	WORD $0x6e32de31 // fmul v17.4s, v17.4s, v18.4s
 	FSTPQ.P (F5, F17), 32(R1)
-	SUBS $8, R2
-	BGE loop17
-rest18:
-	ADD $8, R2
+	FLDPQ 0(R1), (F5, F17)
+	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
+	WORD $0x4ea1f632 // fmin v18.4s, v17.4s, v1.4s
+	VLD1 (R5), [V8.S4, V9.S4, V10.S4, V11.S4]
+	VLD1 (R5), [V20.S4, V21.S4, V22.S4, V23.S4]
+	WORD $0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
+	WORD $0x4e20f652 // fmax v18.4s, v18.4s, v0.4s
+	VLD1 (R7), [V14.S4, V15.S4, V16.S4]
+	VLD1 (R7), [V26.S4, V27.S4, V28.S4]
+	WORD $0x6e26dcc7 // fmul v7.4s, v6.4s, v6.4s
+	WORD $0x6e32de53 // fmul v19.4s, v18.4s, v18.4s
+	VLD1 (R6), [V12.S4, V13.S4]
+	VLD1 (R6), [V24.S4, V25.S4]
+	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	WORD $0x4e33cc74 // fmla v20.4s, v3.4s, v19.4s
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
+	WORD $0x4e24d4e8 // fadd v8.4s, v7.4s, v4.4s
+	WORD $0x4e24d674 // fadd v20.4s, v19.4s, v4.4s
+	WORD $0x4e27cd2a // fmla v10.4s, v9.4s, v7.4s
+	WORD $0x4e33ceb6 // fmla v22.4s, v21.4s, v19.4s
+	WORD $0x4e27cd0e // fmla v14.4s, v8.4s, v7.4s
+	WORD $0x4e33ce9a // fmla v26.4s, v20.4s, v19.4s
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	WORD $0x4e33ced7 // fmla v23.4s, v22.4s, v19.4s
+	WORD $0x4e27cdcf // fmla v15.4s, v14.4s, v7.4s
+	WORD $0x4e33cf5b // fmla v27.4s, v26.4s, v19.4s
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	WORD $0x4e33cef8 // fmla v24.4s, v23.4s, v19.4s
+	WORD $0x4e27cdf0 // fmla v16.4s, v15.4s, v7.4s
+	WORD $0x4e33cf7c // fmla v28.4s, v27.4s, v19.4s
+	WORD $0x4e27cd8d // fmla v13.4s, v12.4s, v7.4s
+	WORD $0x4e33cf19 // fmla v25.4s, v24.4s, v19.4s
+	WORD $0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	WORD $0x6e39de52 // fmul v18.4s, v18.4s, v25.4s
+	WORD $0x6e30fcc6 // fdiv v6.4s, v6.4s, v16.4s
+	WORD $0x6e3cfe52 // fdiv v18.4s, v18.4s, v28.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	WORD $0x6e32de31 // fmul v17.4s, v17.4s, v18.4s
+	FSTPQ.P (F5, F17), 32(R1)
+	SUBS $16, R2
+	BGE loop19
+rest20:
+	ADD $16, R2
+	TBZ $3, R2, done18
+	FLDPQ 0(R1), (F5, F17)
+	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
+	WORD $0x4ea1f632 // fmin v18.4s, v17.4s, v1.4s
+	VLD1 (R5), [V8.S4, V9.S4, V10.S4, V11.S4]
+	VLD1 (R5), [V20.S4, V21.S4, V22.S4, V23.S4]
+	WORD $0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
+	WORD $0x4e20f652 // fmax v18.4s, v18.4s, v0.4s
+	VLD1 (R7), [V14.S4, V15.S4, V16.S4]
+	VLD1 (R7), [V26.S4, V27.S4, V28.S4]
+	WORD $0x6e26dcc7 // fmul v7.4s, v6.4s, v6.4s
+	WORD $0x6e32de53 // fmul v19.4s, v18.4s, v18.4s
+	VLD1 (R6), [V12.S4, V13.S4]
+	VLD1 (R6), [V24.S4, V25.S4]
+	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	WORD $0x4e33cc74 // fmla v20.4s, v3.4s, v19.4s
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
+	WORD $0x4e24d4e8 // fadd v8.4s, v7.4s, v4.4s
+	WORD $0x4e24d674 // fadd v20.4s, v19.4s, v4.4s
+	WORD $0x4e27cd2a // fmla v10.4s, v9.4s, v7.4s
+	WORD $0x4e33ceb6 // fmla v22.4s, v21.4s, v19.4s
+	WORD $0x4e27cd0e // fmla v14.4s, v8.4s, v7.4s
+	WORD $0x4e33ce9a // fmla v26.4s, v20.4s, v19.4s
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	WORD $0x4e33ced7 // fmla v23.4s, v22.4s, v19.4s
+	WORD $0x4e27cdcf // fmla v15.4s, v14.4s, v7.4s
+	WORD $0x4e33cf5b // fmla v27.4s, v26.4s, v19.4s
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	WORD $0x4e33cef8 // fmla v24.4s, v23.4s, v19.4s
+	WORD $0x4e27cdf0 // fmla v16.4s, v15.4s, v7.4s
+	WORD $0x4e33cf7c // fmla v28.4s, v27.4s, v19.4s
+	WORD $0x4e27cd8d // fmla v13.4s, v12.4s, v7.4s
+	WORD $0x4e33cf19 // fmla v25.4s, v24.4s, v19.4s
+	WORD $0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	WORD $0x6e39de52 // fmul v18.4s, v18.4s, v25.4s
+	WORD $0x6e30fcc6 // fdiv v6.4s, v6.4s, v16.4s
+	WORD $0x6e3cfe52 // fdiv v18.4s, v18.4s, v28.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	WORD $0x6e32de31 // fmul v17.4s, v17.4s, v18.4s
+	FSTPQ.P (F5, F17), 32(R1)
+	SUB $8, R2
+done18:
 	SUBS $4, R2
-	BLT rest20
-loop19:
+	BLT rest22
+loop21:
 	FMOVQ 0(R1), F5
 	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
 	VLD1 (R5), [V8.S4, V9.S4, V10.S4, V11.S4]
@@ -287,22 +437,22 @@ loop19:
 	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
 	FMOVQ.P F5, 16(R1)
 	SUBS $4, R2
-	BGE loop19
-rest20:
+	BGE loop21
+rest22:
 	ADDS $4, R2
-	BEQ done21
+	BEQ done23
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more22
+	TBNZ $1, R2, more24
 	FMOVS 0(R1), F5
-	B done23
-more22:
+	B done25
+more24:
 	FMOVD 0(R1), F5
-	TBZ $0, R2, done23
+	TBZ $0, R2, done25
 	ADD $8, R1, R17
 	VLD1 (R17), V5.S[2]
-done23:
+done25:
 	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
 	VLD1 (R5), [V8.S4, V9.S4, V10.S4, V11.S4]
 	WORD $0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
@@ -323,16 +473,16 @@ done23:
 	WORD $0x6e30fcc6 // fdiv v6.4s, v6.4s, v16.4s
 	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
 	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
-	TBNZ $1, R2, more24
+	TBNZ $1, R2, more26
 	FMOVS F5, 0(R1)
-	B done25
-more24:
+	B done27
+more26:
 	FMOVD F5, 0(R1)
-	TBZ $0, R2, done25
+	TBZ $0, R2, done27
 	ADD $8, R1, R17
 	VST1 V5.S[2], (R17)
-done25:
-done21:
+done27:
+done23:
 	ADD R9<<2, R0
 	SUBS $1, R10
 	BNE row
@@ -357,8 +507,8 @@ row:
 	MOVD R3, R1
 	MOVD R11, R2
 	SUBS $16, R2
-	BLT rest27
-loop26:
+	BLT rest29
+loop28:
 	FLDPQ.P 32(R1), (F2, F3)
 	FLDPQ.P 32(R1), (F4, F5)
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -366,35 +516,35 @@ loop26:
 	WORD $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
 	WORD $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
 	SUBS $16, R2
-	BGE loop26
-rest27:
+	BGE loop28
+rest29:
 	ADD $16, R2
 	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	WORD $0x4f000408 // movi v8.4s, #0x0
 	SUBS $4, R2
-	BLT rest29
-loop28:
+	BLT rest31
+loop30:
 	FMOVQ.P 16(R1), F0
 	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
 	SUBS $4, R2
-	BGE loop28
-rest29:
+	BGE loop30
+rest31:
 	ADDS $4, R2
-	BEQ done30
+	BEQ done32
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more31
+	TBNZ $1, R2, more33
 	FMOVS 0(R1), F0
-	B done32
-more31:
+	B done34
+more33:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done32
+	TBZ $0, R2, done34
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done32:
+done34:
 	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
-done30:
+done32:
 	WORD $0x6e27d4e7 // faddp v7.4s, v7.4s, v7.4s
 	WORD $0x6e27d4e7 // faddp v7.4s, v7.4s, v7.4s
 	WORD $0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
@@ -403,8 +553,8 @@ done30:
 	WORD $0x4f00040e // movi v14.4s, #0x0
 	WORD $0x4f00040f // movi v15.4s, #0x0
 	SUBS $16, R2
-	BLT rest34
-loop33:
+	BLT rest36
+loop35:
 	FLDPQ.P 32(R1), (F2, F3)
 	FLDPQ.P 32(R1), (F4, F5)
 	WORD $0x4ea7d442 // fsub v2.4s, v2.4s, v7.4s
@@ -420,40 +570,40 @@ loop33:
 	WORD $0x4e25d5ce // fadd v14.4s, v14.4s, v5.4s
 	WORD $0x4e25ccaf // fmla v15.4s, v5.4s, v5.4s
 	SUBS $16, R2
-	BGE loop33
-rest34:
+	BGE loop35
+rest36:
 	ADD $16, R2
 	WORD $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
 	WORD $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
 	SUBS $4, R2
-	BLT rest36
-loop35:
+	BLT rest38
+loop37:
 	FMOVQ.P 16(R1), F0
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e20cc09 // fmla v9.4s, v0.4s, v0.4s
 	SUBS $4, R2
-	BGE loop35
-rest36:
+	BGE loop37
+rest38:
 	ADDS $4, R2
-	BEQ done37
+	BEQ done39
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more38
+	TBNZ $1, R2, more40
 	FMOVS 0(R1), F0
-	B done39
-more38:
+	B done41
+more40:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done39
+	TBZ $0, R2, done41
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done39:
+done41:
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e20cc09 // fmla v9.4s, v0.4s, v0.4s
-done37:
+done39:
 	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
 	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
 	WORD $0x6e2bdd08 // fmul v8.4s, v8.4s, v11.4s
@@ -467,9 +617,9 @@ done37:
 	MOVD gamma+16(FP), R4
 	MOVD beta+24(FP), R5
 	MOVD R11, R2
-	SUBS $8, R2
-	BLT rest41
-loop40:
+	SUBS $16, R2
+	BLT rest44
+loop43:
 	FLDPQ.P 32(R3), (F0, F1)
 	FLDPQ.P 32(R4), (F2, F3)
 	FLDPQ.P 32(R5), (F4, F5)
@@ -482,13 +632,40 @@ loop40:
 	WORD $0x4e22cc04 // fmla v4.4s, v0.4s, v2.4s
 	WORD $0x4e23cc25 // fmla v5.4s, v1.4s, v3.4s
 	FSTPQ.P (F4, F5), 32(R0)
-	SUBS $8, R2
-	BGE loop40
-rest41:
-	ADD $8, R2
+	FLDPQ.P 32(R3), (F0, F1)
+	FLDPQ.P 32(R4), (F2, F3)
+	FLDPQ.P 32(R5), (F4, F5)
+	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
+	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
+	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
+	WORD $0x4ea7d421 // fsub v1.4s, v1.4s, v7.4s
+	WORD $0x4ea8d421 // fsub v1.4s, v1.4s, v8.4s
+	WORD $0x6e2adc21 // fmul v1.4s, v1.4s, v10.4s
+	WORD $0x4e22cc04 // fmla v4.4s, v0.4s, v2.4s
+	WORD $0x4e23cc25 // fmla v5.4s, v1.4s, v3.4s
+	FSTPQ.P (F4, F5), 32(R0)
+	SUBS $16, R2
+	BGE loop43
+rest44:
+	ADD $16, R2
+	TBZ $3, R2, done42
+	FLDPQ.P 32(R3), (F0, F1)
+	FLDPQ.P 32(R4), (F2, F3)
+	FLDPQ.P 32(R5), (F4, F5)
+	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
+	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
+	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
+	WORD $0x4ea7d421 // fsub v1.4s, v1.4s, v7.4s
+	WORD $0x4ea8d421 // fsub v1.4s, v1.4s, v8.4s
+	WORD $0x6e2adc21 // fmul v1.4s, v1.4s, v10.4s
+	WORD $0x4e22cc04 // fmla v4.4s, v0.4s, v2.4s
+	WORD $0x4e23cc25 // fmla v5.4s, v1.4s, v3.4s
+	FSTPQ.P (F4, F5), 32(R0)
+	SUB $8, R2
+done42:
 	SUBS $4, R2
-	BLT rest43
-loop42:
+	BLT rest46
+loop45:
 	FMOVQ.P 16(R3), F0
 	FMOVQ.P 16(R4), F1
 	FMOVQ.P 16(R5), F2
@@ -498,54 +675,54 @@ loop42:
 	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
 	FMOVQ.P F2, 16(R0)
 	SUBS $4, R2
-	BGE loop42
-rest43:
+	BGE loop45
+rest46:
 	ADDS $4, R2
-	BEQ done44
+	BEQ done47
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more45
+	TBNZ $1, R2, more48
 	FMOVS 0(R3), F0
-	B done46
-more45:
+	B done49
+more48:
 	FMOVD 0(R3), F0
-	TBZ $0, R2, done46
+	TBZ $0, R2, done49
 	ADD $8, R3, R17
 	VLD1 (R17), V0.S[2]
-done46:
-	TBNZ $1, R2, more47
+done49:
+	TBNZ $1, R2, more50
 	FMOVS 0(R4), F1
-	B done48
-more47:
+	B done51
+more50:
 	FMOVD 0(R4), F1
-	TBZ $0, R2, done48
+	TBZ $0, R2, done51
 	ADD $8, R4, R17
 	VLD1 (R17), V1.S[2]
-done48:
-	TBNZ $1, R2, more49
+done51:
+	TBNZ $1, R2, more52
 	FMOVS 0(R5), F2
-	B done50
-more49:
+	B done53
+more52:
 	FMOVD 0(R5), F2
-	TBZ $0, R2, done50
+	TBZ $0, R2, done53
 	ADD $8, R5, R17
 	VLD1 (R17), V2.S[2]
-done50:
+done53:
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
 	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
 	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
-	TBNZ $1, R2, more51
+	TBNZ $1, R2, more54
 	FMOVS F2, 0(R0)
-	B done52
-more51:
+	B done55
+more54:
 	FMOVD F2, 0(R0)
-	TBZ $0, R2, done52
+	TBZ $0, R2, done55
 	ADD $8, R0, R17
 	VST1 V2.S[2], (R17)
-done52:
-done44:
+done55:
+done47:
 	AND $3, R11, R2
 	ADD R2<<2, R3
 	ADD R2<<2, R0
@@ -572,43 +749,81 @@ row:
 	MOVD R3, R5
 	MOVD R11, R2
 	SUBS $4, R2
-	BLT rest54
-loop53:
+	BLT rest57
+loop56:
 	FMOVQ.P 16(R5), F0
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	FMOVQ.P F0, 16(R4)
 	SUBS $4, R2
-	BGE loop53
-rest54:
+	BGE loop56
+rest57:
 	ADDS $4, R2
-	BEQ done55
+	BEQ done58
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more56
+	TBNZ $1, R2, more59
 	FMOVS 0(R5), F0
-	B done57
-more56:
+	B done60
+more59:
 	FMOVD 0(R5), F0
-	TBZ $0, R2, done57
+	TBZ $0, R2, done60
 	ADD $8, R5, R17
 	VLD1 (R17), V0.S[2]
-done57:
+done60:
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	TBNZ $1, R2, more58
+	TBNZ $1, R2, more61
 	FMOVS F0, 0(R4)
-	B done59
-more58:
+	B done62
+more61:
 	FMOVD F0, 0(R4)
-	TBZ $0, R2, done59
+	TBZ $0, R2, done62
 	ADD $8, R4, R17
 	VST1 V0.S[2], (R17)
-done59:
-done55:
+done62:
+done58:
 	ADD R7<<2, R0
 	ADD R8<<2, R3
 	SUBS $1, R10
 	BNE row
+	RET
+
+// func addRow(sums *float64, x *float32, n int)
+TEXT ·addRow(SB), NOSPLIT, $0-24
+	MOVD sums+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD n+16(FP), R2
+loop:
+	FMOVQ.P 16(R1), F0
+	FLDPQ 0(R0), (F3, F4)
+	WORD $0x0e617801 // fcvtl v1.2d, v0.2s
+	WORD $0x4e617802 // fcvtl2 v2.2d, v0.4s
+	WORD $0x4e61d463 // fadd v3.2d, v3.2d, v1.2d
+	WORD $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
+	FSTPQ.P (F3, F4), 32(R0)
+	SUBS $4, R2
+	BNE loop
+	RET
+
+// func receiveRow(received *int64, weights *float32, n int, share float32)
+TEXT ·receiveRow(SB), NOSPLIT, $0-28
+	MOVD received+0(FP), R0
+	MOVD weights+8(FP), R1
+	MOVD n+16(FP), R2
+	FMOVS share+24(FP), F5
+loop:
+	FMOVQ.P 16(R1), F0
+	FLDPQ 0(R0), (F3, F4)
+	WORD $0x4f859000 // fmul v0.4s, v0.4s, v5.s[0]
+	WORD $0x0e617801 // fcvtl v1.2d, v0.2s
+	WORD $0x4e617802 // fcvtl2 v2.2d, v0.4s
+	WORD $0x4ee1b821 // fcvtzs v1.2d, v1.2d
+	WORD $0x4ee1b842 // fcvtzs v2.2d, v2.2d
+	WORD $0x4ee18463 // add v3.2d, v3.2d, v1.2d
+	WORD $0x4ee28484 // add v4.2d, v4.2d, v2.2d
+	FSTPQ.P (F3, F4), 32(R0)
+	SUBS $4, R2
+	BNE loop
 	RET
 
 // func rowsInt8(dst *uint32, src *float32, stride, rows, n int, scale *float32, zero *int32)
@@ -633,8 +848,8 @@ row:
 	WORD $0x4f000403 // movi v3.4s, #0x0
 	WORD $0x4f00040a // movi v10.4s, #0x0
 	SUBS $32, R2
-	BLT rest61
-loop60:
+	BLT rest64
+loop63:
 	FLDPQ.P 32(R1), (F12, F13)
 	FLDPQ.P 32(R1), (F14, F15)
 	FLDPQ.P 32(R1), (F16, F17)
@@ -656,37 +871,37 @@ loop60:
 	WORD $0x4eb36442 // smax v2.4s, v2.4s, v19.4s
 	WORD $0x6eb36463 // umax v3.4s, v3.4s, v19.4s
 	SUBS $32, R2
-	BGE loop60
-rest61:
+	BGE loop63
+rest64:
 	ADD $32, R2
 	WORD $0x4ea26400 // smax v0.4s, v0.4s, v2.4s
 	WORD $0x6ea36421 // umax v1.4s, v1.4s, v3.4s
 	SUBS $4, R2
-	BLT rest63
-loop62:
+	BLT rest66
+loop65:
 	FMOVQ.P 16(R1), F2
 	WORD $0x4ea26400 // smax v0.4s, v0.4s, v2.4s
 	WORD $0x6ea26421 // umax v1.4s, v1.4s, v2.4s
 	SUBS $4, R2
-	BGE loop62
-rest63:
+	BGE loop65
+rest66:
 	ADDS $4, R2
-	BEQ done64
+	BEQ done67
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more65
+	TBNZ $1, R2, more68
 	FMOVS 0(R1), F2
-	B done66
-more65:
+	B done69
+more68:
 	FMOVD 0(R1), F2
-	TBZ $0, R2, done66
+	TBZ $0, R2, done69
 	ADD $8, R1, R17
 	VLD1 (R17), V2.S[2]
-done66:
+done69:
 	WORD $0x4ea26400 // smax v0.4s, v0.4s, v2.4s
 	WORD $0x6ea26421 // umax v1.4s, v1.4s, v2.4s
-done64:
+done67:
 	WORD $0x4eb0a800 // smaxv s0, v0.4s
 	WORD $0x6eb0a821 // umaxv s1, v1.4s
 	WORD $0x4eaa6c21 // smin v1.4s, v1.4s, v10.4s
@@ -696,12 +911,12 @@ done64:
 	MOVD ZR, R15
 	MOVD ZR, R16
 	CMPW R3, R14
-	BLO done68
+	BLO done71
 	CMPW R4, R14
-	BLO normal67
+	BLO normal70
 	MOVD $2143289344, R15
-	B done68
-normal67:
+	B done71
+normal70:
 	FDIVS F23, F0, F2
 	FMOVS F2, R15
 	FDIVS F0, F23, F20
@@ -710,7 +925,7 @@ normal67:
 	FMOVS F2, R16
 	NEG R16, R16
 	WORD $0x4e040694 // dup v20.4s, v20.s[0]
-done68:
+done71:
 	SUB $128, R16
 	MOVW.P R15, 4(R12)
 	MOVW.P R16, 4(R13)
@@ -719,8 +934,8 @@ done68:
 	MOVD R8, R1
 	MOVD R11, R2
 	SUBS $32, R2
-	BLT rest70
-loop69:
+	BLT rest73
+loop72:
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	FLDPQ.P 32(R1), (F4, F5)
@@ -755,12 +970,12 @@ loop69:
 	WORD $0x4e2148c4 // sqxtn2 v4.16b, v6.8h
 	FSTPQ.P (F0, F4), 32(R0)
 	SUBS $32, R2
-	BGE loop69
-rest70:
+	BGE loop72
+rest73:
 	ADD $32, R2
 	SUBS $4, R2
-	BLT rest72
-loop71:
+	BLT rest75
+loop74:
 	FMOVQ.P 16(R1), F0
 	WORD $0x6e34dc00 // fmul v0.4s, v0.4s, v20.4s
 	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
@@ -769,22 +984,22 @@ loop71:
 	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
 	FMOVS.P F0, 4(R0)
 	SUBS $4, R2
-	BGE loop71
-rest72:
+	BGE loop74
+rest75:
 	ADDS $4, R2
-	BEQ done73
+	BEQ done76
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more74
+	TBNZ $1, R2, more77
 	FMOVS 0(R1), F0
-	B done75
-more74:
+	B done78
+more77:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done75
+	TBZ $0, R2, done78
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done75:
+done78:
 	WORD $0x6e34dc00 // fmul v0.4s, v0.4s, v20.4s
 	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
 	WORD $0x4eb68400 // add v0.4s, v0.4s, v22.4s
@@ -792,7 +1007,7 @@ done75:
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
 	FMOVS.P F0, 4(R0)
-done73:
+done76:
 	ADD R9<<2, R8
 	SUBS $1, R10
 	BNE row
@@ -824,8 +1039,8 @@ TEXT ·roundBF16(SB), NOSPLIT, $0-24
 	MOVD $cffff0000<>(SB), R17
 	FMOVQ (R17), F10
 	SUBS $4, R2
-	BLT rest77
-loop76:
+	BLT rest80
+loop79:
 	FMOVQ.P 16(R1), F0
 	WORD $0x6f300401 // ushr v1.4s, v0.4s, #16
 	WORD $0x4e281c21 // and v1.16b, v1.16b, v8.16b
@@ -836,22 +1051,22 @@ loop76:
 	WORD $0x6ea21c20 // bit v0.16b, v1.16b, v2.16b
 	FMOVQ.P F0, 16(R0)
 	SUBS $4, R2
-	BGE loop76
-rest77:
+	BGE loop79
+rest80:
 	ADDS $4, R2
-	BEQ done78
+	BEQ done81
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more79
+	TBNZ $1, R2, more82
 	FMOVS 0(R1), F0
-	B done80
-more79:
+	B done83
+more82:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done80
+	TBZ $0, R2, done83
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done80:
+done83:
 	WORD $0x6f300401 // ushr v1.4s, v0.4s, #16
 	WORD $0x4e281c21 // and v1.16b, v1.16b, v8.16b
 	WORD $0x4ea08421 // add v1.4s, v1.4s, v0.4s
@@ -859,16 +1074,16 @@ done80:
 	WORD $0x4e2a1c21 // and v1.16b, v1.16b, v10.16b
 	WORD $0x4e20e402 // fcmeq v2.4s, v0.4s, v0.4s
 	WORD $0x6ea21c20 // bit v0.16b, v1.16b, v2.16b
-	TBNZ $1, R2, more81
+	TBNZ $1, R2, more84
 	FMOVS F0, 0(R0)
-	B done82
-more81:
+	B done85
+more84:
 	FMOVD F0, 0(R0)
-	TBZ $0, R2, done82
+	TBZ $0, R2, done85
 	ADD $8, R0, R17
 	VST1 V0.S[2], (R17)
-done82:
-done78:
+done85:
+done81:
 	RET
 
 // func roundF16(dst *uint32, src *float32, n int)
@@ -881,8 +1096,8 @@ TEXT ·roundF16(SB), NOSPLIT, $0-24
 	MOVD $c477fe000<>(SB), R17
 	FMOVQ (R17), F9
 	SUBS $4, R2
-	BLT rest84
-loop83:
+	BLT rest87
+loop86:
 	FMOVQ.P 16(R1), F0
 	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
@@ -890,36 +1105,36 @@ loop83:
 	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
 	FMOVQ.P F0, 16(R0)
 	SUBS $4, R2
-	BGE loop83
-rest84:
+	BGE loop86
+rest87:
 	ADDS $4, R2
-	BEQ done85
+	BEQ done88
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more86
+	TBNZ $1, R2, more89
 	FMOVS 0(R1), F0
-	B done87
-more86:
+	B done90
+more89:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done87
+	TBZ $0, R2, done90
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done87:
+done90:
 	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD $0x0e216800 // fcvtn v0.4h, v0.4s
 	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
-	TBNZ $1, R2, more88
+	TBNZ $1, R2, more91
 	FMOVS F0, 0(R0)
-	B done89
-more88:
+	B done92
+more91:
 	FMOVD F0, 0(R0)
-	TBZ $0, R2, done89
+	TBZ $0, R2, done92
 	ADD $8, R0, R17
 	VST1 V0.S[2], (R17)
-done89:
-done85:
+done92:
+done88:
 	RET
 
 DATA c00000001<>+0(SB)/8, $0x0000000100000001
@@ -970,9 +1185,9 @@ DATA cc0b504f3<>+0(SB)/8, $0xc0b504f3c0b504f3
 DATA cc0b504f3<>+8(SB)/8, $0xc0b504f3c0b504f3
 GLOBL cc0b504f3<>(SB), RODATA|NOPTR, $16
 
-DATA cc2fc0000<>+0(SB)/8, $0xc2fc0000c2fc0000
-DATA cc2fc0000<>+8(SB)/8, $0xc2fc0000c2fc0000
-GLOBL cc2fc0000<>(SB), RODATA|NOPTR, $16
+DATA cc2fe0000<>+0(SB)/8, $0xc2fe0000c2fe0000
+DATA cc2fe0000<>+8(SB)/8, $0xc2fe0000c2fe0000
+GLOBL cc2fe0000<>(SB), RODATA|NOPTR, $16
 
 DATA cc77fe000<>+0(SB)/8, $0xc77fe000c77fe000
 DATA cc77fe000<>+8(SB)/8, $0xc77fe000c77fe000

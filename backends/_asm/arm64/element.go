@@ -51,10 +51,9 @@ func (e element) tile(g gen, p product, rows int, name func(string) string) {
 
 // start begins every row's sums with the bias.
 func (e element) start(g gen, rows int) {
-	g.Op("MOVD", call("Bias"), "R14")
 	for r := range rows {
-		g.Op("FLDPQ", at(0, "R14"), pair(e.sum(r, 0), e.sum(r, 1)))
-		g.Op("FLDPQ", at(2*bytes, "R14"), pair(e.sum(r, 2), e.sum(r, 3)))
+		g.Op("FLDPQ", at(0, "R23"), pair(e.sum(r, 0), e.sum(r, 1)))
+		g.Op("FLDPQ", at(2*bytes, "R23"), pair(e.sum(r, 2), e.sum(r, 3)))
 	}
 }
 

@@ -30,6 +30,8 @@ func rows(g gen) string {
 	g.gelu()
 	g.norm()
 	g.divide()
+	g.addRow()
+	g.receiveRow()
 	g.rowsInt8()
 	g.pairsBF16()
 	g.roundBF16()

@@ -53,11 +53,9 @@ var vectors = map[string]struct {
 	"faddp":  {0x6e20d400, "faddp v%d.4s, v%d.4s, v%d.4s"},
 	"addp":   {0x4ea0bc00, "addp v%d.4s, v%d.4s, v%d.4s"},
 	"fmaxnm": {0x4e20c400, "fmaxnm v%d.4s, v%d.4s, v%d.4s"}, // ignores NaN
-	"fcmgt":  {0x6ea0e400, "fcmgt v%d.4s, v%d.4s, v%d.4s"},
 	"fcmeq":  {0x4e20e400, "fcmeq v%d.4s, v%d.4s, v%d.4s"},
 
 	"and": {0x4e201c00, "and v%d.16b, v%d.16b, v%d.16b"},
-	"bic": {0x4e601c00, "bic v%d.16b, v%d.16b, v%d.16b"},
 	"bit": {0x6ea01c00, "bit v%d.16b, v%d.16b, v%d.16b"}, // takes n where m has ones
 
 	"zip1":   {0x4e803800, "zip1 v%d.4s, v%d.4s, v%d.4s"},
@@ -77,12 +75,18 @@ var vectors = map[string]struct {
 	"uzp1 h": {0x4e401800, "uzp1 v%d.8h, v%d.8h, v%d.8h"}, // the low halves of words
 	"smin":   {0x4ea06c00, "smin v%d.4s, v%d.4s, v%d.4s"},
 
-	"scvtf":   {0x4e21d800, "scvtf v%d.4s, v%d.4s"},
-	"fcvtns":  {0x4e21a800, "fcvtns v%d.4s, v%d.4s"}, // to nearest, even
-	"frintm":  {0x4e219800, "frintm v%d.4s, v%d.4s"},
-	"fsqrt":   {0x6ea1f800, "fsqrt v%d.4s, v%d.4s"},
-	"fcvtn":   {0x0e216800, "fcvtn v%d.4h, v%d.4s"},
-	"fcvtl":   {0x0e217800, "fcvtl v%d.4s, v%d.4h"},
+	"scvtf":    {0x4e21d800, "scvtf v%d.4s, v%d.4s"},
+	"fcvtns":   {0x4e21a800, "fcvtns v%d.4s, v%d.4s"}, // to nearest, even
+	"frintm":   {0x4e219800, "frintm v%d.4s, v%d.4s"},
+	"fsqrt":    {0x6ea1f800, "fsqrt v%d.4s, v%d.4s"},
+	"fcvtn":    {0x0e216800, "fcvtn v%d.4h, v%d.4s"},
+	"fcvtl":    {0x0e217800, "fcvtl v%d.4s, v%d.4h"},
+	"fcvtl d":  {0x0e617800, "fcvtl v%d.2d, v%d.2s"},
+	"fcvtl2 d": {0x4e617800, "fcvtl2 v%d.2d, v%d.4s"},
+	"fcvtzs d": {0x4ee1b800, "fcvtzs v%d.2d, v%d.2d"},
+	"fadd d":   {0x4e60d400, "fadd v%d.2d, v%d.2d, v%d.2d"},
+	"add d":    {0x4ee08400, "add v%d.2d, v%d.2d, v%d.2d"},
+
 	"bfcvtn":  {0x0ea16800, "bfcvtn v%d.4h, v%d.4s"},
 	"bfcvtn2": {0x4ea16800, "bfcvtn2 v%d.8h, v%d.4s"},
 	"sqxtn":   {0x0e614800, "sqxtn v%d.4h, v%d.4s"},

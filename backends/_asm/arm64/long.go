@@ -24,15 +24,11 @@ func (long) describe(g gen, rows int) {
 	g.Comment("Tiles of %d by 4: sums in V12 to V%d, weights in V0 to V3, operands in V4 and V5, products in V6 to V11.", rows, 11+4*rows)
 }
 
-// tile writes a loop over four outputs at a time: R21 is how many bytes of float32 they
-// are behind the panel's first, R22 and on are the addresses of the rows' outputs.
+// tile writes a loop over four outputs at a time: R14 is how many bytes of float32 they
+// are behind the panel's first.
 func (l long) tile(g gen, p product, rows int, name func(string) string) {
 	g.Op("ADD", tileCols*lanes, "R1")
-	g.Op("MOVD", "ZR", "R21")
-	g.Op("MOVD", "R4", output(0))
-	for r := 1; r < rows; r++ {
-		g.Op("ADD", "R16", output(r-1), output(r))
-	}
+	g.Op("MOVD", "ZR", "R14")
 	g.Label(name("outputs"))
 	g.rowPointers(rows, "R3", "R12")
 	g.Op("MOVD", call("Words"), "R2")
@@ -40,14 +36,11 @@ func (l long) tile(g gen, p product, rows int, name func(string) string) {
 	g.eachBlock(name, func(load loading) { l.products(g, rows, load, "sadalp") })
 	l.sums(g, rows)
 	l.scaled(g, rows)
-	g.Op("ADD", bytes, "R21")
-	g.Op("CMP", longCols*bytes, "R21")
+	g.Op("ADD", bytes, "R14")
+	g.Op("CMP", longCols*bytes, "R14")
 	g.Op("BNE", name("outputs"))
 	g.next(p, rows, name("rows"))
 }
-
-// output is the general register of row r's outputs.
-func output(r int) string { return [...]string{"R22", "R23", "R24", "R25", "R26"}[r] }
 
 // start makes the sums those of the first 16 codes, or 0 where there are fewer.
 func (l long) start(g gen, rows int, name func(string) string) {
@@ -91,8 +84,7 @@ func (l long) products(g gen, rows int, load loading, add string) {
 // times the row's zero point.
 func (l long) sums(g gen, rows int) {
 	const header, zero = 0, 1
-	g.Op("MOVD", call("Panel"), "R13")
-	g.loadIndexed(header, 13, 21)
+	g.loadIndexed(header, 26, 14)
 	for r := range rows {
 		g.v("addp", l.sum(r, 0), l.sum(r, 0), l.sum(r, 1))
 		g.v("addp", l.sum(r, 2), l.sum(r, 2), l.sum(r, 3))
@@ -108,10 +100,8 @@ func (l long) scaled(g gen, rows int) {
 	const unit, bias, scale, res = 0, 1, 2, 3
 	both := func(r int) int { return l.sum(r, 1) }
 	y := func(r int) int { return l.sum(r, 2) }
-	g.Op("MOVD", call("Unit"), "R13")
-	g.loadIndexed(unit, 13, 21)
-	g.Op("MOVD", call("Bias"), "R13")
-	g.loadIndexed(bias, 13, 21)
+	g.loadIndexed(unit, 24, 14)
+	g.loadIndexed(bias, 23, 14)
 	for r := range rows {
 		g.lanesOf("R19", rows, r, scale)
 		g.v("scvtf", l.sum(r, 0), l.sum(r, 0))
@@ -120,15 +110,18 @@ func (l long) scaled(g gen, rows int) {
 		g.v("fmla", y(r), l.sum(r, 0), both(r))
 	}
 	without := g.NewLabel("plain")
+	g.Op("ADD", "R14", "R4", "R17")
 	g.Op("MOVD", call("Res"), "R13")
 	g.Op("CBZ", "R13", without)
+	g.Op("ADD", "R15", "R17", "R13")
 	for r := range rows {
-		g.Op("ADD", "R15", output(r), "R13")
 		g.Op("FMOVQ", at(0, "R13"), f(res))
 		g.v("fadd", y(r), y(r), res)
+		g.Op("ADD", "R16", "R13")
 	}
 	g.Label(without)
 	for r := range rows {
-		g.Op("FMOVQ.P", f(y(r)), at(bytes, output(r)))
+		g.Op("FMOVQ", f(y(r)), at(0, "R17"))
+		g.Op("ADD", "R16", "R17")
 	}
 }

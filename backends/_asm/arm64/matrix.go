@@ -45,8 +45,7 @@ func (m matrix) tile(g gen, p product, rows int, name func(string) string) {
 func (m matrix) start(g gen, rows int, codes bool) {
 	from := "R1"
 	if !codes {
-		from = "R14"
-		g.Op("MOVD", call("Bias"), from)
+		from = "R23"
 	}
 	g.Op("FLDPQ", at(0, from), pair(0, 1))
 	g.Op("FLDPQ", at(2*bytes, from), pair(2, 3))

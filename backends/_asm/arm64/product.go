@@ -9,6 +9,9 @@ import (
 // writes the offsets, of the package's own name for the type, to go_asm.h.
 func call(field string) string { return "call_" + field + "(R0)" }
 
+// length is that of a slice in it.
+func length(field string) string { return "call_" + field + "+8(R0)" }
+
 // product is a kernel of host.Product: tiles of some rows by four vectors of outputs, in
 // one block of code for each height of a tile.
 type product struct {
@@ -39,20 +42,30 @@ type layout interface {
 // product writes the kernel. Registers: R1 the panel, R2 words left, R3 the tile's
 // operands, R4 its outputs, R5 rows left, R6 to R11 its rows' operands, then their
 // outputs, R12 and R16 the bytes between rows of operands and of outputs, R15 those from
-// outputs to the residual, R19 and R20 the tile's Scale and Zero; R13, R14, R17 and from
-// R21 on are free.
+// outputs to the residual, R19 and R20 the tile's Scale and Zero, R21 panels left, R22 the
+// bytes of one, and of the one at hand R23 Bias, R24 Unit, R25 its outputs and R26 its
+// beginning; R13, R14 and R17 are free.
 func (g gen) product(p product) {
 	g.Func(p.name, 8, "(c *call)")
 	g.Op("MOVD", "c+0(FP)", "R0")
-	g.Op("MOVD", call("A"), "R3")
-	g.Op("MOVD", call("Dst"), "R4")
-	g.Op("MOVD", call("Rows"), "R5")
 	g.Op("MOVD", call("AStride"), "R12")
 	g.Op("LSL", 2, "R12", "R12")
 	g.Op("MOVD", call("DstStride"), "R16")
 	g.Op("LSL", 2, "R16", "R16")
+	g.Op("MOVD", call("Dst"), "R25")
 	g.Op("MOVD", call("Res"), "R15")
-	g.Op("SUB", "R4", "R15")
+	g.Op("SUB", "R25", "R15")
+	g.Op("MOVD", call("Bias"), "R23")
+	g.Op("MOVD", call("Unit"), "R24")
+	g.Op("MOVD", call("Panels"), "R21")
+	g.Op("MOVD", length("Panel"), "R22")
+	g.Op("UDIV", "R21", "R22")
+	g.Op("LSL", 2, "R22", "R22")
+	g.Op("MOVD", call("Panel"), "R26")
+	g.Label("panel")
+	g.Op("MOVD", call("A"), "R3")
+	g.Op("MOVD", "R25", "R4")
+	g.Op("MOVD", call("Rows"), "R5")
 	if p.codes {
 		g.Op("MOVD", call("Scale"), "R19")
 		g.Op("MOVD", call("Zero"), "R20")
@@ -66,11 +79,29 @@ func (g gen) product(p product) {
 		name := func(what string) string { return fmt.Sprintf("%s%d", what, rows) }
 		g.Label(name("rows"))
 		p.layout.describe(g, rows)
-		g.Op("MOVD", call("Panel"), "R1")
+		g.Op("MOVD", "R26", "R1")
 		p.layout.tile(g, p, rows, name)
 	}
 	g.Label("done")
+	g.nextPanel(p)
 	g.Op("RET")
+}
+
+// nextPanel goes on to the panel behind, if there is one.
+func (g gen) nextPanel(p product) {
+	g.Op("SUBS", 1, "R21")
+	g.Op("BEQ", "end")
+	g.Op("MOVD", tileCols*lanes, "R14")
+	g.Op("ADD", "R22", "R26")
+	g.Op("ADD", "R14", "R23")
+	g.Op("ADD", "R14", "R24")
+	if p.pairs {
+		g.Op("MOVBU", call("Pairs"), "R13")
+		g.Op("LSR", "R13", "R14")
+	}
+	g.Op("ADD", "R14", "R25")
+	g.Op("B", "panel")
+	g.Label("end")
 }
 
 // rowPointers makes the registers of base rows' addresses from one on, apart bytes apart.
@@ -158,13 +189,11 @@ func (g gen) store2(to sink, r, j, a, b, t int) {
 func (g gen) scaled(rows int, to sink, sums func(r, j int) int) {
 	const unit, both, scale, y = 0, 3, 5, 6 // and the next registers, but of scale
 	g.rowPointers(rows, "R4", "R16")
-	g.Op("MOVD", call("Unit"), "R13")
-	g.Op("MOVD", call("Bias"), "R14")
 	for j := 0; j < 4; j += 2 {
-		g.Op("FLDPQ", at(j*bytes, "R13"), pair(unit, unit+1))
+		g.Op("FLDPQ", at(j*bytes, "R24"), pair(unit, unit+1))
 		for r := range rows {
 			g.lanesOf("R19", rows, r, scale)
-			g.Op("FLDPQ", at(j*bytes, "R14"), pair(y, y+1))
+			g.Op("FLDPQ", at(j*bytes, "R23"), pair(y, y+1))
 			for i := range 2 {
 				g.v("scvtf", sums(r, j+i), sums(r, j+i))
 				g.fmulBy(both+i, unit+i, scale, r%4)

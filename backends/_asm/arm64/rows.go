@@ -56,7 +56,7 @@ func (g gen) softmax() {
 		}
 		g.exp2(n)
 	}
-	g.eachSome(2, func() {
+	g.eachPair(func() {
 		g.Op("FLDPQ", at(0, "R1"), pair(expAt(0), expAt(1)))
 		weigh(2)
 		g.v("fadd", total, total, expAt(0))
@@ -78,17 +78,17 @@ func (g gen) softmax() {
 	g.Op("RET")
 }
 
-// Registers of exp2's constants: the least exponent, 1, and the last coefficient; R6 is
+// Registers of exp2's constants: the least argument, 1, and the last coefficient; R6 is
 // where the others stand.
 const expLeast, expOne, expLast = 8, 9, 10
 
-// expAt is where vector i of exp2's is: the first of eight registers.
-func expAt(i int) int { return 12 + 8*i }
+// expAt is where vector i of exp2's is: the first of seven registers.
+func expAt(i int) int { return 12 + 7*i }
 
 func (g gen) exp2Constants() {
 	c := fit.Exp2()
 	last := len(c) - 1
-	g.constant(expLeast, -126)
+	g.constant(expLeast, -127)
 	g.constant(expOne, c[0])
 	g.constant(expLast, c[last])
 	g.Op("MOVD", "$"+g.copies("exp2", c[4], c[3], c[2], c[1]), "R6")
@@ -97,28 +97,28 @@ func (g gen) exp2Constants() {
 	}
 }
 
-// exp2 makes n registers of expAt 2^x, for x <= 0: 2^m·2^r, m the integer below x. 0 below
-// -126, where the normal numbers end; NaN stays.
+// exp2 makes n registers of expAt 2^x, for x <= 0: 2^m·2^r, m the integer below x. From
+// -126, where the normal numbers end, to -127 it is less than 2^-126, and 0 below: 1 less
+// 127 in its exponent. NaN stays.
 func (g gen) exp2(n int) {
-	each := func(body func(x, m, r, below, c int)) {
+	each := func(body func(x, m, r, c int)) {
 		for i := range n {
 			x := expAt(i)
-			body(x, x+1, x+2, x+3, x+4)
+			body(x, x+1, x+2, x+3)
 		}
 	}
-	each(func(x, m, r, below, c int) { g.v("frintm", m, x) })
-	each(func(x, m, r, below, c int) { g.loadCopies("R6", c, 4) })
-	each(func(x, m, r, below, c int) { g.v("fsub", r, x, m) })
-	each(func(x, m, r, below, c int) { g.v("fcmgt", below, expLeast, x) })
-	each(func(x, m, r, below, c int) { g.v("fmla", c, expLast, r) })
-	each(func(x, m, r, below, c int) { g.fixed(m, m) })
+	each(func(x, m, r, c int) { g.v("fmax", x, x, expLeast) })
+	each(func(x, m, r, c int) { g.v("frintm", m, x) })
+	each(func(x, m, r, c int) { g.loadCopies("R6", c, 4) })
+	each(func(x, m, r, c int) { g.v("fsub", r, x, m) })
+	each(func(x, m, r, c int) { g.v("fmla", c, expLast, r) })
+	each(func(x, m, r, c int) { g.fixed(m, m) })
 	for k := range 3 {
-		each(func(x, m, r, below, c int) { g.v("fmla", c+k+1, c+k, r) })
+		each(func(x, m, r, c int) { g.v("fmla", c+k+1, c+k, r) })
 	}
-	each(func(x, m, r, below, c int) { g.move(x, expOne) })
-	each(func(x, m, r, below, c int) { g.v("fmla", x, c+3, r) })
-	each(func(x, m, r, below, c int) { g.v("add", x, x, m) })
-	each(func(x, m, r, below, c int) { g.v("bic", x, x, below) })
+	each(func(x, m, r, c int) { g.move(x, expOne) })
+	each(func(x, m, r, c int) { g.v("fmla", x, c+3, r) })
+	each(func(x, m, r, c int) { g.v("add", x, x, m) })
 }
 
 // sum makes all words of a register their sum.
@@ -140,7 +140,7 @@ func (g gen) gelu() {
 	g.Label("row")
 	g.Op("MOVD", "R0", "R1")
 	g.Op("MOVD", "R11", "R2")
-	g.eachSome(2, func() {
+	g.eachPair(func() {
 		g.Op("FLDPQ", at(0, "R1"), pair(geluAt(0), geluAt(1)))
 		g.geluOf(2)
 		g.Op("FSTPQ.P", pair(geluAt(0), geluAt(1)), at(2*bytes, "R1"))
@@ -249,7 +249,7 @@ func (g gen) norm() {
 	g.Op("MOVD", "gamma+16(FP)", "R4")
 	g.Op("MOVD", "beta+24(FP)", "R5")
 	g.Op("MOVD", "R11", "R2")
-	g.eachSome(2, func() {
+	g.eachPair(func() {
 		g.Op("FLDPQ.P", at(2*bytes, "R3"), pair(0, 1))
 		g.Op("FLDPQ.P", at(2*bytes, "R4"), pair(2, 3))
 		g.Op("FLDPQ.P", at(2*bytes, "R5"), pair(4, 5))
@@ -368,5 +368,50 @@ func (g gen) divide() {
 	g.Op("ADD", "R8<<2", "R3")
 	g.Op("SUBS", 1, "R10")
 	g.Op("BNE", "row")
+	g.Op("RET")
+}
+
+// addRow writes addRow: n numbers, a multiple of 4 and more than 0, added to sums in
+// float64.
+func (g gen) addRow() {
+	g.Func("addRow", 24, "(sums *float64, x *float32, n int)")
+	g.Op("MOVD", "sums+0(FP)", "R0")
+	g.Op("MOVD", "x+8(FP)", "R1")
+	g.Op("MOVD", "n+16(FP)", "R2")
+	g.Label("loop")
+	g.Op("FMOVQ.P", at(bytes, "R1"), f(0))
+	g.Op("FLDPQ", at(0, "R0"), pair(3, 4))
+	g.v("fcvtl d", 1, 0)
+	g.v("fcvtl2 d", 2, 0)
+	g.v("fadd d", 3, 3, 1)
+	g.v("fadd d", 4, 4, 2)
+	g.Op("FSTPQ.P", pair(3, 4), at(2*bytes, "R0"))
+	g.Op("SUBS", lanes, "R2")
+	g.Op("BNE", "loop")
+	g.Op("RET")
+}
+
+// receiveRow writes receiveRow: n weights, a multiple of 4 and more than 0, times share,
+// cut off to integers and added.
+func (g gen) receiveRow() {
+	const share = 5
+	g.Func("receiveRow", 28, "(received *int64, weights *float32, n int, share float32)")
+	g.Op("MOVD", "received+0(FP)", "R0")
+	g.Op("MOVD", "weights+8(FP)", "R1")
+	g.Op("MOVD", "n+16(FP)", "R2")
+	g.Op("FMOVS", "share+24(FP)", f(share))
+	g.Label("loop")
+	g.Op("FMOVQ.P", at(bytes, "R1"), f(0))
+	g.Op("FLDPQ", at(0, "R0"), pair(3, 4))
+	g.fmulBy(0, 0, share, 0)
+	g.v("fcvtl d", 1, 0)
+	g.v("fcvtl2 d", 2, 0)
+	g.v("fcvtzs d", 1, 1)
+	g.v("fcvtzs d", 2, 2)
+	g.v("add d", 3, 3, 1)
+	g.v("add d", 4, 4, 2)
+	g.Op("FSTPQ.P", pair(3, 4), at(2*bytes, "R0"))
+	g.Op("SUBS", lanes, "R2")
+	g.Op("BNE", "loop")
 	g.Op("RET")
 }

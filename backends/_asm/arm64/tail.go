@@ -96,6 +96,19 @@ func (g gen) eachSome(n int, body func()) {
 	g.Op("ADD", n*lanes, "R2")
 }
 
+// eachPair is eachSome of two vectors, written twice where there are four.
+func (g gen) eachPair(body func()) {
+	done := g.NewLabel("done")
+	g.eachSome(4, func() {
+		body()
+		body()
+	})
+	g.Op("TBZ", 3, "R2", done)
+	body()
+	g.Op("SUB", 2*lanes, "R2")
+	g.Label(done)
+}
+
 // eachFour is eachSome of four vectors, read from R1 on into registers 2 to 5.
 func (g gen) eachFour(body func()) {
 	g.eachSome(4, func() {

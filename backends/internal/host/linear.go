@@ -94,8 +94,12 @@ func (l *linear) part(lane, i int) {
 	direct := l.direct()
 	s := &l.lanes[lane]
 	s.call.AStride, s.call.Words = l.stride, l.w.product.Words(l.w.in)
-	for p := first; p < last; p++ {
-		l.aim(&s.call, p)
+	for p, n := first, 0; p < last; p += n {
+		n = 1
+		if p < direct && l.pairs == nil {
+			n = min(last, direct) - p
+		}
+		l.aim(&s.call, p, n)
 		end := to
 		if p < l.few {
 			end = min(to, l.tiles.holding(l.rows))
@@ -127,11 +131,12 @@ func (l *linear) direct() int {
 	return l.w.out / l.w.product.Cols
 }
 
-// aim sets what a kernel's arguments have in common for all rows of a panel.
-func (l *linear) aim(c *Call, panel int) {
+// aim sets what a kernel's arguments have in common for all rows of n panels.
+func (l *linear) aim(c *Call, panel, n int) {
 	w, cols := l.w, l.w.product.Cols
 	column := panel * cols
-	c.Panel, c.Bias, c.Unit = w.packed[panel*w.panel:][:w.panel], w.bias[column:][:cols], w.unit[column:][:cols]
+	c.Panels, c.Panel = n, w.packed[panel*w.panel:][:n*w.panel]
+	c.Bias, c.Unit = w.bias[column:][:n*cols], w.unit[column:][:n*cols]
 }
 
 // multiply writes tiles of equal height to dst, but for the activation. It sets a call's

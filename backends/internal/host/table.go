@@ -11,6 +11,7 @@ type Assembly struct {
 	Packing Packing
 
 	MulF32              func(*Call)
+	Beside              bool                // see Product
 	PeakF32             func(n int) float32 // see Table.Carry
 	RoundBF16, RoundF16 Rounding
 }
@@ -36,7 +37,7 @@ func (a *Assembly) Table() *Table {
 
 // floats completes a product of operands in float32.
 func (a *Assembly) floats(p Product) Product {
-	p.Heights, p.Cols, p.Group, p.Pack = a.Heights, a.Packing.width(), 1, a.Packing.Pack
+	p.Heights, p.Cols, p.Group, p.Pack, p.Beside = a.Heights, a.Packing.width(), 1, a.Packing.Pack, a.Beside
 	return Checked(p, 0, a.MulF32)
 }
 
