@@ -15,6 +15,9 @@ type Kernels struct {
 	Precisions []backends.Precision
 	// Products carry them, by the precision's number.
 	Products [4]Product
+	// PartRows is about how many rows make a part of a Linear, 0 for many. Where cores
+	// differ, few rows leave little to wait for when a slow one takes the last part.
+	PartRows int
 
 	// Softmax replaces each s of a row by exp(scale·s − max) where max is the row's
 	// largest scale·s, and writes the sums of the rows to total. Rows with a NaN

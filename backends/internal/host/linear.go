@@ -2,9 +2,9 @@ package host
 
 import "dynvit/backends"
 
-// A part of a Linear is about partRows rows by partCols outputs: of DeiT-T's layers
-// 30 to 250 of them, enough to keep many threads busy to the end, and its CLS row
-// alone still makes 4 to 24; none below a microsecond.
+// A part of a Linear is about partRows rows, or as many as its kernels ask for, by
+// partCols outputs: of DeiT-T's layers 30 to 250 of them, enough to keep many threads busy
+// to the end, and its CLS row alone still makes 4 to 24; none below a microsecond.
 const (
 	partRows = 128
 	partCols = 48
@@ -74,10 +74,17 @@ func (b *driver) product(x []float32, stride, rows int) {
 	k := l.w.product
 	l.k, l.lanes = &b.k, b.scratch.lanes
 	b.convert(x, stride, rows)
-	l.tiles = tile(rows, k.Heights, partRows, b.pool.threads())
+	l.tiles = tile(rows, k.Heights, b.k.partRows(), b.pool.threads())
 	l.panels = max(1, partCols/k.Cols)
 	l.across = panels(l.w.panels(), l.panels)
 	b.pool.run(l, l.tiles.parts()*l.across)
+}
+
+func (k *Kernels) partRows() int {
+	if k.PartRows > 0 {
+		return k.PartRows
+	}
+	return partRows
 }
 
 // part does some row tiles of some panels. A thread's parts are those of a band of rows,
