@@ -39,7 +39,7 @@ func Run(t *testing.T, open Open) {
 		test func(*testing.T)
 	}{
 		{"Linear", s.linear}, {"LinearNaN", s.linearNaN}, {"Int8Codes", s.int8Codes}, {"Int8Extremes", s.int8Extremes}, {"LayerNorm", s.layerNorm},
-		{"Attention", s.attention}, {"SelfAttention", s.selfAttention}, {"MLP", s.mlp}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
+		{"Attention", s.attention}, {"SelfAttention", s.selfAttention}, {"MLP", s.mlp}, {"NoRows", s.noRows}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
 		{"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Facts", s.facts}, {"Threads", s.threads}, {"Recorder", s.recorder},
 		{"Allocations", s.allocations}, {"FirstFrameAllocations", s.firstFrame}, {"Close", s.close},
 	} {
@@ -428,6 +428,34 @@ func (s suite) mlp(t *testing.T) {
 			dst.compare(fmt.Sprintf("MLP %v %+v", precision, c), limitRoundedHidden)
 		}
 	}
+}
+
+// noRows: what has no rows, or no queries, writes nothing.
+func (s suite) noRows(t *testing.T) {
+	p := s.pair(t)
+	const width, heads = 32, 2
+	x, none, gamma := p.tensor(5, width, nil), p.tensor(0, width, nil), p.tensor(1, width, nil)
+	p.got.LayerNorm(none.got, none.got, gamma.got, gamma.got, 1e-6)
+	p.got.MeanHalf(none.got)
+	for _, precision := range p.got.Facts().Precisions {
+		pack := func(out int) backends.Weight {
+			w, err := p.got.Pack(p.random(out*width), out, width, nil, precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		square, qkv := pack(width), p.tensor(5, 3*width, nil)
+		p.got.Linear(none.got, none.got, square, backends.GELU, none.got)
+		if precision != backends.Int8 {
+			p.got.Attention(none.got, qkv.got, heads, precision, backends.Tensor{}, backends.NoScore)
+		}
+		if fuser, ok := p.got.(backends.Fuser); ok {
+			fuser.SelfAttention(none.got, x.got, pack(3*width), heads, backends.F32)
+			fuser.MLP(none.got, none.got, square, square)
+		}
+	}
+	none.compare("no rows", 0)
 }
 
 func (s suite) meanHalf(t *testing.T) {

@@ -15,16 +15,12 @@ const unit = 1 << 40
 // receive adds a query's attention to what the tokens of a head received, at being the
 // head's place. Integers, because the lanes' sums must add up to the same
 // whichever lane saw which query.
-func (l *lane) receive(at int, weights []float32, total float32) {
+func (l *lane) receive(k *Kernels, at int, weights []float32, total float32) {
 	if total != total {
 		l.broken = true
 		return
 	}
-	share := unit / total
-	received := l.received[at:][:len(weights)]
-	for j, w := range weights {
-		received[j] += int64(w * share)
-	}
+	k.Receive(l.received[at:][:len(weights)], weights, unit/total)
 }
 
 func (a *attention) clearScores() {

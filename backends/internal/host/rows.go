@@ -209,6 +209,20 @@ func divide(dst []float32, dstStride int, src []float32, srcStride, rows, cols i
 	}
 }
 
+func add(sums []float64, x []float32) {
+	sums = sums[:len(x)]
+	for j, v := range x {
+		sums[j] += float64(v)
+	}
+}
+
+func receive(received []int64, weights []float32, share float32) {
+	received = received[:len(weights)]
+	for j, w := range weights {
+		received[j] += int64(w * share)
+	}
+}
+
 // sum adds up x in four sums, which do not wait for each other.
 func sum(x []float32) float64 {
 	var s0, s1, s2, s3 float64
