@@ -169,7 +169,7 @@ func TestBandsAtPages(t *testing.T) {
 	for range 300 {
 		in, out, height := 1+rnd.IntN(300), 1+rnd.IntN(100), 1+rnd.IntN(70)
 		var a axis
-		a.build(in, out, max(1, out-rnd.IntN(5)), Filter(rnd.IntN(2)))
+		a.build(in, out, Spec{Size: max(1, out-rnd.IntN(5)), Filter: Filter(rnd.IntN(2))})
 		if a.copied {
 			continue
 		}
