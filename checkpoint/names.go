@@ -133,17 +133,22 @@ type sorting struct {
 	prefix  string
 	others  []string           // prefixes of other models
 	outside []modelfile.Tensor // that nothing is known of
-	passed  []string           // left out, of training or of another model
+	passed  []string           // left out: of training
+	rivals  []string           // left out: of another model
 }
 
 func (s *sorting) sort(t modelfile.Tensor) {
 	name, in := strings.CutPrefix(t.Name, s.prefix)
-	other := slices.ContainsFunc(s.others, func(p string) bool { return len(p) > len(s.prefix) && strings.HasPrefix(t.Name, p) })
+	rival := slices.ContainsFunc(s.others, func(p string) bool {
+		return strings.HasPrefix(t.Name, p) && (!in || len(p) > len(s.prefix))
+	})
 	switch {
-	case in && !other && !(s.prefix == "" && training.MatchString(name)):
+	case rival:
+		s.rivals = append(s.rivals, t.Name)
+	case in && !(s.prefix == "" && training.MatchString(name)):
 		t.Name = name
 		s.c.Tensors = append(s.c.Tensors, t)
-	case other || training.MatchString(t.Name) || slices.ContainsFunc(s.others, func(p string) bool { return strings.HasPrefix(t.Name, p) && p != "" }):
+	case training.MatchString(t.Name):
 		s.passed = append(s.passed, t.Name)
 	default:
 		s.outside = append(s.outside, t)
@@ -193,16 +198,28 @@ func (s *sorting) head() string {
 
 // report says what was left out.
 func (s *sorting) report() {
+	var outside []string
+	for _, t := range s.outside {
+		outside = append(outside, t.Name)
+	}
 	if len(s.passed) > 0 {
-		s.c.Notes = append(s.c.Notes, fmt.Sprintf("passed over %d tensors of training: %s", len(s.passed), list(s.passed, func(n string) string { return n })))
+		s.c.Notes = append(s.c.Notes, "passed over "+counted(s.passed, "of training"))
 	}
-	if len(s.outside) > 0 {
-		var outside []string
-		for _, t := range s.outside {
-			outside = append(outside, t.Name)
-		}
-		s.c.Warnings = append(s.c.Warnings, fmt.Sprintf("passed over %d tensors outside of %s*: %s", len(outside), s.prefix, list(outside, func(n string) string { return n })))
+	if len(s.rivals) > 0 {
+		s.c.Notes = append(s.c.Notes, "passed over "+counted(s.rivals, "of another model"))
 	}
+	if len(outside) > 0 {
+		s.c.Warnings = append(s.c.Warnings, "passed over "+counted(outside, "outside of "+s.prefix+"*"))
+	}
+}
+
+// counted is how many tensors there are of a kind, and the first names.
+func counted(names []string, of string) string {
+	noun := "tensors"
+	if len(names) == 1 {
+		noun = "tensor"
+	}
+	return fmt.Sprintf("%d %s %s: %s", len(names), noun, of, list(names, func(n string) string { return n }))
 }
 
 // unique refuses names that are the same without what was taken off.

@@ -350,7 +350,7 @@ func TestProvenance(t *testing.T) {
 	}
 	_, stdout, stderr = imported(t, container{of: "lightning"})
 	for _, line := range []string{"heads 3 flag", "mean 0.485,0.456,0.406 assumed", "layer_norm_eps 1e-06 assumed", "took the tensors of entry state_dict",
-		"took the prefix model. off the names", "passed over 1 tensors of training: criterion.weight"} {
+		"took the prefix model. off the names", "passed over 1 tensor of training: criterion.weight"} {
 		if !hasLine(stdout, line) {
 			t.Errorf("no line %q in\n%s", line, stdout)
 		}
