@@ -106,6 +106,7 @@ func TestFolder(t *testing.T) {
 		{"", "no weights"},
 		{"a.safetensors b.safetensors", `name one: "a.safetensors", "b.safetensors"`},
 		{"tf_model.h5", "HDF5"},
+		{"snapshots", "hub's cache"},
 		{"model.onnx", "ONNX"},
 	} {
 		dir := t.TempDir()
@@ -249,6 +250,16 @@ func beside(t testing.TB, config, processor string) (*Checkpoint, error) {
 		t.Cleanup(c.Close)
 	}
 	return c, err
+}
+
+// TestSizes: pictures of another size than the model's are doubted.
+func TestSizes(t *testing.T) {
+	for kind, doubts := range map[string]int{"vit": 1, "dinov2": 0} {
+		c, err := beside(t, `{"model_type":"`+kind+`","image_size":64}`, `{"image_processor_type":"ViTImageProcessor","size":{"height":96,"width":96}}`)
+		if err != nil || len(c.Warnings) != doubts {
+			t.Errorf("%s: %v, %v", kind, c.Warnings, err)
+		}
+	}
 }
 
 // TestSidecarErrors: files that make no sense, or want what is not done, in one line that

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"dynvit/regular"
 )
@@ -39,10 +40,20 @@ func (c *Checkpoint) sidecars(folder string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
+		c.compare(config, name, meta["image_size"])
 		c.Facts = append(c.Facts, Facts{From: name, Meta: meta})
 		break
 	}
 	return nil
+}
+
+// compare warns where pictures are made of another size than the model's, which of
+// transformers' models only DINOv2 takes: its positions are brought to the pictures' grid.
+func (c *Checkpoint) compare(config object, name, size string) {
+	r := reader{o: config}
+	if model := r.side("image_size"); model > 0 && fmt.Sprint(model) != size && !strings.HasPrefix(r.text("model_type"), "dinov2") {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("config.json's model takes pictures of %d pixels, %s makes some of %s: taken at the latter, which transformers refuses", model, name, size))
+	}
 }
 
 // sidecar reads one, nil where there is none.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"dynvit/checkpoint"
 	"dynvit/modelfile"
@@ -122,7 +123,16 @@ func (m merged) source(key string) string {
 	return assumed
 }
 
-// said reports whether a source says it, and not custom.
+// blame adds to an error of a metadata's key who said it.
+func (m merged) blame(err error) error {
+	words := strings.Fields(err.Error())
+	if len(words) > 1 && words[0] == "metadata" && m.from[words[1]] != "" {
+		return fmt.Errorf("%w (from %s)", err, m.from[words[1]])
+	}
+	return err
+}
+
+// said reports whether a source says it, and not what is usual alone.
 func (m merged) said(key string) bool { return m.from[key] != "" && !m.assumed[key] }
 
 // doubts are the assumptions that can be wrong without anything showing it.
