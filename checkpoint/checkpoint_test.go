@@ -69,6 +69,7 @@ func TestNames(t *testing.T) {
 		{"a." + conv + " b." + conv, "b", conv, "1 tensor of another model: a." + conv},
 		{"a." + conv + " b." + conv, "c", "", `error: key "c": no model of that name: there is a, b`},
 		{conv + " ema." + conv, "ema", conv, ""},
+		{"fc.weight", "ema", "", "error: key \"ema\": no vision transformer's patch projection"},
 		{"module.model.conv1.weight module.model.fc.weight", "", "conv1.weight fc.weight", "module.model."},
 		{"x." + conv + " x._orig_mod." + conv, "", "", "error: tensor " + `"` + conv + `"` + ": comes twice"},
 		{"base_model.model." + conv + " base_model.model.blocks.0.attn.qkv.lora_A.weight", "", "", "error: tensor base_model.model.blocks.0.attn.qkv.lora_A.weight: belongs to an adapter (lora_A)"},
@@ -252,6 +253,22 @@ func beside(t testing.TB, config, processor string) (*Checkpoint, error) {
 	return c, err
 }
 
+// TestUnfitLabels: labels that a model file cannot hold are left out, and that is said.
+func TestUnfitLabels(t *testing.T) {
+	for _, config := range []string{
+		`{"model_type":"vit","num_attention_heads":3,"id2label":{"0":"a","2":"b"}}`,
+		`{"model_type":"vit","num_attention_heads":3,"id2label":{"0":"a|b"}}`,
+		`{"model_type":"vit","num_attention_heads":3,"id2label":["a",""]}`,
+		`{"model_type":"vit","num_attention_heads":3,"id2label":7}`,
+		`{"architecture":"vit_tiny_patch16_224","label_names":["a\nb"]}`,
+	} {
+		c, err := beside(t, config, "")
+		if err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "--labels") || facts(c)["classes"] != "" || facts(c)["heads"] != "3" {
+			t.Errorf("%s: %v, %v", config, c, err)
+		}
+	}
+}
+
 // TestSizes: pictures of another size than the model's are doubted.
 func TestSizes(t *testing.T) {
 	for kind, doubts := range map[string]int{"vit": 1, "dinov2": 0} {
@@ -277,8 +294,6 @@ func TestSidecarErrors(t *testing.T) {
 		{`{"model_type":"vit","hidden_size":"48"}`, "", "hidden_size"},
 		{`{"model_type":"vit","hidden_size":1.5}`, "", "hidden_size"},
 		{`{"model_type":"vit","image_size":[64,32]}`, "", "only square inputs"},
-		{`{"model_type":"vit","id2label":{"0":"a","2":"b"}}`, "", "id2label"},
-		{`{"model_type":"vit","id2label":{"0":"a|b"}}`, "", "--labels"},
 		{`{"model_type":7}`, "", "model_type"},
 		{timm(`,"crop_mode":"border"`), "", "crop_mode"},
 		{timm(`,"crop_pct":0`), "", "crop_pct"},

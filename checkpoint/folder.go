@@ -87,7 +87,7 @@ func findIn(folder string) (weights, error) {
 
 // Bounds of an index: its bytes, and the files that it may name.
 const (
-	maxIndex  = 32 << 20
+	maxIndex  = 8 << 20
 	maxShards = 1000
 )
 

@@ -71,6 +71,9 @@ func choose(tensors []modelfile.Tensor, key string) (prefix string, others []str
 	prefixes := prefixesOf(tensors)
 	if key != "" {
 		at := slices.IndexFunc(prefixes, func(p string) bool { return strings.HasPrefix(p, strings.TrimSuffix(key, ".")+".") })
+		if len(prefixes) == 0 {
+			return "", nil, fmt.Errorf("key %.80q: no vision transformer's patch projection under it, or anywhere", key)
+		}
 		if at < 0 {
 			return "", nil, fmt.Errorf("key %.80q: no model of that name: there is %s", key, list(prefixes, shownPrefix))
 		}

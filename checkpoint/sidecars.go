@@ -12,7 +12,7 @@ import (
 
 // maxSidecar bounds a JSON file beside the weights, in bytes: one of 21,000 labels takes
 // 2 MB.
-const maxSidecar = 16 << 20
+const maxSidecar = 8 << 20
 
 // sidecars reads the JSON files beside the weights.
 func (c *Checkpoint) sidecars(folder string) error {
@@ -74,7 +74,8 @@ func (c *Checkpoint) sidecar(folder, name string) (object, string, error) {
 }
 
 // config reads a config.json: timm's, which names an architecture, or transformers', which
-// names the type of the model.
+// names the type of the model. Labels that a model file cannot hold are no reason to refuse
+// the model.
 func (c *Checkpoint) config(o object) error {
 	read := huggingFace
 	switch {
@@ -84,9 +85,12 @@ func (c *Checkpoint) config(o object) error {
 		c.Notes = append(c.Notes, "config.json is neither timm's nor transformers': not read")
 		return nil
 	}
-	facts, err := read(o)
+	facts, doubt, err := read(o)
 	if err != nil {
 		return err
+	}
+	if doubt != nil {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("config.json's labels are left out, %v: --labels names a file with others", doubt))
 	}
 	c.Facts = append(c.Facts, facts...)
 	return nil

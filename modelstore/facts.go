@@ -126,10 +126,14 @@ func (m merged) source(key string) string {
 // blame adds to an error of a metadata's key who said it.
 func (m merged) blame(err error) error {
 	words := strings.Fields(err.Error())
-	if len(words) > 1 && words[0] == "metadata" && m.from[words[1]] != "" {
-		return fmt.Errorf("%w (from %s)", err, m.from[words[1]])
+	if len(words) < 2 || words[0] != "metadata" || m.from[words[1]] == "" {
+		return err
 	}
-	return err
+	from := m.from[words[1]]
+	if strings.HasSuffix(from, ".json") {
+		from += ": where it is another model's, put the weights into a folder of their own"
+	}
+	return fmt.Errorf("%w (from %s)", err, from)
 }
 
 // said reports whether a source says it, and not what is usual alone.
