@@ -57,6 +57,8 @@ func TestNames(t *testing.T) {
 		{"model._orig_mod.module." + conv + " model._orig_mod.module.head.weight", "", "head.weight " + conv, "model.module."},
 		{"_fsdp_wrapped_module." + conv + " blocks.0._checkpoint_wrapped_module.norm1.weight", "", block + " " + conv, ""},
 		{"net." + conv + " net.head.weight criterion.weight train_acc.tp n_averaged", "", "head.weight " + conv, "3 tensors of training: criterion.weight, n_averaged, train_acc.tp"},
+		{conv + " valid_MulticlassAccuracy.tp TverskyLoss.weight train_acc1.total loss", "", conv, "4 tensors of training"},
+		{conv + " accent.weight blocks.0.lossless.weight", "", "accent.weight blocks.0.lossless.weight " + conv, ""},
 		{conv + " head.weight loss_fn.weight", "", "head.weight " + conv, "1 tensor of training: loss_fn.weight"},
 		{"x." + conv + " x.head.weight adapter.weight", "", "head.weight " + conv, "warning: passed over 1 tensor outside of x.*: adapter.weight"},
 		{"backbone." + conv + " fc.weight fc.bias", "", "head.bias head.weight " + conv, "warning: fc.* is taken for the head"},

@@ -28,7 +28,7 @@ var wrappers = []string{"module.", "model.", "_forward_module.", "backbone.", "n
 
 // training are words in names of what a training program keeps in a state dict beside
 // the model.
-var training = regexp.MustCompile(`(?i)(^|[._])(criterion|loss|losses|loss_fn|loss_func|metrics?|acc|accuracy|auroc|auc|f1|precision|recall|confmat|confusion_matrix|n_averaged|mixup|optimizer)([._]|\d*$)`)
+var training = regexp.MustCompile(`(?i)(^|[._])([a-z]*(criterion|loss|losses|metrics?|accuracy|auroc|f1|f1score|precision|recall|confusionmatrix)|acc|auc|confmat|confusion_matrix|n_averaged|mixup|optimizer)\d*([._]|$)`)
 
 // adapters are the names of LoRA's and other adapters' tensors (peft).
 var adapters = regexp.MustCompile(`(^|\.)(lora_[A-Za-z_]+|base_layer|hada_w\d|ia3_l|modules_to_save)(\.|$)`)
