@@ -100,11 +100,16 @@ func (m merged) explain(written map[string]string, c vit.Config) []Value {
 	var values []Value
 	for _, k := range modelfile.Keys() {
 		text, is := written[k]
-		if !is {
+		from := m.source(k)
+		switch {
+		case is:
+		case k == "crop_mode": // goes with the resize
+			text, from = silent[k], m.source("resize")
+		default:
 			text = silent[k]
 		}
 		if text != "" {
-			values = append(values, Value{k, text, m.source(k), is})
+			values = append(values, Value{k, text, from, is})
 		}
 	}
 	return values

@@ -376,7 +376,7 @@ func TestAgainst(t *testing.T) {
 func TestProvenance(t *testing.T) {
 	_, stdout, stderr := imported(t, container{of: "timm-labels"})
 	for _, line := range []string{
-		"mean 0.485,0.456,0.406 config.json", "resize 71 config.json", "heads 3 config.json", "mlp_ratio 4 tensors", "interpolation bicubic config.json",
+		"mean 0.485,0.456,0.406 config.json", "resize 71 config.json", "crop_mode center config.json", "heads 3 config.json", "mlp_ratio 4 tensors", "interpolation bicubic config.json",
 		"prune_at 1,2,3 default", "classes thing 0|thing 1|thing 2|thing 3|thing 4|thing 5|thing 6 config.json",
 	} {
 		if !hasLine(stdout, line) {
