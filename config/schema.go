@@ -18,6 +18,7 @@ func Schema() []byte {
 	c := Default("")
 	root := groupSchema("", false, reflect.ValueOf(&c).Elem())
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["$id"] = "urn:dynvit:config:" + strconv.Itoa(Version)
 	root["title"] = "dynvitd configuration"
 	root["required"] = []string{"mqtt"}
 	root["properties"].(map[string]any)["mqtt"].(map[string]any)["required"] = []string{"broker"}
