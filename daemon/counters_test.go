@@ -13,25 +13,25 @@ import (
 // TestReadersDoNotStealFromEachOther: two statistics of the same feeds each see
 // all frames of their own periods.
 func TestReadersDoNotStealFromEachOther(t *testing.T) {
-	f := &feed{name: "door", counts: new(counts)}
+	c := new(counts)
 	look := func(n int) {
 		for range n {
-			f.counts.looked.Add(1)
-			f.counts.latency.Add(time.Millisecond)
+			c.looked.Add(1)
+			c.latency.Add(time.Millisecond)
 		}
 	}
-	first, second := feeds{f}.read(), feeds{f}.read()
+	second := c.read()
 	look(3)
-	again := feeds{f}.read()
+	again := c.read()
 	look(4)
-	end := feeds{f}.read()
-	if a, b := end.looked[0]-again.looked[0], end.looked[0]-second.looked[0]; a != 4 || b != 7 || first.looked[0] != 0 {
-		t.Errorf("periods of %d and %d frames", a, b)
+	end := c.read()
+	if a, b, all := end.since(again).looked, end.since(second).looked, end.since(nil).looked; a != 4 || b != 7 || all != 7 {
+		t.Errorf("periods of %d, %d and %d frames", a, b, all)
 	}
-	if s := spread(end.latency.Since(&second.latency)); s.P50 == nil || math.Abs(*s.P50-1) > 1.0/128 {
+	if s := spread(&end.since(second).latency); s.P50 == nil || math.Abs(*s.P50-1) > 1.0/128 {
 		t.Errorf("%+v", s)
 	}
-	if s := spread(end.latency.Since(&end.latency)); s.P50 != nil || s.P95 != nil {
+	if s := spread(&end.since(end).latency); s.P50 != nil || s.P95 != nil {
 		t.Errorf("an empty period has %+v", s)
 	}
 }
