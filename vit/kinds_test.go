@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -128,6 +129,63 @@ func TestKinds(t *testing.T) {
 		t.Errorf("answers seen: %v", seen)
 	}
 }
+
+// TestKindsImported: the model file that an import writes is read as the same model, with
+// the same answers.
+func TestKindsImported(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind, inputs [2][]float32) {
+		meta, tensors, _, err := Import(k.file, nil, k.config.Manifest())
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "model.safetensors")
+		if err := modelfile.Write(path, meta, tensors); err != nil {
+			t.Fatal(err)
+		}
+		file, err := modelfile.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		c, err := Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, be := kind{config: c, file: file}, openBackend(t, backends.Portable)
+		r := run(t, again.session(t, be, backends.F32, Attention), inputs[0], k.plan(t, 0.7))
+		if want := run(t, k.session(t, be, backends.F32, Attention), inputs[0], k.plan(t, 0.7)); !slices.Equal(r.Logits, want.Logits) {
+			t.Errorf("%v, want %v", r.Logits, want.Logits)
+		}
+	})
+}
+
+// TestKindsLack: a file that lacks any one of its tensors is refused, in a line that names
+// it or says what it would be without.
+func TestKindsLack(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind, _ [2][]float32) {
+		for _, missing := range k.file.Names() {
+			if strings.HasPrefix(missing, "score_predictor.") {
+				continue
+			}
+			var rest []modelfile.Tensor
+			for _, name := range k.file.Names() {
+				if tensor, _ := k.file.Tensor(name); name != missing {
+					rest = append(rest, tensor)
+				}
+			}
+			c, err := Infer(modelfile.New(nil, rest), modelfile.Manifest{Heads: 2, Head: k.config.Manifest().Head, Pool: k.config.pool()})
+			switch {
+			case err != nil && !strings.Contains(err.Error(), "\n"):
+			case optional[missing]: // another kind, as far as anyone can tell
+			default:
+				t.Errorf("without %s it is taken for %+v (%v)", missing, c, err)
+			}
+		}
+	})
+}
+
+// optional are tensors without which a model is another one of the kinds.
+var optional = map[string]bool{"cls_token": true, "reg_token": true, "patch_embed.proj.bias": true}
 
 // TestKindsReplay: what a recorder replays is what is done without one, of every kind
 // by every scorer that it has, and a frame allocates nothing.
