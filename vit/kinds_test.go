@@ -275,6 +275,46 @@ func TestKindsAgree(t *testing.T) {
 	}
 }
 
+// TestScorersOfAKind: what a model without CLS cannot do is refused, by name and by value.
+func TestScorersOfAKind(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind, _ [2][]float32) {
+		scorer, err := ParseScorer("cls-attention", k.config)
+		if (err != nil) != k.config.NoCLS || err == nil && scorer != CLSAttention {
+			t.Errorf("%v, %v", scorer, err)
+		}
+		be := openBackend(t, backends.Portable)
+		w, err := Load(be, k.config, k.file, backends.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewSession(be, w, CLSAttention); (err != nil) != k.config.NoCLS {
+			t.Error(err)
+		}
+	})
+}
+
+// TestKindsThatDoNotGoTogether: each is refused in a line that names what does not fit.
+func TestKindsThatDoNotGoTogether(t *testing.T) {
+	for words, change := range map[string]func(c *Config){
+		"act":               func(c *Config) { c.Act = "swish" },
+		"pool":              func(c *Config) { c.Pool = "map" },
+		"no CLS":            func(c *Config) { c.NoCLS = true },
+		"token alone":       func(c *Config) { c.Distilled, c.Pool = true, PoolMean },
+		"want a head":       func(c *Config) { c.Pool, c.Classes = PoolBoth, 0 },
+		"needs an even one": func(c *Config) { c.Pool, c.Width, c.Heads, c.Predictors = PoolMean, 65, 5, false },
+		"norm.weight":       func(c *Config) { c.NoNorm = true },
+		"auxiliary head":    func(c *Config) { c.AuxHead, c.Registers = true, 1 },
+		"registers 257":     func(c *Config) { c.Registers = 257 },
+		"registers -1":      func(c *Config) { c.Registers = -1 },
+	} {
+		c := small["deit"]
+		change(&c)
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: %v", words, err)
+		}
+	}
+}
+
 func best(logits []float32) (class int) {
 	for i, v := range logits {
 		if v > logits[class] {

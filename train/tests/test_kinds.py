@@ -1,12 +1,15 @@
 """Every kind of transformer that dynvitd imports: what the model computes, and that its predictors can be trained."""
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from safetensors import safe_open
 
+from dynvit_train.definitions import describe, outline
 from dynvit_train.export import encode, export, metadata
 from dynvit_train.model import DynamicViT, keep_counts
 from dynvit_train.reducing import ByAttention, ByCLSAttention, ByPredictor
@@ -92,3 +95,17 @@ def test_predictors_can_be_trained(kind, pictures, tmp_path):
     assert model.shape == shape
     assert all(torch.equal(loaded.tensors[n], t) for n, t in plain.items())
     assert {n for n in read(learnt).tensors} == {n for n in model.state_dict() if n.startswith("score_predictor.")}
+
+
+@pytest.mark.parametrize(
+    "name", ["deit3_small_patch16_224", "vit_base_patch16_clip_quickgelu_224", "vit_base_patch16_rpn_224"]
+)
+def test_definitions_are_the_table(name):
+    """Rows of the table that dynvitd has, made anew."""
+    with open(KINDS.parents[2] / "timm" / "definitions.csv", newline="") as f:
+        rows = {row["architecture"]: row for row in csv.DictReader(f)}
+    with torch.device("meta"):
+        model = timm.create_model(name)
+    want = {k: v for k, v in rows[name].items() if v}
+    assert {k: str(v) for k, v in describe(name, model).items() if v != ""} == want
+    assert outline(model)["tensors"]["pos_embed"][2] == model.embed_dim
