@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"backends/avx2":                   {"backends", "backends/internal/host"},
 	"backends/neon":                   {"backends", "backends/internal/host"},
 	"backends/cuda":                   {"backends"},
+	"backends/cuda/kernels":           {"backends"},
 	"backends/internal/host/hosttest": {"backends", "backends/internal/host", "internal/guardpage"},
 	"backends/backendtest":            {"backends", "backends/ref"},
 	"backends/all": {"backends", "backends/ref", "backends/internal/host", "backends/avx512", "backends/avx2",
