@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-arm64 test-faults test-vm test-ha package test-package soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 test-faults test-vm test-ha package test-package cuda soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -41,6 +41,35 @@ package: ## deb, rpm, container image, add-on, compose file, bills of materials 
 
 test-package: ## build the packages twice, install, upgrade, remove and run them in copies of this machine (2 min; root)
 	$(GO) -C packaging test -count 1 ./...
+
+# The CUDA backend is linked with the shim instead of a driver; CUDA's header is NVIDIA's
+# and comes from PyPI.
+CUDA := bin/cuda
+CUDA_VENV := $(CUDA)/venv
+CUDA_INCLUDE = $(abspath $(wildcard $(CUDA_VENV)/lib/python3*/site-packages/nvidia/cuda_runtime/include))
+CC_amd64 := gcc
+CC_arm64 := aarch64-linux-gnu-gcc
+CUDA_BUILD = CGO_ENABLED=1 CC=$(CC_$1) GOARCH=$1 CGO_CFLAGS="-O2 -I$(CUDA_INCLUDE)" CGO_LDFLAGS="-L$(abspath $(CUDA)/$1) -ldl"
+SHIM := backends/cuda/_shim
+
+$(CUDA_VENV)/ready: backends/cuda/requirements.txt
+	python3 -m venv $(CUDA_VENV)
+	$(CUDA_VENV)/bin/pip install -q -r $<
+	touch $@
+
+$(CUDA)/%/libcuda.a: $(SHIM)/shim.c $(SHIM)/shim.h $(SHIM)/symbols.h $(SHIM)/jumps.S
+	mkdir -p $(@D)
+	$(CC_$*) -O2 -fPIC -Wall -Wextra -Wno-override-init -c $(SHIM)/shim.c -o $(@D)/shim.o
+	$(CC_$*) -c $(SHIM)/jumps.S -o $(@D)/jumps.o
+	rm -f $@
+	ar rcs $@ $(@D)/shim.o $(@D)/jumps.o
+
+cuda: $(CUDA_VENV)/ready $(CUDA)/amd64/libcuda.a $(CUDA)/arm64/libcuda.a ## build bin/cuda/{amd64,arm64}/dynvitd with the CUDA backend, driver or not (2 min; gcc, gcc-aarch64-linux-gnu)
+	CC=gcc $(GO) run ./$(SHIM)/gen $(CUDA_INCLUDE) $(CUDA)
+	cmp $(CUDA)/symbols.h $(SHIM)/symbols.h
+	cmp $(CUDA)/jumps.S $(SHIM)/jumps.S
+	$(call CUDA_BUILD,amd64) $(GO) build -tags cuda -trimpath -o $(CUDA)/amd64/dynvitd ./cmd/dynvitd
+	$(call CUDA_BUILD,arm64) $(GO) build -tags cuda -trimpath -o $(CUDA)/arm64/dynvitd ./cmd/dynvitd
 
 test-faults: ## the faults of docs/reliability.md, in full, with their figures (10 min)
 	@mkdir -p bin

@@ -94,14 +94,16 @@ func (b *building) fragmentMoved(in *instruction, mods, ops []string, writes boo
 	return b.operandsInto(ops[2:], &in.b)
 }
 
-// moveFragment has every lane read or write its values, one by one. Rows must be aligned
-// to the bytes that a lane has of the fragment ("Matrix Storage for WMMA").
+// moveFragment has every lane read or write its values, one by one. The first must be
+// aligned to 32 bytes and rows be multiples of 16 apart, as CUDA's C++ guide wants it of
+// load_matrix_sync, which is this instruction. (The ISA's text wants each row
+// aligned to the bytes that a lane has of the fragment, which 8 halves of padding break.)
 func (w *gathered) moveFragment(where space, p part, f form, columns, writes bool) {
 	first := w.any()
 	base, stride := first.r[w.in.a]+uint64(w.in.offset), int(int32(first.r[w.in.b]))
-	size, align := f.of.bytes(), uint64(4*f.registers)
-	if base%align != 0 || uint64(stride*size)%align != 0 {
-		first.fail("rows from %#x, %d bytes apart, are not aligned to the %d of a fragment", base, stride*size, align)
+	size := f.of.bytes()
+	if base%32 != 0 || stride*size%16 != 0 {
+		first.fail("rows from %#x, %d bytes apart: not aligned to 32 and 16", base, stride*size)
 	}
 	for lane, t := range w.lane {
 		if t.r[w.in.a]+uint64(w.in.offset) != base || int(int32(t.r[w.in.b])) != stride {
