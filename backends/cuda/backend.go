@@ -30,7 +30,7 @@ type backend struct {
 	next step  // that is being put together
 	tape *tape // of the recording that is being made, or nil
 	recs []*recording
-	err  error // first failure since the last download
+	err  error // first failure since the last download, or nil
 	lost error // why nothing more comes of the device
 	done bool  // closed
 }
@@ -91,7 +91,8 @@ func (b *backend) Facts() backends.Facts {
 	}
 }
 
-// Close frees the recordings, then the device with all memory.
+// Close frees the recordings, then the device with all memory. It returns what no
+// download has told; what a lost device says when it is left is no news.
 func (b *backend) Close() error {
 	if b.done {
 		return nil
@@ -100,11 +101,12 @@ func (b *backend) Close() error {
 	for len(b.recs) > 0 {
 		b.recs[0].Close()
 	}
+	told := b.lost != nil && b.err == nil
 	err := b.dev.Close()
-	if b.lost != nil {
-		return nil // what a lost device says when it is left is no news
+	if told {
+		return nil
 	}
-	return err
+	return errors.Join(b.err, err)
 }
 
 // need panics where a shape does not fit.
@@ -114,31 +116,30 @@ func need(method string, ok bool, what string) {
 	}
 }
 
-// note keeps the first failure until the next download. A lost device stays lost.
+// note keeps the first failure until the next download.
 func (b *backend) note(err error) {
-	if err == nil {
-		return
-	}
-	var failed *device.Error
-	if errors.As(err, &failed) && failed.Lost() && b.lost == nil {
-		b.lost = fmt.Errorf("%w: %w", backends.ErrLost, err)
-	}
 	if b.err == nil {
 		b.err = err
 	}
 }
 
-// takeError returns the first failure since it was last called.
+// queued takes what queueing something returned. After a failure what the device's memory
+// holds is anyone's guess, whether its context keeps the error or not: it is lost.
+func (b *backend) queued(err error) {
+	if err != nil && b.lost == nil {
+		b.lost = fmt.Errorf("cuda: %w: %w", backends.ErrLost, err)
+		b.note(b.lost)
+	}
+}
+
+// takeError returns the first failure since it was last called, or why the device is lost.
 func (b *backend) takeError() error {
 	err := b.err
 	b.err = nil
 	if b.lost != nil {
 		return b.lost
 	}
-	if err != nil {
-		return fmt.Errorf("cuda: %w", err)
-	}
-	return nil
+	return err
 }
 
 // wordBytes is the size of the error word.
@@ -150,6 +151,6 @@ func (b *backend) takeBadRow() {
 	if word == 0 {
 		return
 	}
-	b.note(fmt.Errorf("Gather: row %d is out of range", int32(word>>32)))
-	b.note(b.dev.Clear(b.badRow, wordBytes))
+	b.note(fmt.Errorf("cuda: Gather: row %d is out of range", int32(word>>32)))
+	b.queued(b.dev.Clear(b.badRow, wordBytes))
 }

@@ -43,7 +43,7 @@ func (b *backend) Pack(w []float32, out, in int, bias []float32, p backends.Prec
 		}
 		b.upload(*part.into, part.data)
 	}
-	return k, nil
+	return k, b.lost
 }
 
 func (b *backend) carries(p backends.Precision) bool {

@@ -19,14 +19,19 @@ const leastStage, mostStage = 1 << 20, 8 << 20
 // alloc returns memory of the device; 0 bytes are some, too.
 func (b *backend) alloc(bytes int) (device.Address, error) {
 	at, err := b.dev.Alloc(max(bytes, elementBytes))
+	return at, ofMemory(bytes, err)
+}
+
+// ofMemory is the error of setting bytes aside.
+func ofMemory(bytes int, err error) error {
 	var failed *device.Error
-	if errors.As(err, &failed) && failed.NoMemory() {
-		err = fmt.Errorf("%w: %w", backends.ErrNoMemory, err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failed) && failed.NoMemory():
+		return fmt.Errorf("cuda: %w: %d bytes: %w", backends.ErrNoMemory, bytes, err)
 	}
-	if err != nil {
-		return 0, fmt.Errorf("cuda: %d bytes: %w", bytes, err)
-	}
-	return at, nil
+	return fmt.Errorf("cuda: %d bytes: %w", bytes, err)
 }
 
 // cleared is alloc, of zeros.
@@ -35,7 +40,8 @@ func (b *backend) cleared(bytes int) (device.Address, error) {
 	if err != nil {
 		return 0, err
 	}
-	return at, b.dev.Clear(at, max(bytes, elementBytes))
+	b.queued(b.dev.Clear(at, max(bytes, elementBytes)))
+	return at, b.lost
 }
 
 func (b *backend) growStage(bytes int) (err error) {
@@ -47,7 +53,7 @@ func (b *backend) growStage(bytes int) (err error) {
 	if err == nil {
 		b.stage, b.staged = stage, 0 // copies from the old one may go on: it stays
 	}
-	return err
+	return ofMemory(bytes, err)
 }
 
 func (b *backend) Alloc(rows, cols int) (backends.Tensor, error) {
@@ -91,7 +97,7 @@ func (b *backend) upload(to device.Address, src []byte) {
 		}
 		part := b.stage[b.staged:]
 		n := copy(part, src)
-		b.note(b.dev.CopyIn(to, part[:n]))
+		b.queued(b.dev.CopyIn(to, part[:n]))
 		b.staged += n
 		to, src = to+device.Address(n), src[n:]
 	}
@@ -99,7 +105,7 @@ func (b *backend) upload(to device.Address, src []byte) {
 
 // wait waits for the device, which then has copied all of the stage.
 func (b *backend) wait() {
-	b.note(b.dev.Wait())
+	b.queued(b.dev.Wait())
 	b.staged = 0
 }
 
@@ -120,9 +126,9 @@ func (b *backend) download(dst []byte, from device.Address) error {
 			break
 		}
 		n := min(len(dst), len(b.answers)-wordBytes)
-		b.note(b.dev.CopyOut(b.answers[:wordBytes], b.badRow))
+		b.queued(b.dev.CopyOut(b.answers[:wordBytes], b.badRow))
 		if n > 0 {
-			b.note(b.dev.CopyOut(b.answers[wordBytes:][:n], from))
+			b.queued(b.dev.CopyOut(b.answers[wordBytes:][:n], from))
 		}
 		b.wait()
 		if b.err != nil {
@@ -156,7 +162,7 @@ func (b *backend) reserve(s *scratch, bytes int) error {
 // use is reserve where a frame needs more than was set aside.
 func (b *backend) use(s *scratch, bytes int) device.Address {
 	if bytes > s.bytes {
-		b.note(b.reserve(s, bytes))
+		b.queued(b.reserve(s, bytes))
 	}
 	return s.at
 }

@@ -11,8 +11,10 @@ import (
 
 // Open starts the backend on the first GPU, or reports, wrapping
 // backends.ErrUnavailable, what is missing. The options have no say.
-func Open(backends.Options) (backends.Backend, error) {
-	d, err := driver.Open(driver.Library)
+func Open(backends.Options) (backends.Backend, error) { return open(driver.Library) }
+
+func open(library string) (backends.Backend, error) {
+	d, err := driver.Open(library)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", backends.ErrUnavailable, err)
 	}

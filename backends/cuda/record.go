@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"fmt"
 	"slices"
 
 	"dynvit/backends"
@@ -40,15 +41,19 @@ func (r *recording) launch() {
 	}
 }
 
+// capture makes the graph. A device that would not capture but goes on is not lost.
 func (r *recording) capture() {
-	if r.be.lost != nil {
+	b := r.be
+	if b.lost != nil {
 		return
 	}
-	g, err := r.be.dev.Capture(r.launch)
-	r.be.note(err)
-	if err == nil {
-		r.graph = g
+	g, err := b.dev.Capture(r.launch)
+	if err != nil {
+		b.note(fmt.Errorf("cuda: no graph: %w", err))
+		b.wait()
+		return
 	}
+	r.graph = g
 }
 
 func (r *recording) Replay() {
@@ -56,7 +61,7 @@ func (r *recording) Replay() {
 	switch {
 	case r.be.lost != nil:
 	case r.graph != 0:
-		r.be.note(r.be.dev.Replay(r.graph))
+		r.be.queued(r.be.dev.Replay(r.graph))
 	default:
 		r.launch()
 	}
@@ -70,6 +75,6 @@ func (r *recording) Close() {
 	}
 	b.recs = slices.Delete(b.recs, i, i+1)
 	if r.graph != 0 && b.lost == nil {
-		b.note(b.dev.FreeGraph(r.graph))
+		b.queued(b.dev.FreeGraph(r.graph))
 	}
 }

@@ -112,5 +112,5 @@ func (b *backend) do(s *step) {
 }
 
 func (b *backend) launch(s *step) {
-	b.note(b.dev.Launch(b.entries[s.kernel], s.grid, device.Size{s.block, 1, 1}, s.args[:s.count]))
+	b.queued(b.dev.Launch(b.entries[s.kernel], s.grid, device.Size{s.block, 1, 1}, s.args[:s.count]))
 }

@@ -20,7 +20,19 @@ void *shim_table[shim_count] = {
 	[shim_init] = (void *)ready,
 };
 
-int shim_open(const char *path, char *why, size_t size) {
+/* explain has the library say what an error is. */
+static void explain(void *library, int code, char *why, size_t size)
+{
+	int (*text)(int, const char **) = (int (*)(int, const char **))dlsym(library, "cuGetErrorString");
+	const char *said = NULL;
+	if (text && text(code, &said) == 0 && said)
+		snprintf(why, size, "%s", said);
+	else
+		snprintf(why, size, "unknown error");
+}
+
+int shim_open(const char *path, char *why, size_t size)
+{
 	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!library) {
 		snprintf(why, size, "%s", dlerror());
@@ -32,8 +44,10 @@ int shim_open(const char *path, char *why, size_t size) {
 		return shim_no_library;
 	}
 	int failed = init(0);
-	if (failed)
+	if (failed) {
+		explain(library, failed, why, size);
 		return failed;
+	}
 	for (int i = 0; i < shim_count; i++) {
 		void *f = dlsym(library, shim_names[i]);
 		if (i != shim_init)

@@ -79,18 +79,3 @@ const outOfMemory = 2
 
 // NoMemory reports that the device's memory is used up.
 func (e *Error) NoMemory() bool { return e.Code == outOfMemory }
-
-// last are the codes after which a context fails every call until it is made anew, by
-// CUDA's header: "the process must be terminated and relaunched", or the device is gone.
-var last = map[int]string{
-	4: "DEINITIALIZED", 46: "DEVICE_UNAVAILABLE", 100: "NO_DEVICE", 101: "INVALID_DEVICE", 201: "INVALID_CONTEXT",
-	214: "ECC_UNCORRECTABLE", 220: "NVLINK_UNCORRECTABLE", 226: "CONTAINED",
-	700: "ILLEGAL_ADDRESS", 702: "LAUNCH_TIMEOUT", 709: "CONTEXT_IS_DESTROYED", 710: "ASSERT",
-	714: "HARDWARE_STACK_ERROR", 715: "ILLEGAL_INSTRUCTION", 716: "MISALIGNED_ADDRESS", 717: "INVALID_ADDRESS_SPACE",
-	718: "INVALID_PC", 719: "LAUNCH_FAILED", 721: "TENSOR_MEMORY_LEAK", 802: "SYSTEM_NOT_READY", 803: "SYSTEM_DRIVER_MISMATCH",
-	805: "MPS_CONNECTION_FAILED", 806: "MPS_RPC_FAILURE", 807: "MPS_SERVER_NOT_READY", 810: "MPS_CLIENT_TERMINATED",
-	911: "EXTERNAL_DEVICE", 999: "UNKNOWN",
-}
-
-// Lost reports that nothing more comes of the Device: close it and open another.
-func (e *Error) Lost() bool { return last[e.Code] != "" }

@@ -63,7 +63,7 @@ func load(library string) error {
 	case C.shim_no_library:
 		return fmt.Errorf("no NVIDIA driver: %s", C.GoString(&why[0]))
 	default:
-		return fmt.Errorf("the NVIDIA driver does not start: %w", &device.Error{Call: "cuInit", Code: int(code), Text: text(int(code))})
+		return fmt.Errorf("the NVIDIA driver does not start: %w", &device.Error{Call: "cuInit", Code: int(code), Text: C.GoString(&why[0])})
 	}
 }
 
@@ -102,7 +102,9 @@ func (d *Device) open() error {
 // describe asks for the facts.
 func (d *Device) describe(gpu cu.Device) (err error) {
 	f := &d.facts
-	f.Driver = cu.Version()
+	if f.Driver = cu.Version(); f.Driver < 0 {
+		return errors.New("cuDriverGetVersion failed")
+	}
 	if f.Name, err = gpu.Name(); err != nil {
 		return failed("cuDeviceGetName", err)
 	}

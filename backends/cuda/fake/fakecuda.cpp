@@ -13,11 +13,13 @@
 //
 // The environment is read by cuInit, which forgets what was before:
 //
+//   FAKECUDA_KERNELS=FOLDER     has 53, 72, 80 with a libkernels.so each (../kernels/emulate)
 //   FAKECUDA_DEVICE=nano|xavier|orin|h100|none
 //   FAKECUDA_MEMORY=BYTES       instead of the device's
 //   FAKECUDA_FAIL=CALL:N=CODE   the N-th CALL fails; with a code that a context keeps, all later ones
 //   FAKECUDA_TRACE=FILE         a line for each call, appended
 #include <cuda.h>
+#include <dlfcn.h>
 #include <sys/mman.h>
 
 #include <cstdio>
@@ -31,9 +33,10 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "kernels.h"
+#include "api.h"
 
 #define API extern "C" __attribute__((visibility("default"))) CUresult
 
@@ -52,9 +55,15 @@ const Profile profiles[] = {
 	{"h100", "NVIDIA H100 80GB HBM3", 9, 0, 13000, 90, 132, 1980, 80ul << 30},
 };
 
+// Emulation is a library of kernels built for the processor.
+struct Emulation {
+	decltype(emulate_launch) *launch;
+	decltype(emulate_arguments) *arguments;
+};
 struct Function {
 	std::string name;
-	const cuemu::Kernel *kernel;
+	const Emulation *by;
+	std::vector<unsigned short> sizes; // of its arguments
 };
 struct Module {
 	std::map<std::string, std::unique_ptr<Function>> functions;
@@ -183,6 +192,9 @@ bool locked(const void *p, size_t bytes)
 
 CUresult drain(Stream *s)
 {
+	if (s->queue.empty())
+		return s->context->sticky;
+	Touchable while_draining(s->context);
 	while (!s->queue.empty() && !s->context->sticky) {
 		Operation o = std::move(s->queue.front());
 		s->queue.pop_front();
@@ -240,37 +252,51 @@ int width(const std::string &declared)
 	return 0;
 }
 
-const cuemu::Kernel *built(const std::string &name)
+std::string environment(const char *name)
 {
-	int n;
-	const cuemu::Kernel *k = cuemu_kernels(&n);
-	for (int i = 0; i < n; i++)
-		if (name == k[i].name)
-			return &k[i];
-	return nullptr;
+	const char *v = getenv(name);
+	return v ? v : "";
+}
+
+// emulation loads a target's kernels.
+const Emulation *emulation(int target)
+{
+	static std::map<std::string, Emulation> loaded;
+	std::string path = environment("FAKECUDA_KERNELS") + "/" + std::to_string(target) + "/libkernels.so";
+	Emulation &e = loaded[path];
+	if (e.launch)
+		return &e;
+	void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+	if (!library) {
+		complain(dlerror());
+		return nullptr;
+	}
+	e.launch = (decltype(e.launch))dlsym(library, "emulate_launch");
+	e.arguments = (decltype(e.arguments))dlsym(library, "emulate_arguments");
+	return e.launch && e.arguments ? &e : nullptr;
 }
 
 // entry reads the declaration of an entry, from its name on.
-CUresult entry(Module *m, const std::string &text)
+CUresult entry(Module *m, const Emulation *by, const std::string &text)
 {
 	size_t open = text.find('('), close = text.find(')');
 	auto f = std::make_unique<Function>();
+	f->by = by;
 	f->name = text.substr(0, open);
 	while (!f->name.empty() && isspace((unsigned char)f->name.back()))
 		f->name.pop_back();
-	f->kernel = built(f->name);
-	if (!f->kernel) {
+	const unsigned short *sizes;
+	int n = by->arguments(f->name.c_str(), &sizes);
+	if (n < 0) {
 		complain("entry " + f->name + " is not built for the processor");
 		return CUDA_ERROR_INVALID_PTX;
 	}
-	std::vector<int> sizes;
+	f->sizes.assign(sizes, sizes + n);
+	std::vector<unsigned short> declared;
 	std::string parameters = text.substr(open + 1, close - open - 1);
 	for (size_t at = 0; (at = parameters.find(".param", at)) != std::string::npos; at++)
-		sizes.push_back(width(parameters.substr(at, parameters.find(',', at) - at)));
-	bool same = (int)sizes.size() == f->kernel->nparams;
-	for (size_t i = 0; same && i < sizes.size(); i++)
-		same = sizes[i] == f->kernel->sizes[i];
-	if (!same) {
+		declared.push_back(width(parameters.substr(at, parameters.find(',', at) - at)));
+	if (declared != f->sizes) {
 		complain("entry " + f->name + " has other parameters than its source");
 		return CUDA_ERROR_INVALID_PTX;
 	}
@@ -289,17 +315,14 @@ CUresult compile(Module *m, const std::string &ptx)
 		return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
 	if (target > profile->major * 10 + profile->minor)
 		return CUDA_ERROR_NO_BINARY_FOR_GPU;
+	const Emulation *by = emulation(target);
+	if (!by)
+		return CUDA_ERROR_NO_BINARY_FOR_GPU;
 	const std::string word = ".entry ";
 	for (size_t at = 0; (at = ptx.find(word, at)) != std::string::npos; at += word.size())
-		if (CUresult r = entry(m, ptx.substr(at + word.size(), ptx.find('{', at) - at)))
+		if (CUresult r = entry(m, by, ptx.substr(at + word.size(), ptx.find('{', at) - at)))
 			return r;
 	return CUDA_SUCCESS;
-}
-
-std::string environment(const char *name)
-{
-	const char *v = getenv(name);
-	return v ? v : "";
 }
 
 Stream *stream(CUstream s) { return (Stream *)s; }
@@ -487,7 +510,6 @@ API cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstrea
 		return CUDA_ERROR_INVALID_VALUE;
 	}
 	return queue(stream(s), [=] {
-		Touchable t(c);
 		memcpy((void *)to, from, bytes);
 		return CUDA_SUCCESS;
 	});
@@ -504,7 +526,6 @@ API cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream s)
 	if (c->streams.count(stream(s)))
 		spoil(stream(s), to, bytes);
 	return queue(stream(s), [=] {
-		Touchable t(c);
 		memcpy(to, (void *)from, bytes);
 		return CUDA_SUCCESS;
 	});
@@ -517,7 +538,6 @@ API cuMemsetD8Async(CUdeviceptr at, unsigned char v, size_t bytes, CUstream s)
 	if (!inside(c, at, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return queue(stream(s), [=] {
-		Touchable t(c);
 		memset((void *)at, v, bytes);
 		return CUDA_SUCCESS;
 	});
@@ -529,21 +549,20 @@ API cuLaunchKernel(CUfunction handle, unsigned gx, unsigned gy, unsigned gz, uns
 	auto f = (Function *)handle;
 	if (!f || extra || !parameters)
 		return CUDA_ERROR_INVALID_VALUE;
-	bool fits = gx && gy && gz && gy <= 65535 && gz <= 65535 && bx && by && bz && bx <= 1024 && by <= 1024 && bz <= 64 && (size_t)bx * by * bz <= 1024 && shared <= 48 << 10;
+	bool fits = gx && gy && gz && gy <= 65535 && gz <= 65535 && bx && by && bz && bx <= 1024 && by <= 1024 && bz <= 64 && (size_t)bx * by * bz <= 1024 && !shared;
 	if (!fits)
 		return CUDA_ERROR_INVALID_VALUE;
 	auto arguments = std::make_shared<std::vector<std::vector<char>>>();
-	for (int i = 0; i < f->kernel->nparams; i++) {
+	for (size_t i = 0; i < f->sizes.size(); i++) {
 		auto p = (const char *)parameters[i];
-		arguments->emplace_back(p, p + f->kernel->sizes[i]);
+		arguments->emplace_back(p, p + f->sizes[i]);
 	}
-	Context *c = current();
 	return queue(stream(s), [=]() -> CUresult {
 		std::vector<void *> places;
 		for (auto &a : *arguments)
 			places.push_back(a.data());
-		Touchable t(c);
-		const char *wrong = cuemu::launch(*f->kernel, dim3(gx, gy, gz), dim3(bx, by, bz), shared, places.data());
+		const unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
+		const char *wrong = f->by->launch(f->name.c_str(), grid, block, places.data());
 		if (wrong)
 			complain(wrong);
 		return wrong ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
