@@ -79,11 +79,14 @@ func (s *shadow) span(offset, n, size int) ([]cell, int) {
 // reading notes that t reads; it returns what it races with, or "". first: nobody had
 // touched the cell in this launch.
 func (c *cell) reading(m *moments, t *thread) (race string, first bool) {
+	me := t.moment(m)
+	if c.read[0] == me || c.read[1] == me || c.read[2] == me {
+		return "", false // a write since then would have forgotten it
+	}
 	wrote := m.now(c.wrote)
 	if wrote && !m.of(c.wrote).before(t) {
 		return "reads what another thread writes, with no barrier between", false
 	}
-	me := t.moment(m)
 	if first = !wrote && !m.now(c.touched); first {
 		c.touched = me
 	}
@@ -91,8 +94,6 @@ func (c *cell) reading(m *moments, t *thread) (race string, first bool) {
 	free := -1
 	for i, r := range c.read {
 		switch {
-		case r == me:
-			return "", first
 		case r == 0:
 			free = i
 		case m.of(r).thread == t.number:
