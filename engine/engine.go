@@ -75,7 +75,8 @@ const loadingGC = 10
 // are packed at once would leave it where the first put it.
 var loading sync.Mutex
 
-// Open loads the model and opens the first candidate that serves.
+// Open loads the model and opens the first candidate that serves, and that has the memory
+// for it.
 func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 	loading.Lock()
 	defer loading.Unlock()
@@ -89,17 +90,24 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	be, why, err := backends.Pick(candidates, o.Backend, backends.Options{Threads: o.Threads})
-	if err != nil {
-		return nil, err
+	for {
+		be, why, err := backends.Pick(candidates, o.Backend, backends.Options{Threads: o.Threads})
+		if err != nil {
+			return nil, err
+		}
+		e := &Engine{config: m.config, labels: labelsOf(m.config), scorer: scorer, be: be}
+		if err = e.load(m, o); err == nil {
+			e.info.Why, e.info.Threads = why, o.Threads
+			debug.FreeOSMemory() // what loading left behind: 10 MB of DeiT-S's 64 in int8
+			return e, nil
+		}
+		name := be.Facts().Name
+		err = errors.Join(err, be.Close())
+		if !errors.Is(err, backends.ErrNoMemory) || o.Backend == name {
+			return nil, fmt.Errorf("model %s: %w", m.name, err)
+		}
+		candidates = backends.Without(candidates, name, err)
 	}
-	e := &Engine{config: m.config, labels: labelsOf(m.config), scorer: scorer, be: be}
-	if err := e.load(m, o); err != nil {
-		return nil, errors.Join(fmt.Errorf("model %s: %w", m.name, err), be.Close())
-	}
-	e.info.Why, e.info.Threads = why, o.Threads
-	debug.FreeOSMemory() // what loading left behind: 10 MB of DeiT-S's 64 in int8
-	return e, nil
 }
 
 // load packs the weights, allocates, and describes what it did.
