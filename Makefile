@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-arm64 test-faults test-vm test-ha package test-package cuda soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 test-faults test-vm test-ha package test-package cuda test-cuda soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -42,15 +42,17 @@ package: ## deb, rpm, container image, add-on, compose file, bills of materials 
 test-package: ## build the packages twice, install, upgrade, remove and run them in copies of this machine (2 min; root)
 	$(GO) -C packaging test -count 1 ./...
 
-# The CUDA backend is linked with the shim instead of a driver; CUDA's header is NVIDIA's
-# and comes from PyPI.
+# The CUDA backend is linked with the shim instead of a driver. CUDA's header is NVIDIA's
+# and comes from PyPI; Go's own resolver and user database are in, as without cgo.
 CUDA := bin/cuda
 CUDA_VENV := $(CUDA)/venv
 CUDA_INCLUDE = $(abspath $(wildcard $(CUDA_VENV)/lib/python3*/site-packages/nvidia/cuda_runtime/include))
+SHIM := backends/cuda/_shim
 CC_amd64 := gcc
 CC_arm64 := aarch64-linux-gnu-gcc
-CUDA_BUILD = CGO_ENABLED=1 CC=$(CC_$1) GOARCH=$1 CGO_CFLAGS="-O2 -I$(CUDA_INCLUDE)" CGO_LDFLAGS="-L$(abspath $(CUDA)/$1) -ldl"
-SHIM := backends/cuda/_shim
+CUDA_TAGS := cuda,netgo,osusergo
+HOST = $(shell $(GO) env GOHOSTARCH)
+CUDA_ENV = CGO_ENABLED=1 GOARCH=$1 SHIM_CC="$(CC_$1)" CC=$(abspath $(SHIM)/cc) CGO_CFLAGS="-O2 -I$(CUDA_INCLUDE)" CGO_LDFLAGS="-L$(abspath $(CUDA)/$1) -ldl"
 
 $(CUDA_VENV)/ready: backends/cuda/requirements.txt
 	python3 -m venv $(CUDA_VENV)
@@ -64,12 +66,24 @@ $(CUDA)/%/libcuda.a: $(SHIM)/shim.c $(SHIM)/shim.h $(SHIM)/symbols.h $(SHIM)/jum
 	rm -f $@
 	ar rcs $@ $(@D)/shim.o $(@D)/jumps.o
 
-cuda: $(CUDA_VENV)/ready $(CUDA)/amd64/libcuda.a $(CUDA)/arm64/libcuda.a ## build bin/cuda/{amd64,arm64}/dynvitd with the CUDA backend, driver or not (2 min; gcc, gcc-aarch64-linux-gnu)
-	CC=gcc $(GO) run ./$(SHIM)/gen $(CUDA_INCLUDE) $(CUDA)
+cuda: $(CUDA_VENV)/ready $(CUDA)/amd64/libcuda.a $(CUDA)/arm64/libcuda.a ## build bin/cuda/{amd64,arm64}/dynvitd with the CUDA backend; no driver is needed (2 min; gcc, gcc-aarch64-linux-gnu)
+	$(GO) run ./$(SHIM)/gen $(CUDA_INCLUDE) $(CUDA)
 	cmp $(CUDA)/symbols.h $(SHIM)/symbols.h
 	cmp $(CUDA)/jumps.S $(SHIM)/jumps.S
-	$(call CUDA_BUILD,amd64) $(GO) build -tags cuda -trimpath -o $(CUDA)/amd64/dynvitd ./cmd/dynvitd
-	$(call CUDA_BUILD,arm64) $(GO) build -tags cuda -trimpath -o $(CUDA)/arm64/dynvitd ./cmd/dynvitd
+	$(call CUDA_ENV,amd64) $(GO) build -tags $(CUDA_TAGS) -trimpath -o $(CUDA)/amd64/dynvitd ./cmd/dynvitd
+	$(call CUDA_ENV,arm64) $(GO) build -tags $(CUDA_TAGS) -trimpath -o $(CUDA)/arm64/dynvitd ./cmd/dynvitd
+
+$(CUDA)/fake/libcuda.so.1: $(CUDA_VENV)/ready $(wildcard backends/cuda/fake/* backends/cuda/kernels/*.cu* backends/cuda/kernels/emulate/cxx/*)
+	backends/cuda/fake/build $(CUDA)/fake $(CUDA_INCLUDE)
+
+FAKE = FAKECUDA=$(abspath $(CUDA)/fake) $(call CUDA_ENV,$(HOST))
+test-cuda: cuda $(CUDA)/fake/libcuda.so.1 ## the CUDA backend on a fake driver, and its program without one (5 min; g++)
+	$(call CUDA_ENV,$(HOST)) $(GO) vet -tags $(CUDA_TAGS) ./backends/... ./cmd/...
+	$(FAKE) $(GO) test -tags $(CUDA_TAGS) ./backends/cuda/...
+	$(FAKE) $(GO) test -tags $(CUDA_TAGS) -race -short ./backends/cuda
+	LD_LIBRARY_PATH=$(abspath $(CUDA)/fake) FAKECUDA_KERNELS=$(abspath $(CUDA)/fake) FAKECUDA_DEVICE=orin $(FAKE) \
+		$(GO) test -tags $(CUDA_TAGS) -run '^TestGolden$$/./^cuda$$' ./vit
+	$(FAKE) $(GO) test -tags $(CUDA_TAGS) -short ./backends/... ./vit ./engine ./tuning ./cmd/...
 
 test-faults: ## the faults of docs/reliability.md, in full, with their figures (10 min)
 	@mkdir -p bin

@@ -40,6 +40,7 @@ type Info struct {
 	Architecture string
 	Backend      string
 	Why          string // why that backend and those kernels
+	Device       string // what computes, where that is not the processor (backends.Facts)
 	Precision    backends.Precision
 	Threads      int
 	Threaded     bool // whether their number has a say in how fast the backend is
@@ -137,7 +138,7 @@ func (e *Engine) load(m *model, o Options) error {
 		short = c.ImageSize
 	}
 	e.info = Info{
-		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: facts.Name, Threaded: facts.Threaded, Precision: p,
+		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: facts.Name, Device: facts.Device, Threaded: facts.Threaded, Precision: p,
 		Scorer: e.scorer.String(), Patches: c.Patches(), Stages: len(c.PruneAt), Classes: c.Classes, ShortSide: short,
 	}
 	return nil
