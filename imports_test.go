@@ -93,6 +93,7 @@ var allowed = map[string][]string{
 	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "vit"},
 	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "printable", "vit"},
 	// daemon warms up on a drawn frame.
+	"failover":    {"backends", "backoff", "camera", "engine", "preprocess", "tuning", "vit"},
 	"daemon":      {"*", "camera/drawn"},
 	"packaging":   {},
 	"cmd/dynvitd": {"*", "backends/all", "camera/all", "camera/files", "camera/v4l2"},

@@ -8,9 +8,13 @@ import (
 	"dynvit/backends/backendtest"
 )
 
-// TestConformance runs the suite on each fake device.
+// TestConformance runs the suite on each fake device, with -short on one.
 func TestConformance(t *testing.T) {
-	for _, profile := range profiles {
+	list := profiles
+	if testing.Short() {
+		list = []string{"orin"}
+	}
+	for _, profile := range list {
 		t.Run(profile, func(t *testing.T) { backendtest.Run(t, openFake(t, profile)) })
 	}
 }

@@ -32,6 +32,8 @@ template <class W> struct Scalar {
 	typedef float Place; // what holds them
 	static constexpr int KEYS = 32, LD = WIDE + 1, SHARES = KEYS + 1;
 
+	__device__ static Place operand(float v) { return widened(rounded<W>(v)); }
+
 	int row = threadIdx.x / 16 * 2, lane = threadIdx.x % 16;
 	float products[2][KEYS / 16], mixed[2][WIDE / 16] = {};
 
@@ -81,6 +83,8 @@ template <class T> struct Tensor {
 	typedef T Type;
 	typedef T Place;
 	static constexpr int KEYS = 64, LD = WIDE + 8, SHARES = KEYS + 8;
+
+	__device__ static T operand(float v) { return rounded<T>(v); }
 
 	int first = threadIdx.x / 32 * 16;
 	wmma::fragment<wmma::accumulator, 16, 16, 16, float> products, mixed;
@@ -155,7 +159,7 @@ template <class E> __device__ void load(typename E::Place (*to)[E::LD], int rows
 			}
 		}
 #pragma unroll
-		for (int j = 0; j < 4; j++) to[r][c + j] = static_cast<typename E::Place>(rounded<T>(v[j]));
+		for (int j = 0; j < 4; j++) to[r][c + j] = E::operand(v[j]);
 	}
 }
 
@@ -215,7 +219,7 @@ template <class E> struct Block {
 			if (!held()) compare(key, 0);
 			for (int i = lane; i < E::KEYS; i += BY_ROW) {
 				const float share = key + i < a.tokens ? expf(a.scale * s.products[row][place(key) + i] - s.most[row]) : 0;
-				s.shares[row][i] = static_cast<typename E::Place>(rounded<typename E::Type>(share));
+				s.shares[row][i] = E::operand(share);
 			}
 			if (a.shares && c == 0) score(key);
 			load<E>(s.tile, E::KEYS, a, key, a.tokens, column(2) + c, a.width - c);
@@ -264,8 +268,7 @@ template <class E> __device__ void attention(const Attention &a) {
 } // namespace
 
 #define ATTENTION(name, engine) \
-	extern "C" __global__ void __launch_bounds__(THREADS) \
-		name(const void *qkv, int ld, int packed, float *dst, float *shares, int by, float2 *left, int tokens, int queries, \
+	KERNEL(THREADS, name, const void *qkv, int ld, int packed, float *dst, float *shares, int by, float2 *left, int tokens, int queries, \
 			int heads, int width, float scale) { \
 		attention<engine>({qkv, ld, packed, dst, shares, by, left, tokens, queries, heads, width, scale}); \
 	}
@@ -282,8 +285,7 @@ ATTENTION(attention_bf16, Tensor<__nv_bfloat16>)
 
 // attention_scores adds up what a patch got in each head and strip, a warp a patch, and
 // under RECEIVED weighs it by the length of the patch's value.
-extern "C" __global__ void __launch_bounds__(THREADS)
-	attention_scores(const float *shares, int strips, const float *qkv, int ld, float *score, int by, int tokens, int heads, int width) {
+KERNEL(THREADS, attention_scores, const float *shares, int strips, const float *qkv, int ld, float *score, int by, int tokens, int heads, int width) {
 	const int token = 1 + blockIdx.x * (THREADS / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
 	if (token >= tokens) return;
 	float sum = 0;

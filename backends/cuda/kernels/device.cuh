@@ -15,6 +15,8 @@
 #include <cuda_bf16.h>
 #define BF16 1
 #endif
+// KERNEL begins a kernel of blocks of at most so many threads; the emulator registers it.
+#define KERNEL(threads, name, ...) extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)
 // SHARED declares a block's shared memory; the emulator gives each block fresh, guarded one.
 #define SHARED(type, name) __shared__ type name
 #endif

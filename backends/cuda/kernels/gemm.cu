@@ -477,8 +477,7 @@ template <class E> __device__ void gemm(const Gemm &g) {
 } // namespace
 
 #define GEMM(name, engine) \
-	extern "C" __global__ void __launch_bounds__(THREADS) \
-		name(const void *x, int ldx, int packed, const byte *w, const float *scale, const int *sums, const float *bias, \
+	KERNEL(THREADS, name, const void *x, int ldx, int packed, const byte *w, const float *scale, const int *sums, const float *bias, \
 			const float *res, void *y, int ldy, int stored, const float *gamma, const float *beta, float eps, \
 			const float2 *ranges, int parts, float2 *left, int rows, int in, int out, int act) { \
 		gemm<engine>({x, ldx, packed, w, scale, sums, bias, res, y, ldy, stored, gamma, beta, eps, ranges, parts, left, rows, \

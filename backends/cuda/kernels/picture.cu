@@ -63,8 +63,7 @@ struct Sum {
 
 // resize_first resizes a window of the frame along one axis (down: along y), a line a
 // row of blocks, n pixels a line.
-extern "C" __global__ void __launch_bounds__(THREADS)
-	resize_first(byte *scratch, const byte *frame, int format, int width, int height, int x0, int y0, const Tap *taps,
+KERNEL(THREADS, resize_first, byte *scratch, const byte *frame, int format, int width, int height, int x0, int y0, const Tap *taps,
 		const int *weights, int down, int n) {
 	const int i = blockIdx.x * THREADS + threadIdx.x, line = blockIdx.y;
 	if (i >= n) return;
@@ -83,8 +82,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 // resize_second resizes what the first left, rows of columns pixels, along the other axis, and
 // writes the numbers of pixel (x, y) of the model's input; what lies beside the picture
 // is black. patch is a patch's side, 0 for pixels, channels last.
-extern "C" __global__ void __launch_bounds__(THREADS)
-	resize_second(float *input, const byte *scratch, int columns, const Tap *taps, const int *weights, int down, int size,
+KERNEL(THREADS, resize_second, float *input, const byte *scratch, int columns, const Tap *taps, const int *weights, int down, int size,
 		int pad_x, int pad_y, int out_x, int out_y, int patch, const float *table) {
 	const int x = blockIdx.x * THREADS + threadIdx.x, y = blockIdx.y;
 	if (x >= size) return;

@@ -14,8 +14,7 @@ struct Partial { float of[LINES][COLUMNS]; };
 } // namespace
 
 // layernorm: backends.LayerNorm. y may be x.
-extern "C" __global__ void __launch_bounds__(BY_WARP)
-	layernorm(const float *x, const float *gamma, const float *beta, float *y, float eps, int rows, int cols) {
+KERNEL(BY_WARP, layernorm, const float *x, const float *gamma, const float *beta, float *y, float eps, int rows, int cols) {
 	const int row = blockIdx.x * (BY_WARP / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
 	if (row >= rows) return;
 	const float *from = x + static_cast<size_t>(row) * cols;
@@ -25,7 +24,7 @@ extern "C" __global__ void __launch_bounds__(BY_WARP)
 }
 
 // mean_half: backends.MeanHalf. A block owns its columns, from the first of the second half on.
-extern "C" __global__ void __launch_bounds__(COLUMNS * LINES) mean_half(float *x, int rows, int cols) {
+KERNEL(COLUMNS * LINES, mean_half, float *x, int rows, int cols) {
 	SHARED(Partial, sums);
 	const int column = threadIdx.x % COLUMNS, line = threadIdx.x / COLUMNS;
 	const int col = cols / 2 + blockIdx.x * COLUMNS + column;
@@ -40,7 +39,7 @@ extern "C" __global__ void __launch_bounds__(COLUMNS * LINES) mean_half(float *x
 }
 
 // max_rows: backends.MaxRows, of at least one row. NaN wins.
-extern "C" __global__ void __launch_bounds__(COLUMNS * LINES) max_rows(float *dst, const float *x, int rows, int cols) {
+KERNEL(COLUMNS * LINES, max_rows, float *dst, const float *x, int rows, int cols) {
 	SHARED(Partial, most);
 	const int column = threadIdx.x % COLUMNS, line = threadIdx.x / COLUMNS;
 	const int col = blockIdx.x * COLUMNS + column;

@@ -22,7 +22,7 @@ struct Ranking {
 // topk: backends.TopK. Each score is compared with all: its rank is how many go before
 // it. Of 196 scores that is 196 comparisons a thread; sorting them takes 36 steps with a barrier
 // each.
-extern "C" __global__ void __launch_bounds__(RANKERS) topk(int *kept, const float *score, int n, int k) {
+KERNEL(RANKERS, topk, int *kept, const float *score, int n, int k) {
 	SHARED(Ranking, s);
 	const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
 	int found = 1; // CLS
@@ -54,8 +54,7 @@ extern "C" __global__ void __launch_bounds__(RANKERS) topk(int *kept, const floa
 }
 
 // gather: backends.Gather, a block a row. The first row number out of range is left in error.
-extern "C" __global__ void __launch_bounds__(COPIERS)
-	gather(float *dst, const float *x, const int *kept, int rows, int cols, unsigned long long *error) {
+KERNEL(COPIERS, gather, float *dst, const float *x, const int *kept, int rows, int cols, unsigned long long *error) {
 	const int from = kept[blockIdx.x];
 	if (from < 0 || from >= rows) {
 		if (threadIdx.x == 0) atomicCAS(error, 0ull, static_cast<unsigned long long>(static_cast<unsigned>(from)) << 32 | 1);
@@ -67,8 +66,7 @@ extern "C" __global__ void __launch_bounds__(COPIERS)
 }
 
 // unfold: backends.Unfold, a block an output pixel.
-extern "C" __global__ void __launch_bounds__(COPIERS)
-	unfold(float *dst, const float *src, int channels, int height, int width, int kernel, int stride, int pad, int out_width, int from) {
+KERNEL(COPIERS, unfold, float *dst, const float *src, int channels, int height, int width, int kernel, int stride, int pad, int out_width, int from) {
 	const int pixel = from + blockIdx.x, n = kernel * kernel * channels;
 	const int top = pixel / out_width * stride - pad, left = pixel % out_width * stride - pad;
 	for (int i = threadIdx.x; i < n; i += COPIERS) {
