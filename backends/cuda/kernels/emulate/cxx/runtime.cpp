@@ -10,7 +10,6 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <string>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -44,7 +43,7 @@ const float *half_values;
 
 namespace {
 
-constexpr size_t STACK = 256 << 10, ARENA = 64 << 10, MOST_SHARED = 48 << 10;
+constexpr size_t STACK = 64 << 10, ARENA = 64 << 10, MOST_SHARED = 48 << 10;
 
 enum State { READY, WAITING, DONE };
 
@@ -72,12 +71,15 @@ struct Warp {
 	unsigned exited, exists;
 };
 
+// Declared is shared memory under its declaration.
+struct Declared { const void *declaration; void *place; };
+
 Kernel *kernels;
 std::vector<Fiber *> fibers;
 std::vector<Warp> warps;
 std::vector<char *> arenas;                 // one a block, until the launch ends
-std::map<const void *, void *> declared;    // shared memory of the block
-size_t arena_used;
+Declared declared[8]; // of the block
+size_t arena_used, declarations;
 unsigned threads, alive, arrived;
 volatile unsigned generation;
 int barrier_line;
@@ -204,13 +206,37 @@ Gathering &join(unsigned mask, const char *what, int line) {
 	return *free;
 }
 
-Fiber *fresh(unsigned i) {
-	if (fibers.size() <= i) {
-		auto *f = new Fiber();
-		f->stack = static_cast<char *>(mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-		fibers.push_back(f);
+// Stacks are a block's, one a thread; for ThreadSanitizer, which would see two blocks write one,
+// every block of a launch has its own.
+struct Stacks {
+	char *memory = nullptr, *next = nullptr;
+	size_t size = 0;
+
+	void map(unsigned long long blocks) {
+		size = blocks * block.x * block.y * block.z * STACK;
+		memory = static_cast<char *>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+		next = memory;
 	}
+
+	char *take() {
+		char *stack = next;
+		next += STACK;
+		return stack;
+	}
+
+	void unmap() { munmap(memory, size); }
+} stacks;
+
+#ifdef EMULATE_TSAN
+constexpr bool STACKS_ONCE = true;
+#else
+constexpr bool STACKS_ONCE = false;
+#endif
+
+Fiber *fresh(unsigned i) {
+	if (fibers.size() <= i) fibers.push_back(new Fiber());
 	Fiber *f = fibers[i];
+	f->stack = stacks.take();
 	f->index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
 	f->lane = i % 32, f->warp = i / 32;
 	f->state = READY, f->fake_stack = nullptr;
@@ -228,8 +254,7 @@ void begin_arena() {
 	char *arena = static_cast<char *>(aligned_alloc(4096, ARENA));
 	memset(arena, 0xff, ARENA); // NaNs, and codes that no row has
 	arenas.push_back(arena);
-	declared.clear();
-	arena_used = 0;
+	arena_used = declarations = 0;
 #ifdef EMULATE_ASAN
 	__asan_poison_memory_region(arena, ARENA);
 #endif
@@ -257,6 +282,7 @@ void run_block() {
 	arrived = 0;
 	warps.assign((threads + 31) / 32, Warp{});
 	begin_arena();
+	if (!STACKS_ONCE) stacks.next = stacks.memory;
 	std::vector<Fiber *> turn;
 	for (unsigned i = 0; i < threads; i++) {
 		turn.push_back(fresh(i));
@@ -302,12 +328,14 @@ void run(unsigned blocks) {
 	std::vector<unsigned> turn(blocks);
 	for (unsigned i = 0; i < blocks; i++) turn[i] = order < 0 ? blocks - 1 - i : i;
 	for (unsigned i = blocks - 1; order > 0 && i > 0; i--) std::swap(turn[i], turn[random(i + 1)]);
+	stacks.map(STACKS_ONCE ? blocks : 1);
 	for (unsigned i : turn) {
 		block_index = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
 		run_block();
 		if (failed) break;
 	}
 	end_arenas();
+	stacks.unmap();
 }
 
 // Halves: exponents begin at -14, and below that numbers are multiples of 2^-24.
@@ -322,7 +350,53 @@ const std::vector<float> all_halves = [] {
 	return values;
 }();
 
+// copy is memcpy, which sanitizers would see.
+void copy(void *to, const void *from, size_t n) {
+	for (size_t i = 0; i < n; i++) static_cast<volatile char *>(to)[i] = static_cast<const volatile char *>(from)[i];
+}
+
+float value(__half v) { return __half2float(v); }
+float value(__nv_bfloat16 v) { return __bfloat162float(v); }
+int value(signed char v) { return v; }
+
 } // namespace
+
+void shuffle(Meeting &m) {
+	for (int i = 0; i < 32; i++) {
+		if (!(m.mask >> i & 1)) continue;
+		const int from = reinterpret_cast<const Exchanged *>(m.in[i])->from;
+		if (!(m.mask >> from & 1)) fail("lane %d reads lane %d, which is not in mask %08x", i, from, m.mask);
+		copy(m.out[i], m.in[from], sizeof(float));
+	}
+}
+
+void ballot(Meeting &m) {
+	unsigned votes = 0;
+	for (int i = 0; i < 32; i++) votes |= (m.mask >> i & 1) && m.in[i][0] ? 1u << i : 0;
+	for (int i = 0; i < 32; i++) copy(m.out[i], &votes, sizeof votes);
+}
+
+template <class T, class Sum> void product(Meeting &m) {
+	Sum a[16][16], b[16][16];
+	for (int i = 0; i < 256; i++) {
+		const T *v = reinterpret_cast<const T *>(m.in[i % 32]);
+		a[i / 16][i % 16] = value(v[i / 32]);
+		b[i / 16][i % 16] = value(v[8 + i / 32]);
+	}
+	for (int r = 0; r < 16; r++) {
+		Sum sums[16] = {};
+		for (int k = 0; k < 16; k++)
+			for (int c = 0; c < 16; c++) sums[c] += a[r][k] * b[k][c];
+		for (int c = 0; c < 16; c++) {
+			const int i = 16 * r + c;
+			reinterpret_cast<Sum *>(m.out[i % 32])[i / 32] = sums[c];
+		}
+	}
+}
+
+template void product<__half, float>(Meeting &);
+template void product<__nv_bfloat16, float>(Meeting &);
+template void product<signed char, int>(Meeting &);
 
 void add(Kernel *k) {
 	k->next = kernels;
@@ -363,23 +437,25 @@ void barrier(int line) {
 }
 
 void *shared(const void *declaration, size_t bytes) {
-	void *&place = declared[declaration];
-	if (!place) {
-		constexpr size_t GUARD = 128;
-		if (arena_used + bytes > MOST_SHARED) fail("%zu bytes of shared memory: more than the %zu that a block may have", arena_used + bytes, MOST_SHARED);
-		place = arenas.back() + arena_used + GUARD;
-		arena_used = (arena_used + bytes + 2 * GUARD - 1) / GUARD * GUARD;
-#ifdef EMULATE_ASAN
-		__asan_unpoison_memory_region(place, bytes);
-#endif
+	for (size_t i = 0; i < declarations; i++) {
+		if (declared[i].declaration == declaration) return declared[i].place;
 	}
+	constexpr size_t GUARD = 128;
+	if (declarations == sizeof declared / sizeof *declared) fail("too many declarations of shared memory");
+	if (arena_used + bytes > MOST_SHARED) fail("%zu bytes of shared memory: more than the %zu that a block may have", arena_used + bytes, MOST_SHARED);
+	void *place = arenas.back() + arena_used + GUARD;
+	arena_used = (arena_used + bytes + 2 * GUARD - 1) / GUARD * GUARD;
+#ifdef EMULATE_ASAN
+	__asan_unpoison_memory_region(place, bytes);
+#endif
+	declared[declarations++] = {declaration, place};
 	return place;
 }
 
 void meet(unsigned mask, const char *what, int line, const void *in, size_t in_bytes, void *out, size_t out_bytes, Combine *combine) {
 	Gathering &g = join(mask, what, line);
 	const unsigned lane = current->lane;
-	if (in_bytes) memcpy(g.in[lane], in, in_bytes);
+	copy(g.in[lane], in, in_bytes);
 	g.arrived |= 1u << lane;
 	if (g.arrived == mask) {
 		if (combine) combine(g);
@@ -387,7 +463,7 @@ void meet(unsigned mask, const char *what, int line, const void *in, size_t in_b
 	} else {
 		wait_for(&g.done, what, line);
 	}
-	if (out_bytes) memcpy(out, g.out[lane], out_bytes);
+	copy(out, g.out[lane], out_bytes);
 	g.departed |= 1u << lane;
 	if (g.departed == mask) g.open = false;
 }
