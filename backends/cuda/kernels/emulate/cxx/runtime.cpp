@@ -2,9 +2,9 @@
 // turns: a fiber runs until it waits for others. Compiled without sanitizers; with
 // EMULATE_ASAN or EMULATE_TSAN it tells them about fibers and guards.
 //
-// Blocks share no order: ThreadSanitizer is given a fresh thread for each fiber of each block, all
-// begun from the launch, so that two blocks that write the same memory race although
-// here one runs after the other.
+// Blocks share no order: ThreadSanitizer takes fibers for threads, and hears of none between
+// those of two blocks, so that two that write the same memory race although here one
+// runs after the other.
 #include "emulate.h"
 #include "api.h"
 #include <cstdarg>
@@ -18,7 +18,6 @@
 #ifdef EMULATE_TSAN
 extern "C" {
 void *__tsan_create_fiber(unsigned);
-void __tsan_destroy_fiber(void *);
 void __tsan_switch_to_fiber(void *, unsigned);
 void *__tsan_get_current_fiber();
 void __tsan_acquire(void *);
@@ -75,7 +74,8 @@ struct Warp {
 struct Declared { const void *declaration; void *place; };
 
 Kernel *kernels;
-std::vector<Fiber *> fibers;
+std::vector<Fiber *> sets[4]; // of fibers, never freed
+unsigned set;
 std::vector<Warp> warps;
 std::vector<char *> arenas;                 // one a block, until the launch ends
 Declared declared[8]; // of the block
@@ -93,7 +93,7 @@ void *main_stack_pointer;
 [[maybe_unused]] void *main_tsan, *main_fake_stack;
 [[maybe_unused]] const void *main_bottom;
 [[maybe_unused]] size_t main_size;
-[[maybe_unused]] char barrier_token[2], end_token; // what ThreadSanitizer orders memory by
+[[maybe_unused]] char start_token, barrier_token[4][2], end_token; // what ThreadSanitizer orders memory by
 
 unsigned random(unsigned n) {
 	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
@@ -168,6 +168,9 @@ void entry() {
 	__sanitizer_finish_switch_fiber(nullptr, &main_bottom, &main_size);
 #endif
 	Fiber *f = self();
+#ifdef EMULATE_TSAN
+	__tsan_acquire(&start_token);
+#endif
 	running->call(arguments);
 #ifdef EMULATE_TSAN
 	__tsan_release(&end_token);
@@ -206,45 +209,33 @@ Gathering &join(unsigned mask, const char *what, int line) {
 	return *free;
 }
 
-// Stacks are a block's, one a thread; for ThreadSanitizer, which would see two blocks write one,
-// every block of a launch has its own.
-struct Stacks {
-	char *memory = nullptr, *next = nullptr;
-	size_t size = 0;
-
-	void map(unsigned long long blocks) {
-		size = blocks * block.x * block.y * block.z * STACK;
-		memory = static_cast<char *>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-		next = memory;
-	}
-
-	char *take() {
-		char *stack = next;
-		next += STACK;
-		return stack;
-	}
-
-	void unmap() { munmap(memory, size); }
-} stacks;
-
+// Fibers, with their stacks, serve one block after another. ThreadSanitizer takes what a fiber does
+// in two blocks for ordered; so it is given several sets in turn, and any WINDOW blocks that
+// follow each other share no order.
 #ifdef EMULATE_TSAN
-constexpr bool STACKS_ONCE = true;
+constexpr unsigned WINDOW = 4;
 #else
-constexpr bool STACKS_ONCE = false;
+constexpr unsigned WINDOW = 1;
 #endif
 
+Fiber *made() {
+	auto *f = new Fiber();
+	f->stack = static_cast<char *>(mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+#ifdef EMULATE_TSAN
+	f->tsan = __tsan_create_fiber(0);
+#endif
+	return f;
+}
+
 Fiber *fresh(unsigned i) {
-	if (fibers.size() <= i) fibers.push_back(new Fiber());
+	std::vector<Fiber *> &fibers = sets[set];
+	if (fibers.size() <= i) fibers.push_back(made());
 	Fiber *f = fibers[i];
-	f->stack = stacks.take();
 	f->index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
 	f->lane = i % 32, f->warp = i / 32;
 	f->state = READY, f->fake_stack = nullptr;
 #ifdef EMULATE_ASAN
 	__asan_unpoison_memory_region(f->stack, STACK);
-#endif
-#ifdef EMULATE_TSAN
-	f->tsan = __tsan_create_fiber(0);
 #endif
 	f->stack_pointer = prepared(f->stack, entry);
 	return f;
@@ -266,10 +257,10 @@ void deadlock() {
 	message = line;
 	int shown = 0, last = -1;
 	for (unsigned i = 0; i < threads && shown < 6; i++) {
-		if (fibers[i]->state != WAITING || fibers[i]->line == last) continue;
-		snprintf(line, sizeof line, " thread %u at line %d in %s;", i, fibers[i]->line, fibers[i]->what);
+		if (sets[set][i]->state != WAITING || sets[set][i]->line == last) continue;
+		snprintf(line, sizeof line, " thread %u at line %d in %s;", i, sets[set][i]->line, sets[set][i]->what);
 		message += line;
-		last = fibers[i]->line;
+		last = sets[set][i]->line;
 		shown++;
 	}
 	failed = true;
@@ -282,13 +273,16 @@ void run_block() {
 	arrived = 0;
 	warps.assign((threads + 31) / 32, Warp{});
 	begin_arena();
-	if (!STACKS_ONCE) stacks.next = stacks.memory;
+	set = (set + 1) % WINDOW;
 	std::vector<Fiber *> turn;
 	for (unsigned i = 0; i < threads; i++) {
 		turn.push_back(fresh(i));
 		warps[i / 32].exists |= 1u << i % 32;
 	}
 	if (order < 0) std::reverse(turn.begin(), turn.end());
+#ifdef EMULATE_TSAN
+	__tsan_release(&start_token);
+#endif
 	while (alive > 0 && !failed) {
 		bool ran = false;
 		for (unsigned i = threads - 1; order > 0 && i > 0; i--) std::swap(turn[i], turn[random(i + 1)]);
@@ -300,9 +294,6 @@ void run_block() {
 		}
 		if (!ran) deadlock();
 	}
-#ifdef EMULATE_TSAN
-	for (unsigned i = 0; i < threads; i++) __tsan_destroy_fiber(fibers[i]->tsan);
-#endif
 }
 
 const Kernel *find(const char *name) {
@@ -328,14 +319,12 @@ void run(unsigned blocks) {
 	std::vector<unsigned> turn(blocks);
 	for (unsigned i = 0; i < blocks; i++) turn[i] = order < 0 ? blocks - 1 - i : i;
 	for (unsigned i = blocks - 1; order > 0 && i > 0; i--) std::swap(turn[i], turn[random(i + 1)]);
-	stacks.map(STACKS_ONCE ? blocks : 1);
 	for (unsigned i : turn) {
 		block_index = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
 		run_block();
 		if (failed) break;
 	}
 	end_arenas();
-	stacks.unmap();
 }
 
 // Halves: exponents begin at -14, and below that numbers are multiples of 2^-24.
@@ -423,7 +412,7 @@ void barrier(int line) {
 	const unsigned now = generation;
 	arrived++;
 #ifdef EMULATE_TSAN
-	__tsan_release(&barrier_token[now & 1]);
+	__tsan_release(&barrier_token[set][now & 1]);
 #endif
 	if (arrived == threads) {
 		arrived = 0;
@@ -432,7 +421,7 @@ void barrier(int line) {
 		wait_for(&generation, "__syncthreads", line);
 	}
 #ifdef EMULATE_TSAN
-	__tsan_acquire(&barrier_token[now & 1]);
+	__tsan_acquire(&barrier_token[set][now & 1]);
 #endif
 }
 
