@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"dynvit/backends/ref"
 	"dynvit/camera"
 	"dynvit/camera/files"
+	"dynvit/internal/needs"
 	"dynvit/modelfile"
 	"dynvit/preprocess"
 	"dynvit/vit"
@@ -108,13 +108,9 @@ func TestPrecisions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("slow under the race detector")
 	}
-	dir := filepath.Join("..", "..", "shared", "golden", "deit_tiny")
-	photos, _ := filepath.Glob(filepath.Join(dir, "n*.png"))
+	photos, _ := filepath.Glob(filepath.Join(needs.Shared(t, "golden", "deit_tiny"), "n*.png"))
 	if len(photos) == 0 {
-		if os.Getenv("DYNVIT_REQUIRE") != "" {
-			t.Fatal("no photos in", dir)
-		}
-		t.Skip("needs ../shared/golden")
+		t.Fatal("no photos in ../shared/golden/deit_tiny")
 	}
 	for _, precision := range []string{"f32", "bf16", "f16", "int8"} {
 		e := open(t, Options{Precision: precision})
