@@ -92,14 +92,16 @@ package-cuda: $(CUDA_VENV)/zig ## the deb with the CUDA backend for Jetson in bi
 $(CUDA)/fake/libcuda.so.1: $(CUDA_VENV)/ready $(wildcard backends/cuda/fake/* backends/cuda/kernels/*.cu* backends/cuda/kernels/emulate/cxx/*)
 	backends/cuda/fake/build $(CUDA)/fake $(CUDA_INCLUDE)
 
-FAKE = FAKECUDA=$(abspath $(CUDA)/fake) $(call CUDA_ENV,$(HOST))
-test-cuda: cuda $(CUDA)/fake/libcuda.so.1 ## the CUDA backend on a fake driver, and its program without one (5 min; g++)
-	$(call CUDA_ENV,$(HOST)) $(GO) vet -tags $(CUDA_TAGS) ./backends/... ./cmd/...
-	$(FAKE) $(GO) test -tags $(CUDA_TAGS) ./backends/cuda/...
-	$(FAKE) $(GO) test -tags $(CUDA_TAGS) -race -short ./backends/cuda
-	LD_LIBRARY_PATH=$(abspath $(CUDA)/fake) FAKECUDA_KERNELS=$(abspath $(CUDA)/fake) FAKECUDA_DEVICE=orin $(FAKE) \
-		$(GO) test -tags $(CUDA_TAGS) -run '^TestGolden$$/./^cuda$$' ./vit
-	$(FAKE) $(GO) test -tags $(CUDA_TAGS) -short ./backends/... ./vit ./engine ./tuning ./cmd/...
+FAKE = FAKECUDA=$(abspath $(CUDA)/fake) $(call CUDA_ENV,$(HOST)) $(GO) test -timeout 30m -tags $(CUDA_TAGS)
+ON_FAKE = LD_LIBRARY_PATH=$(abspath $(CUDA)/fake) FAKECUDA_KERNELS=$(abspath $(CUDA)/fake) FAKECUDA_DEVICE
+test-cuda: cuda $(CUDA)/fake/libcuda.so.1 ## the CUDA backend on a fake driver, and its program without one (5 min; g++, qemu-user-static)
+	$(call CUDA_ENV,$(HOST)) $(GO) vet -tags $(CUDA_TAGS) ./backends/cuda/... ./cmd/...
+	$(call CUDA_ENV,$(HOST)) $(GO) tool staticcheck -tags $(CUDA_TAGS) ./backends/cuda/...
+	$(FAKE) ./backends/cuda
+	$(FAKE) -race -short ./backends/cuda
+	$(ON_FAKE)=orin $(FAKE) -run '^TestGolden$$/./^cuda$$' ./vit
+	qemu-aarch64-static -L /usr/aarch64-linux-gnu $(CUDA)/arm64/dynvitd devices | grep 'cuda .* no NVIDIA driver'
+	$(FAKE) -short ./backends/all ./vit ./engine ./tuning ./failover ./cmd/...
 
 test-faults: ## the faults of docs/reliability.md, in full, with their figures (10 min)
 	@mkdir -p bin

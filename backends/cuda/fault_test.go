@@ -236,7 +236,7 @@ func TestFacts(t *testing.T) {
 	}
 	defer be.Close()
 	f := be.Facts()
-	if want := "Orin, compute capability 8.7, driver for CUDA 12.6, 8.6 GB"; f.Device != want || f.Threaded {
+	if want := "Orin, compute capability 8.7, 8 processors at 624 MHz, driver for CUDA 12.6, 8.6 GB"; f.Device != want || f.Threaded {
 		t.Errorf("%q, threaded %v, want %q", f.Device, f.Threaded, want)
 	}
 }
