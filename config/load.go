@@ -1,11 +1,9 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -68,12 +66,12 @@ func Load(o LoadOptions) (Config, error) {
 func readFile(path string) ([]byte, error) {
 	f, err := regular.Open(path)
 	if err != nil {
-		return nil, pathless(err)
+		return nil, regular.Pathless(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
 	if err != nil {
-		return nil, pathless(err)
+		return nil, regular.Pathless(err)
 	}
 	return data, nil
 }
@@ -163,13 +161,4 @@ func (f field) words(text string) []string {
 		list[i] = strings.TrimSpace(list[i])
 	}
 	return list
-}
-
-// pathless takes the path off an error of the os package.
-func pathless(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

@@ -26,7 +26,7 @@ func (c *Config) Password(getenv func(string) string) (string, error) {
 	}
 	data, err := regular.Read(path, maxPassword)
 	if err != nil {
-		return "", Invalid("mqtt.password_file", "read %s: %w", path, pathless(err))
+		return "", Invalid("mqtt.password_file", "read %s: %w", path, regular.Pathless(err))
 	}
 	if data, err = plainText(data); err != nil {
 		return "", Invalid("mqtt.password_file", "%s: %w", path, err)

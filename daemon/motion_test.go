@@ -8,9 +8,6 @@ import (
 	"image/jpeg"
 	"io"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,20 +21,11 @@ import (
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/gate"
+	"dynvit/internal/needs"
 	"dynvit/messages"
 	"dynvit/preprocess"
 	"dynvit/timing"
 )
-
-// need skips a test that misses something of the machine, or fails it where all
-// is meant to be there.
-func need(t testing.TB, missing string) {
-	t.Helper()
-	if os.Getenv("DYNVIT_REQUIRE") == "1" {
-		t.Fatal("needs " + missing)
-	}
-	t.Skip("needs " + missing)
-}
 
 // realModel opens the default model on the best backend.
 func realModel(t testing.TB) *engine.Engine {
@@ -54,14 +42,8 @@ func realModel(t testing.TB) *engine.Engine {
 // it is read.
 func film(t testing.TB, name string) string {
 	t.Helper()
-	path := filepath.Join("..", "..", "shared", "data", "video", name)
-	if _, err := os.Stat(path); err != nil {
-		need(t, path)
-	}
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		need(t, "ffmpeg: install the ffmpeg package")
-	}
-	return path + "?fps=5"
+	needs.Program(t, "ffmpeg", "ffmpeg")
+	return needs.Shared(t, "data", "video", name) + "?fps=5"
 }
 
 // seenFrame is what the model said of a frame, and how the frame differs.

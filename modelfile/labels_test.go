@@ -1,6 +1,7 @@
 package modelfile
 
 import (
+	"dynvit/internal/needs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,7 +82,7 @@ func TestReadLabels(t *testing.T) {
 
 // TestRealLabels reads the list of the 1000 ImageNet classes.
 func TestRealLabels(t *testing.T) {
-	l, err := ReadLabels(shared(t, "models", "imagenet1k_synsets.txt"))
+	l, err := ReadLabels(needs.Shared(t, "models", "imagenet1k_synsets.txt"))
 	if err != nil || len(l.Names) != 1000 || len(l.Synsets) != 1000 {
 		t.Fatalf("%d names, %d synsets (%v)", len(l.Names), len(l.Synsets), err)
 	}

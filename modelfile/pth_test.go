@@ -3,6 +3,7 @@ package modelfile
 import (
 	"archive/zip"
 	"bytes"
+	"dynvit/internal/needs"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -421,7 +422,7 @@ func TestZipHostile(t *testing.T) {
 func TestRealPTH(t *testing.T) {
 	for name, count := range map[string]int{"mini_deit": 182, "mini_lvvit": 234} {
 		t.Run(name, func(t *testing.T) {
-			f, err := ReadPTH(shared(t, "golden", name, name+".pth"))
+			f, err := ReadPTH(needs.Shared(t, "golden", name, name+".pth"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package modelfile
 import (
 	"bytes"
 	"crypto/sha256"
+	"dynvit/internal/needs"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -245,7 +246,7 @@ func TestRealFiles(t *testing.T) {
 		"golden/mini_train/teacher.safetensors":    152,
 	} {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			f, err := Open(shared(t, filepath.FromSlash(path)))
+			f, err := Open(needs.Shared(t, filepath.FromSlash(path)))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"dynvit/internal/needs"
 	"dynvit/mqtt"
 	"dynvit/mqtt/broker"
 	"dynvit/mqtt/mqtttest"
@@ -136,7 +137,7 @@ func mosquittoSub(t *testing.T, address string, arguments ...string) func() stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := mqtttest.Program(t, "mosquitto_sub", "mosquitto-clients")
+	path := needs.Program(t, "mosquitto_sub", "mosquitto-clients")
 	// -d tells when it has subscribed, but only line by line if made to.
 	cmd := exec.Command("stdbuf", append([]string{"-oL", path, "-h", host, "-p", port, "-t", node + "/#", "-q", "1", "-F", "%t %p %r", "-d",
 		"-W", fmt.Sprint(patience.Seconds())}, arguments...)...)

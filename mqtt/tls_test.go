@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"dynvit/internal/needs"
 	"dynvit/mqtt"
 	"dynvit/mqtt/mqtttest"
 )
@@ -251,7 +252,7 @@ func bom(t *testing.T, path string) string {
 // TestFilesThatAreNotPEM has openssl write what users have in place of PEM files;
 // what is said names the file, what it is, and a command that makes it right.
 func TestFilesThatAreNotPEM(t *testing.T) {
-	openssl := mqtttest.Program(t, "openssl", "openssl")
+	openssl := needs.Program(t, "openssl", "openssl")
 	i := newIssuer(t)
 	cert, key := i.issue(nil)
 	dir := t.TempDir()
@@ -290,7 +291,7 @@ func secureMosquitto(t *testing.T, i *issuer, password string) string {
 	t.Helper()
 	cert, key := i.issue(nil)
 	words := filepath.Join(i.dir, "words")
-	passwd := mqtttest.Program(t, "mosquitto_passwd", "mosquitto")
+	passwd := needs.Program(t, "mosquitto_passwd", "mosquitto")
 	if out, err := exec.Command(passwd, "-b", "-c", words, "cam", password).CombinedOutput(); err != nil {
 		t.Fatalf("mosquitto_passwd: %v: %s", err, out)
 	}

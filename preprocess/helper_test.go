@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"dynvit/camera"
+	"dynvit/internal/needs"
 )
 
 // deit is what DeiT's evaluation does.
@@ -70,19 +71,14 @@ func testdata(t testing.TB, name string) []byte {
 	return data
 }
 
-// shared reads a file of the project's shared reference data. Where that is
-// absent the test is skipped, or fails if DYNVIT_REQUIRE is 1.
-func shared(t testing.TB, path ...string) []byte {
+// shared reads a file of the reference data.
+func shared(t testing.TB, elem ...string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "shared"}, path...)...))
-	if err == nil {
-		return data
-	}
-	if os.Getenv("DYNVIT_REQUIRE") == "1" {
+	data, err := os.ReadFile(needs.Shared(t, elem...))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Skip("needs the shared reference data beside the checkout: ", err)
-	return nil
+	return data
 }
 
 func checksum(data []byte) string {

@@ -71,9 +71,14 @@ func check(path string, info fs.FileInfo) error {
 
 // unnamed gives every error the same form.
 func unnamed(err error, path string) error {
+	return &fs.PathError{Op: "open", Path: path, Err: Pathless(err)}
+}
+
+// Pathless takes the path off an error of the os package that will get one.
+func Pathless(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
-		err = p.Err
+		return p.Err
 	}
-	return &fs.PathError{Op: "open", Path: path, Err: err}
+	return err
 }

@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"dynvit/internal/needs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,25 +9,6 @@ import (
 	"testing"
 	"time"
 )
-
-// missing skips the test for want of what, or fails it where everything must
-// run.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("DYNVIT_REQUIRE") == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
-
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		missing(t, name+" is missing: install the Debian package systemd")
-	}
-	return path
-}
 
 func read(t *testing.T, file string) string {
 	t.Helper()
@@ -77,7 +59,7 @@ func TestUnit(t *testing.T) {
 		"Service.StateDirectory":           "dynvit",
 		"Service.Restart":                  "on-failure",
 		"Service.RestartPreventExitStatus": "78",
-		"Service.Environment":              "GOTRACEBACK=crash",
+		"Service.Environment":              "GOTRACEBACK=crash CUDA_CACHE_PATH=%S/dynvit/cuda",
 		"Install.WantedBy":                 "multi-user.target",
 	} {
 		if got := u.one(t, key); got != want {
@@ -119,7 +101,7 @@ func TestUnitFollowsTheInterface(t *testing.T) {
 }
 
 func TestSystemdAcceptsTheUnit(t *testing.T) {
-	analyze := program(t, "systemd-analyze")
+	analyze := needs.Program(t, "systemd-analyze", "systemd")
 	// The program need not be installed where the tests run.
 	text := strings.Replace(read(t, "dynvitd.service"), "/usr/bin/dynvitd", "/bin/true", 1)
 	file := filepath.Join(t.TempDir(), "dynvitd.service")
@@ -137,7 +119,7 @@ func TestSystemdAcceptsTheUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(program(t, "systemd-sysusers"), "--dry-run", "--root="+t.TempDir(), file).CombinedOutput()
+	out, err := exec.Command(needs.Program(t, "systemd-sysusers", "systemd"), "--dry-run", "--root="+t.TempDir(), file).CombinedOutput()
 	if err != nil {
 		t.Fatalf("systemd-sysusers: %v\n%s", err, out)
 	}

@@ -12,22 +12,9 @@ import (
 	"dynvit/backends"
 	"dynvit/backends/all"
 	"dynvit/camera"
+	"dynvit/internal/needs"
 	"dynvit/modelfile"
 )
-
-// shared finds the project's reference data; where it is absent the test is
-// skipped, or fails if DYNVIT_REQUIRE is set.
-func shared(t *testing.T, name ...string) string {
-	t.Helper()
-	path := filepath.Join(append([]string{"..", "..", "shared"}, name...)...)
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("DYNVIT_REQUIRE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("needs ../shared:", err)
-	}
-	return path
-}
 
 // eachBackend runs a test on every backend that this machine serves.
 func eachBackend(t *testing.T, test func(t *testing.T, be backends.Backend)) {
@@ -52,11 +39,11 @@ type mini struct {
 
 func openMini(t *testing.T, name string) mini {
 	t.Helper()
-	file, err := modelfile.ReadPTH(shared(t, "golden", name, name+".pth"))
+	file, err := modelfile.ReadPTH(needs.Shared(t, "golden", name, name+".pth"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden, err := modelfile.Open(shared(t, "golden", name, "golden.safetensors"))
+	golden, err := modelfile.Open(needs.Shared(t, "golden", name, "golden.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +221,7 @@ func relative(got, want []float32) float64 {
 // TestDeiTTiny runs real weights with seeded predictors on photos at six keep
 // ratios: logits within 1e-4, kept sets equal but for ties inside 1e-4.
 func TestDeiTTiny(t *testing.T) {
-	data, err := os.ReadFile(shared(t, "golden", "deit_tiny", "golden.json"))
+	data, err := os.ReadFile(needs.Shared(t, "golden", "deit_tiny", "golden.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,12 +236,12 @@ func TestDeiTTiny(t *testing.T) {
 	if err := json.Unmarshal(data, &golden); err != nil || len(golden.Cases) < 36 {
 		t.Fatal(len(golden.Cases), err)
 	}
-	model, err := modelfile.Open(shared(t, "models", "deit_tiny_patch16_224.safetensors"))
+	model, err := modelfile.Open(needs.Shared(t, "models", "deit_tiny_patch16_224.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer model.Close()
-	predictors, err := modelfile.Open(shared(t, "golden", "deit_tiny", "predictors.safetensors"))
+	predictors, err := modelfile.Open(needs.Shared(t, "golden", "deit_tiny", "predictors.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +260,7 @@ func TestDeiTTiny(t *testing.T) {
 		worst := 0.0
 		for _, g := range golden.Cases {
 			if inputs[g.Image] == nil {
-				inputs[g.Image] = pixels(t, c, camera.PNG, shared(t, "golden", "deit_tiny", filepath.Base(g.Image)))
+				inputs[g.Image] = pixels(t, c, camera.PNG, needs.Shared(t, "golden", "deit_tiny", filepath.Base(g.Image)))
 			}
 			plan, err := PlanFor(g.KeepRatio, c.Patches(), 3)
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 	"dynvit/backends"
 	"dynvit/backends/all"
 	"dynvit/camera"
+	"dynvit/internal/needs"
 	"dynvit/modelfile"
 	"dynvit/models"
 	"dynvit/preprocess"
@@ -29,7 +30,7 @@ var scenes = []string{"cassette", "church", "gaspump", "golfball", "parachute"}
 var shipped = map[string]func(t *testing.T) (Config, Tensors){
 	"imagenette": func(t *testing.T) (Config, Tensors) { return opened(t, modelfile.Parse, models.Default()) },
 	"deit_tiny": func(t *testing.T) (Config, Tensors) {
-		c, f := opened(t, modelfile.Open, shared(t, "models", "deit_tiny_patch16_224.safetensors"))
+		c, f := opened(t, modelfile.Open, needs.Shared(t, "models", "deit_tiny_patch16_224.safetensors"))
 		p, err := modelfile.Parse(models.Predictors("deit_tiny_predictors.safetensors"))
 		if err != nil {
 			t.Fatal(err)
@@ -147,7 +148,7 @@ func TestShippedAnswersAsPyTorch(t *testing.T) {
 }
 
 func answersAsPyTorch(t *testing.T, c Config, tensors Tensors, path string) {
-	root := shared(t, "data", "imagenette160", "val")
+	root := needs.Shared(t, "data", "imagenette160", "val")
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -1,23 +1,13 @@
 package cameratest
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"dynvit/camera"
+	"dynvit/internal/needs"
 )
-
-// Need skips a test that misses something of the machine, or fails it where all
-// is meant to be there.
-func Need(t testing.TB, missing string) {
-	t.Helper()
-	if os.Getenv("DYNVIT_REQUIRE") == "1" {
-		t.Fatal("needs " + missing)
-	}
-	t.Skip("needs " + missing)
-}
 
 // Open opens a source that the test closes.
 func Open(t testing.TB, s camera.Scheme, uri string, o camera.Options) camera.Source {
@@ -37,11 +27,7 @@ func Open(t testing.TB, s camera.Scheme, uri string, o camera.Options) camera.So
 // FFmpeg is the path of the program; the test needs it.
 func FFmpeg(t testing.TB) string {
 	t.Helper()
-	path, err := exec.LookPath("ffmpeg")
-	if err != nil {
-		Need(t, "ffmpeg: install the ffmpeg package")
-	}
-	return path
+	return needs.Program(t, "ffmpeg", "ffmpeg")
 }
 
 // Film makes a film of that name with ffmpeg, from one of its test sources.

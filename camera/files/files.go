@@ -45,7 +45,7 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 	info, err := os.Stat(t.path)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("source %s: %w", t.path, address.Pathless(err))
+		return nil, fmt.Errorf("source %s: %w", t.path, regular.Pathless(err))
 	case info.IsDir():
 		return openPictures(t, o, listFolder)
 	case !info.Mode().IsRegular():

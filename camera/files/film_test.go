@@ -3,7 +3,6 @@ package files_test
 import (
 	"bytes"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"dynvit/camera"
 	"dynvit/camera/cameratest"
 	"dynvit/camera/files"
+	"dynvit/internal/needs"
 )
 
 func TestFilmConforms(t *testing.T) {
@@ -138,10 +138,7 @@ func TestFilmWithoutFFmpeg(t *testing.T) {
 }
 
 func TestFilmReal(t *testing.T) {
-	path := "../../../shared/data/video/car-detection.mp4"
-	if _, err := os.Stat(path); err != nil {
-		cameratest.Need(t, path)
-	}
+	path := needs.Shared(t, "data", "video", "car-detection.mp4")
 	cameratest.FFmpeg(t)
 	s := open(t, path+"?fps=0", camera.Options{ShortSide: 256})
 	var f camera.Frame

@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"dynvit/camera"
-	"dynvit/camera/internal/address"
 	"dynvit/camera/internal/lifetime"
 	"dynvit/camera/internal/picture"
 	"dynvit/regular"
@@ -57,7 +56,7 @@ func openPictures(t *target, o camera.Options, list func(string) ([]string, erro
 func listOne(path string) ([]string, error) {
 	file, err := regular.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("source %s: %w", path, address.Pathless(err))
+		return nil, fmt.Errorf("source %s: %w", path, regular.Pathless(err))
 	}
 	return []string{path}, file.Close()
 }
@@ -82,7 +81,7 @@ func listFolder(root string) ([]string, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("source %s: %w", root, address.Pathless(err))
+		return nil, fmt.Errorf("source %s: %w", root, regular.Pathless(err))
 	}
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("source %s: no pictures (.jpg, .jpeg, .png) in this folder", root)

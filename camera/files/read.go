@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"dynvit/camera"
-	"dynvit/camera/internal/address"
 	"dynvit/camera/internal/picture"
 	"dynvit/regular"
 )
@@ -59,7 +58,7 @@ func readFile(f *camera.Frame, path string) error {
 	// The size may change as we read: only the bound holds.
 	buf := bytes.NewBuffer(slices.Grow(f.Data, int(info.Size())+bytes.MinRead))
 	if _, err := buf.ReadFrom(io.LimitReader(file, maxPicture)); err != nil {
-		return fmt.Errorf("read %s: %w", path, address.Pathless(err))
+		return fmt.Errorf("read %s: %w", path, regular.Pathless(err))
 	}
 	f.Data = buf.Bytes()
 	return nil

@@ -16,6 +16,7 @@ import (
 	"dynvit/camera/cameratest"
 	"dynvit/camera/rtsp/rtsptest"
 	"dynvit/camera/trust"
+	"dynvit/internal/needs"
 )
 
 const (
@@ -189,7 +190,7 @@ func TestRedirects(t *testing.T) {
 // fingerprint, and taken by that or as its own authority.
 func TestRTSPS(t *testing.T) {
 	pair := cameratest.Certificate(t, nil)
-	s := serve(t, sharedFilm(t, persons), false, func(s *rtsptest.Server) { s.TLS = &pair })
+	s := serve(t, needs.Shared(t, "data", "video", persons), false, func(s *rtsptest.Server) { s.TLS = &pair })
 	fingerprint := fmt.Sprintf("%x", sha256.Sum256(pair.Certificate[0]))
 	next := func(by trust.Trust) error {
 		return open(t, s.URL(), camera.Options{ShortSide: 64, Trust: by}).Next(t.Context(), new(camera.Frame))

@@ -10,6 +10,7 @@ import (
 
 	"dynvit/camera"
 	"dynvit/camera/rtsp/rtsptest"
+	"dynvit/internal/needs"
 )
 
 // isKey reports whether an access unit of H.264 is a keyframe.
@@ -25,7 +26,7 @@ func isKey(unit [][]byte) bool {
 // TestFaultPacketsLost: keyframes of which a packet is missing are shown to nobody,
 // counted, and said once.
 func TestFaultPacketsLost(t *testing.T) {
-	path := sharedFilm(t, persons)
+	path := needs.Shared(t, "data", "video", persons)
 	want := stillsOf(t, path)
 	keys := 0
 	s := serve(t, path, false, func(s *rtsptest.Server) {
@@ -60,7 +61,7 @@ func TestFaultPacketsLost(t *testing.T) {
 // TestFaultEveryKeyframeTorn: then there is no picture, and the reason is said with
 // how many there were.
 func TestFaultEveryKeyframeTorn(t *testing.T) {
-	s := serve(t, sharedFilm(t, persons), false, func(s *rtsptest.Server) {
+	s := serve(t, needs.Shared(t, "data", "video", persons), false, func(s *rtsptest.Server) {
 		s.Lose = func(unit [][]byte, packet int) bool { return isKey(unit) && packet == 1 }
 	})
 	err := open(t, s.URL(), camera.Options{Stall: 5 * time.Second}).Next(t.Context(), new(camera.Frame))

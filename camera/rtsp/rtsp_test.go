@@ -15,6 +15,7 @@ import (
 	"dynvit/camera"
 	"dynvit/camera/cameratest"
 	"dynvit/camera/rtsp/rtsptest"
+	"dynvit/internal/needs"
 )
 
 func TestMain(m *testing.M) { cameratest.Main(m, Scheme()) }
@@ -32,16 +33,6 @@ func open(t testing.TB, uri string, o camera.Options) camera.Source {
 	s := cameratest.Open(t, Scheme(), uri, o)
 	s.(*source).decodeLimit = plenty
 	return s
-}
-
-// sharedFilm is the path of one of the shared films; the test needs it.
-func sharedFilm(t *testing.T, name string) string {
-	t.Helper()
-	path := "../../../shared/data/video/" + name
-	if _, err := os.Stat(path); err != nil {
-		cameratest.Need(t, path)
-	}
-	return path
 }
 
 // serve starts a server that plays a film, fast.
@@ -75,7 +66,7 @@ func TestParse(t *testing.T) {
 const persons = "one-by-one-person-detection.mp4" // a keyframe in ten, with B-frames
 
 func TestRTSPConforms(t *testing.T) {
-	s := serve(t, sharedFilm(t, persons), false, nil)
+	s := serve(t, needs.Shared(t, "data", "video", persons), false, nil)
 	for _, transport := range []string{"tcp", "udp"} {
 		cameratest.Conform(t, func(t *testing.T) camera.Source {
 			return open(t, s.URL()+"#transport="+transport, camera.Options{ShortSide: 64})
@@ -87,7 +78,7 @@ func TestRTSPConforms(t *testing.T) {
 // B-frames, for which a decoder holds frames back; it is the film's own.
 func TestRTSPPictures(t *testing.T) {
 	for _, name := range []string{persons, "bottle-detection.mp4", "car-detection.mp4"} {
-		path := sharedFilm(t, name)
+		path := needs.Shared(t, "data", "video", name)
 		want := stillsOf(t, path)
 		s := serve(t, path, false, func(s *rtsptest.Server) { s.Rate = 400 })
 		source := open(t, s.URL(), camera.Options{ShortSide: 128})
@@ -172,8 +163,8 @@ func TestDecoderIsPrompt(t *testing.T) {
 		h265  bool
 		codec *codec
 	}{
-		{sharedFilm(t, persons), false, codecH264}, {sharedFilm(t, "bottle-detection.mp4"), false, codecH264},
-		{sharedFilm(t, "car-detection.mp4"), false, codecH264}, {h265Film(t), true, codecH265},
+		{needs.Shared(t, "data", "video", persons), false, codecH264}, {needs.Shared(t, "data", "video", "bottle-detection.mp4"), false, codecH264},
+		{needs.Shared(t, "data", "video", "car-detection.mp4"), false, codecH264}, {h265Film(t), true, codecH265},
 	} {
 		want := stillsOf(t, c.film)
 		keys := newKeyframes(c.codec, nil)
@@ -261,7 +252,7 @@ func sets(c *codec, au [][]byte) (list [][]byte) {
 func needEncoder(t *testing.T, name string) {
 	t.Helper()
 	if out, err := exec.Command(cameratest.FFmpeg(t), "-hide_banner", "-encoders").Output(); err != nil || !bytes.Contains(out, []byte(name)) {
-		cameratest.Need(t, "ffmpeg with "+name)
+		needs.Missing(t, "ffmpeg with "+name)
 	}
 }
 
@@ -270,8 +261,8 @@ const secret = "s3cr3t"
 // TestRTSPErrors: one line that names the camera, says what to do, and shows no
 // secret.
 func TestRTSPErrors(t *testing.T) {
-	s := serve(t, sharedFilm(t, persons), false, func(s *rtsptest.Server) { s.User, s.Password = "me", secret })
-	blocked := serve(t, sharedFilm(t, persons), false, func(s *rtsptest.Server) { s.Mute = true })
+	s := serve(t, needs.Shared(t, "data", "video", persons), false, func(s *rtsptest.Server) { s.User, s.Password = "me", secret })
+	blocked := serve(t, needs.Shared(t, "data", "video", persons), false, func(s *rtsptest.Server) { s.Mute = true })
 	host := strings.TrimPrefix(s.As("", ""), "rtsp://")
 	for _, c := range []struct{ name, uri, want string }{
 		{"no credentials", s.As("", ""), "rtsp://" + host + ": 401 Unauthorized: want user:password@ before the host"},
@@ -348,7 +339,7 @@ func TestRTSPWithoutTLS(t *testing.T) {
 // TestRTSPComesBack: a server that is killed is an error, and one that is there
 // again serves the next source.
 func TestRTSPComesBack(t *testing.T) {
-	s := serve(t, sharedFilm(t, persons), false, func(s *rtsptest.Server) { s.User, s.Password = "me", secret })
+	s := serve(t, needs.Shared(t, "data", "video", persons), false, func(s *rtsptest.Server) { s.User, s.Password = "me", secret })
 	source := open(t, s.URL(), camera.Options{ShortSide: 64})
 	var f camera.Frame
 	if err := source.Next(t.Context(), &f); err != nil {
@@ -372,7 +363,7 @@ func TestRTSPComesBack(t *testing.T) {
 
 // TestRTSPSecretIsNotOnCommandLines: of no child, while it reads.
 func TestRTSPSecretIsNotOnCommandLines(t *testing.T) {
-	s := serve(t, sharedFilm(t, persons), false, func(s *rtsptest.Server) { s.User, s.Password = "me", secret })
+	s := serve(t, needs.Shared(t, "data", "video", persons), false, func(s *rtsptest.Server) { s.User, s.Password = "me", secret })
 	if err := open(t, s.URL(), camera.Options{ShortSide: 64}).Next(t.Context(), new(camera.Frame)); err != nil {
 		t.Fatal(err)
 	}
@@ -408,7 +399,7 @@ func childrenOf(t *testing.T, pid int) []string {
 
 // TestRTSPDecoderDiesWithTheDaemon: kill -9 of the process leaves no ffmpeg.
 func TestRTSPDecoderDiesWithTheDaemon(t *testing.T) {
-	s := serve(t, sharedFilm(t, persons), false, nil)
+	s := serve(t, needs.Shared(t, "data", "video", persons), false, nil)
 	daemon := cameratest.StartKilled(t, s.URL())
 	children := childrenOf(t, daemon.Pid)
 	if len(children) != 1 {

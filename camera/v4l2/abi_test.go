@@ -1,6 +1,7 @@
 package v4l2
 
 import (
+	"dynvit/internal/needs"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
-
-	"dynvit/camera/cameratest"
 )
 
 // kernel is what abi.go says of <linux/videodev2.h>: a C expression and its
@@ -129,7 +128,7 @@ func TestKernelHeaders(t *testing.T) {
 	}
 	cc, err := exec.LookPath("cc")
 	if _, headers := os.Stat("/usr/include/linux/videodev2.h"); err != nil || headers != nil {
-		cameratest.Need(t, "a C compiler and <linux/videodev2.h>: Debian packages gcc and linux-libc-dev")
+		needs.Missing(t, "a C compiler and <linux/videodev2.h>: Debian packages gcc and linux-libc-dev")
 	}
 	var source strings.Builder
 	source.WriteString("#include <stddef.h>\n#include <stdio.h>\n#include <linux/videodev2.h>\nint main(void) {\n")

@@ -73,11 +73,20 @@ func (h *source) reach(x *exchange, at *url.URL) (*line, error) {
 	if l == nil {
 		var err error
 		if l, err = dial(x.ctx, at, min(connectTimeout, h.stall), h.trust); err != nil {
-			return nil, err
+			return nil, h.led(at, err)
 		}
 	}
 	x.over(l)
 	return l, nil
+}
+
+// led says where an error comes from that is not where the source leads. What is
+// trusted can be configured of an https source alone.
+func (h *source) led(at *url.URL, err error) error {
+	if at.Scheme == h.url.Scheme {
+		return err
+	}
+	return fmt.Errorf("redirected to %s, which the source had better name itself: %w", origin(at), err)
 }
 
 // redirected is where a camera sends us on to: another path, or itself over https. A

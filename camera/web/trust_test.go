@@ -55,6 +55,9 @@ func TestHTTPSTrust(t *testing.T) {
 			if (err == nil) != (c.want == "") || !strings.Contains(fmt.Sprint(err), c.want) {
 				t.Errorf("%d, %s: %v, want %q", i, uri, err, c.want)
 			}
+			if led := "redirected to " + server.URL; err != nil && strings.Contains(err.Error(), led) != (uri == plain.URL) {
+				t.Errorf("%d, %s: %v, want %q of the one that is", i, uri, err, led)
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"dynvit/camera"
 	schemes "dynvit/camera/all"
+	"dynvit/internal/needs"
 	"dynvit/mqtt/mqtttest"
 )
 
@@ -109,7 +110,7 @@ func collector(t *testing.T, address string, arguments ...string) func(n int, pa
 		t.Fatal(err)
 	}
 	defer file.Close()
-	c := exec.Command("stdbuf", append([]string{"-oL", mqtttest.Program(t, "mosquitto_sub", "mosquitto-clients"),
+	c := exec.Command("stdbuf", append([]string{"-oL", needs.Program(t, "mosquitto_sub", "mosquitto-clients"),
 		"-h", host, "-p", port, "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"}, arguments...)...)
 	c.Stdout, c.Stderr = file, file
 	if err := c.Start(); err != nil {
@@ -171,7 +172,7 @@ func checkIDs(t *testing.T, lines []string) (events, repeats, starts int) {
 // disk is published by the next start, and ids count up by one.
 func TestFaultDaemonKilled(t *testing.T) {
 	t.Parallel() // most of it is starting up
-	mqtttest.Program(t, "mosquitto_sub", "mosquitto-clients")
+	needs.Program(t, "mosquitto_sub", "mosquitto-clients")
 	address, page, state := mqtttest.Reserve(t), mqtttest.Reserve(t), t.TempDir()
 	config := write(t, t.TempDir(), "dynvit.yaml", fmt.Sprintf(`
 node: box
@@ -241,13 +242,13 @@ cameras:
 func TestFaultBrokerAwayTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	openssl := mqtttest.Program(t, "openssl", "openssl")
+	openssl := needs.Program(t, "openssl", "openssl")
 	if out, err := exec.Command(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
 		"-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", dir+"/key.pem", "-out", dir+"/cert.pem").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	const password = "correct-horse"
-	if out, err := exec.Command(mqtttest.Program(t, "mosquitto_passwd", "mosquitto"), "-b", "-c", dir+"/words", "cam", password).CombinedOutput(); err != nil {
+	if out, err := exec.Command(needs.Program(t, "mosquitto_passwd", "mosquitto"), "-b", "-c", dir+"/words", "cam", password).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	address, page := mqtttest.Reserve(t), mqtttest.Reserve(t)
@@ -318,7 +319,7 @@ func TestFaultFirstStartInLittleMemory(t *testing.T) {
 	for range 5 { // one start in four needs 8 MiB less: as the collector runs while the model is loaded
 		running = max(running, peak("cam0  .* ms, tokens", "--keep", "0.7"))
 	}
-	calibrating := peak(`msg=calibrated`)
+	calibrating := peak(`msg=calibrated|msg="not calibrated`) // on a busy machine its time is up first
 	t.Logf("peak of running %d MiB, of a first start %d MiB", running, calibrating)
 	if calibrating > running*3/2 {
 		t.Errorf("a first start takes %d MiB where running takes %d", calibrating, running)

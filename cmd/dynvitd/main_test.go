@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"dynvit/exif"
+	"dynvit/internal/needs"
 	"dynvit/models"
 )
 
@@ -68,19 +69,6 @@ func outcome(t *testing.T, c *exec.Cmd) (stdout, stderr string, code int) {
 		t.Fatal(err)
 	}
 	return out.String(), errs.String(), c.ProcessState.ExitCode()
-}
-
-// need returns a file of the reference data, or skips; it fails if DYNVIT_REQUIRE is set.
-func need(t *testing.T, path ...string) string {
-	t.Helper()
-	file := filepath.Join(append([]string{"..", "..", "..", "shared"}, path...)...)
-	if _, err := os.Stat(file); err != nil {
-		if os.Getenv("DYNVIT_REQUIRE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("needs ../shared:", err)
-	}
-	return file
 }
 
 const picture = "../../preprocess/testdata/drawn_420.jpg"
@@ -245,7 +233,7 @@ func TestClassify(t *testing.T) {
 func TestImport(t *testing.T) {
 	for _, name := range []string{"mini_deit", "mini_lvvit"} {
 		out := filepath.Join(t.TempDir(), name+".safetensors")
-		in := need(t, "golden", name, name+".pth")
+		in := needs.Shared(t, "golden", name, name+".pth")
 		if _, stderr, code := outcome(t, dynvitd(t, "model", "import", in, "-o", out)); code != 1 || !strings.Contains(stderr, "--heads") {
 			t.Errorf("%s without heads: exit %d, %q", name, code, stderr)
 		}
@@ -267,13 +255,7 @@ func TestArm64(t *testing.T) {
 	if testing.Short() {
 		t.Skip("slow under emulation")
 	}
-	qemu, err := exec.LookPath("qemu-aarch64-static")
-	if err != nil {
-		if os.Getenv("DYNVIT_REQUIRE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("needs the Debian package qemu-user-static")
-	}
+	qemu := needs.Program(t, "qemu-aarch64-static", "qemu-user-static")
 	args := []string{"classify", "--json", "--logits", "--keep", "0.5", picture}
 	here, _, code := outcome(t, dynvitd(t, args...))
 	if code != 0 {

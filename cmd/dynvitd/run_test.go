@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"dynvit/internal/needs"
 	"dynvit/mqtt/mqtttest"
 )
 
@@ -114,7 +115,7 @@ func subscriber(t *testing.T, address string) *process {
 		t.Fatal(err)
 	}
 	// -d tells when it has subscribed; stdbuf, for it else keeps lines back.
-	p := start(t, exec.Command("stdbuf", "-oL", mqtttest.Program(t, "mosquitto_sub", "mosquitto-clients"),
+	p := start(t, exec.Command("stdbuf", "-oL", needs.Program(t, "mosquitto_sub", "mosquitto-clients"),
 		"-h", host, "-p", port, "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"))
 	p.await("Subscribed")
 	return p
@@ -126,12 +127,12 @@ const classes = `"label":"(tench|English springer|cassette player|chain saw|chur
 func photos(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	folders, err := os.ReadDir(need(t, "data", "imagenette160", "val"))
+	folders, err := os.ReadDir(needs.Shared(t, "data", "imagenette160", "val"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range folders {
-		list, err := filepath.Glob(filepath.Join(need(t, "data", "imagenette160", "val"), f.Name(), "*.*"))
+		list, err := filepath.Glob(filepath.Join(needs.Shared(t, "data", "imagenette160", "val"), f.Name(), "*.*"))
 		if err != nil || len(list) == 0 {
 			t.Fatal(f.Name(), err)
 		}
@@ -179,10 +180,10 @@ func TestRunJSON(t *testing.T) {
 // TestRunPublishes: photos and a film, over Debian's broker and the embedded
 // one, reach Debian's subscriber; SIGTERM says stopped.
 func TestRunPublishes(t *testing.T) {
-	film := need(t, "data", "video", "car-detection.mp4")
+	film := needs.Shared(t, "data", "video", "car-detection.mp4")
 	for name, source := range map[string]func() string{
 		"photos": func() string { return photos(t) + "?loop=1&fps=10" },
-		"film":   func() string { mqtttest.Program(t, "ffmpeg", "ffmpeg"); return film + "?loop=1" },
+		"film":   func() string { needs.Program(t, "ffmpeg", "ffmpeg"); return film + "?loop=1" },
 	} {
 		for _, broker := range []string{"mosquitto", "embedded"} {
 			t.Run(name+"/"+broker, func(t *testing.T) { testPublishes(t, name, source(), broker) })
@@ -236,7 +237,7 @@ func TestKilledRunLeavesItsWill(t *testing.T) {
 // TestRunWaits: with the camera gone and the broker away from the start the
 // daemon is ready, says both, and publishes as soon as they come.
 func TestRunWaits(t *testing.T) {
-	mqtttest.Program(t, "mosquitto", "mosquitto")
+	needs.Program(t, "mosquitto", "mosquitto")
 	address, page := mqtttest.Reserve(t), mqtttest.Reserve(t)
 	dir := filepath.Join(t.TempDir(), "pictures")
 	config := write(t, t.TempDir(), "dynvit.yaml", fmt.Sprintf(`
@@ -312,7 +313,7 @@ func TestRunTakesCommands(t *testing.T) {
 	s.await(`^dynvit/box/status online$`)
 	publish := func(topic, payload string) {
 		t.Helper()
-		if out, err := exec.Command(mqtttest.Program(t, "mosquitto_pub", "mosquitto-clients"), "-h", host, "-p", port, "-q", "1", "-t", topic, "-m", payload).CombinedOutput(); err != nil {
+		if out, err := exec.Command(needs.Program(t, "mosquitto_pub", "mosquitto-clients"), "-h", host, "-p", port, "-q", "1", "-t", topic, "-m", payload).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}

@@ -2,6 +2,7 @@ package mqtttest
 
 import (
 	"bufio"
+	"dynvit/internal/needs"
 	"fmt"
 	"net"
 	"os"
@@ -11,23 +12,6 @@ import (
 	"syscall"
 	"testing"
 )
-
-// Program is the path of one of Debian's programs. Without it the test is
-// skipped, or fails where DYNVIT_REQUIRE says that everything must run.
-func Program(t testing.TB, name, debianPackage string) string {
-	t.Helper()
-	for _, n := range []string{name, "/usr/sbin/" + name} { // sbin is not in everybody's PATH
-		if path, err := exec.LookPath(n); err == nil {
-			return path
-		}
-	}
-	missing := fmt.Sprintf("%s is missing: install the Debian package %s", name, debianPackage)
-	if os.Getenv("DYNVIT_REQUIRE") == "1" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
-	return ""
-}
 
 // Listener is the lines of mosquitto's configuration for an address of Reserve's.
 func Listener(address string) string {
@@ -46,7 +30,7 @@ type Mosquitto struct {
 // test does, so that it reads the test's files.
 func NewMosquitto(t testing.TB, configuration string) *Mosquitto {
 	t.Helper()
-	m := &Mosquitto{path: Program(t, "mosquitto", "mosquitto"), conf: filepath.Join(t.TempDir(), "mosquitto.conf")}
+	m := &Mosquitto{path: needs.Program(t, "mosquitto", "mosquitto"), conf: filepath.Join(t.TempDir(), "mosquitto.conf")}
 	if err := os.WriteFile(m.conf, []byte(configuration+"user root\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

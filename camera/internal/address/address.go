@@ -5,7 +5,6 @@ package address
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -53,13 +52,4 @@ func Port(u *url.URL) string {
 		return port
 	}
 	return map[string]string{"http": "80", "https": "443", "rtsp": "554", "rtsps": "322"}[u.Scheme]
-}
-
-// Pathless takes the path off an error of the os package that will get one.
-func Pathless(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"dynvit/camera/internal/address"
 	"dynvit/orphans"
+	"dynvit/regular"
 )
 
 // process is a supervised program whose standard output we read. It leads a
@@ -62,7 +62,7 @@ func start(name string, words []string, fed bool, log *slog.Logger) (*process, e
 	go c.supervise(cmd, started)
 	if err := <-started; err != nil {
 		c.closePipes()
-		return nil, fmt.Errorf("%s: %w", name, address.Pathless(err))
+		return nil, fmt.Errorf("%s: %w", name, regular.Pathless(err))
 	}
 	return c, nil
 }

@@ -1,6 +1,7 @@
 package hosttest
 
 import (
+	"dynvit/internal/needs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,13 +38,7 @@ var (
 // bytes or words, and compares with their comments. want is the least number of them.
 func Encodings(t *testing.T, d Disassembler, file string, want int) {
 	t.Helper()
-	objdump, err := exec.LookPath(d.program)
-	if err != nil {
-		if os.Getenv("DYNVIT_REQUIRE") != "" {
-			t.Fatalf("%s is missing: install the Debian package %s", d.program, d.pkg)
-		}
-		t.Skip("needs the Debian package " + d.pkg)
-	}
+	objdump := needs.Program(t, d.program, d.pkg)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
