@@ -80,8 +80,8 @@ func (b *backend) prepare() (err error) {
 
 // describe is a device in one line.
 func describe(f device.Facts) string {
-	return fmt.Sprintf("%s, compute capability %d.%d, driver for CUDA %d.%d, %.1f GB",
-		f.Name, f.Major, f.Minor, f.Driver/1000, f.Driver%1000/10, float64(f.Memory)/1e9)
+	return fmt.Sprintf("%s, compute capability %d.%d, %d processors at %d MHz, driver for CUDA %d.%d, %.1f GB",
+		f.Name, f.Major, f.Minor, f.Processors, f.ClockMHz, f.Driver/1000, f.Driver%1000/10, float64(f.Memory)/1e9)
 }
 
 func (b *backend) Facts() backends.Facts {

@@ -12,6 +12,7 @@ import (
 
 	"dynvit/backends"
 	"dynvit/backends/cuda/driver"
+	"dynvit/internal/needs"
 )
 
 // profiles are the devices that the fake driver stands for, one for each target and the
@@ -28,12 +29,7 @@ var building struct {
 // a folder that has it, and returns its library.
 func fakeDriver(t testing.TB, profile string) string {
 	t.Helper()
-	if _, err := exec.LookPath("g++"); err != nil {
-		if os.Getenv("DYNVIT_REQUIRE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("needs Debian's g++:", err)
-	}
+	needs.Program(t, "g++", "g++")
 	building.once.Do(func() { building.dir, building.err = buildFake() })
 	if building.err != nil {
 		t.Fatal(building.err)

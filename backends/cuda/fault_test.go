@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"dynvit/backends"
@@ -234,7 +236,47 @@ func TestFacts(t *testing.T) {
 	}
 	defer be.Close()
 	f := be.Facts()
-	if want := "Orin, compute capability 8.7, driver for CUDA 12.6, 8.6 GB"; f.Device != want || f.Threaded {
+	if want := "Orin, compute capability 8.7, 8 processors at 624 MHz, driver for CUDA 12.6, 8.6 GB"; f.Device != want || f.Threaded {
 		t.Errorf("%q, threaded %v, want %q", f.Device, f.Threaded, want)
 	}
+}
+
+// TestOpensAgain: what one context keeps does not outlive it.
+func TestOpensAgain(t *testing.T) {
+	open := openFake(t, "orin")
+	_, well := traced(t, open)
+	t.Setenv("FAKECUDA_FAIL", "cuStreamSynchronize:2=700")
+	l, err := live(open)
+	if err != nil || !errors.Is(l.frames[3], backends.ErrLost) {
+		t.Fatal(err, l.frames)
+	}
+	t.Setenv("FAKECUDA_FAIL", "")
+	again, err := live(open)
+	if err = errors.Join(append(again.frames, err, again.closed)...); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(again.out) != fmt.Sprint(well.out) {
+		t.Errorf("%v, want %v", again.out, well.out)
+	}
+}
+
+// TestTwo: backends on one device don't meet, whatever threads their goroutines run on.
+func TestTwo(t *testing.T) {
+	open := openFake(t, "nano")
+	_, well := traced(t, open)
+	var running sync.WaitGroup
+	for range 3 {
+		running.Go(func() {
+			for range 3 {
+				l, err := live(open)
+				if err = errors.Join(append(l.frames, err, l.closed)...); err != nil {
+					t.Error(err)
+				} else if fmt.Sprint(l.out) != fmt.Sprint(well.out) {
+					t.Errorf("%v, want %v", l.out, well.out)
+				}
+				runtime.Gosched()
+			}
+		})
+	}
+	running.Wait()
 }

@@ -319,7 +319,7 @@ func TestFaultFirstStartInLittleMemory(t *testing.T) {
 	for range 5 { // one start in four needs 8 MiB less: as the collector runs while the model is loaded
 		running = max(running, peak("cam0  .* ms, tokens", "--keep", "0.7"))
 	}
-	calibrating := peak(`msg=calibrated`)
+	calibrating := peak(`msg=calibrated|msg="not calibrated`) // on a busy machine its time is up first
 	t.Logf("peak of running %d MiB, of a first start %d MiB", running, calibrating)
 	if calibrating > running*3/2 {
 		t.Errorf("a first start takes %d MiB where running takes %d", calibrating, running)

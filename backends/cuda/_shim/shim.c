@@ -31,6 +31,20 @@ static void explain(void *library, int code, char *why, size_t size)
 		snprintf(why, size, "unknown error");
 }
 
+/* fill has the table lead to a library. */
+static void fill(void *library)
+{
+	static void *filled;
+	if (library == filled)
+		return; /* others may be calling through it */
+	for (int i = 0; i < shim_count; i++) {
+		void *f = dlsym(library, shim_names[i]);
+		if (i != shim_init)
+			shim_table[i] = f ? f : (void *)absent;
+	}
+	filled = library;
+}
+
 int shim_open(const char *path, char *why, size_t size)
 {
 	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -48,10 +62,6 @@ int shim_open(const char *path, char *why, size_t size)
 		explain(library, failed, why, size);
 		return failed;
 	}
-	for (int i = 0; i < shim_count; i++) {
-		void *f = dlsym(library, shim_names[i]);
-		if (i != shim_init)
-			shim_table[i] = f ? f : (void *)absent;
-	}
+	fill(library);
 	return 0;
 }

@@ -27,7 +27,7 @@ type Facts struct {
 	Driver       int   // CUDA's version that the driver implements, 1000·major + 10·minor
 	Memory       int64 // bytes in all; on a board that the processor shares
 	Processors   int   // streaming multiprocessors
-	ClockMHz     int   // highest of the processors; 0: unknown
+	ClockMHz     int   // the processors' highest
 }
 
 // Device is a GPU with a queue of its own. What is queued (Launch, CopyIn, CopyOut,

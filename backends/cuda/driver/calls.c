@@ -94,9 +94,3 @@ CUresult pinned(const queue *q, void **memory, size_t bytes)
 	IN_CONTEXT(q);
 	return cuMemHostAlloc(memory, bytes, 0);
 }
-
-CUresult free_pinned(const queue *q, void *memory)
-{
-	IN_CONTEXT(q);
-	return cuMemFreeHost(memory);
-}

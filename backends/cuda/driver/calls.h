@@ -23,6 +23,5 @@ CUresult end_capture(const queue *q, CUgraphExec *graph);
 CUresult replay(const queue *q, CUgraphExec graph);
 CUresult free_graph(const queue *q, CUgraphExec graph);
 
-/* pinned allocates page-locked memory. */
+/* pinned allocates page-locked memory, which the context's end frees. */
 CUresult pinned(const queue *q, void **memory, size_t bytes);
-CUresult free_pinned(const queue *q, void *memory);

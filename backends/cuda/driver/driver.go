@@ -73,7 +73,6 @@ type Device struct {
 	context cu.CUContext
 	stream  cu.Stream
 	modules []cu.Module
-	pinned  []unsafe.Pointer
 	queue   C.queue
 	launch  launch
 }
@@ -86,17 +85,26 @@ func (d *Device) open() error {
 	if err := d.describe(first); err != nil {
 		return err
 	}
-	runtime.LockOSThread() // the new context is the thread's
+	if err := d.makeContext(first); err != nil {
+		return err
+	}
+	return d.on(func() error {
+		d.stream, err = cu.MakeStream(cu.NonBlocking)
+		d.queue.stream = *(*C.CUstream)(unsafe.Pointer(&d.stream))
+		return failed("cuStreamCreate", err)
+	})
+}
+
+// makeContext leaves the new context to no thread: each call takes it up (calls.h, on).
+func (d *Device) makeContext(gpu cu.Device) (err error) {
+	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if d.context, err = first.MakeContext(cu.SchedBlockingSync); err != nil {
+	if d.context, err = gpu.MakeContext(cu.SchedBlockingSync); err != nil {
 		return failed("cuCtxCreate", err)
 	}
 	d.queue.context = *(*C.CUcontext)(unsafe.Pointer(&d.context))
-	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
-		return failed("cuStreamCreate", err)
-	}
-	d.queue.stream = *(*C.CUstream)(unsafe.Pointer(&d.stream))
-	return nil
+	_, err = cu.PopCurrentCtx()
+	return failed("cuCtxPopCurrent", err)
 }
 
 // describe asks for the facts.
@@ -179,23 +187,17 @@ func (d *Device) Host(bytes int) ([]byte, error) {
 	if err := check("cuMemHostAlloc", C.pinned(&d.queue, &memory, C.size_t(bytes))); err != nil {
 		return nil, err
 	}
-	d.pinned = append(d.pinned, memory)
 	return unsafe.Slice((*byte)(memory), bytes), nil
 }
 
-// Close ends the context, and with it all that was made in it. Page-locked memory has a
-// life of its own.
+// Close ends the context, and with it all that was made in it, page-locked memory too.
 func (d *Device) Close() error {
 	if d.context == (cu.CUContext{}) {
 		return nil
 	}
-	var errs []error
-	for _, memory := range d.pinned {
-		errs = append(errs, check("cuMemFreeHost", C.free_pinned(&d.queue, memory)))
-	}
-	errs = append(errs, failed("cuCtxDestroy", d.context.Destroy()))
+	err := failed("cuCtxDestroy", d.context.Destroy())
 	*d = Device{facts: d.facts}
-	return errors.Join(errs...)
+	return err
 }
 
 // failed is what a function of gorgonia.org/cu returned, with its code.

@@ -95,6 +95,7 @@ struct Context {
 	std::set<Module *> modules;
 	std::set<Graph *> graphs;
 	std::map<CUdeviceptr, Allocation> allocations;
+	std::map<char *, size_t> pinned;
 };
 
 std::recursive_mutex mutex;
@@ -104,7 +105,6 @@ std::map<std::string, int> calls;
 std::string failing;
 FILE *trace;
 std::set<Context *> contexts;
-std::map<char *, size_t> pinned;
 thread_local std::vector<Context *> stack; // the last is current
 
 Context *current() { return stack.empty() ? nullptr : stack.back(); }
@@ -181,10 +181,10 @@ bool inside(Context *c, CUdeviceptr at, size_t bytes)
 	return at + bytes <= i->first + i->second.bytes;
 }
 
-bool locked(const void *p, size_t bytes)
+bool locked(Context *c, const void *p, size_t bytes)
 {
-	auto i = pinned.upper_bound((char *)p);
-	if (i == pinned.begin())
+	auto i = c->pinned.upper_bound((char *)p);
+	if (i == c->pinned.begin())
 		return false;
 	--i;
 	return (char *)p + bytes <= i->first + i->second;
@@ -203,14 +203,6 @@ CUresult drain(Stream *s)
 	}
 	s->queue.clear();
 	return s->context->sticky;
-}
-
-CUresult drain_all(Context *c)
-{
-	for (Stream *s : c->streams)
-		if (CUresult r = drain(s))
-			return r;
-	return CUDA_SUCCESS;
 }
 
 CUresult queue(Stream *s, Operation o)
@@ -427,6 +419,8 @@ API cuCtxDestroy_v2(CUcontext handle)
 		delete g;
 	for (auto &[at, a] : c->allocations)
 		free_allocation(a);
+	for (auto &[at, bytes] : c->pinned)
+		free(at);
 	contexts.erase(c);
 	delete c;
 	return r;
@@ -439,6 +433,14 @@ API cuCtxSetCurrent(CUcontext c)
 		stack.push_back(nullptr);
 	stack.back() = (Context *)c;
 	return c && !contexts.count((Context *)c) ? CUDA_ERROR_CONTEXT_IS_DESTROYED : CUDA_SUCCESS;
+}
+
+API cuCtxPopCurrent_v2(CUcontext *c)
+{
+	ENTER(in_context);
+	*c = (CUcontext)current();
+	stack.pop_back();
+	return CUDA_SUCCESS;
 }
 
 API cuModuleLoadData(CUmodule *m, const void *image)
@@ -487,25 +489,15 @@ API cuMemHostAlloc(void **p, size_t bytes, unsigned)
 {
 	ENTER(in_context | no_capture);
 	*p = malloc(bytes);
-	pinned[(char *)*p] = bytes;
+	current()->pinned[(char *)*p] = bytes;
 	return CUDA_SUCCESS;
-}
-
-API cuMemFreeHost(void *p)
-{
-	ENTER(in_context | no_capture);
-	if (!pinned.erase((char *)p))
-		return CUDA_ERROR_INVALID_VALUE;
-	CUresult r = drain_all(current());
-	free(p);
-	return r;
 }
 
 API cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstream s)
 {
 	ENTER(in_context);
 	Context *c = current();
-	if (!inside(c, to, bytes) || !locked(from, bytes)) {
+	if (!inside(c, to, bytes) || !locked(c, from, bytes)) {
 		complain("a copy to the device from memory that is not page-locked, or beyond an allocation");
 		return CUDA_ERROR_INVALID_VALUE;
 	}
@@ -519,7 +511,7 @@ API cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream s)
 {
 	ENTER(in_context);
 	Context *c = current();
-	if (!inside(c, from, bytes) || !locked(to, bytes)) {
+	if (!inside(c, from, bytes) || !locked(c, to, bytes)) {
 		complain("a copy from the device to memory that is not page-locked, or beyond an allocation");
 		return CUDA_ERROR_INVALID_VALUE;
 	}

@@ -52,6 +52,11 @@ typedef void Combine(Meeting &);
 // meet waits for all lanes of the mask; the last to come calls combine. It orders no memory.
 void meet(unsigned mask, const char *what, int line, const void *in, size_t in_bytes, void *out, size_t out_bytes, Combine *);
 
+// What lanes do when they meet. Only runtime.cpp reads what other lanes brought.
+struct Exchanged { float value; int from; };
+Combine shuffle, ballot;
+template <class T, class Sum> void product(Meeting &); // of matrices, 8 elements of either from each lane
+
 // Kernels register themselves.
 struct Kernel {
 	const char *name;
@@ -97,30 +102,16 @@ template <class... A, void (*Function)(A...)> struct Registered<Function> {
 
 static inline void __syncthreads(int line = __builtin_LINE()) { emulate::barrier(line); }
 
-struct Exchanged { float value; int from; };
-
 static inline float __shfl_xor_sync(unsigned mask, float v, int far, int line = __builtin_LINE()) {
-	const Exchanged in = {v, static_cast<int>(emulate::current->lane) ^ far};
+	const emulate::Exchanged in = {v, static_cast<int>(emulate::current->lane) ^ far};
 	float out;
-	emulate::meet(mask, "shuffle", line, &in, sizeof in, &out, sizeof out, [](emulate::Meeting &m) {
-		for (int i = 0; i < 32; i++) {
-			Exchanged in;
-			memcpy(&in, m.in[i], sizeof in);
-			if (!(m.mask >> i & 1)) continue;
-			if (!(m.mask >> in.from & 1)) emulate::fail("lane %d reads lane %d, which is not in mask %08x", i, in.from, m.mask);
-			memcpy(m.out[i], m.in[in.from], sizeof(float));
-		}
-	});
+	emulate::meet(mask, "shuffle", line, &in, sizeof in, &out, sizeof out, emulate::shuffle);
 	return out;
 }
 
 static inline unsigned __ballot_sync(unsigned mask, bool vote, int line = __builtin_LINE()) {
 	unsigned out;
-	emulate::meet(mask, "ballot", line, &vote, sizeof vote, &out, sizeof out, [](emulate::Meeting &m) {
-		unsigned votes = 0;
-		for (int i = 0; i < 32; i++) votes |= (m.mask >> i & 1) && m.in[i][0] ? 1u << i : 0;
-		for (int i = 0; i < 32; i++) memcpy(m.out[i], &votes, sizeof votes);
-	});
+	emulate::meet(mask, "ballot", line, &vote, sizeof vote, &out, sizeof out, emulate::ballot);
 	return out;
 }
 
@@ -142,8 +133,8 @@ static inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z);
 static inline float __fmul_rn(float x, float y) { return x * y; }
 static inline float __fsub_rn(float x, float y) { return x - y; }
 static inline float __fdiv_rn(float x, float y) { return x / y; }
-using std::max;
-using std::min;
+static inline int min(int a, int b) { return a < b ? a : b; }
+static inline int max(int a, int b) { return a > b ? a : b; }
 
 // Halves and bfloat16s round to nearest, ties to even, and overflow to infinity.
 namespace emulate {
@@ -208,37 +199,13 @@ static inline void store_matrix_sync(T *p, const fragment<accumulator, 16, 16, 1
 	}
 }
 
-static inline float value(__half v) { return __half2float(v); }
-static inline float value(__nv_bfloat16 v) { return __bfloat162float(v); }
-static inline int value(signed char v) { return v; }
-
-// product multiplies the matrices that a warp's lanes brought, 8 elements of either each.
-template <class T, class Sum> static void product(emulate::Meeting &m) {
-	Sum a[16][16], b[16][16];
-	for (int i = 0; i < 256; i++) {
-		T v[16];
-		memcpy(v, m.in[i % 32], sizeof v);
-		a[i / 16][i % 16] = value(v[i / 32]);
-		b[i / 16][i % 16] = value(v[8 + i / 32]);
-	}
-	for (int r = 0; r < 16; r++) {
-		Sum sums[16] = {};
-		for (int k = 0; k < 16; k++)
-			for (int c = 0; c < 16; c++) sums[c] += a[r][k] * b[k][c];
-		for (int c = 0; c < 16; c++) {
-			const int i = 16 * r + c;
-			memcpy(m.out[i % 32] + i / 32 * sizeof(Sum), &sums[c], sizeof(Sum));
-		}
-	}
-}
-
 template <class T, class A, class B, class Sum>
 static inline void mma_sync(fragment<accumulator, 16, 16, 16, Sum> &d, const fragment<matrix_a, 16, 16, 16, T, A> &a,
 	const fragment<matrix_b, 16, 16, 16, T, B> &b, const fragment<accumulator, 16, 16, 16, Sum> &c, int line = __builtin_LINE()) {
 	T in[16];
 	for (int i = 0; i < 8; i++) in[i] = a.x[i], in[8 + i] = b.x[i];
 	Sum out[8];
-	emulate::meet(0xffffffffu, "wmma product", line, in, sizeof in, out, sizeof out, product<T, Sum>);
+	emulate::meet(0xffffffffu, "wmma product", line, in, sizeof in, out, sizeof out, emulate::product<T, Sum>);
 	for (int i = 0; i < 8; i++) d.x[i] = c.x[i] + out[i];
 }
 

@@ -15,7 +15,7 @@
 
 typedef unsigned long long word;
 
-static bool read_all(void *to, size_t n) { return fread(to, 1, n, stdin) == n; }
+static bool read_all(void *to, size_t n) { return n == 0 || fread(to, 1, n, stdin) == n; }
 
 static word number() {
 	word v = 0;
@@ -24,7 +24,7 @@ static word number() {
 }
 
 static void reply(const void *from, size_t n) {
-	fwrite(from, 1, n, stdout);
+	if (n > 0) fwrite(from, 1, n, stdout);
 	fflush(stdout);
 }
 

@@ -2,15 +2,14 @@
 // turns: a fiber runs until it waits for others. Compiled without sanitizers; with
 // EMULATE_ASAN or EMULATE_TSAN it tells them about fibers and guards.
 //
-// Blocks share no order: ThreadSanitizer is given a fresh thread for each fiber of each block, all
-// begun from the launch, so that two blocks that write the same memory race although
-// here one runs after the other.
+// Blocks share no order: ThreadSanitizer takes fibers for threads, and hears of none between
+// those of two blocks, so that two that write the same memory race although here one
+// runs after the other.
 #include "emulate.h"
 #include "api.h"
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <string>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -19,7 +18,6 @@
 #ifdef EMULATE_TSAN
 extern "C" {
 void *__tsan_create_fiber(unsigned);
-void __tsan_destroy_fiber(void *);
 void __tsan_switch_to_fiber(void *, unsigned);
 void *__tsan_get_current_fiber();
 void __tsan_acquire(void *);
@@ -44,7 +42,7 @@ const float *half_values;
 
 namespace {
 
-constexpr size_t STACK = 256 << 10, ARENA = 64 << 10, MOST_SHARED = 48 << 10;
+constexpr size_t STACK = 64 << 10, ARENA = 64 << 10, MOST_SHARED = 48 << 10;
 
 enum State { READY, WAITING, DONE };
 
@@ -72,12 +70,16 @@ struct Warp {
 	unsigned exited, exists;
 };
 
+// Declared is shared memory under its declaration.
+struct Declared { const void *declaration; void *place; };
+
 Kernel *kernels;
-std::vector<Fiber *> fibers;
+std::vector<Fiber *> sets[4]; // of fibers, never freed
+unsigned set;
 std::vector<Warp> warps;
 std::vector<char *> arenas;                 // one a block, until the launch ends
-std::map<const void *, void *> declared;    // shared memory of the block
-size_t arena_used;
+Declared declared[8]; // of the block
+size_t arena_used, declarations;
 unsigned threads, alive, arrived;
 volatile unsigned generation;
 int barrier_line;
@@ -91,7 +93,7 @@ void *main_stack_pointer;
 [[maybe_unused]] void *main_tsan, *main_fake_stack;
 [[maybe_unused]] const void *main_bottom;
 [[maybe_unused]] size_t main_size;
-[[maybe_unused]] char barrier_token[2], end_token; // what ThreadSanitizer orders memory by
+[[maybe_unused]] char start_token, barrier_token[4][2], end_token; // what ThreadSanitizer orders memory by
 
 unsigned random(unsigned n) {
 	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
@@ -166,6 +168,9 @@ void entry() {
 	__sanitizer_finish_switch_fiber(nullptr, &main_bottom, &main_size);
 #endif
 	Fiber *f = self();
+#ifdef EMULATE_TSAN
+	__tsan_acquire(&start_token);
+#endif
 	running->call(arguments);
 #ifdef EMULATE_TSAN
 	__tsan_release(&end_token);
@@ -204,21 +209,33 @@ Gathering &join(unsigned mask, const char *what, int line) {
 	return *free;
 }
 
+// Fibers, with their stacks, serve one block after another. ThreadSanitizer takes what a fiber does
+// in two blocks for ordered; so it is given several sets in turn, and any WINDOW blocks that
+// follow each other share no order.
+#ifdef EMULATE_TSAN
+constexpr unsigned WINDOW = 4;
+#else
+constexpr unsigned WINDOW = 1;
+#endif
+
+Fiber *made() {
+	auto *f = new Fiber();
+	f->stack = static_cast<char *>(mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+#ifdef EMULATE_TSAN
+	f->tsan = __tsan_create_fiber(0);
+#endif
+	return f;
+}
+
 Fiber *fresh(unsigned i) {
-	if (fibers.size() <= i) {
-		auto *f = new Fiber();
-		f->stack = static_cast<char *>(mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-		fibers.push_back(f);
-	}
+	std::vector<Fiber *> &fibers = sets[set];
+	if (fibers.size() <= i) fibers.push_back(made());
 	Fiber *f = fibers[i];
 	f->index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
 	f->lane = i % 32, f->warp = i / 32;
 	f->state = READY, f->fake_stack = nullptr;
 #ifdef EMULATE_ASAN
 	__asan_unpoison_memory_region(f->stack, STACK);
-#endif
-#ifdef EMULATE_TSAN
-	f->tsan = __tsan_create_fiber(0);
 #endif
 	f->stack_pointer = prepared(f->stack, entry);
 	return f;
@@ -228,8 +245,7 @@ void begin_arena() {
 	char *arena = static_cast<char *>(aligned_alloc(4096, ARENA));
 	memset(arena, 0xff, ARENA); // NaNs, and codes that no row has
 	arenas.push_back(arena);
-	declared.clear();
-	arena_used = 0;
+	arena_used = declarations = 0;
 #ifdef EMULATE_ASAN
 	__asan_poison_memory_region(arena, ARENA);
 #endif
@@ -241,10 +257,10 @@ void deadlock() {
 	message = line;
 	int shown = 0, last = -1;
 	for (unsigned i = 0; i < threads && shown < 6; i++) {
-		if (fibers[i]->state != WAITING || fibers[i]->line == last) continue;
-		snprintf(line, sizeof line, " thread %u at line %d in %s;", i, fibers[i]->line, fibers[i]->what);
+		if (sets[set][i]->state != WAITING || sets[set][i]->line == last) continue;
+		snprintf(line, sizeof line, " thread %u at line %d in %s;", i, sets[set][i]->line, sets[set][i]->what);
 		message += line;
-		last = fibers[i]->line;
+		last = sets[set][i]->line;
 		shown++;
 	}
 	failed = true;
@@ -257,12 +273,16 @@ void run_block() {
 	arrived = 0;
 	warps.assign((threads + 31) / 32, Warp{});
 	begin_arena();
+	set = (set + 1) % WINDOW;
 	std::vector<Fiber *> turn;
 	for (unsigned i = 0; i < threads; i++) {
 		turn.push_back(fresh(i));
 		warps[i / 32].exists |= 1u << i % 32;
 	}
 	if (order < 0) std::reverse(turn.begin(), turn.end());
+#ifdef EMULATE_TSAN
+	__tsan_release(&start_token);
+#endif
 	while (alive > 0 && !failed) {
 		bool ran = false;
 		for (unsigned i = threads - 1; order > 0 && i > 0; i--) std::swap(turn[i], turn[random(i + 1)]);
@@ -274,9 +294,6 @@ void run_block() {
 		}
 		if (!ran) deadlock();
 	}
-#ifdef EMULATE_TSAN
-	for (unsigned i = 0; i < threads; i++) __tsan_destroy_fiber(fibers[i]->tsan);
-#endif
 }
 
 const Kernel *find(const char *name) {
@@ -322,7 +339,53 @@ const std::vector<float> all_halves = [] {
 	return values;
 }();
 
+// copy is memcpy, which sanitizers would see.
+void copy(void *to, const void *from, size_t n) {
+	for (size_t i = 0; i < n; i++) static_cast<volatile char *>(to)[i] = static_cast<const volatile char *>(from)[i];
+}
+
+float value(__half v) { return __half2float(v); }
+float value(__nv_bfloat16 v) { return __bfloat162float(v); }
+int value(signed char v) { return v; }
+
 } // namespace
+
+void shuffle(Meeting &m) {
+	for (int i = 0; i < 32; i++) {
+		if (!(m.mask >> i & 1)) continue;
+		const int from = reinterpret_cast<const Exchanged *>(m.in[i])->from;
+		if (!(m.mask >> from & 1)) fail("lane %d reads lane %d, which is not in mask %08x", i, from, m.mask);
+		copy(m.out[i], m.in[from], sizeof(float));
+	}
+}
+
+void ballot(Meeting &m) {
+	unsigned votes = 0;
+	for (int i = 0; i < 32; i++) votes |= (m.mask >> i & 1) && m.in[i][0] ? 1u << i : 0;
+	for (int i = 0; i < 32; i++) copy(m.out[i], &votes, sizeof votes);
+}
+
+template <class T, class Sum> void product(Meeting &m) {
+	Sum a[16][16], b[16][16];
+	for (int i = 0; i < 256; i++) {
+		const T *v = reinterpret_cast<const T *>(m.in[i % 32]);
+		a[i / 16][i % 16] = value(v[i / 32]);
+		b[i / 16][i % 16] = value(v[8 + i / 32]);
+	}
+	for (int r = 0; r < 16; r++) {
+		Sum sums[16] = {};
+		for (int k = 0; k < 16; k++)
+			for (int c = 0; c < 16; c++) sums[c] += a[r][k] * b[k][c];
+		for (int c = 0; c < 16; c++) {
+			const int i = 16 * r + c;
+			reinterpret_cast<Sum *>(m.out[i % 32])[i / 32] = sums[c];
+		}
+	}
+}
+
+template void product<__half, float>(Meeting &);
+template void product<__nv_bfloat16, float>(Meeting &);
+template void product<signed char, int>(Meeting &);
 
 void add(Kernel *k) {
 	k->next = kernels;
@@ -349,7 +412,7 @@ void barrier(int line) {
 	const unsigned now = generation;
 	arrived++;
 #ifdef EMULATE_TSAN
-	__tsan_release(&barrier_token[now & 1]);
+	__tsan_release(&barrier_token[set][now & 1]);
 #endif
 	if (arrived == threads) {
 		arrived = 0;
@@ -358,28 +421,30 @@ void barrier(int line) {
 		wait_for(&generation, "__syncthreads", line);
 	}
 #ifdef EMULATE_TSAN
-	__tsan_acquire(&barrier_token[now & 1]);
+	__tsan_acquire(&barrier_token[set][now & 1]);
 #endif
 }
 
 void *shared(const void *declaration, size_t bytes) {
-	void *&place = declared[declaration];
-	if (!place) {
-		constexpr size_t GUARD = 128;
-		if (arena_used + bytes > MOST_SHARED) fail("%zu bytes of shared memory: more than the %zu that a block may have", arena_used + bytes, MOST_SHARED);
-		place = arenas.back() + arena_used + GUARD;
-		arena_used = (arena_used + bytes + 2 * GUARD - 1) / GUARD * GUARD;
-#ifdef EMULATE_ASAN
-		__asan_unpoison_memory_region(place, bytes);
-#endif
+	for (size_t i = 0; i < declarations; i++) {
+		if (declared[i].declaration == declaration) return declared[i].place;
 	}
+	constexpr size_t GUARD = 128;
+	if (declarations == sizeof declared / sizeof *declared) fail("too many declarations of shared memory");
+	if (arena_used + bytes > MOST_SHARED) fail("%zu bytes of shared memory: more than the %zu that a block may have", arena_used + bytes, MOST_SHARED);
+	void *place = arenas.back() + arena_used + GUARD;
+	arena_used = (arena_used + bytes + 2 * GUARD - 1) / GUARD * GUARD;
+#ifdef EMULATE_ASAN
+	__asan_unpoison_memory_region(place, bytes);
+#endif
+	declared[declarations++] = {declaration, place};
 	return place;
 }
 
 void meet(unsigned mask, const char *what, int line, const void *in, size_t in_bytes, void *out, size_t out_bytes, Combine *combine) {
 	Gathering &g = join(mask, what, line);
 	const unsigned lane = current->lane;
-	if (in_bytes) memcpy(g.in[lane], in, in_bytes);
+	copy(g.in[lane], in, in_bytes);
 	g.arrived |= 1u << lane;
 	if (g.arrived == mask) {
 		if (combine) combine(g);
@@ -387,7 +452,7 @@ void meet(unsigned mask, const char *what, int line, const void *in, size_t in_b
 	} else {
 		wait_for(&g.done, what, line);
 	}
-	if (out_bytes) memcpy(out, g.out[lane], out_bytes);
+	copy(out, g.out[lane], out_bytes);
 	g.departed |= 1u << lane;
 	if (g.departed == mask) g.open = false;
 }
