@@ -83,9 +83,9 @@ $(CUDA_VENV)/zig: $(CUDA_VENV)/ready
 	$(CUDA_VENV)/bin/pip install -q ziglang==0.13.0
 	touch $@
 
-package-cuda: $(CUDA_VENV)/zig ## the deb with the CUDA backend for Jetson in bin/package-cuda (3 min; ziglang, 370 MB from PyPI)
+package-cuda: $(CUDA_VENV)/zig ## the deb with the CUDA backend for Jetson in bin/package-cuda (3 min; gcc-aarch64-linux-gnu, 370 MB of ziglang from PyPI)
 	$(MAKE) CUDA=$(CUDA)/jetson CUDA_VENV=$(CUDA_VENV) CC_arm64="$(ZIG)" $(CUDA)/jetson/arm64/dynvitd
-	@! objdump -T $(CUDA)/jetson/arm64/dynvitd | grep -E 'GLIBC_2\.(1[89]|[2-9][0-9])' || { echo "needs a newer glibc than 2.17"; exit 1; }
+	@test "$$(aarch64-linux-gnu-objdump -T $(CUDA)/jetson/arm64/dynvitd | grep -o 'GLIBC_[0-9.]*' | sort -u)" = GLIBC_2.17 || { echo "needs another glibc than 2.17"; exit 1; }
 	rm -rf bin/package-cuda
 	$(GO) -C packaging run . -o $(CURDIR)/bin/package-cuda -arch arm64 -cuda $(CURDIR)/$(CUDA)/jetson/arm64/dynvitd -epoch $(EPOCH)
 
