@@ -7,12 +7,12 @@
 // go through in chunks of 64; blocks of z > 0 mix the columns behind the first 64.
 #include "device.cuh"
 
-namespace {
+namespace attention {
 
-constexpr int QUERIES = 16, WIDE = 64, HELD = 256, THREADS = 128;
-constexpr int BY_ROW = THREADS / QUERIES; // threads that share a row
+enum : int { QUERIES = 16, WIDE = 64, HELD = 256, THREADS = 128 };
+enum : int { BY_ROW = THREADS / QUERIES }; // threads that share a row
 
-enum { NO_SCORE, CLS, RECEIVED }; // backends.Score
+enum : int { NO_SCORE, CLS, RECEIVED }; // backends.Score
 
 struct Attention {
 	const void *qkv;
@@ -265,8 +265,6 @@ template <class E> __device__ void attention(const Attention &a) {
 	block.write();
 }
 
-} // namespace
-
 #define ATTENTION(name, engine) \
 	KERNEL(THREADS, name, const void *qkv, int ld, int packed, float *dst, float *shares, int by, float2 *left, int tokens, int queries, \
 			int heads, int width, float scale) { \
@@ -303,3 +301,5 @@ KERNEL(THREADS, attention_scores, const float *shares, int strips, const float *
 	}
 	if (lane == 0) score[token - 1] = sum;
 }
+
+} // namespace attention

@@ -26,7 +26,9 @@
 
 typedef unsigned char byte;
 
-constexpr unsigned ALL = 0xffffffffu; // lanes of a warp
+// Constants of a namespace are enums: NVRTC would put a constexpr into the PTX as a variable, and
+// what lies in a namespace without a name under names that change from run to run.
+enum : unsigned { ALL = 0xffffffffu }; // lanes of a warp
 
 // Every product is what backends.Precision defines: operands rounded, sums in float32 (exact
 // in int32 for codes). rounded<T> is that rounding, as a value of T.

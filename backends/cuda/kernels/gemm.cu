@@ -8,13 +8,13 @@
 // are packed in tiles of 64 outputs × 64 bytes of inputs (pack.go), padded with zeros.
 #include "device.cuh"
 
-namespace {
+namespace gemm {
 
-constexpr int ROWS = 32, OUTS = 64, THREADS = 128;
-constexpr int TILE = 4096, TILE_ROW = 64; // bytes
+enum : int { ROWS = 32, OUTS = 64, THREADS = 128 };
+enum : int { TILE = 4096, TILE_ROW = 64 }; // bytes
 
-enum { NONE, GELU, RELU }; // backends.Act
-enum { STORE_F32, STORE_F16, STORE_BF16 };
+enum : int { NONE, GELU, RELU }; // backends.Act
+enum : int { STORE_F32, STORE_F16, STORE_BF16 };
 
 struct Gemm {
 	const void *x;
@@ -474,8 +474,6 @@ template <class E> __device__ void gemm(const Gemm &g) {
 	write<E>(g, shared.rows, sums, first, rows);
 }
 
-} // namespace
-
 #define GEMM(name, engine) \
 	KERNEL(THREADS, name, const void *x, int ldx, int packed, const byte *w, const float *scale, const int *sums, const float *bias, \
 			const float *res, void *y, int ldy, int stored, const float *gamma, const float *beta, float eps, \
@@ -495,3 +493,5 @@ GEMM(gemm_int8, ScalarCodes)
 #ifdef BF16
 GEMM(gemm_bf16, Tensor<__nv_bfloat16>)
 #endif
+
+} // namespace gemm

@@ -4,11 +4,11 @@
 // reads, the second normalises by table and writes patches.
 #include "device.cuh"
 
-namespace {
+namespace picture {
 
-constexpr int THREADS = 128;
+enum : int { THREADS = 128 };
 
-enum { YUYV = 3, NV12 = 4, I420 = 5, RGB24 = 6, GREY = 7 }; // camera.Format
+enum : int { YUYV = 3, NV12 = 4, I420 = 5, RGB24 = 6, GREY = 7 }; // camera.Format
 
 struct Colour { int r, g, b; };
 
@@ -59,8 +59,6 @@ struct Sum {
 	__device__ Colour level() const { return {clamped(r >> 22), clamped(g >> 22), clamped(b >> 22)}; }
 };
 
-} // namespace
-
 // resize_first resizes a window of the frame along one axis (down: along y), a line a
 // row of blocks, n pixels a line.
 KERNEL(THREADS, resize_first, byte *scratch, const byte *frame, int format, int width, int height, int x0, int y0, const Tap *taps,
@@ -108,3 +106,5 @@ KERNEL(THREADS, resize_second, float *input, const byte *scratch, int columns, c
 	}
 	to[0] = table[c.r], to[between] = table[256 + c.g], to[2 * between] = table[512 + c.b];
 }
+
+} // namespace picture

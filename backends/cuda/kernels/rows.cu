@@ -2,16 +2,14 @@
 // takes it in, the predictor's mean, the largest of each column.
 #include "device.cuh"
 
-namespace {
+namespace rows {
 
-constexpr int BY_WARP = 128; // threads of a kernel that gives each row a warp
+enum : int { BY_WARP = 128 }; // threads of a kernel that gives each row a warp
 
 // Columns: a block of 256 threads has 32 columns, and every eighth row in each of 8 lines.
-constexpr int COLUMNS = 32, LINES = 8;
+enum : int { COLUMNS = 32, LINES = 8 };
 
 struct Partial { float of[LINES][COLUMNS]; };
-
-} // namespace
 
 // layernorm: backends.LayerNorm. y may be x.
 KERNEL(BY_WARP, layernorm, const float *x, const float *gamma, const float *beta, float *y, float eps, int rows, int cols) {
@@ -51,3 +49,5 @@ KERNEL(COLUMNS * LINES, max_rows, float *dst, const float *x, int rows, int cols
 	for (int i = 1; i < LINES; i++) best = larger(best, most.of[i][column]);
 	dst[col] = best;
 }
+
+} // namespace rows

@@ -1,9 +1,9 @@
 // What is done to tokens: which are kept, and taking them, or pixels, to their place.
 #include "device.cuh"
 
-namespace {
+namespace tokens {
 
-constexpr int RANKERS = 256, COPIERS = 128;
+enum : int { RANKERS = 256, COPIERS = 128 };
 
 // order is a number that compares as its score does: NaN below all, zeros alike.
 __device__ inline unsigned order(float score) {
@@ -16,8 +16,6 @@ struct Ranking {
 	unsigned orders[RANKERS];
 	int kept[RANKERS / 32]; // by each warp
 };
-
-} // namespace
 
 // topk: backends.TopK. Each score is compared with all: its rank is how many go before
 // it. Of 196 scores that is 196 comparisons a thread; sorting them takes 36 steps with a barrier
@@ -75,3 +73,5 @@ KERNEL(COPIERS, unfold, float *dst, const float *src, int channels, int height, 
 		dst[static_cast<size_t>(blockIdx.x) * n + i] = inside ? src[(static_cast<size_t>(y) * width + x) * channels + i % channels] : 0;
 	}
 }
+
+} // namespace tokens

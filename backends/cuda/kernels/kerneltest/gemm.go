@@ -260,7 +260,7 @@ func (b *bench) saturated() {
 
 // ranges: those that a kernel leaves are its result's, and serve as well as a look of one's own.
 func (b *bench) ranges() {
-	const rows, in, wide = 34, 48, 150
+	const rows, in, wide = 35, 48, 150
 	x, w1, w2 := b.random(rows*in), b.random(in*wide), b.random(in*wide)
 	x[5*in] = float32(math.NaN())
 	hidden, left := b.result(make([]float32, rows*wide)), b.result(make([]float32, rows*2*ceil(wide, 64)))

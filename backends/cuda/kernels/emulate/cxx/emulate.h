@@ -133,8 +133,8 @@ static inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z);
 static inline float __fmul_rn(float x, float y) { return x * y; }
 static inline float __fsub_rn(float x, float y) { return x - y; }
 static inline float __fdiv_rn(float x, float y) { return x / y; }
-using std::max;
-using std::min;
+static inline int min(int a, int b) { return a < b ? a : b; }
+static inline int max(int a, int b) { return a > b ? a : b; }
 
 // Halves and bfloat16s round to nearest, ties to even, and overflow to infinity.
 namespace emulate {
