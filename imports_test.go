@@ -35,8 +35,6 @@ var allowed = map[string][]string{
 	"backends/backendtest":             {"backends", "backends/ref"},
 	"backends/cuda/kernels/emulate":    {},
 	"backends/cuda/kernels/kerneltest": {"backends", "backends/backendtest", "backends/cuda/kernels", "backends/ref", "camera", "preprocess"},
-	"backends/cuda/kernels/kerneltest": {"backends", "backends/backendtest", "backends/cuda/kernels", "backends/ref",
-		"camera", "preprocess"},
 	"backends/all": {"backends", "backends/ref", "backends/internal/host", "backends/avx512", "backends/avx2",
 		"backends/neon", "backends/cuda"},
 	"internal/guardpage": {},
