@@ -14,7 +14,6 @@ import (
 type Device struct {
 	Stats    Stats // of all launches
 	Launches int
-	Edit     func(text string) string // what Load does to a text first, to plant a defect; or nil
 
 	facts   device.Facts
 	memory  Memory
@@ -65,9 +64,6 @@ func (d *Device) Facts() device.Facts { return d.facts }
 func (d *Device) Load(text string) error {
 	if err := d.ready("load", false); err != nil {
 		return err
-	}
-	if d.Edit != nil {
-		text = d.Edit(text)
 	}
 	m, err := Parse(text)
 	if err != nil {
