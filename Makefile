@@ -18,13 +18,16 @@ test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 
 # Emulated processors, and how each must say that it multiplies.
 RUNGS := "cortex-a72:int8 by SMULL" "cortex-a76:int8 by SDOT" "max:int8 by SMMLA, bf16 by BFMMLA"
-test-arm64: ## the NEON kernels, small golden models and the default one on three emulated processors (5 min; Debian's qemu-user-static)
+# The frame path has no rungs: the first processor, which has the least, tells all.
+test-arm64: ## the NEON kernels, small golden models and the default one on three emulated processors (6 min; Debian's qemu-user-static)
 	@dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && \
-	for p in backends/neon vit engine; do GOARCH=arm64 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
+	for p in backends/neon vit engine preprocess preprocess/baseline; do GOARCH=arm64 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
 	for rung in $(RUNGS); do emulated="qemu-aarch64-static -cpu $${rung%%:*} $$dir" && echo "$$rung" && \
 	(cd backends/neon && DYNVIT_RUNG="$${rung#*:}" $$emulated/neon) && \
 	(cd vit && GOMAXPROCS=1 $$emulated/vit -test.run '^TestGolden$$/./^neon$$') && \
 	(cd engine && GOMAXPROCS=1 $$emulated/engine -test.short -test.run '^Test(Default|Precisions|Stem|NoAllocations|DamagedPicture)$$') || exit 1; \
+	done && echo "frame path" && for p in preprocess preprocess/baseline; do \
+	(cd $$p && GOMAXPROCS=1 qemu-aarch64-static -cpu cortex-a72 $$dir/$$(basename $$p) -test.short -test.skip '^Test(MemoryIsForeseen|Shed|ReferenceShapes)$$') || exit 1; \
 	done
 
 test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, the first time 6; root, qemu)
@@ -83,9 +86,9 @@ $(CUDA_VENV)/zig: $(CUDA_VENV)/ready
 	$(CUDA_VENV)/bin/pip install -q ziglang==0.13.0
 	touch $@
 
-package-cuda: $(CUDA_VENV)/zig ## the deb with the CUDA backend for Jetson in bin/package-cuda (3 min; ziglang, 370 MB from PyPI)
+package-cuda: $(CUDA_VENV)/zig ## the deb with the CUDA backend for Jetson in bin/package-cuda (3 min; gcc-aarch64-linux-gnu, 370 MB of ziglang from PyPI)
 	$(MAKE) CUDA=$(CUDA)/jetson CUDA_VENV=$(CUDA_VENV) CC_arm64="$(ZIG)" $(CUDA)/jetson/arm64/dynvitd
-	@! objdump -T $(CUDA)/jetson/arm64/dynvitd | grep -E 'GLIBC_2\.(1[89]|[2-9][0-9])' || { echo "needs a newer glibc than 2.17"; exit 1; }
+	@test "$$(aarch64-linux-gnu-objdump -T $(CUDA)/jetson/arm64/dynvitd | grep -o 'GLIBC_[0-9.]*' | sort -u)" = GLIBC_2.17 || { echo "needs another glibc than 2.17"; exit 1; }
 	rm -rf bin/package-cuda
 	$(GO) -C packaging run . -o $(CURDIR)/bin/package-cuda -arch arm64 -cuda $(CURDIR)/$(CUDA)/jetson/arm64/dynvitd -epoch $(EPOCH)
 
@@ -151,7 +154,7 @@ check: ## format, vet for amd64, arm64 and purego, staticcheck, the assembly and
 	cd backends/_asm && $(GO) vet ./... && $$($(GO) -C ../.. tool -n staticcheck) ./... && $(GO) test ./...
 	cd packaging && $(GO) vet ./... && $$($(GO) -C .. tool -n staticcheck) ./...
 	@dir=$$(mktemp -d) && $(GO) -C backends/_asm run . -o $$dir && \
-	for s in $$dir/*/*.s; do cmp $$s backends/$${s#$$dir/} || exit 1; done && \
+	for s in $$(find $$dir -name '*.s'); do cmp $$s $${s#$$dir/} || exit 1; done && \
 	rm -r $$dir && echo "assembly: as the generator writes it"
 	CGO_ENABLED=0 GOARCH=amd64 $(GO) build -o /dev/null ./cmd/dynvitd
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) build -o /dev/null ./cmd/dynvitd

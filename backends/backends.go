@@ -49,6 +49,8 @@ const (
 	None Act = iota
 	GELU     // x/2·(1+erf(x/√2)), the exact form
 	ReLU
+	QuickGELU // x/(1+exp(-1.702·x))
+	TanhGELU  // x/2·(1+tanh(√(2/π)·(x+0.044715·x³)))
 )
 
 // Score says which importance of the patches Attention leaves behind
@@ -106,8 +108,9 @@ type Backend interface {
 	// heads side by side, as PyTorch's qkv Linear leaves them), for the first
 	// dst.Rows queries: dst [m, c], m <= n. Scale is (c/heads)^-1/2. p is the
 	// precision of the two products: F32, BF16 or F16.
-	// score, if not none, is [n-1, 1] and gets the importance of each patch
-	// row as by says; Received needs m == n.
+	// score, if not none, is [n-1, 1] and gets the importance of each row but the
+	// first as by says, or, by Received, [n, 1] and gets that of each; Received
+	// needs m == n.
 	Attention(dst, qkv Tensor, heads int, p Precision, score Tensor, by Score)
 	// MeanHalf replaces columns c/2… of x [n, c] by their mean over the rows
 	// (the global half of DynamicViT's predictor). c is even.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -113,6 +114,9 @@ func (c *Config) ReadTLS() error {
 	if err := c.MQTT.TLS().Check(); err != nil {
 		return Invalid("mqtt.cert_file", "%w", err)
 	}
+	if err := c.HTTP.TLS().Check(); err != nil {
+		return Invalid("http.cert_file", "%w", err)
+	}
 	for _, name := range c.CameraNames() {
 		cam := c.Cameras[name]
 		if err := (trust.Trust{CAFile: cam.CAFile}).Check(); err != nil {
@@ -128,11 +132,32 @@ func (c *Config) checkHTTP() error {
 			return Invalid("http.hosts", "%q: want a host's name, without a port", name)
 		}
 	}
-	if c.HTTP.Listen == "" {
+	switch {
+	case c.HTTP.CertFile != "" && c.HTTP.KeyFile == "":
+		return Invalid("http.cert_file", "want key_file, too")
+	case c.HTTP.CertFile == "" && c.HTTP.KeyFile != "":
+		return Invalid("http.key_file", "want cert_file, too")
+	case c.HTTP.Listen == "":
 		return nil
 	}
-	if _, err := c.HTTP.Address(); err != nil {
+	address, err := c.HTTP.Address()
+	if err != nil {
 		return Invalid("http.listen", "%q: want host:port or a port", c.HTTP.Listen)
+	}
+	return c.HTTP.checkReach(address)
+}
+
+// checkReach holds what strangers may reach to how they are kept off.
+func (h HTTP) checkReach(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if ip, bad := netip.ParseAddr(host); err != nil || host == "localhost" || bad == nil && ip.IsLoopback() {
+		return nil
+	}
+	switch {
+	case h.TokenFile == "" && h.CertFile == "":
+		return Invalid("http.listen", "%q: others than this machine reach it: want token_file, or cert_file and key_file, too", h.Listen)
+	case h.Pprof && h.TokenFile == "":
+		return Invalid("http.pprof", "others than this machine reach %q: want token_file, too", h.Listen)
 	}
 	return nil
 }

@@ -88,6 +88,12 @@ func TestParseErrors(t *testing.T) {
 		{"outbox of nothing", "mqtt: {broker: embedded, outbox: {size_mib: 0}}\n", "f.yaml:1:45: mqtt.outbox.size_mib: out of range: want 1 to 1024"},
 		{"time to live", "mqtt: {broker: embedded, outbox: {ttl: 7d}}\n", `f.yaml:1:40: mqtt.outbox.ttl: "7d": want a duration`},
 		{"listen", minimal + "http: {listen: \"127.0.0.1\"}\n", "f.yaml:2:16: http.listen: "},
+		{"listen to all", minimal + "http: {listen: \"0.0.0.0:8484\"}\n", "f.yaml:2:16: http.listen: \"0.0.0.0:8484\": others than this machine reach it: want token_file, or cert_file and key_file, too"},
+		{"listen by name", minimal + "http: {listen: \"box.lan:8484\"}\n", "f.yaml:2:16: http.listen: \"box.lan:8484\": others than"},
+		{"listen to all of IPv6", minimal + "http: {listen: \"[::]:8484\"}\n", "f.yaml:2:16: http.listen: \"[::]:8484\": others than"},
+		{"profiles for others", minimal + "http: {listen: \"10.0.0.1:80\", cert_file: /c, key_file: /k, pprof: true}\n", "f.yaml:2:67: http.pprof: others than this machine reach \"10.0.0.1:80\": want token_file, too"},
+		{"certificate without key", minimal + "http: {cert_file: /c}\n", "f.yaml:2:19: http.cert_file: want key_file, too"},
+		{"key without certificate", minimal + "http: {key_file: /k}\n", "f.yaml:2:18: http.key_file: want cert_file, too"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := parse("f.yaml", []byte(c.text), "box")
@@ -540,6 +546,53 @@ func TestHTTPNames(t *testing.T) {
 
 // TestEmptyLines: a block of text with many empty lines, which takes the parser time
 // by the square of them, is refused before it sees them, whatever ends a line.
+// TestHTTPReach: what this machine alone reaches needs nothing, what others reach a
+// token or TLS.
+func TestHTTPReach(t *testing.T) {
+	for _, c := range []struct {
+		http HTTP
+		good bool
+	}{
+		{HTTP{Listen: "8484", Pprof: true}, true}, {HTTP{Listen: ":8484"}, true}, {HTTP{Listen: "localhost:8484"}, true},
+		{HTTP{Listen: "127.9.9.9:1"}, true}, {HTTP{Listen: "[::1]:1"}, true}, {HTTP{Listen: "[::ffff:127.0.0.1]:1"}, true},
+		{HTTP{Listen: "10.0.0.1:1"}, false}, {HTTP{Listen: "[fe80::1%eth0]:1"}, false}, {HTTP{Listen: "0:1"}, false}, {HTTP{Listen: "127.1:1"}, false},
+		{HTTP{Listen: "localhost.evil.example:1"}, false}, {HTTP{Listen: "10.0.0.1:1", TokenFile: "/t", Pprof: true}, true},
+		{HTTP{Listen: "10.0.0.1:1", CertFile: "/c", KeyFile: "/k"}, true}, {HTTP{Listen: "10.0.0.1:1", CertFile: "/c", KeyFile: "/k", Pprof: true}, false},
+	} {
+		cfg := Default("box")
+		cfg.MQTT.Broker, cfg.HTTP = Embedded, c.http
+		if err := cfg.Validate(schemes.List()); (err == nil) != c.good {
+			t.Errorf("%+v: %v", c.http, err)
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"0123456789abcdef\n": "0123456789abcdef", " 0123456789abcdef \r\nrest": "0123456789abcdef",
+		"": "", "0123456789abcde\n": "", "0123456789 abcdef": "", "0123456789abcdé0": "", "\n0123456789abcdef": "",
+	} {
+		file := filepath.Join(dir, "token")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := HTTP{TokenFile: file}.Token()
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+		if err != nil && len(text) > 1 && strings.Contains(err.Error(), strings.TrimSpace(text)) {
+			t.Errorf("the error repeats the token: %v", err)
+		}
+	}
+	if _, err := (HTTP{TokenFile: filepath.Join(dir, "none")}).Token(); err == nil || !strings.Contains(err.Error(), "http.token_file: read ") {
+		t.Errorf("of no file: %v", err)
+	}
+	if got, err := (HTTP{}).Token(); got != "" || err != nil {
+		t.Errorf("of none: %q, %v", got, err)
+	}
+}
+
 func TestEmptyLines(t *testing.T) {
 	for _, end := range []string{"\n", "\r\n", "\r", "  \n", "\t\r\n"} {
 		for _, head := range []string{"node: >\n  a\n", "node: |+\n  a\n", "cameras:\n  a:\n    labels:\n    - >-\n      a\n", "node: \"a\n"} {

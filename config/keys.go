@@ -121,9 +121,16 @@ type Publish struct {
 
 // HTTP is the local server.
 type HTTP struct {
-	Listen string   `yaml:"listen" doc:"host:port of /healthz and /readyz; a port alone means loopback; empty: off"`
-	Hosts  []string `yaml:"hosts" doc:"names by which it may be asked, beside addresses, localhost and that of listen"`
+	Listen    string   `yaml:"listen" doc:"host:port of /healthz, /readyz and /metrics; a port alone means loopback; empty: off"`
+	Hosts     []string `yaml:"hosts" doc:"names by which it may be asked, beside addresses, localhost and that of listen"`
+	TokenFile string   `yaml:"token_file" doc:"file whose first line must be sent as bearer token, 16 characters or more"`
+	CertFile  string   `yaml:"cert_file" doc:"PEM file of its certificate: it then speaks TLS"`
+	KeyFile   string   `yaml:"key_file" doc:"PEM file of the key of cert_file"`
+	Pprof     bool     `yaml:"pprof" doc:"whether it has Go's profiles below /debug/pprof/"`
 }
+
+// TLS are the files of the server's certificate.
+func (h HTTP) TLS() mqtt.TLS { return mqtt.TLS{Certificate: h.CertFile, Key: h.KeyFile} }
 
 // Embedded is the broker's name that starts one in the process.
 const Embedded = "embedded"

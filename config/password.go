@@ -7,7 +7,7 @@ import (
 	"dynvit/regular"
 )
 
-// maxPassword bounds the file of a password, in bytes.
+// maxPassword bounds the file of a password or token, in bytes.
 const maxPassword = 64 << 10
 
 // Password reads the broker's password, from password_file or else from the
@@ -24,12 +24,34 @@ func (c *Config) Password(getenv func(string) string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
+	return firstLine("mqtt.password_file", path)
+}
+
+// leastToken is how short a token may be, in bytes: who guesses is not slowed.
+const leastToken = 16
+
+// Token reads what must be sent to the local server, "" for nothing. The error is a
+// *Error.
+func (h HTTP) Token() (string, error) {
+	if h.TokenFile == "" {
+		return "", nil
+	}
+	token, err := firstLine("http.token_file", h.TokenFile)
+	token = strings.TrimSpace(token)
+	if err == nil && (len(token) < leastToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		return "", Invalid("http.token_file", "%s: want at least %d characters of ASCII without spaces, such as openssl rand -hex 16 makes", h.TokenFile, leastToken)
+	}
+	return token, err
+}
+
+// firstLine is that of a key's file.
+func firstLine(key, path string) (string, error) {
 	data, err := regular.Read(path, maxPassword)
 	if err != nil {
-		return "", Invalid("mqtt.password_file", "read %s: %w", path, regular.Pathless(err))
+		return "", Invalid(key, "read %s: %w", path, regular.Pathless(err))
 	}
 	if data, err = plainText(data); err != nil {
-		return "", Invalid("mqtt.password_file", "%s: %w", path, err)
+		return "", Invalid(key, "%s: %w", path, err)
 	}
 	line, _, _ := strings.Cut(string(data), "\n")
 	return strings.TrimSuffix(line, "\r"), nil

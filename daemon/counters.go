@@ -7,6 +7,7 @@ import (
 
 	"dynvit/machine"
 	"dynvit/messages"
+	"dynvit/metrics"
 	"dynvit/mqtt"
 	"dynvit/timing"
 )
@@ -28,6 +29,7 @@ func newCounters(names []string) counters {
 type counts struct {
 	looked  atomic.Uint64 // classified
 	damaged atomic.Uint64 // those of them that lack a part
+	late    atomic.Uint64 // those of them that took longer than the budget
 	still   atomic.Uint64 // hardly different from the last one looked at
 	missed  atomic.Uint64 // the source saw it and did not hand it over
 	tooFast atomic.Uint64 // over max_fps
@@ -48,14 +50,15 @@ func (c *counts) drops() messages.Drops {
 	}
 }
 
-// statistics makes the payload of the topic stats. Its times and rates are of
-// the period since the last one: it keeps what the counters were then. It is safe
-// for concurrent use.
+// statistics makes the payload of the topic stats, whose times and rates are of the
+// period since the last one: it keeps what the counters were then. What is scraped has
+// no period. It is safe for concurrent use.
 type statistics struct {
 	feeds   feeds
 	tuner   *tuner
 	machine machine.Machine
 	outbox  func() mqtt.Status
+	limit   int // of the outbox, in bytes
 	started time.Time
 
 	mu     sync.Mutex
@@ -79,8 +82,11 @@ func (l feeds) read() (r readings) {
 	return r
 }
 
-func newStatistics(l feeds, t *tuner, m machine.Machine, outbox func() mqtt.Status, started time.Time) *statistics {
-	return &statistics{feeds: l, tuner: t, machine: m, outbox: outbox, started: started, since: time.Now(), before: l.read()}
+func (d *Daemon) newStatistics(l feeds, t *tuner, outbox func() mqtt.Status) *statistics {
+	return &statistics{
+		feeds: l, tuner: t, machine: d.machine, outbox: outbox, limit: d.config.MQTT.Outbox.SizeMiB << 20, started: d.started,
+		since: time.Now(), before: l.read(),
+	}
 }
 
 // take ends a period and begins another.
@@ -104,6 +110,24 @@ func (s *statistics) take() messages.Stats {
 	}
 	s.since, s.before = now, read
 	return m
+}
+
+// Read implements metrics.Source.
+func (s *statistics) Read() metrics.Readings {
+	force := s.tuner.shown()
+	r := metrics.Readings{
+		KeepRatio: force.ratio, Rate: force.rate, Budget: force.budget, Percentile: force.percentile,
+		Outbox: s.outbox(), OutboxLimit: s.limit, Temperature: s.machine.Temperature(),
+		RSS: s.machine.RSS(), Started: s.started,
+	}
+	for _, f := range s.feeds {
+		c := f.counts
+		r.Cameras = append(r.Cameras, metrics.Camera{
+			Name: f.name, Status: f.status.get().Word, Looked: c.looked.Load(), Damaged: c.damaged.Load(), Late: c.late.Load(), Drops: c.drops(),
+			Latency: &c.latency, Frame: &c.frame, Age: &c.age,
+		})
+	}
+	return r
 }
 
 // spread is of the times of a period.

@@ -101,7 +101,8 @@ type Daemon struct {
 	config   config.Config
 	deps     Deps
 	log      *slog.Logger
-	password string
+	password string // the broker's
+	token    string // the local server's, "" for none
 	bootID   string
 	started  time.Time
 	machine  machine.Machine
@@ -111,7 +112,8 @@ type Daemon struct {
 	loops    *systemd.Health
 }
 
-// New checks the configuration and reads the broker's password. A wrong
+// New checks the configuration and reads the broker's password and the local server's
+// token. A wrong
 // configuration is a *config.Error.
 func New(c config.Config, deps Deps) (*Daemon, error) {
 	if err := c.Validate(deps.Schemes); err != nil {
@@ -125,11 +127,15 @@ func New(c config.Config, deps Deps) (*Daemon, error) {
 	if err != nil {
 		return nil, c.Place(err)
 	}
+	token, err := c.HTTP.Token()
+	if err != nil {
+		return nil, c.Place(err)
+	}
 	if err := c.ReadTLS(); err != nil {
 		return nil, c.Place(err)
 	}
 	return &Daemon{
-		config: c, deps: deps, log: deps.Log, password: password,
+		config: c, deps: deps, log: deps.Log, password: password, token: token,
 		bootID: deps.bootID, started: time.Now(), machine: machine.At(deps.root),
 		topics: messages.NewTopics(c.MQTT.TopicPrefix, c.Node), enabled: allEnabled(&c), counters: newCounters(c.CameraNames()),
 		loops: new(systemd.Health),

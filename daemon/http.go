@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 
+	"dynvit/httpserver"
 	"dynvit/messages"
+	"dynvit/metrics"
 )
 
 // listenHTTP takes the port of the local server.
@@ -18,25 +21,62 @@ func listenHTTP(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// routes are the pages of the local server.
-func routes(health func() Health) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /healthz", healthPage(health, func(h Health) bool { return h.Alive }))
-	mux.Handle("GET /readyz", healthPage(health, func(h Health) bool { return h.Alive && h.Ready }))
+// localServer is what the local server shows: without its token, where it has one, only
+// what a probe needs.
+func (d *Daemon) localServer(m *model, health func() Health, counted metrics.Source) httpserver.Options {
+	c := d.config.HTTP
+	about := metrics.About{Version: d.deps.Version, Model: m.info.Model, Backend: m.info.Backend, Precision: m.info.Precision.String()}
+	o := httpserver.Options{
+		Names: c.Names(), Token: d.token, Log: d.log, Open: probes(health, silent),
+		Pages: routes(health, metrics.Page(about, counted, d.log), c.Pprof),
+	}
+	if c.CertFile != "" {
+		o.Certificate = c.TLS().Pair
+	}
+	return o
+}
+
+// routes are all pages of the local server.
+func routes(health func() Health, counted http.Handler, profiles bool) *http.ServeMux {
+	mux := probes(health, speaking)
+	mux.Handle("GET /metrics", counted)
+	if profiles {
+		// But for cmdline: sources on the command line may carry passwords.
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	}
 	return mux
 }
 
-// healthPage shows the condition, with status 503 where ok does not hold.
-func healthPage(health func() Health, ok func(Health) bool) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		h := health()
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		if !ok(h) {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-		w.Write(append(messages.Encode(h), '\n')) // a reader that went away is no concern of ours
-	})
+// probes are the pages of the condition, shown in one of two ways.
+func probes(health func() Health, show func(http.ResponseWriter, Health, int)) *http.ServeMux {
+	mux := http.NewServeMux()
+	for path, ok := range map[string]func(Health) bool{
+		"GET /healthz": func(h Health) bool { return h.Alive },
+		"GET /readyz":  func(h Health) bool { return h.Alive && h.Ready },
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			h, code := health(), http.StatusOK
+			if !ok(h) {
+				code = http.StatusServiceUnavailable
+			}
+			w.Header().Set("Cache-Control", "no-store")
+			show(w, h, code)
+		})
+	}
+	return mux
+}
+
+// silent answers by the status alone.
+func silent(w http.ResponseWriter, _ Health, code int) { w.WriteHeader(code) }
+
+// speaking shows the whole condition.
+func speaking(w http.ResponseWriter, h Health, code int) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	w.Write(append(messages.Encode(h), '\n')) // a reader that went away is no concern of ours
 }
 
 // opless takes "listen tcp address" off an error of package net, which repeats

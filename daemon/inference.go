@@ -149,6 +149,9 @@ func (w *inference) look(feed *feed, f *camera.Frame) {
 	w.report(r, f)
 	r.SetLabel(feed.debounce.Class(r.Best(), r.Score), w.model.Label)
 	w.decide(feed, r, f)
+	if r.Frame > w.tuner.shown().budget {
+		feed.counts.late.Add(1)
+	}
 	feed.counts.latency.Add(r.Latency)
 	feed.counts.frame.Add(r.Frame)
 	feed.counts.age.Add(w.now().Sub(r.Captured))

@@ -376,7 +376,7 @@ func TestIdleIsHealthy(t *testing.T) {
 
 func get(r *rig, path string) (code int, body string) {
 	w := httptest.NewRecorder()
-	routes(r.condition.health).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	probes(r.condition.health, speaking).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 	return w.Code, w.Body.String()
 }
 

@@ -35,8 +35,8 @@ type service struct {
 	discovery   *announced.Discovery
 	reporting   *reporting
 	watchdog    *systemd.Supervisor
-	hosts       []string // names of the local server
-	ends        bool     // when all sources have ended
+	local       httpserver.Options
+	ends        bool // when all sources have ended
 	log         *slog.Logger
 }
 
@@ -49,15 +49,15 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 	q, o := newQueue(len(list)), newOrders()
 	calibration := d.newCalibration(m, t, o)
 	cond := &condition{loops: d.loops, outbox: c.client.Status, feeds: list}
+	counted := d.newStatistics(list, t, c.client.Status)
 	return &service{
 		tuner: t, feeds: list, queue: q, readers: d.newReaders(m, list, q), inference: d.newInference(m, t, list, q, o, out),
-		calibration: calibration, connection: c, inbox: in, discovery: d.newDiscovery(m, c.client), condition: cond, hosts: d.config.HTTP.Names(), ends: d.deps.NoFile, log: d.log,
+		calibration: calibration, connection: c, inbox: in, discovery: d.newDiscovery(m, c.client), condition: cond, local: d.localServer(m, cond.health, counted), ends: d.deps.NoFile, log: d.log,
 		commands: &commands{
 			allowed: d.config.MQTT.Commands, model: m, tuner: t, orders: o, calibration: calibration, feeds: list, out: out, log: d.log,
 		},
 		reporting: &reporting{
-			notify: d.deps.Notify, condition: cond, out: out, log: d.log,
-			statistics: newStatistics(list, t, d.machine, c.client.Status, d.started),
+			notify: d.deps.Notify, condition: cond, statistics: counted, out: out, log: d.log,
 		},
 		watchdog: &systemd.Supervisor{Notifier: d.deps.Notify, Health: d.loops, Log: d.log},
 	}
@@ -107,7 +107,7 @@ func (s *service) serve(ctx context.Context, port net.Listener, measure bool) er
 	if port == nil {
 		return s.work(ctx, measure)
 	}
-	local := httpserver.Serve(port, s.hosts, routes(s.condition.health), s.log)
+	local := httpserver.Serve(port, s.local)
 	s.log.Info("http server started", "address", local.Addr())
 	err := s.work(ctx, measure)
 	closing, cancel := context.WithTimeout(context.Background(), closeLimit)

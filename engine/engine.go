@@ -46,6 +46,7 @@ type Info struct {
 	Threaded     bool // whether their number has a say in how fast the backend is
 	Scorer       string
 	Patches      int // patches of the input, before pruning
+	Prefix       int // tokens ahead of them, which are never dropped: CLS and others
 	Stages       int // pruning stages
 	Classes      int
 	ShortSide    int // pixels that the resize wants of a picture's short side
@@ -87,6 +88,9 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 		return nil, err
 	}
 	defer m.close()
+	if m.config.Classes == 0 {
+		return nil, fmt.Errorf("model %s: it has no classes: a backbone without a head", m.name)
+	}
 	scorer, err := vit.ParseScorer(o.Scorer, m.config)
 	if err != nil {
 		return nil, err
@@ -139,13 +143,16 @@ func (e *Engine) load(m *model, o Options) error {
 	}
 	e.info = Info{
 		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: facts.Name, Device: facts.Device, Threaded: facts.Threaded, Precision: p,
-		Scorer: e.scorer.String(), Patches: c.Patches(), Stages: len(c.PruneAt), Classes: c.Classes, ShortSide: short,
+		Scorer: e.scorer.String(), Patches: c.Patches(), Prefix: c.Prefix(), Stages: len(c.PruneAt), Classes: c.Classes, ShortSide: short,
 	}
 	return nil
 }
 
 func inputSpec(c vit.Config, o Options) preprocess.Spec {
-	s := preprocess.Spec{Size: c.ImageSize, Resize: c.Resize, Mean: c.Mean, Std: c.Std, Patch: c.PatchSize, Scaled: o.Scaled, AsStored: o.AsStored}
+	s := preprocess.Spec{
+		Size: c.ImageSize, Resize: c.Resize, Squash: c.Squash, FloorCrop: c.FloorCrop, Mean: c.Mean, Std: c.Std,
+		Patch: c.PatchSize, Scaled: o.Scaled, AsStored: o.AsStored,
+	}
 	if c.Interpolation == "bilinear" {
 		s.Filter = preprocess.Bilinear
 	}

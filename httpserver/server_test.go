@@ -1,6 +1,8 @@
 package httpserver
 
 import (
+	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -8,8 +10,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"dynvit/camera/cameratest"
 )
 
 // TestHosts: a page from elsewhere, whose name leads to this server, learns
@@ -31,6 +36,79 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// TestToken: who does not send the token sees what is open alone, in whatever form it
+// is wrong.
+func TestToken(t *testing.T) {
+	say := func(what string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, what) }
+	}
+	open, pages := http.NewServeMux(), http.NewServeMux()
+	open.HandleFunc("GET /healthz", say("open"))
+	pages.HandleFunc("GET /healthz", say("page"))
+	pages.HandleFunc("GET /metrics", say("page"))
+	o := Options{Token: "0123456789abcdef", Pages: pages, Open: open}
+	for _, c := range []struct{ method, path, authorization, want string }{
+		{"GET", "/metrics", "Bearer 0123456789abcdef", "page"}, {"GET", "/metrics", "bearer  0123456789abcdef ", "page"},
+		{"GET", "/healthz", "Bearer 0123456789abcdef", "page"}, {"GET", "/healthz", "", "open"}, {"GET", "/healthz", "Bearer x", "open"},
+		{"GET", "/metrics", "", "401"}, {"GET", "/metrics", "Bearer", "401"}, {"GET", "/metrics", "Bearer ", "401"},
+		{"GET", "/metrics", "0123456789abcdef", "401"}, {"GET", "/metrics", "Basic 0123456789abcdef", "401"},
+		{"GET", "/metrics", "Bearer 0123456789abcde", "401"}, {"GET", "/metrics", "Bearer 0123456789abcdef0", "401"},
+		{"GET", "/metrics", "Bearer 0123456789ABCDEF", "401"}, {"POST", "/healthz", "", "401"}, {"GET", "/healthz/../metrics", "", "401"},
+	} {
+		r := httptest.NewRequest(c.method, c.path, nil)
+		r.Host = "127.0.0.1"
+		if c.authorization != "" {
+			r.Header.Set("Authorization", c.authorization)
+		}
+		w := httptest.NewRecorder()
+		o.handler().ServeHTTP(w, r)
+		got := w.Body.String()
+		if w.Code == 401 && w.Header().Get("WWW-Authenticate") == "Bearer" {
+			got = "401"
+		}
+		if got != c.want {
+			t.Errorf("%s %s with %q: %d %q, want %s", c.method, c.path, c.authorization, w.Code, got, c.want)
+		}
+	}
+}
+
+// TestCertificateIsRenewed: each connection has the certificate of its time, and one
+// that cannot be had ends that connection alone.
+func TestCertificateIsRenewed(t *testing.T) {
+	var now atomic.Pointer[tls.Certificate]
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Serve(l, Options{
+		Pages: http.NewServeMux(), Log: slog.New(slog.DiscardHandler),
+		Certificate: func() (tls.Certificate, error) {
+			if c := now.Load(); c != nil {
+				return *c, nil
+			}
+			return tls.Certificate{}, os.ErrNotExist
+		},
+	})
+	defer s.Close(t.Context())
+	for range 2 {
+		if _, err := tls.Dial("tcp", s.Addr(), &tls.Config{InsecureSkipVerify: true}); err == nil {
+			t.Fatal("connected without a certificate")
+		}
+		want := cameratest.Certificate(t, nil)
+		now.Store(&want)
+		conn, err := tls.Dial("tcp", s.Addr(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := conn.ConnectionState()
+		conn.Close()
+		if !bytes.Equal(state.PeerCertificates[0].Raw, want.Certificate[0]) || state.Version < tls.VersionTLS12 {
+			t.Errorf("another certificate than the newest, version %x", state.Version)
+		}
+		now.Store(nil)
+	}
+}
+
 // TestConnectionsAreBounded: whoever holds connections open, asking or silent,
 // does not keep a probe from its answer, and holds no more than so many.
 func TestConnectionsAreBounded(t *testing.T) {
@@ -38,7 +116,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Serve(l, nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "page") }), slog.New(slog.DiscardHandler))
+	s := Serve(l, Options{Log: slog.New(slog.DiscardHandler), Pages: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "page") })})
 	defer s.Close(t.Context())
 	var held []net.Conn
 	defer func() {

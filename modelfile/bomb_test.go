@@ -144,7 +144,7 @@ func manyEntries(n int) []byte {
 
 // readBomb says what reading came to, and the most memory that it took.
 func readBomb(path string) {
-	f, err := ReadPTH(path)
+	f, err := ReadPTH(path, "")
 	if err == nil {
 		f.Close()
 	}

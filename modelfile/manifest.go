@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,7 +19,9 @@ type Manifest struct {
 	MLPRatio      float64   // hidden width by width
 	PatchSize     int       // pixels a side
 	ImageSize     int       // pixels a side
-	Resize        int       // pixels of the short side before the centre crop
+	Resize        int       // pixels of the short side before the centre crop; Warp: none, straight to the image size
+	CropMode      string    // "squash": both sides become Resize, whatever the picture's shape; "" or "center": the short one
+	CropOffset    string    // "floor": half of what the centre crop leaves is rounded down; "": to even, as torchvision does
 	Interpolation string    // of the resize, such as "bicubic"
 	Mean, Std     []float32 // of R, G, B on a scale of 0 to 1: three each, or none
 	LayerNormEps  float64
@@ -27,8 +30,14 @@ type Manifest struct {
 	PruneAt       []int    // blocks, from 0, that drop patches; nil where absent
 	Stem          string   // "" for a plain patch embedding
 	SkipLam       float64  // what residual branches are divided by
-	License       string
-	Training      string // how the weights came to be
+	Act           string   // what the MLP applies, such as "quick_gelu"; "": GELU
+	Pool          string   // what the head reads, such as "avg"; "": as the tensors tell
+	Head          string   // NoHead, or ""
+	// PositionResize is how a file's program brings positions to another grid:
+	// PlainResize, or "", antialiased. It concerns imports; model files have none.
+	PositionResize string
+	License        string
+	Training       string // how the weights came to be
 }
 
 // field is one metadata key and how it is read and written.
@@ -37,6 +46,17 @@ type field struct {
 	read  func(m *Manifest, s string) error
 	write func(m *Manifest) string
 }
+
+// NoHead says, as Manifest.Head, that a model has no classifier: a backbone.
+const NoHead = "none"
+
+// PlainResize is bicubic interpolation of four neighbours, however far apart the results
+// are (a = -0.75: PyTorch's without antialias, as transformers uses it).
+const PlainResize = "plain"
+
+// Warp is the Resize of a model that takes the whole picture at its image size,
+// whatever its shape; "warp" in metadata.
+const Warp = -1
 
 const (
 	// maxSize bounds every size in the metadata; no model of this kind comes near it.
@@ -53,7 +73,9 @@ func fields() []field {
 		floatField("mlp_ratio", func(m *Manifest) *float64 { return &m.MLPRatio }),
 		intField("patch_size", func(m *Manifest) *int { return &m.PatchSize }),
 		intField("image_size", func(m *Manifest) *int { return &m.ImageSize }),
-		intField("resize", func(m *Manifest) *int { return &m.Resize }),
+		resizeField(),
+		choiceField("crop_mode", func(m *Manifest) *string { return &m.CropMode }, "center", "squash"),
+		choiceField("crop_offset", func(m *Manifest) *string { return &m.CropOffset }, "floor"),
 		textField("interpolation", func(m *Manifest) *string { return &m.Interpolation }),
 		tripleField("mean", func(m *Manifest) *[]float32 { return &m.Mean }),
 		tripleField("std", func(m *Manifest) *[]float32 { return &m.Std }),
@@ -63,6 +85,10 @@ func fields() []field {
 		pruneField(),
 		textField("stem", func(m *Manifest) *string { return &m.Stem }),
 		floatField("skip_lam", func(m *Manifest) *float64 { return &m.SkipLam }),
+		textField("act", func(m *Manifest) *string { return &m.Act }),
+		textField("pool", func(m *Manifest) *string { return &m.Pool }),
+		textField("head", func(m *Manifest) *string { return &m.Head }),
+		textField("position_resize", func(m *Manifest) *string { return &m.PositionResize }),
 		textField("license", func(m *Manifest) *string { return &m.License }),
 		textField("training", func(m *Manifest) *string { return &m.Training }),
 	}
@@ -100,6 +126,15 @@ func (m Manifest) Encode() map[string]string {
 	return meta
 }
 
+// Keys are the metadata's keys, in the order of Manifest.
+func Keys() []string {
+	var keys []string
+	for _, f := range fields() {
+		keys = append(keys, f.key)
+	}
+	return keys
+}
+
 func textField(key string, at func(*Manifest) *string) field {
 	return field{key,
 		func(m *Manifest, s string) error { *at(m) = s; return nil },
@@ -122,6 +157,40 @@ func intField(key string, at func(*Manifest) *int) field {
 			}
 			return strconv.Itoa(*at(m))
 		}}
+}
+
+// resizeField is an intField that may say warp, or 0, which means the same.
+func resizeField() field {
+	number := intField("resize", func(m *Manifest) *int { return &m.Resize })
+	return field{number.key,
+		func(m *Manifest, s string) error {
+			if s == "warp" || s == "0" {
+				m.Resize = Warp
+				return nil
+			}
+			if err := number.read(m, s); err != nil {
+				return fmt.Errorf("%w, or warp", err)
+			}
+			return nil
+		},
+		func(m *Manifest) string {
+			if m.Resize == Warp {
+				return "warp"
+			}
+			return number.write(m)
+		}}
+}
+
+func choiceField(key string, at func(*Manifest) *string, choices ...string) field {
+	return field{key,
+		func(m *Manifest, s string) error {
+			if !slices.Contains(choices, s) {
+				return fmt.Errorf("want %s", strings.Join(choices, " or "))
+			}
+			*at(m) = s
+			return nil
+		},
+		func(m *Manifest) string { return *at(m) }}
 }
 
 func floatField(key string, at func(*Manifest) *float64) field {

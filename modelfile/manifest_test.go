@@ -10,7 +10,7 @@ import (
 func TestManifest(t *testing.T) {
 	meta := map[string]string{
 		"architecture": "vit", "width": "128", "depth": "12", "heads": "2", "mlp_ratio": "4", "patch_size": "16",
-		"image_size": "224", "resize": "256", "interpolation": "bicubic", "mean": "0.485,0.456,0.406",
+		"image_size": "224", "resize": "256", "crop_mode": "squash", "crop_offset": "floor", "interpolation": "bicubic", "mean": "0.485,0.456,0.406",
 		"std": "0.229,0.224,0.225", "layer_norm_eps": "1e-06", "classes": "a|b c", "synsets": "n1|n2",
 		"prune_at": "3,6,9", "stem": "lvvit", "skip_lam": "2", "license": "MIT", "training": "none",
 	}
@@ -24,6 +24,12 @@ func TestManifest(t *testing.T) {
 	if back := m.Encode(); !maps.Equal(back, meta) {
 		t.Errorf("encodes as %v", back)
 	}
+	for _, warp := range []string{"0", "warp"} {
+		m, err := ParseManifest(map[string]string{"resize": warp})
+		if err != nil || m.Resize != Warp || m.Encode()["resize"] != "warp" {
+			t.Errorf("resize %s: %+v, %v", warp, m, err)
+		}
+	}
 	if empty, err := ParseManifest(map[string]string{"format": "pt"}); err != nil || len(empty.Encode()) != 0 {
 		t.Errorf("without known keys: %+v (%v)", empty, err)
 	}
@@ -36,7 +42,9 @@ func TestManifestErrors(t *testing.T) {
 		"heads":          {"70000"},
 		"patch_size":     {"16px"},
 		"image_size":     {""},
-		"resize":         {"NaN"},
+		"resize":         {"NaN", "-1", "wrap", ""},
+		"crop_mode":      {"border", ""},
+		"crop_offset":    {"even", "1"},
 		"mlp_ratio":      {"0", "-4", "Inf", "1e9"},
 		"mean":           {"1,2", "1,2,3,4", "1,NaN,1", "", "1,2,x"},
 		"std":            {"1,0,1", "1,-1,1", "Inf,1,1", "1e-60,1,1"},

@@ -25,6 +25,8 @@ import (
 type File struct {
 	// Meta is the file's metadata; never nil, empty for a .pth.
 	Meta map[string]string
+	// Taken is where in a .pth the tensors come from.
+	Taken Taken
 
 	path    string
 	data    []byte // the whole file; nil after Close
@@ -45,6 +47,12 @@ func newFile(path string, data []byte, meta map[string]string, tensors []Tensor,
 		f.tensors[t.Name] = t
 	}
 	return f
+}
+
+// New makes a File of tensors whose Data must stay as it is while the File is used;
+// it needs no Close. Of two of the same name the last stays.
+func New(meta map[string]string, tensors []Tensor) *File {
+	return newFile("tensors", nil, meta, tensors, nil)
 }
 
 // Close unmaps the file: the Data of every Tensor is invalid from then on, and

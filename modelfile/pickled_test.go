@@ -31,7 +31,7 @@ func TestPickled(t *testing.T) {
 	}
 	for _, path := range files {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			f, err := ReadPTH(path)
+			f, err := ReadPTH(path, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,6 +40,7 @@ func TestPickled(t *testing.T) {
 				t.Errorf("tensors %v, want %d", f.Names(), len(want))
 			}
 			for name, w := range want {
+				name = "module." + name
 				got, shape, err := f.Float32(name)
 				tensor, _ := f.Tensor(name)
 				if err != nil || tensor.DType != w.dtype || !slices.Equal(shape, w.shape) || !slices.Equal(got, w.values) {
@@ -58,7 +59,7 @@ func TestPickledCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n := range data {
-			if _, err := parsePTH(data[:n]); err == nil {
+			if _, _, err := parsePTH(data[:n], ""); err == nil {
 				t.Fatalf("%s: %d of %d bytes are read without error", name, n, len(data))
 			}
 		}

@@ -2,7 +2,6 @@ package modelfile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -14,24 +13,34 @@ const maxPickle = 64 << 20
 // ReadPTH reads a PyTorch checkpoint, in the zip form (PyTorch 1.6 and later) or
 // the one before. Nothing is executed; tensors come out, and the rest is skipped.
 //
-// The state dict is the first of the entries "model", "state_dict",
-// "model_state_dict" and "model_ema" that holds tensors, else the object itself.
-// In it a prefix "module." (of DataParallel) is taken off the names; numbers, strings and
-// containers are extra keys and left out. Objects of classes that are not known
-// (argparse.Namespace, optimizers, numpy scalars, …) are ignored beside the state
-// dict; in it they are an error that names entry and class.
+// key names the entry that holds the state dict, those within others joined by "."
+// ("teacher", "net.weights"); "" takes the first of stateKeys that holds tensors, else
+// the object itself, else the only other entry that does. Taken says which it was. In
+// it numbers, strings and containers are extra keys and left out. Objects of classes
+// that are not known (argparse.Namespace, optimizers, numpy scalars, …) are ignored
+// beside the state dict; in it they are an error that names entry and class, but for
+// modules' _extra_state.
 //
 // Tensors that lie in the file one element after the other alias the mapped
 // file, with the caution that Open gives; strided ones are copied. The caller
 // closes the File.
-func ReadPTH(path string) (*File, error) {
-	return openMapped(path, func(data []byte) (map[string]string, []Tensor, error) {
-		tensors, err := parsePTH(data)
+func ReadPTH(path, key string) (*File, error) {
+	var taken Taken
+	f, err := openMapped(path, func(data []byte) (_ map[string]string, tensors []Tensor, err error) {
+		tensors, taken, err = parsePTH(data, key)
 		return nil, tensors, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	f.Taken = taken
+	return f, nil
 }
 
-func parsePTH(data []byte) ([]Tensor, error) {
+func parsePTH(data []byte, key string) ([]Tensor, Taken, error) {
+	if err := foreign(data); err != nil {
+		return nil, Taken{}, err
+	}
 	c := newCheckpoint(len(data))
 	read := c.readLegacy
 	if bytes.HasPrefix(data, []byte("PK\x03\x04")) {
@@ -39,80 +48,43 @@ func parsePTH(data []byte) ([]Tensor, error) {
 	}
 	root, err := read(data)
 	if err != nil {
-		return nil, err
+		return nil, Taken{}, err
 	}
-	state, err := findStateDict(root)
+	state, taken, err := findStateDict(root, key)
 	if err != nil {
-		return nil, err
+		return nil, Taken{}, err
 	}
-	return c.tensors(state)
+	tensors, err := c.tensors(state)
+	return tensors, taken, err
 }
 
-// findStateDict finds the named tensors in what a checkpoint holds.
-func findStateDict(root any) (*dict, error) {
-	whole := func(where string, p *placeholder) error {
-		return fmt.Errorf("%s is a whole object of class %s; save its state_dict() instead", where, p.class)
-	}
-	d, ok := root.(*dict)
-	if p, is := root.(*placeholder); is {
-		return nil, whole("the checkpoint", p)
-	} else if !ok {
-		return nil, fmt.Errorf("the checkpoint is a %s, not a dictionary of tensors", kind(root))
-	}
-	var candidates []*dict
-	var refusal error
-	for _, key := range []string{"model", "state_dict", "model_state_dict", "model_ema"} {
-		switch inner := d.values[key].(type) {
-		case *dict:
-			candidates = append(candidates, inner)
-		case *placeholder:
-			refusal = whole(key, inner)
-		}
-	}
-	candidates = append(candidates, d)
-	for _, c := range candidates {
-		if has[*tensorRef](c) {
-			return c, nil
-		}
-	}
-	if refusal != nil {
-		return nil, refusal
-	}
-	if has[*placeholder](candidates[0]) {
-		return candidates[0], nil // no tensor, but what might be one: its error names it
-	}
-	return nil, errors.New("the checkpoint holds no tensors")
-}
+// extraState is what modules keep beside their tensors; no vision transformer has any.
+const extraState = "_extra_state"
 
 // tensors reads every tensor of a state dict.
 func (c *checkpoint) tensors(state *dict) ([]Tensor, error) {
 	var out []Tensor
-	seen := map[string]bool{}
 	for _, key := range state.keys {
 		value := state.values[key]
 		p, unknown := value.(*placeholder)
 		ref, isTensor := value.(*tensorRef)
-		if !unknown && !isTensor {
+		if !isTensor && (!unknown || strings.HasSuffix(key, extraState)) {
 			continue
 		}
-		name := strings.TrimPrefix(key, "module.")
-		if err := checkName(name); err != nil {
+		if err := checkName(key); err != nil {
 			return nil, fmt.Errorf("tensor %.40q: %w", key, err)
 		}
 		switch {
 		case unknown:
-			return nil, fmt.Errorf("tensor %s: depends on class %s, which is not read", name, p.class)
-		case seen[name]:
-			return nil, fmt.Errorf("tensor %s: comes with and without the prefix module", name)
+			return nil, fmt.Errorf("tensor %s: depends on class %s, which is not read", key, p.class)
 		case len(out) == maxTensors:
 			return nil, fmt.Errorf("more than %d tensors", maxTensors)
 		}
-		seen[name] = true
 		data, err := c.read(ref)
 		if err != nil {
-			return nil, fmt.Errorf("tensor %s: %w", name, err)
+			return nil, fmt.Errorf("tensor %s: %w", key, err)
 		}
-		out = append(out, Tensor{name, ref.storage.dtype, ref.shape, data})
+		out = append(out, Tensor{key, ref.storage.dtype, ref.shape, data})
 	}
 	return out, nil
 }

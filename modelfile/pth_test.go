@@ -145,7 +145,7 @@ func TestLegacyPTH(t *testing.T) {
 		for range c.keys {
 			storages = append(storages, binary.LittleEndian.AppendUint64(nil, 3), floats(1, 2, 3))
 		}
-		tensors, err := parsePTH(legacy(checkpointOf(c.object), "\x88", c.keys, bytes.Join(storages, nil)))
+		tensors, _, err := parsePTH(legacy(checkpointOf(c.object), "\x88", c.keys, bytes.Join(storages, nil)), "")
 		if c.says != "" {
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s: error %v, want %q", name, err, c.says)
@@ -174,9 +174,9 @@ func TestLegacyHostile(t *testing.T) {
 		"huge count":     {legacy(object, "\x88", []string{"0"}, storage(1<<63)), "the file ends early"},
 		"no storage":     {legacy(object, "\x88", []string{"0"}, nil), "the file ends early"},
 		"no object":      {legacy([]byte("\x80\x02N."), "\x88", nil, nil), "is a None"},
-		"another number": {[]byte("\x80\x02K\x07."), "neither form"},
+		"another number": {[]byte("\x80\x02K\x07."), "torch.save did not write"},
 	} {
-		if _, err := parsePTH(c.file); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, _, err := parsePTH(c.file, ""); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: error %v, want %q", name, err, c.says)
 		}
 	}
@@ -221,23 +221,56 @@ func TestStateDict(t *testing.T) {
 		"a list":             {func(p *pickler) { p.op("]") }, "is a list"},
 		"a number":           {func(p *pickler) { p.num(3) }, "is a int"},
 		"nothing in it":      {func(p *pickler) { p.op("}") }, "no tensors"},
-		"twice": {func(p *pickler) {
-			p.op("}(").str("w").tensor("0", "FloatStorage", 0, []int{1}, []int{1})
-			p.str("module.w").tensor("0", "FloatStorage", 0, []int{1}, []int{1}).op("u")
-		}, "tensor w: comes with and without"},
-		"without name": {func(p *pickler) { one(p, "module.") }, "empty"},
+		"without name":       {func(p *pickler) { one(p, "") }, "empty"},
+		"timm's average": {func(p *pickler) {
+			one(one(p.op("}(").str("state_dict"), "a").str("state_dict_ema"), "b").op("u")
+		}, "found b of state_dict_ema, not [state_dict]"},
+		"ema":             {func(p *pickler) { one(one(p.op("}(").str("model"), "a").str("ema"), "b").op("u") }, "found b of ema, not [model]"},
+		"model_ema stays": {func(p *pickler) { one(one(p.op("}(").str("model_ema"), "a").str("model"), "b").op("u") }, "found b of model, not [model_ema]"},
+		"net":             {func(p *pickler) { one(p.op("}(").str("net"), "a").op("u") }, "found a of net, not []"},
+		"weights within":  {func(p *pickler) { one(p.op("}(").str("model").op("}(").str("weights"), "a").op("uu") }, "found a of model.weights, not []"},
+		"another name":    {func(p *pickler) { one(p.op("}(").str("my_vit"), "a").op("u") }, "found a of my_vit, not []"},
+		"optimizer beside": {func(p *pickler) {
+			one(one(p.op("}(").str("optimizer").op("}(").str("state"), "x").op("u").str("my_vit"), "a").op("u")
+		}, "found a of my_vit, not []"},
+		"two other names": {func(p *pickler) { one(one(p.op("}(").str("his"), "a").str("hers"), "b").op("u") }, `say which (--key): "his", "hers"`},
+		"extra state": {func(p *pickler) {
+			inert(p.op("}(").str("w").tensor("0", "FloatStorage", 0, []int{1}, []int{1}).str("fc._extra_state"), "State").op("u")
+		}, "found w"},
+		"a circle":     {func(p *pickler) { p.op("}q\x01(").str("model").op("h\x01").str("x").op("h\x01u") }, "no tensors"},
 		"line in name": {func(p *pickler) { one(p, "a\nb") }, `tensor "a\nb"`},
 	} {
 		var p pickler
 		c.fill(p.op("\x80\x02"))
-		tensors, err := parsePTH(zipped(t, p.op(".").Bytes(), map[string][]byte{"0": floats(1)}))
+		tensors, taken, err := parsePTH(zipped(t, p.op(".").Bytes(), map[string][]byte{"0": floats(1)}), "")
 		got := fmt.Sprint(err)
 		if err == nil {
-			got = "found " + tensors[0].Name
+			got = fmt.Sprintf("found %s of %s, not %v", tensors[0].Name, taken.Key, taken.Others)
 		}
 		if !strings.Contains(got, c.want) || (err == nil && len(tensors) != 1) || strings.Contains(got, "\n") {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+// TestKey: an entry that is asked for by name.
+func TestKey(t *testing.T) {
+	var p pickler
+	p.op("\x80\x02}(")
+	for _, key := range []string{"model", "my"} {
+		p.str(key).op("}(").str(key+".w").tensor("0", "FloatStorage", 0, []int{1}, []int{1}).op("u")
+	}
+	p.str("deep").op("}(").str("er").op("}(").str("w").tensor("0", "FloatStorage", 0, []int{1}, []int{1}).op("uu")
+	file := zipped(t, p.op("u.").Bytes(), map[string][]byte{"0": floats(1)})
+	for key, want := range map[string]string{"": "model.w", "model": "model.w", "my": "my.w", "deep.er": "w"} {
+		tensors, _, err := parsePTH(file, key)
+		if err != nil || len(tensors) != 1 || tensors[0].Name != want {
+			t.Errorf("%q: %v, %v, want %s", key, tensors, err, want)
+		}
+	}
+	var none *NoEntryError
+	if _, _, err := parsePTH(file, "deep"); !errors.As(err, &none) || !slices.Equal(none.There, []string{"model", "my", "deep.er"}) {
+		t.Errorf("no such entry: %v", err)
 	}
 }
 
@@ -247,7 +280,7 @@ func TestAlias(t *testing.T) {
 		p.str("a").tensor("0", "FloatStorage", 0, []int{1, 4}, []int{77, 1})
 		p.str("b").tensor("0", "FloatStorage", 2, []int{2}, []int{1})
 	}), map[string][]byte{"0": floats(1, 2, 3, 4)})
-	tensors, err := parsePTH(file)
+	tensors, _, err := parsePTH(file, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +335,7 @@ func TestPTHHostile(t *testing.T) {
 		"huge number":     {[]byte("\x80\x02\x8b\x00\x08\x00\x00" + strings.Repeat("\x01", 2048) + "."), "2048 bytes"},
 		"line in a class": {[]byte("\x80\x04\x8c\x01a\x8c\x03b\nc\x93."), "control characters"},
 	} {
-		_, err := parsePTH(zipped(t, c.object, storages))
+		_, _, err := parsePTH(zipped(t, c.object, storages), "")
 		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error %q, want one line with %q", name, err, c.says)
 		}
@@ -369,7 +402,7 @@ func TestNested(t *testing.T) {
 		"persistent": "%sQ.",
 	} {
 		for _, value := range []string{doubled, deep, circle} {
-			_, err := parsePTH(zipped(t, fmt.Appendf(nil, object, value), nil))
+			_, _, err := parsePTH(zipped(t, fmt.Appendf(nil, object, value), nil), "")
 			if err == nil || len(err.Error()) > 300 {
 				t.Errorf("%s: error %.300v, want a short one", name, err)
 			}
@@ -381,7 +414,7 @@ func TestZipHostile(t *testing.T) {
 	object := checkpointOf(func(p *pickler) { p.str("w").tensor("0", "FloatStorage", 0, []int{1}, []int{1}) })
 	pkl, zero := member{name: "m/data.pkl", data: object}, member{name: "m/data/0", data: floats(1)}
 	good := zipOf(t, pkl, zero, member{name: "m/byteorder", data: []byte("little")}, member{name: "m/.data/serialization_id", data: []byte("7")})
-	if tensors, err := parsePTH(good); err != nil || len(tensors) != 1 {
+	if tensors, _, err := parsePTH(good, ""); err != nil || len(tensors) != 1 {
 		t.Fatal(tensors, err)
 	}
 	var packed bytes.Buffer
@@ -411,7 +444,7 @@ func TestZipHostile(t *testing.T) {
 		"text":          {[]byte("hello"), "neither form"},
 		"nothing":       {nil, "neither form"},
 	} {
-		_, err := parsePTH(c.file)
+		_, _, err := parsePTH(c.file, "")
 		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error %v, want %q", name, err, c.says)
 		}
@@ -422,7 +455,7 @@ func TestZipHostile(t *testing.T) {
 func TestRealPTH(t *testing.T) {
 	for name, count := range map[string]int{"mini_deit": 182, "mini_lvvit": 234} {
 		t.Run(name, func(t *testing.T) {
-			f, err := ReadPTH(needs.Shared(t, "golden", name, name+".pth"))
+			f, err := ReadPTH(needs.Shared(t, "golden", name, name+".pth"), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -445,7 +478,7 @@ func FuzzPTH(f *testing.F) {
 		// As a whole file, and as the object of one, which mutation of a zip would
 		// never reach behind the checksum.
 		for _, file := range [][]byte{data, zipped(t, data, map[string][]byte{"0": floats(1, 2)})} {
-			tensors, err := parsePTH(file)
+			tensors, _, err := parsePTH(file, "")
 			if err != nil && (tensors != nil || strings.Contains(err.Error(), "\n")) {
 				t.Fatalf("%d tensors with error %q", len(tensors), err)
 			}

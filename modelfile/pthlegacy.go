@@ -20,7 +20,7 @@ func (c *checkpoint) readLegacy(data []byte) (any, error) {
 	for i := range parts {
 		v, n, err := unpickle(data[:min(len(data), room)], c, c.steps)
 		if i == 0 && (err != nil || !isMagic(v)) {
-			return nil, errors.New("neither form of a PyTorch checkpoint")
+			return nil, notTorch(data)
 		}
 		if err != nil {
 			return nil, err

@@ -59,6 +59,9 @@ func zipEntries(data []byte) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := foreignZip(z.File); err != nil {
+		return nil, err
+	}
 	entries := make(map[string][]byte, len(z.File))
 	room := uint64(len(data))
 	for _, f := range z.File {

@@ -32,6 +32,9 @@ func Parse(data []byte) (*File, error) {
 }
 
 func parse(data []byte) (map[string]string, []Tensor, error) {
+	if err := foreign(data); err != nil {
+		return nil, nil, err
+	}
 	if len(data) < lengthBytes {
 		return nil, nil, fmt.Errorf("safetensors: %d bytes hold no header", len(data))
 	}

@@ -171,7 +171,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{dir, in("empty"), in("short"), in("text"), in("pipe"), in("none"), "/dev/null"} {
-		for _, open := range []func(string) (*File, error){Open, ReadPTH} {
+		for _, open := range []func(string) (*File, error){Open, func(path string) (*File, error) { return ReadPTH(path, "") }} {
 			if _, err := open(path); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s: error %v does not name the file in one line", path, err)
 			}

@@ -1,6 +1,10 @@
 package modelstore
 
-import "testing"
+import (
+	"testing"
+
+	"dynvit/checkpoint"
+)
 
 // TestResizeFollowsImageSize: a file's own resize belongs to its own image size.
 func TestResizeFollowsImageSize(t *testing.T) {
@@ -15,8 +19,9 @@ func TestResizeFollowsImageSize(t *testing.T) {
 		{map[string]string{"image_size": "160"}, nil, 0}, // the default for that size
 		{map[string]string{"image_size": "384"}, map[string]string{"image_size": "224"}, 0},
 	} {
-		if m, err := manifest(c.given, c.own, ""); err != nil || m.Resize != c.want {
-			t.Errorf("%v over %v: resize %d, %v, want %d", c.given, c.own, m.Resize, err, c.want)
+		m, err := merge([]checkpoint.Facts{{Meta: c.own}, {Meta: c.given}}, "")
+		if err != nil || m.manifest.Resize != c.want {
+			t.Errorf("%v over %v: resize %d, %v, want %d", c.given, c.own, m.manifest.Resize, err, c.want)
 		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"dynvit/checkpoint"
 	"dynvit/download"
 	"dynvit/modelfile"
-	"dynvit/vit"
 )
 
 // PullOptions say where published weights come from and go to.
@@ -143,16 +143,12 @@ func advise(err error, w Weights) error {
 }
 
 // store writes the model file, with predictors where there are some.
-func (w Weights) store(checkpoint, out string, o PullOptions) (predictors bool, err error) {
-	file, err := openCheckpoint(checkpoint)
+func (w Weights) store(path, out string, o PullOptions) (predictors bool, err error) {
+	c, err := checkpoint.Open(path, checkpoint.Options{Alone: true})
 	if err != nil {
 		return false, err
 	}
-	defer file.Close()
-	m, err := manifest(w.Meta, file.Meta, "")
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", checkpoint, err)
-	}
+	defer c.Close()
 	p, err := w.openPredictors(o)
 	if err != nil {
 		return false, err
@@ -160,11 +156,11 @@ func (w Weights) store(checkpoint, out string, o PullOptions) (predictors bool, 
 	if p != nil {
 		defer p.Close()
 	}
-	meta, tensors, _, err := vit.Import(file, p, m)
+	m, tensors, err := convert(c, p, ImportOptions{Given: w.Meta})
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", checkpoint, err)
+		return false, fmt.Errorf("%s: %w", path, err)
 	}
-	return p != nil, modelfile.Write(out, meta, tensors)
+	return p != nil, modelfile.Write(out, metadata(m), tensors)
 }
 
 // openPredictors finds the trained predictors: in the store, else in the program;

@@ -46,7 +46,7 @@ func (t TLS) config(host string) (*tls.Config, error) {
 	if t.Certificate == "" && t.Key == "" {
 		return c, nil
 	}
-	pair, err := t.pair()
+	pair, err := t.Pair()
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,8 @@ func (t TLS) config(host string) (*tls.Config, error) {
 	return c, nil
 }
 
-func (t TLS) pair() (tls.Certificate, error) {
+// Pair reads Certificate and Key.
+func (t TLS) Pair() (tls.Certificate, error) {
 	certificate, err := readPEM(t.Certificate)
 	if err != nil {
 		return tls.Certificate{}, err

@@ -82,6 +82,8 @@ func (b *bundle) installed(arch string, l distribution) ([]file, error) {
 		"systemd/dynvitd.sysusers": "/usr/lib/sysusers.d/dynvitd.conf",
 		"config/dynvit.yaml":       "/etc/dynvit/dynvit.yaml",
 		"NOTICE":                   l.legal + "/NOTICE",
+		"metrics/alerts.yaml":      "/usr/share/dynvit/alerts.yaml",
+		"metrics/dashboard.json":   "/usr/share/dynvit/dashboard.json",
 	}
 	if l.kind == "rpm" {
 		copied["LICENSE"] = l.legal + "/LICENSE"

@@ -36,9 +36,11 @@ func inked(v, light int32) byte {
 
 func clamp(v int32) byte { return byte(max(0, min(255, v))) }
 
-// greyRow spreads a byte of each pixel of step bytes over the channels.
-func greyRow(dst, src []byte, step int) {
-	for i := 0; len(dst) >= 3; i += step {
+// greyRow spreads the byte of each pixel over the channels.
+func greyRow(dst, src []byte) {
+	done := spread(dst, src)
+	dst, src = dst[3*done:], src[done:]
+	for i := 0; len(dst) >= 3; i++ {
 		v := src[i]
 		dst[0], dst[1], dst[2] = v, v, v
 		dst = dst[3:]

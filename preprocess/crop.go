@@ -1,21 +1,19 @@
 package preprocess
 
-import "math"
-
 // Crop is the part of a picture of w×h pixels that the model sees of it: all that
 // the centre crop leaves.
 func (s Spec) Crop(w, h int) Region {
 	toW, toH := s.target(w, h)
-	x0, x1 := kept(toW, s.Size)
-	y0, y1 := kept(toH, s.Size)
+	x0, x1 := s.kept(toW)
+	y0, y1 := s.kept(toH)
 	return Region{x0, y0, x1, y1}
 }
 
 // kept is the share of an axis that a crop leaves.
-func kept(resized, crop int) (from, to float64) {
-	if resized <= crop {
+func (s Spec) kept(resized int) (from, to float64) {
+	if resized <= s.Size {
 		return 0, 1 // padded
 	}
-	skip := math.RoundToEven(float64(resized-crop) / 2)
-	return skip / float64(resized), (skip + float64(crop)) / float64(resized)
+	skip := s.before(resized - s.Size)
+	return float64(skip) / float64(resized), float64(skip+s.Size) / float64(resized)
 }

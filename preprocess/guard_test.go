@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -20,30 +21,37 @@ import (
 // between none and all of the slack behind them, then a page that faults.
 func TestConvertAtPages(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(11, 12))
+	samples := func(n int) []byte { return guardpage.Copied(t, noise(rnd, n+rnd.IntN(slack+1)))[:n] }
 	for name, c := range map[string]struct {
 		*conversion
-		luma, chroma int // bytes of luma a pixel, of each chroma for two
-		f            factors
+		luma, chroma int // bytes from one to the next
+		share        int // pixels of one chroma
+		plain        func(y, u, v int32) (r, g, b byte)
+		frame        func(n int) (y, u, v []byte)
 	}{
-		"ycc":  {convertYCC, 1, 2, jfifFactors},
-		"yuyv": {convertYUYV, 2, 4, studioFactors},
-		"nv12": {convertNV12, 1, 2, studioFactors},
-		"i420": {convertI420, 1, 1, studioFactors},
+		"ycc": {convertYCC, 1, 1, 1, ycc, func(n int) (y, u, v []byte) { return samples(n), samples(n), samples(n) }},
+		"yuyv": {convertYUYV, 2, 4, 2, studio, func(n int) (y, u, v []byte) {
+			line := samples((n + 1) / 2 * 4)
+			return line, line[1:], line[3:]
+		}},
+		"nv12": {convertNV12, 1, 2, 2, studio, func(n int) (y, u, v []byte) {
+			uv := samples((n + 1) / 2 * 2)
+			return samples(n), uv, uv[1:]
+		}},
+		"i420": {convertI420, 1, 1, 2, studio, func(n int) (y, u, v []byte) {
+			return samples(n), samples((n + 1) / 2), samples((n + 1) / 2)
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for range 200 {
-				n := rnd.IntN(120)
-				sample := func(size int) []byte {
-					all := guardpage.Copied(t, noise(rnd, size+rnd.IntN(slack+1)))
-					return all[:size]
-				}
-				y, u, v := sample(n*c.luma), sample((n+1)/2*c.chroma), sample((n+1)/2*c.chroma)
+			for range 300 {
+				n := 1 + rnd.IntN(200)
+				y, u, v := c.frame(n)
 				dst := guardpage.Ending[byte](t, 3*n+rnd.IntN(slack+1))[:3*n]
 				done := c.pixels(dst, n, y, u, v)
 				want := make([]byte, 3*done)
 				for i := range done {
-					j := int(c.conversion.u[i%8]) + i/8*int(c.stepC)
-					want[3*i], want[3*i+1], want[3*i+2] = c.f.pixel(y[i*c.luma], u[j], v[j])
+					j := i / c.share * c.chroma
+					want[3*i], want[3*i+1], want[3*i+2] = c.plain(int32(y[i*c.luma]), int32(u[j]), int32(v[j]))
 				}
 				if !bytes.Equal(dst[:3*done], want) {
 					t.Fatalf("%d of %d pixels differ from the definition", done, n)
@@ -53,11 +61,55 @@ func TestConvertAtPages(t *testing.T) {
 	}
 }
 
-// pixel is the definition of a conversion.
-func (f factors) pixel(y, u, v byte) (r, g, b byte) {
-	luma := f.luma*(int32(y)-f.black) + half
-	cb, cr := int32(u)-128, int32(v)-128
-	return clamp((luma + f.rv*cr) >> 16), clamp((luma + f.gu*cb + f.gv*cr) >> 16), clamp((luma + f.bu*cb) >> 16)
+// TestGreyAtPages: rows of every length, right before a page that faults.
+func TestGreyAtPages(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(31, 32))
+	for n := range 100 {
+		src := guardpage.Copied(t, noise(rnd, n))
+		dst, want := guardpage.Ending[byte](t, 3*n), make([]byte, 3*n)
+		for i := range want {
+			want[i] = src[i/3]
+		}
+		greyRow(dst, src)
+		if !bytes.Equal(dst, want) {
+			t.Fatalf("%d pixels: %v, want %v", n, dst, want)
+		}
+	}
+}
+
+// TestEveryColour: all combinations of samples, which the kernels' arithmetic is cut to.
+func TestEveryColour(t *testing.T) {
+	luma, chroma := make([]byte, 256, 256+slack), make([]byte, 256, 256+slack)
+	for i := range luma {
+		luma[i] = byte(i)
+	}
+	all, red := make([]byte, 3*256, 3*256+slack), slices.Clone(chroma)
+	red = append(red, make([]byte, slack)...)[:256]
+	for u := range 256 {
+		for v := range 256 {
+			if testing.Short() && (u+v)%5 != 0 {
+				continue
+			}
+			for i := range chroma {
+				chroma[i], red[i] = byte(u), byte(v)
+			}
+			for name, c := range map[string]struct {
+				*conversion
+				plain func(y, u, v int32) (r, g, b byte)
+			}{"ycc": {convertYCC, ycc}, "i420": {convertI420, studio}} {
+				done := c.pixels(all, 256, luma, chroma, red)
+				if inAssembly && done < 240 {
+					t.Fatalf("%s: only %d pixels", name, done)
+				}
+				for y := range done {
+					r, g, b := c.plain(int32(y), int32(u), int32(v))
+					if got := [3]byte(all[3*y:]); got != [3]byte{r, g, b} {
+						t.Fatalf("%s of %d, %d, %d is %v, want %v", name, y, u, v, got, []byte{r, g, b})
+					}
+				}
+			}
+		}
+	}
 }
 
 // TestTriangleAtPages: samples between two pages that fault, one behind the other.
@@ -88,7 +140,7 @@ func TestAcrossAtPages(t *testing.T) {
 	for range 400 {
 		in, out := 1+rnd.IntN(300), 1+rnd.IntN(100)
 		var a axis
-		a.build(in, out, max(1, out-rnd.IntN(5)), Filter(rnd.IntN(2)))
+		a.build(in, out, Spec{Size: max(1, out-rnd.IntN(5)), Filter: Filter(rnd.IntN(2))})
 		if a.copied {
 			continue
 		}
@@ -110,6 +162,45 @@ func TestAcrossAtPages(t *testing.T) {
 	}
 }
 
+// TestBandsAtPages: pictures of random sizes whose rows, taps and weights begin or end at
+// pages that fault.
+func TestBandsAtPages(t *testing.T) {
+	rnd, taken := rand.New(rand.NewPCG(23, 24)), 0
+	for range 300 {
+		in, out, height := 1+rnd.IntN(300), 1+rnd.IntN(100), 1+rnd.IntN(70)
+		var a axis
+		a.build(in, out, Spec{Size: max(1, out-rnd.IntN(5)), Filter: Filter(rnd.IntN(2))})
+		if a.copied {
+			continue
+		}
+		wide, n := 3*(a.to-a.from), 3*a.out
+		stride := n + rnd.IntN(20)
+		rows, want := noise(rnd, wide*height), make([]byte, stride*(height-1)+n)
+		for i := range height {
+			row := rows[i*wide:][:wide]
+			a.joined(want[i*stride:][:n], make([]byte, n), joined(row, row), a.taps)
+		}
+		a.taps, a.weights = guardpage.Copied(t, a.taps), guardpage.Copied(t, a.weights)
+		for _, memory := range []func(testing.TB, int) []byte{guardpage.Beginning[byte], guardpage.Ending[byte]} {
+			from, dst, scratch := memory(t, len(rows)), memory(t, len(want)), memory(t, 16*(wide+n))
+			copy(from, rows)
+			done := a.bands(dst, stride, from, wide, height, &scratch)
+			if done > height {
+				t.Fatalf("%d of %d rows", done, height)
+			}
+			if done > 0 {
+				taken++
+			}
+			if end := max(0, done-1)*stride + min(done, 1)*n; !bytes.Equal(dst[:end], want[:end]) {
+				t.Fatalf("%d pixels to %d, %d rows: differ from the Go function", in, out, height)
+			}
+		}
+	}
+	if inAssembly && runtime.GOARCH == "arm64" && taken < 300 {
+		t.Errorf("the kernel took only %d pictures", taken)
+	}
+}
+
 func joined(a, b []byte) []int64 {
 	pairs := make([]int64, len(a))
 	join(pairs, a, b)
@@ -124,6 +215,9 @@ func TestDownAtPages(t *testing.T) {
 		rows, weights := noise(rnd, n*count), make([]int32, count)
 		for i := range weights {
 			weights[i] = rnd.Int32N(1<<fraction/int32(count)*2) - 1<<fraction/20
+		}
+		if count == 1 { // as large as kernels take, and one beyond
+			weights[0] = []int32{2<<fraction - 1, 2 << fraction, -2 << fraction, -2<<fraction - 1}[rnd.IntN(4)]
 		}
 		var a axis
 		want := make([]byte, n)
@@ -180,12 +274,102 @@ func atPages(t *testing.T, s Spec, f camera.Frame, r Region) {
 		n := len(*list)
 		*list = guardpage.Ending[byte](t, cap(*list))[:n]
 	}
+	p.band = guardpage.Ending[byte](t, cap(p.band))
 	p.sums, p.pairs = guardpage.Ending[int32](t, cap(p.sums)), guardpage.Ending[int64](t, cap(p.pairs))
 	if err := p.Do(dst, &f, r); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(p.RGB(), want) {
 		t.Errorf("%+v, %v: differs on guarded memory", s, r)
+	}
+}
+
+// TestThumbnailsAtPages: of frames of random sizes and regions, that end where a page
+// faults, the kernels make what the Go functions do.
+func TestThumbnailsAtPages(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(25, 26))
+	for range 60 {
+		w, h := 1+rnd.IntN(700), 1+rnd.IntN(300)
+		r := Whole
+		if rnd.IntN(2) == 0 {
+			r = Region{rnd.Float64() / 2, rnd.Float64() / 2, 1 - rnd.Float64()/2.1, 1 - rnd.Float64()/2.1}
+		}
+		for _, f := range everyFormat(t, rnd, w, h) {
+			if f.Format == camera.PNG {
+				continue
+			}
+			f.Data = guardpage.Copied(t, f.Data)
+			var want Thumbnail
+			inGo(t, func() { thumbnailed(t, new(Thumbnailer), &want, &f, r) })
+			m := new(Thumbnailer)
+			got := &guardpage.Ending[Thumbnail](t, 1)[0]
+			thumbnailed(t, m, got, &f, r)
+			m.sums = guardpage.Ending[uint16](t, cap(m.sums))
+			thumbnailed(t, m, got, &f, r)
+			if *got != want {
+				t.Fatalf("%v of %d×%d, %v: differs from the Go function", f.Format, w, h, r)
+			}
+		}
+	}
+}
+
+func thumbnailed(t *testing.T, m *Thumbnailer, dst *Thumbnail, f *camera.Frame, r Region) {
+	t.Helper()
+	if err := m.Make(dst, f, r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSumsAtPages: rows of random lengths and distances, as many as 16 bits can add up and
+// more, of which all or none are summed.
+func TestSumsAtPages(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(27, 28))
+	for i := range 200 {
+		n, rows := 1+rnd.IntN(150), 1+rnd.IntN(8)
+		if i%10 == 0 {
+			rows = 250 + rnd.IntN(10)
+		}
+		stride := n + rnd.IntN(40)
+		src, want := noise(rnd, (rows-1)*stride+n), make([]int, n)
+		if i%20 == 0 {
+			src = bytes.Repeat([]byte{255}, len(src))
+		}
+		for i := range src {
+			if i%stride < n {
+				want[i%stride] += int(src[i])
+			}
+		}
+		dst := guardpage.Ending[uint16](t, n)
+		if !sumRows(dst, guardpage.Copied(t, src), stride, rows) {
+			continue
+		}
+		for i, v := range dst {
+			if int(v) != want[i] {
+				t.Fatalf("%d rows of %d bytes: sum %d is %d, want %d", rows, n, i, v, want[i])
+			}
+		}
+	}
+}
+
+// TestDiffering counts by every least difference.
+func TestDiffering(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(29, 30))
+	for least := 1; least < 256; least++ {
+		pair := guardpage.Ending[Thumbnail](t, 2)
+		for i := range pair[0] {
+			pair[0][i] = byte(rnd.Uint32())
+			pair[1][i] = pair[0][i] + byte(rnd.IntN(3)-1+[]int{least, -least, 0}[rnd.IntN(3)])
+		}
+		if got, want := differing(&pair[0], &pair[1], least), differingCells(&pair[0], &pair[1], least); got != want {
+			t.Fatalf("%d cells differ by %d, want %d", got, least, want)
+		}
+	}
+	zero, full := new(Thumbnail), new(Thumbnail)
+	for i := range full {
+		full[i] = 255
+	}
+	if got := differing(zero, full, 255); got != len(full) {
+		t.Errorf("%d cells of %d differ", got, len(full))
 	}
 }
 

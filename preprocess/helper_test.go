@@ -27,14 +27,25 @@ func newPreprocessor(t testing.TB, s Spec) *Preprocessor {
 	return p
 }
 
+// geometry is the part of a Spec that expect.json has by name.
+type geometry struct {
+	Size, Resize            int
+	Bilinear, Squash, Floor bool
+}
+
+func (g geometry) spec() Spec {
+	s := Spec{Size: g.Size, Resize: g.Resize, Squash: g.Squash, FloorCrop: g.Floor}
+	if g.Bilinear {
+		s.Filter = Bilinear
+	}
+	return s
+}
+
 // expectation is testdata/expect.json: what Pillow makes of the same pictures,
 // as SHA-256 of the pixels.
 type expectation struct {
 	Pillow string // its version
-	Specs  map[string]struct {
-		Size, Resize int
-		Bilinear     bool
-	}
+	Specs  map[string]geometry
 	Shapes []struct {
 		Width, Height int
 		Crops         map[string]string // by spec

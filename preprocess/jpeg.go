@@ -127,7 +127,7 @@ const (
 func (c colours) row(dst []byte, from [4][]byte) {
 	switch c {
 	case jpegGrey:
-		greyRow(dst, from[0], 1)
+		greyRow(dst, from[0])
 	case jpegYCC:
 		yccRow(dst, from[0], from[1], from[2])
 	case jpegRGB:

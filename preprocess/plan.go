@@ -24,9 +24,9 @@ type axis struct {
 type tap struct{ first, count, weights int32 }
 
 // build computes an axis of in pixels, resized to resized, of which the middle
-// crop pixels are kept.
-func (a *axis) build(in, resized, crop int, f Filter) {
-	skip := a.crop(resized, crop)
+// s.Size pixels are kept.
+func (a *axis) build(in, resized int, s Spec) {
+	skip := a.crop(resized, s)
 	a.taps, a.weights = a.taps[:0], a.weights[:0]
 	a.copied = in == resized
 	if a.copied {
@@ -35,7 +35,7 @@ func (a *axis) build(in, resized, crop int, f Filter) {
 	}
 	scale := float64(in) / float64(resized)
 	stretch := max(scale, 1)
-	support := float64(f.support() * stretch)
+	support := float64(s.Filter.support() * stretch)
 	a.exact = grow(a.exact, 2*int(math.Ceil(support))+1)
 	for i := range a.out {
 		center := float64((float64(skip+i) + 0.5) * scale)
@@ -44,21 +44,29 @@ func (a *axis) build(in, resized, crop int, f Filter) {
 		t := tap{int32(first), int32(end - first), int32(len(a.weights))}
 		a.taps = append(a.taps, t)
 		a.weights = append(a.weights, make([]int32, t.count)...)
-		f.weigh(a.weights[t.weights:], a.exact[:t.count], first, center, 1/stretch)
+		s.Filter.weigh(a.weights[t.weights:], a.exact[:t.count], first, center, 1/stretch)
 	}
 	a.trim()
 }
 
 // crop sets the number of output pixels and returns how many resized ones lie
-// before them. torchvision's center_crop rounds halves to even, and pads with the
-// smaller half before where the picture is smaller than the crop.
-func (a *axis) crop(resized, crop int) (skip int) {
-	if resized < crop {
-		a.pad, a.out = (crop-resized)/2, resized
+// before them. A picture that is smaller than the crop is padded, with the smaller half
+// before it, as torchvision does.
+func (a *axis) crop(resized int, s Spec) (skip int) {
+	if resized < s.Size {
+		a.pad, a.out = (s.Size-resized)/2, resized
 		return 0
 	}
-	a.pad, a.out = 0, crop
-	return int(math.RoundToEven(float64(resized-crop) / 2))
+	a.pad, a.out = 0, s.Size
+	return s.before(resized - s.Size)
+}
+
+// before is how many of the pixels that the crop leaves lie before it.
+func (s Spec) before(left int) int {
+	if s.FloorCrop {
+		return left / 2
+	}
+	return int(math.RoundToEven(float64(left) / 2))
 }
 
 // trim lets the window begin with the first pixel that is needed; both ends of
@@ -96,8 +104,8 @@ func (p *plans) of(s Spec, w, h int) *plan {
 	p.next = (p.next + 1) % len(p.kept)
 	k.width, k.height = w, h
 	toW, toH := s.target(w, h)
-	k.x.build(w, toW, s.Size, s.Filter)
-	k.y.build(h, toH, s.Size, s.Filter)
+	k.x.build(w, toW, s)
+	k.y.build(h, toH, s)
 	k.x.widen()
 	k.downFirst = downFirst(w, h, toW, toH)
 	return k
@@ -112,10 +120,14 @@ func downFirst(w, h, toW, toH int) bool {
 }
 
 // target is the size after Resize: the short side s.Resize, the long one
-// int(s.Resize·long/short) (torchvision, _compute_resized_output_size).
+// int(s.Resize·long/short) (torchvision, _compute_resized_output_size); both where the
+// picture is squashed.
 func (s Spec) target(w, h int) (int, int) {
 	if s.Resize == 0 {
 		return s.Size, s.Size
+	}
+	if s.Squash {
+		return s.Resize, s.Resize
 	}
 	if w <= h {
 		return s.Resize, s.Resize * h / w

@@ -114,8 +114,17 @@ func (p plane) farther(y int) int {
 // triangleAcross is h2v1_fancy_upsample from sample c0 on: 3/4 of the nearer,
 // 1/4 of the farther sample; the outermost repeat.
 func triangleAcross(dst, row []byte, c0 int) {
-	done := triangle(dst, row, row, c0, acrossEven, acrossOdd)
-	dst, c0 = dst[2*done:], c0+done
+	first := unpreceded(dst, c0)
+	acrossFrom(dst[:2*first], row, c0)
+	done := first + triangle(dst[2*first:], row, row, c0+first, acrossEven, acrossOdd)
+	acrossFrom(dst[2*done:], row, c0+done)
+}
+
+// unpreceded is for how many samples from c0 on, of which dst holds two pixels each,
+// there is none before: 1 or 0.
+func unpreceded(dst []byte, c0 int) int { return min(max(1-c0, 0), len(dst)/2) }
+
+func acrossFrom(dst, row []byte, c0 int) {
 	before, here := int32(row[max(c0-1, 0)]), int32(row[min(c0, len(row)-1)])
 	for c := c0; len(dst) >= 2; c++ {
 		after := int32(row[min(c+1, len(row)-1)])
@@ -136,9 +145,14 @@ func triangleDown(dst, near, far []byte, bias int32) {
 
 // triangleBoth is h2v2_fancy_upsample: both of the above, rounded once.
 func triangleBoth(dst, near, far []byte, c0 int) {
+	first := unpreceded(dst, c0)
+	bothFrom(dst[:2*first], near, far, c0)
+	done := first + triangle(dst[2*first:], near, far, c0+first, bothEven, bothOdd)
+	bothFrom(dst[2*done:], near, far, c0+done)
+}
+
+func bothFrom(dst, near, far []byte, c0 int) {
 	sum := func(c int) int32 { return 3*int32(near[c]) + int32(far[c]) }
-	done := triangle(dst, near, far, c0, bothEven, bothOdd)
-	dst, c0 = dst[2*done:], c0+done
 	before, here := sum(max(c0-1, 0)), sum(min(c0, len(near)-1))
 	for c := c0; len(dst) >= 2; c++ {
 		after := sum(min(c+1, len(near)-1))

@@ -50,7 +50,7 @@ func isGrey(data []byte) bool {
 func pngRow(img image.Image, grey bool) func(dst []byte, x, y int) {
 	switch m := img.(type) {
 	case *image.Gray:
-		return func(dst []byte, x, y int) { greyRow(dst, m.Pix[m.PixOffset(x, y):], 1) }
+		return func(dst []byte, x, y int) { greyRow(dst, m.Pix[m.PixOffset(x, y):]) }
 	case *image.Gray16:
 		return func(dst []byte, x, y int) { clippedRow(dst, m.Pix[m.PixOffset(x, y):], 2) }
 	case *image.RGBA:

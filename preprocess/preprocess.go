@@ -39,11 +39,16 @@ const (
 type Spec struct {
 	Size   int        // S, side of the square input in pixels
 	Resize int        // short side before the centre crop; 0: warp to S×S, no crop
+	Squash bool       // both sides become Resize, whatever the picture's shape
 	Filter Filter     // Bicubic unless the model says otherwise
 	Mean   [3]float32 // of R, G, B on a scale of 0 to 1
 	Std    [3]float32 // above 0
 	Patch  int        // P, side of a patch in pixels, divides S; Patches layout only
 	Layout Layout
+
+	// FloorCrop rounds the pixels that the centre crop leaves at the left and above
+	// down, as transformers' image processors do, instead of halves to even.
+	FloorCrop bool
 
 	// Scaled lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size where its
 	// region then still has the pixels that the resize wants. It saves half of the
@@ -98,6 +103,7 @@ type Preprocessor struct {
 	left   int64   // bytes that a decoder of the library took for the last picture
 	rows   []byte  // between the two passes: [window's rows, plan.x.out, 3], or [plan.y.out, window's columns, 3]
 	pairs  []int64 // scratch of the horizontal pass: two rows of the window
+	band   []byte  // scratch of the horizontal pass: some rows, transposed
 	sums   []int32 // scratch of the vertical pass: a row of the output
 	out    []byte  // [S, S, 3]: resized and cropped
 }

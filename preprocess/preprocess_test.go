@@ -14,14 +14,12 @@ import (
 // the shape, the filter and the way to the size.
 func TestShapes(t *testing.T) {
 	e := expected(t)
-	if e.Pillow != "13.0.0" || len(e.Specs) < 6 || len(e.Shapes) < 60 {
+	if e.Pillow != "13.0.0" || len(e.Specs) < 8 || len(e.Shapes) < 60 {
 		t.Fatalf("expect.json is of Pillow %s, or not whole", e.Pillow)
 	}
 	for name, want := range e.Specs {
-		s := Spec{Size: want.Size, Resize: want.Resize, Std: deit.Std, Layout: Pixels}
-		if want.Bilinear {
-			s.Filter = Bilinear
-		}
+		s := want.spec()
+		s.Std, s.Layout = deit.Std, Pixels
 		p := newPreprocessor(t, s) // one for all shapes: its buffers meet all sizes
 		for _, shape := range e.Shapes {
 			t.Run(fmt.Sprintf("%s/%dx%d", name, shape.Width, shape.Height), func(t *testing.T) {

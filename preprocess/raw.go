@@ -30,7 +30,7 @@ func rawRow(dst []byte, f *camera.Frame, x0, y int) {
 	case camera.RGB24:
 		copy(dst, f.Data[3*(y*w+x0):])
 	case camera.GREY:
-		greyRow(dst, f.Data[y*w+x0:], 1)
+		greyRow(dst, f.Data[y*w+x0:])
 	case camera.YUYV:
 		line := f.Data[4*half*y:][:4*half]
 		studioRow(dst, line, 2, line[1:], line[3:], 4, x0, convertYUYV)

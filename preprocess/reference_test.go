@@ -97,15 +97,19 @@ func (p picture8) part(x0, y0, w, h int) picture8 {
 func (p picture8) shown(s Spec) []byte {
 	toW, toH := s.target(p.w, p.h)
 	p = p.resized(toW, toH, s.Filter)
-	return p.part(start(toW, s.Size), start(toH, s.Size), s.Size, s.Size).rgb
+	return p.part(start(toW, s), start(toH, s), s.Size, s.Size).rgb
 }
 
 // start is where a centre crop begins: before the picture where that is padded.
-func start(n, crop int) int {
-	if n < crop {
-		return -((crop - n) / 2)
+func start(n int, s Spec) int {
+	switch left := n - s.Size; {
+	case left < 0:
+		return -(-left / 2)
+	case s.FloorCrop:
+		return left / 2
+	default:
+		return int(math.RoundToEven(float64(left) / 2))
 	}
-	return int(math.RoundToEven(float64(n-crop) / 2))
 }
 
 // TestReference: frames of random shapes, regions and specs are, to the bit, what the
@@ -119,7 +123,7 @@ func TestReference(t *testing.T) {
 		size := 1 + rnd.IntN(100)
 		s := Spec{Size: size, Std: deit.Std, Layout: Pixels, Filter: Filter(rnd.IntN(2))}
 		if rnd.IntN(2) == 0 {
-			s.Resize = max(1, size-10+rnd.IntN(30))
+			s.Resize, s.Squash, s.FloorCrop = max(1, size-10+rnd.IntN(30)), rnd.IntN(4) == 0, rnd.IntN(4) == 0
 		}
 		r := Whole
 		if rnd.IntN(2) == 0 {
@@ -152,10 +156,7 @@ func TestReferenceShapes(t *testing.T) {
 		}
 		f := drawn(shape.Width, shape.Height)
 		for name, want := range e.Specs {
-			s := Spec{Size: want.Size, Resize: want.Resize}
-			if want.Bilinear {
-				s.Filter = Bilinear
-			}
+			s := want.spec()
 			if toW, toH := s.target(f.Width, f.Height); toW*toH > 1<<18 {
 				continue // of which a crop is little
 			}

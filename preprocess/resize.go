@@ -37,18 +37,19 @@ func (p *Preprocessor) vertical(dst []byte, stride int, rows []byte, n int) {
 }
 
 // horizontal makes rows of the output's width, stride bytes apart, of as many rows
-// of wide bytes, two at a time.
+// of wide bytes, by a kernel for many of them or two at a time.
 func (p *Preprocessor) horizontal(dst []byte, stride int, rows []byte, wide, height int) {
 	x := &p.window.plan.x
 	n := 3 * x.out
-	p.pairs = grow(p.pairs, wide)
-	for i := 0; i < height; i += 2 {
-		other := min(i+1, height-1)
-		if x.copied {
+	if x.copied {
+		for i := range height {
 			copy(dst[i*stride:][:n], rows[i*wide:])
-			copy(dst[other*stride:][:n], rows[other*wide:])
-			continue
 		}
+		return
+	}
+	p.pairs = grow(p.pairs, wide)
+	for i := x.bands(dst, stride, rows, wide, height, &p.band); i < height; i += 2 {
+		other := min(i+1, height-1)
 		x.rows(dst[i*stride:][:n], dst[other*stride:][:n], rows[i*wide:], rows[other*wide:], p.pairs)
 	}
 }

@@ -24,19 +24,26 @@ const noticed = 10
 
 // Differs is the share of cells, 0 to 1, that changed since another thumbnail.
 func (t *Thumbnail) Differs(o *Thumbnail) float64 {
-	n := 0
-	for i, v := range t {
-		d := int(v) - int(o[i])
-		if d >= noticed || d <= -noticed {
+	return float64(differing(t, o, noticed)) / float64(len(t))
+}
+
+// differingCells is differing in Go.
+func differingCells(a, b *Thumbnail, least int) (n int) {
+	for i, v := range a {
+		d := int(v) - int(b[i])
+		if d >= least || d <= -least {
 			n++
 		}
 	}
-	return float64(n) / float64(len(t))
+	return n
 }
 
 // Thumbnailer makes thumbnails. The zero value is ready. One goroutine uses it at
-// a time; it allocates where a JPEG is larger than all before.
-type Thumbnailer struct{ jpeg baseline.Decoder }
+// a time; it allocates where a frame is larger than all before.
+type Thumbnailer struct {
+	jpeg baseline.Decoder
+	sums []uint16 // scratch: a row
+}
 
 // errNoThumbnail is a frame that would have to be decoded to see anything of it.
 var errNoThumbnail = errors.New("no thumbnail of this format")
@@ -53,11 +60,11 @@ func (t *Thumbnailer) Make(dst *Thumbnail, f *camera.Frame, r Region) error {
 	w := f.Width
 	switch f.Format {
 	case camera.GREY, camera.NV12, camera.I420:
-		dst.fill(luma{f.Data, w, f.Height, w, 1, 3}, r)
+		t.fill(dst, luma{f.Data, w, f.Height, w, 1, 3}, r)
 	case camera.YUYV:
-		dst.fill(luma{f.Data, w, f.Height, 4 * ((w + 1) / 2), 2, 3}, r)
+		t.fill(dst, luma{f.Data, w, f.Height, 4 * ((w + 1) / 2), 2, 3}, r)
 	case camera.RGB24: // green is most of the brightness
-		dst.fill(luma{f.Data[1:], w, f.Height, 3 * w, 3, 3}, r)
+		t.fill(dst, luma{f.Data[1:], w, f.Height, 3 * w, 3, 3}, r)
 	default:
 		return errNoThumbnail
 	}
@@ -76,7 +83,7 @@ func (t *Thumbnailer) ofJPEG(dst *Thumbnail, data []byte, r Region) error {
 	if err != nil {
 		return err
 	}
-	dst.fill(luma{p.Pix, p.Width, p.Height, p.Stride, 1, 1}, r.stored(h.turn))
+	t.fill(dst, luma{p.Pix, p.Width, p.Height, p.Stride, 1, 1}, r.stored(h.turn))
 	return nil
 }
 
@@ -89,33 +96,61 @@ type luma struct {
 }
 
 // fill makes each cell the mean of its samples.
-func (t *Thumbnail) fill(l luma, r Region) {
+func (t *Thumbnailer) fill(dst *Thumbnail, l luma, r Region) {
 	b := r.pixels(l.width, l.height)
+	var across [thumbWidth]steps
+	for i := range across {
+		across[i] = cell(b.x0, b.width(), i, thumbWidth, l.most)
+	}
+	from, n := b.x0*l.step, (b.width()-1)*l.step+1 // bytes of a row
+	t.sums = grow(t.sums, n)
 	for j := range thumbHeight {
-		y0, y1, dy := cell(b.y0, b.height(), j, thumbHeight, l.most)
-		for i := range thumbWidth {
-			x0, x1, dx := cell(b.x0, b.width(), i, thumbWidth, l.most)
-			sum, n := 0, 0
-			for y := y0; y < y1; y += dy {
-				row := l.pix[y*l.stride:]
-				for x := x0; x < x1; x += dx {
-					sum += int(row[x*l.step])
-					n++
-				}
+		down := cell(b.y0, b.height(), j, thumbHeight, l.most)
+		summed := sumRows(t.sums, l.pix[down.first*l.stride+from:], down.step*l.stride, down.count())
+		for i, s := range across {
+			var sum int
+			if summed {
+				sum = sumOf(t.sums, s, l.step, from)
+			} else {
+				sum = l.sum(s, down)
 			}
-			t[j*thumbWidth+i] = uint8(sum / n)
+			dst[j*thumbWidth+i] = uint8(sum / (s.count() * down.count()))
 		}
 	}
 }
 
-// cell is the range of pixels of cell i of so many, and the distance between those
-// that are looked at: all of them where most is 1.
-func cell(from, size, i, of, most int) (first, end, step int) {
-	first = from + i*size/of
-	end = max(first+1, from+(i+1)*size/of)
-	if most == 1 {
-		return first, end, 1
+// sumOf adds up the columns' sums, which begin with byte from of the rows.
+func sumOf(sums []uint16, columns steps, step, from int) (sum int) {
+	sums = sums[:(columns.end-1)*step+1-from]
+	for at := columns.first*step - from; at < len(sums); at += columns.step * step {
+		sum += int(sums[at])
 	}
-	step = max(1, (end-first)/most)
-	return first + step/2, end, step
+	return sum
+}
+
+// sum is that of the samples where columns and rows cross.
+func (l luma) sum(across, down steps) (sum int) {
+	for y := down.first; y < down.end; y += down.step {
+		row := l.pix[y*l.stride:][:(across.end-1)*l.step+1]
+		for at := across.first * l.step; at < len(row); at += across.step * l.step {
+			sum += int(row[at])
+		}
+	}
+	return sum
+}
+
+// steps are some pixels of an axis: every so many of those from first to before end.
+type steps struct{ first, end, step int }
+
+func (s steps) count() int { return (s.end - s.first + s.step - 1) / s.step }
+
+// cell is the pixels that are looked at of cell i of so many: all of them where most is 1.
+func cell(from, size, i, of, most int) steps {
+	first := from + i*size/of
+	end := max(first+1, from+(i+1)*size/of)
+	if most == 1 {
+		return steps{first, end, 1}
+	}
+	step := max(1, (end-first)/most)
+	return steps{first + step/2, end, step}
 }

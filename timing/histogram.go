@@ -77,3 +77,32 @@ func (c *Counts) Percentile(p float64) (time.Duration, bool) {
 	}
 	return 0, false
 }
+
+// UpTo counts the times that are at most each of the bounds, which ascend: those of a
+// bucket count as its middle.
+func (c *Counts) UpTo(bounds []time.Duration) []uint64 {
+	below := make([]uint64, len(bounds))
+	var all uint64
+	next := 0
+	for i, n := range c {
+		for next < len(bounds) && middle(i) > bounds[next] {
+			below[next] = all
+			next++
+		}
+		all += n
+	}
+	for ; next < len(bounds); next++ {
+		below[next] = all
+	}
+	return below
+}
+
+// All is how many times there are, and their sum as their buckets stand for them: to
+// within 1/128. Of counts that grow, it grows.
+func (c *Counts) All() (n uint64, sum time.Duration) {
+	for i := range c {
+		n += c[i]
+		sum += time.Duration(c[i]) * middle(i)
+	}
+	return n, sum
+}

@@ -57,3 +57,42 @@ func TestPeriods(t *testing.T) {
 		before = now
 	}
 }
+
+// TestBounds: as many times are at most each bound as there are, and their sum is
+// theirs, to within a bucket's width.
+func TestBounds(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	bounds := []time.Duration{0, time.Millisecond, 50 * time.Millisecond, time.Second, time.Minute, time.Hour}
+	h := new(Histogram)
+	var now Counts
+	if n, sum := now.All(); n != 0 || sum != 0 || !slices.Equal(now.UpTo(bounds), make([]uint64, len(bounds))) {
+		t.Errorf("of no times: %d, %v, %v", n, sum, now.UpTo(bounds))
+	}
+	want, near, all := make([]uint64, len(bounds)), make([]uint64, len(bounds)), time.Duration(0)
+	const times = 5000
+	for range times {
+		d := time.Duration(random.ExpFloat64() * 3e7)
+		h.Add(d)
+		all += d
+		for i, b := range bounds {
+			if d <= b {
+				want[i]++
+			}
+			if (d - b).Abs() <= b/64 {
+				near[i]++
+			}
+		}
+	}
+	now.AddFrom(h)
+	for i, got := range now.UpTo(bounds) {
+		if got > want[i]+near[i] || got+near[i] < want[i] {
+			t.Errorf("%d times are at most %v, want %d", got, bounds[i], want[i])
+		}
+	}
+	if n, sum := now.All(); n != times || (sum-all).Abs() > all/128 {
+		t.Errorf("%d times of %v in all, want %d of %v", n, sum, times, all)
+	}
+	if got := now.UpTo(nil); len(got) != 0 {
+		t.Errorf("of no bounds %v", got)
+	}
+}

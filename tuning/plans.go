@@ -26,9 +26,9 @@ func Plans(c Classifier, keeps []vit.Keep) ([]calibrate.Plan, error) {
 			continue
 		}
 		seen[fmt.Sprint(p.Keep)] = true
-		tokens := []int{c.Info().Patches + 1}
+		tokens := []int{c.Info().Patches + c.Info().Prefix}
 		for _, n := range p.Keep {
-			tokens = append(tokens, n+1)
+			tokens = append(tokens, n+c.Info().Prefix)
 		}
 		list = append(list, calibrate.Plan{KeepRatio: c.Ratio(k, p), Keep: p.Keep, Tokens: tokens, GMACs: float64(c.MACs(p)) / 1e9})
 	}

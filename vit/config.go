@@ -1,6 +1,6 @@
-// Package vit is the model: a plain vision transformer with a CLS token (DeiT,
-// any timm ViT of that shape) or LV-ViT, whose patches are dropped at a few
-// depths as DynamicViT does it (Rao et al., NeurIPS 2021). It is written in
+// Package vit is the model: a plain vision transformer (DeiT, DeiT-III, timm's, with
+// registers, without a CLS token, CLIP's image tower, DINOv2) or LV-ViT, whose
+// patches are dropped at a few depths as DynamicViT does it (Rao et al., NeurIPS 2021). It is written in
 // model order on the operations of package backends and knows nothing of
 // pictures, cameras or processors. The method, its numbers and its sources are in
 // docs/method.md.
@@ -9,14 +9,18 @@
 // owns every activation and runs frames, a [Plan] says how many patches each
 // stage keeps.
 //
-// Letters used for shapes: N patches of the input, n tokens alive (CLS
-// included), D width, H hidden width of the MLP, C classes.
+// Letters used for shapes: N patches of the input, P tokens ahead of them (CLS
+// and others, [Config.Prefix]), n tokens alive (those included), D width, H hidden
+// width of the MLP, C classes.
 package vit
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Config is the shape of a model and what its input must look like.
@@ -28,7 +32,7 @@ type Config struct {
 	Depth        int
 	Heads        int
 	Hidden       int // H
-	Classes      int // C
+	Classes      int // C; 0: a backbone, whose answer is the D features that a head would read
 	Eps          float32
 	PruneAt      []int   // blocks (0-based) before or in which patches are dropped, ascending
 	SkipLam      float32 // residual branches are divided by it; 1 for DeiT, 2 for LV-ViT
@@ -37,7 +41,20 @@ type Config struct {
 	AuxHead      bool // logits = head(cls) + 0.5·max over patches of aux_head (LV-ViT)
 	Predictors   bool // score_predictor.* is there for each entry of PruneAt
 
+	NoCLS       bool   // there is no CLS token
+	Distilled   bool   // a distillation token behind CLS; logits = (head(cls) + head_dist(dist))/2 (DeiT)
+	Registers   int    // tokens behind those that belong to no patch
+	PreNorm     bool   // a LayerNorm between the embedding and the blocks (CLIP)
+	NoPatchBias bool   // the patch projection has no bias (CLIP)
+	LayerScale  bool   // residual branches are scaled by ls1.gamma, ls2.gamma
+	FCNorm      bool   // the last LayerNorm is fc_norm, of what the head reads, instead of norm, of each token
+	NoNorm      bool   // there is none: the head reads tokens as the last block leaves them (transformers' CLIP)
+	Act         string // of the MLP: gelu, quick_gelu, gelu_tanh; "": gelu
+	Pool        string // what the head reads: token (CLS), avg (mean of the patches that are left), token+avg (one beside the other); "": token
+
 	Resize        int    // short side before the centre crop; 0: warp to ImageSize
+	Squash        bool   // both sides become Resize, whatever the picture's shape
+	FloorCrop     bool   // half of what the centre crop leaves is rounded down, not to even
 	Interpolation string // bicubic or bilinear
 	Mean, Std     [3]float32
 	Labels        []string // C names, or none
@@ -50,6 +67,31 @@ func (c Config) Grid() int { return c.ImageSize / c.PatchSize }
 // Patches is N.
 func (c Config) Patches() int { return c.Grid() * c.Grid() }
 
+// Prefix is P, the number of tokens ahead of the patches: CLS, the distillation
+// token, registers. They are never scored and never dropped.
+func (c Config) Prefix() int {
+	n := c.Registers
+	for _, has := range []bool{!c.NoCLS, c.Distilled} {
+		if has {
+			n++
+		}
+	}
+	return n
+}
+
+// lead is the rows of a matrix of tokens ahead of its patches: P, but never none. The
+// row that no token has keeps TopK and Gather, for which row 0 is CLS, as they are.
+func (c Config) lead() int { return max(1, c.Prefix()) }
+
+// Outputs is the number of elements of a frame's answer: C logits, or the D
+// features of a backbone.
+func (c Config) Outputs() int {
+	if c.Classes == 0 {
+		return c.Width
+	}
+	return c.Classes
+}
+
 // InputLen is the number of elements Run expects: the patch matrix
 // [N, 3·P·P], or the pixels [S·S, 3] for a convolutional stem.
 func (c Config) InputLen() int { return 3 * c.ImageSize * c.ImageSize }
@@ -61,20 +103,21 @@ const (
 	maxWidth = 4096
 	maxDepth = 128
 	maxClass = 1 << 17
+	maxRegs  = 256
 )
 
 // Check reports the first size that makes no sense.
 func (c Config) Check() error {
 	for _, r := range []struct {
-		name    string
-		v, most int
+		name           string
+		v, least, most int
 	}{
-		{"image_size", c.ImageSize, maxImage}, {"patch_size", c.PatchSize, maxImage},
-		{"width", c.Width, maxWidth}, {"depth", c.Depth, maxDepth}, {"heads", c.Heads, c.Width},
-		{"hidden width", c.Hidden, 8 * maxWidth}, {"classes", c.Classes, maxClass},
+		{"image_size", c.ImageSize, 1, maxImage}, {"patch_size", c.PatchSize, 1, maxImage},
+		{"width", c.Width, 1, maxWidth}, {"depth", c.Depth, 1, maxDepth}, {"heads", c.Heads, 1, c.Width},
+		{"hidden width", c.Hidden, 1, 8 * maxWidth}, {"classes", c.Classes, 0, maxClass}, {"registers", c.Registers, 0, maxRegs},
 	} {
-		if r.v < 1 || r.v > r.most {
-			return fmt.Errorf("%s %d: want 1 to %d", r.name, r.v, r.most)
+		if r.v < r.least || r.v > r.most {
+			return fmt.Errorf("%s %d: want %d to %d", r.name, r.v, r.least, r.most)
 		}
 	}
 	switch {
@@ -104,7 +147,68 @@ func (c Config) Check() error {
 	if err := c.checkMemory(); err != nil {
 		return err
 	}
+	if err := c.checkKind(); err != nil {
+		return err
+	}
 	return c.checkLists()
+}
+
+// checkKind reports what does not go together.
+func (c Config) checkKind() error {
+	plain := !c.NoCLS && !c.Distilled && c.Registers == 0 && c.Classes > 0 && c.pool() == PoolToken
+	switch {
+	case !slices.Contains(acts, c.act()):
+		return fmt.Errorf("act %q: want %s", c.Act, strings.Join(acts, ", "))
+	case !slices.Contains(pools, c.pool()):
+		return fmt.Errorf("pool %q: want %s", c.Pool, strings.Join(pools, ", "))
+	case c.NoCLS && c.pool() != PoolMean:
+		return fmt.Errorf("pool %s: there is no CLS token, only avg is possible", c.pool())
+	case c.Distilled && c.pool() != PoolToken:
+		return fmt.Errorf("pool %s: a distillation token goes with token alone", c.pool())
+	case c.Distilled && c.NoCLS:
+		return errors.New("a distillation token goes with a CLS token")
+	case c.pool() == PoolBoth && (c.Classes == 0 || c.FCNorm):
+		return errors.New("pool token+avg: want a head, and norm instead of fc_norm")
+	case c.NoNorm && (c.FCNorm || c.Classes == 0 || c.pool() != PoolMean):
+		return errors.New("tensor norm.weight: missing")
+	case c.readsPatches() && c.Width%2 != 0:
+		return fmt.Errorf("width %d: a mean of patches needs an even one", c.Width)
+	case c.AuxHead && !plain:
+		return errors.New("an auxiliary head goes with a CLS token alone, and its head")
+	}
+	return nil
+}
+
+// What Config.Act and Config.Pool may be, the default first.
+const (
+	ActGELU  = "gelu"
+	ActQuick = "quick_gelu"
+	ActTanh  = "gelu_tanh"
+
+	PoolToken = "token"
+	PoolMean  = "avg"
+	PoolBoth  = "token+avg"
+)
+
+var (
+	acts  = []string{ActGELU, ActQuick, ActTanh}
+	pools = []string{PoolToken, PoolMean, PoolBoth}
+)
+
+func (c Config) act() string { return cmp.Or(c.Act, ActGELU) }
+
+func (c Config) pool() string { return cmp.Or(c.Pool, PoolToken) }
+
+// readsPatches reports whether the head, or the mean that it reads, wants all patches.
+func (c Config) readsPatches() bool { return c.AuxHead || c.pool() != PoolToken }
+
+// read is how many of the tokens ahead of the patches the head reads, where it reads
+// no patch: CLS, and the distillation token behind it.
+func (c Config) read() int {
+	if c.Distilled {
+		return 2
+	}
+	return 1
 }
 
 func (c Config) checkLists() error {
@@ -145,16 +249,19 @@ func (c Config) MACs(p Plan, s Scorer) int64 {
 			macs += alive * (d*d + d*d/2 + d*d/8 + d/4)
 			alive = keep
 		}
-		n := alive + 1
+		n := alive + int64(c.Prefix())
 		q := n // queries whose answer is needed
 		if c.shortcut(i, s, keep < alive) {
-			q = 1
+			q = int64(c.read())
 		}
 		macs += n*3*d*d + 2*q*n*d + q*d*d
 		alive = keep
-		macs += min(q, alive+1) * 2 * d * h
+		macs += min(q, alive+int64(c.Prefix())) * 2 * d * h
 	}
 	macs += d * int64(c.Classes)
+	if c.Distilled || c.pool() == PoolBoth {
+		macs += d * int64(c.Classes)
+	}
 	if c.AuxHead {
 		macs += alive * d * int64(c.Classes)
 	}
@@ -170,11 +277,11 @@ func (c Config) stemMACs() int64 {
 	return half * ch * (3*7*7 + 2*ch*3*3 + int64(c.Width))
 }
 
-// shortcut reports whether block i needs only the answer of CLS: it is the last
-// one and the head reads CLS alone. A stage that scores by this block's own
-// attention keeps it whole.
+// shortcut reports whether block i needs only the answers of the tokens that the head
+// reads: it is the last one and the head reads no patches. A stage that scores by this
+// block's own attention keeps it whole.
 func (c Config) shortcut(i int, s Scorer, dropsHere bool) bool {
-	return i == c.Depth-1 && !c.AuxHead && !(s != Predictor && dropsHere)
+	return i == c.Depth-1 && !c.readsPatches() && !(s != Predictor && dropsHere)
 }
 
 // Scorer says what makes a patch worth keeping.
@@ -219,6 +326,9 @@ func CheckScorer(name string) error {
 func ParseScorer(name string, c Config) (Scorer, error) {
 	switch name {
 	case CLSAttention.String():
+		if c.NoCLS {
+			return 0, errors.New("scorer cls-attention: the model has no CLS token (use attention)")
+		}
 		return CLSAttention, nil
 	case Predictor.String():
 		if !c.Predictors {

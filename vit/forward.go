@@ -24,14 +24,18 @@ func (s *Session) forward(p Plan) {
 	s.classify(alive)
 }
 
-// embed turns the input into tokens: x = patches·Wᵀ + position, CLS in row 0.
+// embed turns the input into tokens: x = patches·Wᵀ + position, what is ahead of the
+// patches coming of position alone.
 func (s *Session) embed() {
 	w := s.w
 	s.x, s.spare = s.tokens[0], s.tokens[1]
 	if w.ConvStem > 0 {
-		s.runStem(s.patch.View(1, s.patch.Rows))
+		s.runStem(s.patch.View(w.lead(), s.patch.Rows))
 	}
 	s.be.Linear(s.x, s.patch, w.embed, backends.None, w.position)
+	if w.PreNorm {
+		s.be.LayerNorm(s.x, s.x, w.preNorm.gamma, w.preNorm.beta, w.preNorm.eps)
+	}
 	if s.probe != nil {
 		s.probe("embed", s.x)
 	}
@@ -65,21 +69,21 @@ func (s *Session) block(i, stage, alive, keep int) {
 		s.drop(stage, alive, keep)
 		alive, drops = keep, false
 	}
-	n := alive + 1
+	n := alive + w.Prefix()
 	answers := n
 	if w.shortcut(i, s.scorer, drops) {
-		answers = 1
+		answers = w.read()
 	}
-	x, y := s.x.View(0, n), s.y.View(0, n)
+	x, y := s.alive(n), s.y.View(0, n)
 	att := s.att.View(0, answers)
 	be.LayerNorm(y, x, b.norm1.gamma, b.norm1.beta, b.norm1.eps)
 	s.attention(att, y, b.qkv, drops)
-	x = s.x.View(0, answers)
+	x = s.alive(answers)
 	be.Linear(x, att, b.proj, backends.None, x)
 	if drops {
 		s.drop(stage, alive, keep)
-		answers = keep + 1
-		x = s.x.View(0, answers)
+		answers = keep + w.Prefix()
+		x = s.alive(answers)
 	}
 	y = s.y.View(0, answers)
 	be.LayerNorm(y, x, b.norm2.gamma, b.norm2.beta, b.norm2.eps)
@@ -87,6 +91,12 @@ func (s *Session) block(i, stage, alive, keep int) {
 	if s.probe != nil {
 		s.probe(fmt.Sprintf("block.%02d", i), x)
 	}
+}
+
+// alive is the first n tokens.
+func (s *Session) alive(n int) backends.Tensor {
+	first := s.w.lead() - s.w.Prefix()
+	return s.x.View(first, first+n)
 }
 
 // attention answers the first rows of y, and scores the patches where it is asked to.
@@ -98,7 +108,7 @@ func (s *Session) attention(dst, y backends.Tensor, w backends.Weight, scored bo
 	}
 	score, by := backends.Tensor{}, backends.NoScore
 	if scored {
-		score, by = s.score.View(0, y.Rows-1), s.scorer.score()
+		score, by = s.score.View(0, y.Rows-min(1, s.w.Prefix())), s.scorer.score()
 	}
 	qkv := s.qkv.View(0, y.Rows)
 	s.be.Linear(qkv, y, w, backends.None, backends.Tensor{})
@@ -107,13 +117,27 @@ func (s *Session) attention(dst, y backends.Tensor, w backends.Weight, scored bo
 
 // mlp adds to x what the block's MLP makes of y.
 func (s *Session) mlp(x, y backends.Tensor, b *block) {
-	if s.fuser != nil {
+	if s.fusesMLP() {
 		s.fuser.MLP(x, y, b.fc1, b.fc2)
 		return
 	}
 	hidden := s.hidden.View(0, y.Rows)
-	s.be.Linear(hidden, y, b.fc1, backends.GELU, backends.Tensor{})
+	s.be.Linear(hidden, y, b.fc1, s.w.activation(), backends.Tensor{})
 	s.be.Linear(x, hidden, b.fc2, backends.None, x)
+}
+
+// fusesMLP: a fuser's MLP knows the exact GELU alone.
+func (s *Session) fusesMLP() bool { return s.fuser != nil && s.w.act() == ActGELU }
+
+// activation is what the MLP applies between its layers.
+func (c Config) activation() backends.Act {
+	switch c.act() {
+	case ActQuick:
+		return backends.QuickGELU
+	case ActTanh:
+		return backends.TanhGELU
+	}
+	return backends.GELU
 }
 
 func (s Scorer) score() backends.Score {
@@ -129,8 +153,8 @@ func (s *Session) predict(stage, alive int) {
 	be, p := s.be, &s.w.predictors[stage]
 	y, wide := s.y.View(0, alive), s.att.View(0, alive)
 	half, quarter := s.half.View(0, alive), s.quarter.View(0, alive)
-	score := s.score.View(0, alive)
-	be.LayerNorm(y, s.x.View(1, alive+1), p.norm.gamma, p.norm.beta, p.norm.eps)
+	score := s.patchScores(alive)
+	be.LayerNorm(y, s.patches(s.x, alive), p.norm.gamma, p.norm.beta, p.norm.eps)
 	be.Linear(wide, y, p.in, backends.GELU, backends.Tensor{})
 	be.MeanHalf(wide)
 	be.Linear(half, wide, p.out0, backends.GELU, backends.Tensor{})
@@ -141,16 +165,30 @@ func (s *Session) predict(stage, alive int) {
 	}
 }
 
-// drop keeps CLS and the best patches by s.score.
+// patches are the rows of the alive patches in a matrix of tokens.
+func (s *Session) patches(t backends.Tensor, alive int) backends.Tensor {
+	return t.View(s.w.lead(), s.w.lead()+alive)
+}
+
+// patchScores are the patches' own: Attention scores all tokens but the first.
+func (s *Session) patchScores(alive int) backends.Tensor {
+	return s.score.View(s.w.lead()-1, s.w.lead()-1+alive)
+}
+
+// drop keeps what is ahead of the patches, and the best patches by s.score.
 func (s *Session) drop(stage, alive, keep int) {
 	be := s.be
 	kept := s.kept[stage].First(keep + 1)
 	if s.forced != nil {
 		be.UploadIndex(kept, s.forcedRows(stage, alive))
 	} else {
-		be.TopK(kept, s.score.View(0, alive))
+		be.TopK(kept, s.patchScores(alive))
 	}
-	be.Gather(s.spare.View(0, keep+1), s.x.View(0, alive+1), kept)
+	first := s.w.lead() - 1 // of the rows that kept counts from
+	be.Gather(s.spare.View(first, first+keep+1), s.x.View(first, first+alive+1), kept)
+	if first > 0 {
+		be.Gather(s.spare.View(0, first), s.x.View(0, first), s.same)
+	}
 	s.x, s.spare = s.spare, s.x
 }
 
@@ -171,24 +209,4 @@ func (s *Session) forcedRows(stage, alive int) []int32 {
 		rows = append(rows, int32(row+1))
 	}
 	return rows
-}
-
-// classify reads the logits off CLS and, for LV-ViT, half the largest logit of
-// the patches.
-func (s *Session) classify(alive int) {
-	be, w := s.be, s.w
-	rows := 1
-	if w.AuxHead {
-		rows = alive + 1
-	}
-	y := s.y.View(0, rows)
-	be.LayerNorm(y, s.x.View(0, rows), w.norm.gamma, w.norm.beta, w.norm.eps)
-	res := backends.Tensor{}
-	if w.AuxHead {
-		aux := s.aux.View(0, alive)
-		be.Linear(aux, s.y.View(1, rows), w.aux, backends.None, res)
-		be.MaxRows(s.auxMax, aux)
-		res = s.auxMax
-	}
-	be.Linear(s.logits, s.y.View(0, 1), w.head, backends.None, res)
 }

@@ -39,7 +39,7 @@ type mini struct {
 
 func openMini(t *testing.T, name string) mini {
 	t.Helper()
-	file, err := modelfile.ReadPTH(needs.Shared(t, "golden", name, name+".pth"))
+	file, err := modelfile.ReadPTH(needs.Shared(t, "golden", name, name+".pth"), "")
 	if err != nil {
 		t.Fatal(err)
 	}

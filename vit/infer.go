@@ -3,8 +3,6 @@ package vit
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"dynvit/modelfile"
 )
@@ -25,6 +23,7 @@ func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
 	i := inference{f: f, m: m}
 	i.sizes()
 	i.heads()
+	i.kind()
 	i.stem()
 	i.pruning()
 	i.input()
@@ -38,7 +37,10 @@ func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
 	if err := i.unknown(); err != nil {
 		return c, err
 	}
-	return c, c.checkShapes(f)
+	if err := c.checkShapes(f); err != nil {
+		return c, err
+	}
+	return c, c.checkThere(f)
 }
 
 // inference fills a Config step by step; after the first error nothing more
@@ -56,7 +58,7 @@ func (i *inference) shape(name string, dims int) []int {
 	if i.err == nil {
 		switch {
 		case !ok:
-			i.err = fmt.Errorf("tensor %s: missing: not a plain vision transformer with a CLS token", name)
+			i.err = fmt.Errorf("tensor %s: missing: not a plain vision transformer", name)
 		case len(t.Shape) != dims:
 			i.err = fmt.Errorf("tensor %s: shape %v, want %d dimensions", name, t.Shape, dims)
 		}
@@ -80,7 +82,6 @@ func (i *inference) sizes() {
 	qkv := i.shape("blocks.0.attn.qkv.weight", 2)
 	c.Width = i.agree("width", i.m.Width, qkv[1])
 	c.Hidden = i.shape("blocks.0.mlp.fc1.weight", 2)[0]
-	c.Classes = i.shape("head.weight", 2)[0]
 	for i.f.Has(fmt.Sprintf("blocks.%d.norm1.weight", c.Depth)) {
 		c.Depth++
 	}
@@ -106,12 +107,50 @@ func (i *inference) heads() {
 	}
 }
 
+// kind finds what there is besides a plain transformer's tensors. Act cannot be seen.
+func (i *inference) kind() {
+	c, has := &i.c, i.f.Has
+	c.NoCLS, c.Distilled = !has("cls_token"), has("dist_token")
+	if has("reg_token") {
+		c.Registers = i.shape("reg_token", 3)[1]
+	}
+	c.PreNorm, c.NoPatchBias = has("norm_pre.weight"), !has("patch_embed.proj.bias")
+	c.LayerScale, c.FCNorm = has("blocks.0.ls1.gamma"), has("fc_norm.weight")
+	c.Act = i.m.Act
+	// Where nothing says that there is no last norm, it is missing.
+	c.NoNorm = i.m.Pool == PoolMean && !has("norm.weight") && !c.FCNorm
+	head := i.head()
+	c.Classes = head[0]
+	switch c.Pool = i.m.Pool; {
+	case c.Pool != "":
+	case head[1] == 2*c.Width && c.Width > 0:
+		c.Pool = PoolBoth
+	case c.NoCLS, c.FCNorm:
+		c.Pool = PoolMean
+	}
+}
+
+// head is the shape of the classifier. A file without one is taken where it says so,
+// lest a classifier whose name is not known goes lost.
+func (i *inference) head() []int {
+	if i.m.Head == modelfile.NoHead && !i.f.Has("head.weight") && !i.f.Has("head_dist.weight") {
+		return []int{0, 0}
+	}
+	if i.err == nil && !i.f.Has("head.weight") {
+		i.err = errors.New("tensor head.weight: missing: a backbone without a head has no classes (--no-head imports it as it is)")
+	}
+	return i.shape("head.weight", 2)
+}
+
 // stem tells DeiT's patch projection from LV-ViT's convolutions, and with them
 // what LV-ViT does differently.
 func (i *inference) stem() {
 	c := &i.c
 	proj := i.shape("patch_embed.proj.weight", 4)
 	c.PatchSize, c.SkipLam, c.Eps = proj[2], 1, 1e-6
+	if c.PreNorm {
+		c.Eps = 1e-5 // CLIP's
+	}
 	if i.f.Has("patch_embed.conv1.weight") {
 		c.ConvStem = i.shape("patch_embed.conv1.weight", 4)[0]
 		c.PatchSize, c.SkipLam, c.Eps = 2*proj[2], 2, 1e-5
@@ -125,10 +164,11 @@ func (i *inference) stem() {
 	i.agree("patch_size", i.m.PatchSize, c.PatchSize)
 	c.ImageSize = i.m.ImageSize
 	if c.ImageSize == 0 {
-		positions := i.shape("pos_embed", 3)[1]
-		for c.ImageSize = c.PatchSize; c.PatchSize > 0 && c.ImageSize <= maxImage && c.Patches()+1 < positions; {
-			c.ImageSize += c.PatchSize
+		grid, _, err := c.grid(i.shape("pos_embed", 3)[1])
+		if i.err == nil {
+			i.err = err
 		}
+		c.ImageSize = min(grid, maxImage+1) * min(c.PatchSize, maxImage+1) // Check refuses what is above maxImage
 	}
 }
 
@@ -151,11 +191,14 @@ func (i *inference) pruning() {
 }
 
 // input is what the picture must look like; inputs of 384 and more are warped,
-// smaller ones resized to 8/7 of their size and cropped.
+// smaller ones resized to 8/7 of their size and cropped, where the metadata says nothing.
 func (i *inference) input() {
 	c, m := &i.c, i.m
-	c.Resize = m.Resize
-	if c.Resize == 0 && c.ImageSize < 384 {
+	c.Resize, c.Squash, c.FloorCrop = m.Resize, m.CropMode == "squash", m.CropOffset == "floor"
+	switch {
+	case c.Resize == modelfile.Warp:
+		c.Resize = 0
+	case c.Resize == 0 && c.ImageSize < 384:
 		c.Resize = c.ImageSize * 8 / 7
 	}
 	c.Interpolation = m.Interpolation
@@ -179,6 +222,16 @@ func (c Config) checkShapes(f *modelfile.File) error {
 			if err := c.checkShape(name, t.Shape); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// checkThere refuses a file that lacks one of the model's tensors.
+func (c Config) checkThere(f *modelfile.File) error {
+	for _, name := range c.names() {
+		if !f.Has(name) {
+			return fmt.Errorf("tensor %s: missing", name)
 		}
 	}
 	return nil
@@ -215,16 +268,22 @@ func ignored(name string) bool {
 
 // names lists every tensor that Load reads.
 func (c Config) names() []string {
-	names := []string{"cls_token", "pos_embed"}
+	names := append(c.ahead(), "pos_embed", "patch_embed.proj.weight")
+	if !c.NoPatchBias {
+		names = append(names, "patch_embed.proj.bias")
+	}
 	both := func(layers ...string) {
 		for _, l := range layers {
 			names = append(names, l+".weight", l+".bias")
 		}
 	}
-	both("patch_embed.proj", "norm", "head")
-	if c.AuxHead {
-		both("aux_head")
+	if !c.NoNorm {
+		both(c.lastNorm())
 	}
+	if c.PreNorm {
+		both("norm_pre")
+	}
+	both(c.headNames()...)
 	if c.ConvStem > 0 {
 		for k := 1; k <= 3; k++ {
 			bn := fmt.Sprintf("patch_embed.bn%d", k)
@@ -239,12 +298,30 @@ func (c Config) names() []string {
 		if c.QKVBias {
 			names = append(names, at+"attn.qkv.bias")
 		}
+		if c.LayerScale {
+			names = append(names, at+"ls1.gamma", at+"ls2.gamma")
+		}
 	}
 	if c.Predictors {
 		for i := range c.PruneAt {
 			at := fmt.Sprintf("score_predictor.%d.", i)
 			both(at+"in_conv.0", at+"in_conv.1", at+"out_conv.0", at+"out_conv.2", at+"out_conv.4")
 		}
+	}
+	return names
+}
+
+// headNames are the classifiers.
+func (c Config) headNames() (names []string) {
+	if c.Classes == 0 {
+		return nil
+	}
+	names = append(names, "head")
+	if c.Distilled {
+		names = append(names, "head_dist")
+	}
+	if c.AuxHead {
+		names = append(names, "aux_head")
 	}
 	return names
 }
@@ -257,91 +334,28 @@ func (c Config) Manifest() modelfile.Manifest {
 		Resize: c.Resize, Interpolation: c.Interpolation, Mean: c.Mean[:], Std: c.Std[:],
 		LayerNormEps: shortFloat(c.Eps), Classes: c.Labels, Synsets: c.Synsets, PruneAt: c.PruneAt,
 	}
+	if c.Resize == 0 {
+		m.Resize = modelfile.Warp
+	}
+	if c.Squash {
+		m.CropMode = "squash"
+	}
+	if c.FloorCrop {
+		m.CropOffset = "floor"
+	}
 	if c.ConvStem > 0 {
 		m.Stem, m.SkipLam = "lvvit", float64(c.SkipLam)
 	}
+	if c.act() != ActGELU {
+		m.Act = c.Act
+	}
+	if c.pool() != PoolToken {
+		m.Pool = c.Pool
+	}
+	if c.Classes == 0 {
+		m.Head = modelfile.NoHead
+	}
 	return m
-}
-
-// Import turns an imported checkpoint into the tensors of a model file: those
-// that the model uses, in their own precision, and their metadata. Where predictors
-// is not nil, those of that file (AddPredictors) become part of the model.
-func Import(f, predictors *modelfile.File, m modelfile.Manifest) (map[string]string, []modelfile.Tensor, Config, error) {
-	c, err := Infer(f, m)
-	if err == nil && predictors != nil {
-		_, c, err = AddPredictors(c, f, predictors)
-	}
-	if err != nil {
-		return nil, nil, c, err
-	}
-	var tensors []modelfile.Tensor
-	for _, name := range c.names() {
-		from := f
-		if predictors != nil && strings.HasPrefix(name, "score_predictor.") {
-			from = predictors
-		}
-		if tensors, err = appendTensor(tensors, from, name); err != nil {
-			return nil, nil, c, err
-		}
-	}
-	out := c.Manifest()
-	out.License, out.Training = m.License, m.Training
-	return out.Encode(), tensors, c, nil
-}
-
-// appendTensor appends a sound tensor of f, and its scales where it has some.
-func appendTensor(list []modelfile.Tensor, f *modelfile.File, name string) ([]modelfile.Tensor, error) {
-	if _, _, err := f.Float32(name); err != nil {
-		return nil, err
-	}
-	for _, n := range []string{name, name + ".scale"} {
-		if t, ok := f.Tensor(n); ok {
-			list = append(list, t)
-		}
-	}
-	return list, nil
-}
-
-// AddPredictors returns the tensors and Config of a model with the predictors of
-// another file, which holds score_predictor.* and prune_at.
-func AddPredictors(c Config, model, predictors *modelfile.File) (Tensors, Config, error) {
-	m, err := modelfile.ParseManifest(predictors.Meta)
-	if err != nil {
-		return nil, c, err
-	}
-	if m.PruneAt != nil {
-		c.PruneAt = m.PruneAt
-	}
-	stages := 0
-	for ; ; stages++ {
-		t, ok := predictors.Tensor(fmt.Sprintf("score_predictor.%d.in_conv.1.weight", stages))
-		if !ok {
-			break
-		}
-		if !slices.Equal(t.Shape, []int{c.Width, c.Width}) {
-			return nil, c, fmt.Errorf("tensor %s: shape %v for a model of width %d", t.Name, t.Shape, c.Width)
-		}
-	}
-	switch {
-	case stages == 0:
-		return nil, c, errors.New("no score_predictor.0.in_conv.1.weight: not a predictors file")
-	case stages != len(c.PruneAt):
-		return nil, c, fmt.Errorf("%d predictors for the %d pruning stages %v", stages, len(c.PruneAt), c.PruneAt)
-	}
-	c.Predictors = true
-	return overlay{predictors, model}, c, c.checkShapes(predictors)
-}
-
-// overlay looks a tensor up in the first file, then in the second.
-type overlay [2]*modelfile.File
-
-func (o overlay) Has(name string) bool { return o[0].Has(name) || o[1].Has(name) }
-
-func (o overlay) Float32(name string) ([]float32, []int, error) {
-	if o[0].Has(name) {
-		return o[0].Float32(name)
-	}
-	return o[1].Float32(name)
 }
 
 // shortFloat is the double that prints as short as the float does: 1e-6, not

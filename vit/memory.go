@@ -14,7 +14,7 @@ const headPadding = 64
 // positions, and a backend's padding of heads. Sizes must be within Check's limits; int
 // may be too small for the products.
 func (c Config) activations() int64 {
-	d, n := int64(c.Width), int64(c.Patches())+1
+	d, n := int64(c.Width), int64(c.lead()+c.Patches())
 	token := int64(3*c.PatchSize*c.PatchSize) + 8*d + int64(c.Hidden) + headPadding*int64(c.Heads)
 	if c.Predictors {
 		token += d
@@ -22,7 +22,7 @@ func (c Config) activations() int64 {
 	if c.AuxHead {
 		token += int64(c.Classes)
 	}
-	numbers := n*token + int64(c.Classes)
+	numbers := n*token + d + int64(c.Classes)
 	if stem := int64(c.ConvStem); stem > 0 {
 		half := int64(c.ImageSize / 2)
 		patch := int64(c.PatchSize / 2)

@@ -8,8 +8,8 @@ import (
 
 // Result is what one frame gave. Its memory is reused by the next Run.
 type Result struct {
-	Logits []float32 // [C]
-	Tokens []int     // alive, CLS included: before the first stage, and after each
+	Logits []float32 // [C], or the features [D] of a backbone
+	Tokens []int     // alive, those ahead of the patches included: before the first stage, and after each
 	Kept   [][]int32 // ids 0…N-1 of the patches alive after each stage, ascending; only if WantKept
 
 	WantKept bool // set before Run
@@ -29,22 +29,24 @@ type Session struct {
 	pixels backends.Tensor    // [S·S, 3], conv stem only
 	maps   [2]backends.Tensor // [S/2·S/2, channels], conv stem only
 	strip  backends.Tensor    // [stripRows, kernel inputs], conv stem only
-	patch  backends.Tensor    // [N+1, patch inputs]; row 0 stays zero
+	patch  backends.Tensor    // [P+N, patch inputs] (at least one row ahead of N here and below); the first P stay zero
 
-	tokens   [2]backends.Tensor // [N+1, D]; a frame begins in the first
+	tokens   [2]backends.Tensor // [P+N, D]; a frame begins in the first
 	x, spare backends.Tensor    // the two of tokens, swapped at each Gather
-	y        backends.Tensor    // [N+1, D] normalised tokens, then attention's answer
-	att      backends.Tensor    // [N+1, D]
-	qkv      backends.Tensor    // [N+1, 3D], where not all of it is the fuser's
-	hidden   backends.Tensor    // [N+1, H], without a fuser
+	y        backends.Tensor    // [P+N+1, D] normalised tokens, then attention's answer
+	att      backends.Tensor    // [P+N, D]
+	qkv      backends.Tensor    // [P+N, 3D], where not all of it is the fuser's
+	hidden   backends.Tensor    // [P+N, H], where the fuser has no such MLP
 	half     backends.Tensor    // [N, D/2] predictor
 	quarter  backends.Tensor    // [N, D/4] predictor
-	score    backends.Tensor    // [N, 1]
+	score    backends.Tensor    // [P-1+N, 1]
 	kept     []backends.Index
+	same     backends.Index // 0…P-2: the rows that a drop leaves ahead of those that kept counts
 
 	aux    backends.Tensor // [N, C], aux head only
 	auxMax backends.Tensor // [1, C], aux head only
 	logits backends.Tensor // [1, C]
+	answer backends.Tensor // logits, or the pooled row of a backbone
 
 	rows   []int32                              // scratch of collect
 	forced [][]int32                            // tests: absolute ids to keep instead of the scorer's
@@ -61,26 +63,26 @@ func NewSession(be backends.Backend, w *Weights, scorer Scorer) (*Session, error
 	if scorer == Predictor && !w.Predictors && len(w.PruneAt) > 0 {
 		return nil, fmt.Errorf("scorer predictor: the model has no predictors")
 	}
+	if scorer == CLSAttention && w.NoCLS {
+		return nil, fmt.Errorf("scorer cls-attention: the model has no CLS token")
+	}
 	s := &Session{w: w, be: be, scorer: scorer}
 	s.fuser, _ = be.(backends.Fuser)
 	s.recorder, _ = be.(backends.Recorder)
 	a := allocator{be: be}
 	n, d := w.Patches(), w.Width
-	a.tensor(&s.patch, n+1, w.embedInputs())
-	a.tensor(&s.tokens[0], n+1, d)
-	a.tensor(&s.tokens[1], n+1, d)
-	a.tensor(&s.y, n+1, d)
-	a.tensor(&s.att, n+1, d)
+	all := w.lead() + n
+	a.tensor(&s.patch, all, w.embedInputs())
+	a.tensor(&s.tokens[0], all, d)
+	a.tensor(&s.tokens[1], all, d)
+	a.tensor(&s.y, all+1, d)
+	a.tensor(&s.att, all, d)
 	s.allocBlock(&a)
-	a.tensor(&s.score, n, 1)
-	a.tensor(&s.logits, 1, w.Classes)
+	a.tensor(&s.score, all-1, 1)
+	s.allocAnswer(&a)
 	if w.Predictors {
 		a.tensor(&s.half, n, d/2)
 		a.tensor(&s.quarter, n, d/4)
-	}
-	if w.AuxHead {
-		a.tensor(&s.aux, n, w.Classes)
-		a.tensor(&s.auxMax, 1, w.Classes)
 	}
 	if w.ConvStem > 0 {
 		s.allocStem(&a)
@@ -90,17 +92,53 @@ func NewSession(be backends.Backend, w *Weights, scorer Scorer) (*Session, error
 		a.index(&s.kept[i], n+1)
 	}
 	s.rows = make([]int32, n+1)
+	s.allocSame(&a)
 	return s, a.err
+}
+
+// allocAnswer allocates what classify writes. A backbone's answer is what a head
+// would read, always the same row.
+func (s *Session) allocAnswer(a *allocator) {
+	w := s.w
+	if w.AuxHead {
+		a.tensor(&s.aux, w.Patches(), w.Classes)
+		a.tensor(&s.auxMax, 1, w.Classes)
+	}
+	if w.Classes > 0 {
+		a.tensor(&s.logits, 1, w.Classes)
+		s.answer = s.logits
+	} else if a.err == nil {
+		s.answer = s.y.View(1, 2)
+	}
+}
+
+// allocSame fills s.same.
+func (s *Session) allocSame(a *allocator) {
+	others := s.w.lead() - 1
+	if others == 0 {
+		return
+	}
+	a.index(&s.same, others)
+	if a.err != nil {
+		return
+	}
+	rows := make([]int32, others)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	s.be.UploadIndex(s.same, rows)
+	a.err = s.be.DownloadIndex(rows, s.same) // waits until rows was read
 }
 
 // allocBlock allocates what lies between a block's operations. A fuser sets that aside
 // itself, but for what scores come of.
 func (s *Session) allocBlock(a *allocator) {
 	w := s.w
-	n := w.Patches() + 1
-	if s.fuser == nil {
+	n := w.lead() + w.Patches()
+	if !s.fusesMLP() {
 		a.tensor(&s.hidden, n, w.Hidden)
-	} else if a.err == nil {
+	}
+	if s.fuser != nil && a.err == nil {
 		a.err = s.fuser.Reserve(backends.Block{Tokens: n, Width: w.Width, Hidden: w.Hidden, Heads: w.Heads})
 	}
 	if s.fuser == nil || s.scorer != Predictor {
@@ -158,21 +196,22 @@ func (s *Session) input() backends.Tensor {
 	if s.w.ConvStem > 0 {
 		return s.pixels
 	}
-	return s.patch.View(1, s.patch.Rows)
+	return s.patch.View(s.w.lead(), s.patch.Rows)
 }
 
 // collect waits for the backend and copies the answers out.
 func (s *Session) collect(p Plan, r *Result) error {
-	if cap(r.Logits) < s.w.Classes {
-		r.Logits = make([]float32, s.w.Classes)
+	outputs, prefix := s.w.Outputs(), s.w.Prefix()
+	if cap(r.Logits) < outputs {
+		r.Logits = make([]float32, outputs)
 	}
-	r.Logits = r.Logits[:s.w.Classes]
-	if err := s.be.Download(r.Logits, s.logits); err != nil {
+	r.Logits = r.Logits[:outputs]
+	if err := s.be.Download(r.Logits, s.answer); err != nil {
 		return err
 	}
-	r.Tokens = append(r.Tokens[:0], s.w.Patches()+1)
+	r.Tokens = append(r.Tokens[:0], s.w.Patches()+prefix)
 	for _, k := range p.Keep {
-		r.Tokens = append(r.Tokens, k+1)
+		r.Tokens = append(r.Tokens, k+prefix)
 	}
 	if !r.WantKept {
 		r.Kept = r.Kept[:0]

@@ -14,10 +14,12 @@ func (c Config) shape(name string) []int {
 		layer, kind = name[:dot], name[dot+1:]
 	}
 	switch {
-	case name == "cls_token":
+	case name == "cls_token", name == "dist_token":
 		return []int{1, 1, c.Width}
+	case name == "reg_token":
+		return []int{1, c.Registers, c.Width}
 	case name == "pos_embed":
-		return []int{1, c.Patches() + 1, c.Width}
+		return []int{1, c.Patches() + c.Prefix(), c.Width}
 	case name == "patch_embed.proj.weight" && c.ConvStem == 0:
 		return []int{c.Width, 3, c.PatchSize, c.PatchSize}
 	case name == "patch_embed.proj.weight":
@@ -49,7 +51,9 @@ func (c Config) linear(layer string) (out, in int) {
 		return h, d
 	case is("fc2"):
 		return d, h
-	case is("head"):
+	case layer == "head" && c.pool() == PoolBoth:
+		return c.Classes, 2 * d
+	case is("head"), is("head_dist"):
 		return c.Classes, d
 	case is("out_conv.0"):
 		return d / 2, d
@@ -67,6 +71,9 @@ func (c Config) checkShape(name string, shape []int) error {
 	want := c.shape(name)
 	if name == "pos_embed" && len(shape) == len(want) {
 		want[1] = shape[1]
+		if _, _, err := c.grid(shape[1]); err != nil {
+			return err
+		}
 	}
 	if !slices.Equal(shape, want) {
 		return fmt.Errorf("tensor %s: shape %v, want %v", name, shape, want)

@@ -24,11 +24,12 @@ type Weights struct {
 
 	stem       []conv
 	embed      backends.Weight // [D, patch inputs], no bias
-	position   backends.Tensor // [N+1, D]: CLS + its position; position + embedding bias
+	position   backends.Tensor // [P+N, D]: a token ahead of the patches + its position; position + embedding bias
+	preNorm    norm
 	blocks     []block
 	norm       norm
-	head       backends.Weight // [C, D]
-	aux        backends.Weight // [C, D] or nil, halved
+	heads      []backends.Weight // [C, D] each, for a row of what classify pools each; none of a backbone
+	aux        backends.Weight   // [C, D] or nil, halved
 	predictors []predictor
 }
 
@@ -88,8 +89,13 @@ func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*We
 	for i := range c.Depth {
 		w.blocks = append(w.blocks, l.block(i))
 	}
-	w.norm = l.norm("norm", c.Eps)
-	w.head = l.linear("head", 1, true, backends.F32)
+	if c.PreNorm {
+		w.preNorm = l.norm("norm_pre", c.Eps)
+	}
+	if !c.NoNorm {
+		w.norm = l.norm(c.lastNorm(), c.Eps)
+	}
+	w.heads = l.heads()
 	if c.AuxHead {
 		w.aux = l.linear("aux_head", 0.5, true, backends.F32)
 	}
@@ -99,6 +105,14 @@ func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*We
 		}
 	}
 	return w, l.err
+}
+
+// lastNorm is the name of the LayerNorm ahead of the head.
+func (c Config) lastNorm() string {
+	if c.FCNorm {
+		return "fc_norm"
+	}
+	return "norm"
 }
 
 // loader reads, checks and packs; after the first error it does nothing more.
@@ -153,11 +167,66 @@ func (l *loader) linear(name string, scale float32, bias bool, p backends.Precis
 	}
 	times(w, scale)
 	times(b, scale)
-	packed := l.pack(w, out, in, b, p)
+	return l.named(name, w, out, in, b, p)
+}
+
+// named packs w and says in an error which tensor it was.
+func (l *loader) named(name string, w []float32, out, in int, bias []float32, p backends.Precision) backends.Weight {
+	packed := l.pack(w, out, in, bias, p)
 	if l.err != nil {
 		l.err = fmt.Errorf("tensor %s.weight: %w", name, l.err)
 	}
 	return packed
+}
+
+// heads packs the head, or both: those of CLS and of the distillation token, whose
+// answers are averaged, or the halves that read CLS and the mean of the patches.
+func (l *loader) heads() []backends.Weight {
+	c := l.config
+	switch {
+	case c.Classes == 0:
+		return nil
+	case c.Distilled:
+		return []backends.Weight{l.linear("head", 0.5, true, backends.F32), l.linear("head_dist", 0.5, true, backends.F32)}
+	case c.pool() == PoolBoth:
+		return l.halves()
+	}
+	return []backends.Weight{l.linear("head", 1, true, backends.F32)}
+}
+
+// halves packs the left and the right half of the columns of head [C, 2D].
+func (l *loader) halves() []backends.Weight {
+	d, n := l.config.Width, l.config.Classes
+	w, bias := l.tensor("head.weight"), l.tensor("head.bias")
+	if l.err != nil {
+		return nil
+	}
+	left, right := make([]float32, n*d), make([]float32, n*d)
+	for i := range n {
+		copy(left[i*d:(i+1)*d], w[2*i*d:])
+		copy(right[i*d:(i+1)*d], w[(2*i+1)*d:])
+	}
+	return []backends.Weight{l.named("head", left, n, d, bias, backends.F32), l.named("head", right, n, d, nil, backends.F32)}
+}
+
+// branch packs a layer that ends a residual branch, what the branch is scaled by
+// folded into it: LayerScale's gamma, an element an output, and SkipLam.
+func (l *loader) branch(name, gamma string, p backends.Precision) backends.Weight {
+	scale := 1 / l.config.SkipLam
+	if !l.config.LayerScale {
+		return l.linear(name, scale, true, p)
+	}
+	out, in := l.config.linear(name)
+	w, bias, rows := l.tensor(name+".weight"), l.tensor(name+".bias"), l.tensor(gamma)
+	if l.err != nil {
+		return nil
+	}
+	times(rows, scale)
+	for o, g := range rows {
+		times(w[o*in:(o+1)*in], g)
+		bias[o] *= g
+	}
+	return l.named(name, w, out, in, bias, p)
 }
 
 func times(x []float32, scale float32) {
@@ -183,14 +252,13 @@ func (l *loader) block(i int) block {
 	c := l.config
 	at := fmt.Sprintf("blocks.%d.", i)
 	qkv, proj, fc1, fc2 := l.precisions(i)
-	branch := 1 / c.SkipLam // folded into the layers that end a residual branch
 	return block{
 		norm1: l.norm(at+"norm1", c.Eps),
 		qkv:   l.linear(at+"attn.qkv", 1, c.QKVBias, qkv),
-		proj:  l.linear(at+"attn.proj", branch, true, proj),
+		proj:  l.branch(at+"attn.proj", at+"ls1.gamma", proj),
 		norm2: l.norm(at+"norm2", c.Eps),
 		fc1:   l.linear(at+"mlp.fc1", 1, true, fc1),
-		fc2:   l.linear(at+"mlp.fc2", branch, true, fc2),
+		fc2:   l.branch(at+"mlp.fc2", at+"ls2.gamma", fc2),
 	}
 }
 
@@ -198,14 +266,14 @@ func (l *loader) block(i int) block {
 // those whose 8-bit error weighs most for their time: proj of the first block, which
 // alone brings 0.015 % of the logits' variance of the 0.17 % that all layers bring (DeiT-T, 200
 // photos) for a twelfth of a block's time, and the layers behind the last block's
-// attention, which have one row where the head reads CLS alone. With them DeiT-T
+// attention, which have a row or two where the head reads no patches. With them DeiT-T
 // agrees with f32 on 98.9 % of Imagenette val, without the first on 98.4 %.
 func (l *loader) precisions(i int) (qkv, proj, fc1, fc2 backends.Precision) {
 	qkv, proj, fc1, fc2 = l.p, l.p, l.p, l.p
 	if i == 0 {
 		proj = l.side
 	}
-	if i == l.config.Depth-1 && !l.config.AuxHead {
+	if i == l.config.Depth-1 && !l.config.readsPatches() {
 		proj, fc1, fc2 = l.side, l.side, l.side
 	}
 	return
@@ -237,14 +305,17 @@ func (l *loader) predictor(at string) predictor {
 	return p
 }
 
-// embedding packs the patch projection without its bias, which goes, with CLS
-// and the positions, into one constant matrix added as the residual.
+// embedding packs the patch projection without its bias, which goes, with the tokens
+// ahead of the patches and the positions, into one constant matrix added as the residual.
 func (l *loader) embedding(w *Weights) {
 	c := w.Config
-	d, n := c.Width, c.Patches()
+	d := c.Width
 	weight := l.tensor("patch_embed.proj.weight")
-	bias := l.tensor("patch_embed.proj.bias")
-	cls := l.tensor("cls_token")
+	bias := make([]float32, d)
+	if !c.NoPatchBias {
+		bias = l.tensor("patch_embed.proj.bias")
+	}
+	ahead := l.ahead()
 	pos := l.positions()
 	if l.err != nil {
 		return
@@ -253,13 +324,35 @@ func (l *loader) embedding(w *Weights) {
 		weight = channelsLast(weight, d, c.ConvStem, c.PatchSize/2)
 	}
 	w.embed = l.pack(weight, d, c.embedInputs(), nil, l.side)
-	for i := range d {
-		pos[i] += cls[i]
+	for i, v := range ahead {
+		pos[i] += v
 	}
-	for i := d; i < (n+1)*d; i++ {
+	for i := c.lead() * d; i < len(pos); i++ {
 		pos[i] += bias[i%d]
 	}
-	w.position = l.upload(n+1, d, pos)
+	w.position = l.upload(len(pos)/d, d, pos)
+}
+
+// ahead reads the tokens ahead of the patches, [P, D].
+func (l *loader) ahead() (tokens []float32) {
+	for _, name := range l.config.ahead() {
+		tokens = append(tokens, l.tensor(name)...)
+	}
+	return tokens
+}
+
+// ahead names the tensors of the tokens ahead of the patches, in order.
+func (c Config) ahead() (names []string) {
+	if !c.NoCLS {
+		names = append(names, "cls_token")
+	}
+	if c.Distilled {
+		names = append(names, "dist_token")
+	}
+	if c.Registers > 0 {
+		names = append(names, "reg_token")
+	}
+	return names
 }
 
 // embedInputs is the number of inputs of the patch projection.
@@ -270,8 +363,8 @@ func (c Config) embedInputs() int {
 	return 3 * c.PatchSize * c.PatchSize
 }
 
-// positions reads pos_embed [1, 1+G·G, D] and resamples its grid where the
-// model is used at another image size.
+// positions reads pos_embed and resamples its grid where the model is used at another
+// image size. Tokens ahead of the patches that have no position get zeros.
 func (l *loader) positions() []float32 {
 	pos := l.tensor("pos_embed")
 	if l.err != nil {
@@ -279,15 +372,26 @@ func (l *loader) positions() []float32 {
 	}
 	c := l.config
 	d := c.Width
-	grid := int(math.Round(math.Sqrt(float64(len(pos)/d - 1))))
-	if grid < 1 || (grid*grid+1)*d != len(pos) {
-		l.err = fmt.Errorf("tensor pos_embed: %d positions are not CLS and a square grid", len(pos)/d)
+	grid, own, err := c.grid(len(pos) / d)
+	if l.err = err; err != nil {
 		return nil
 	}
-	out := make([]float32, (c.Patches()+1)*d)
-	copy(out, pos[:d])
-	resample(out[d:], pos[d:], c.Grid(), grid, d)
+	out := make([]float32, (c.lead()+c.Patches())*d)
+	copy(out, pos[:own*d])
+	resample(out[c.lead()*d:], pos[own*d:], c.Grid(), grid, d)
 	return out
+}
+
+// grid tells the side of the grid from a number of positions, and how many of
+// them, at the front, are those of tokens ahead of the patches: none (DeiT-III, ViT
+// with registers), CLS's alone (DINOv2 with registers), or all.
+func (c Config) grid(positions int) (side, own int, err error) {
+	side = int(math.Sqrt(float64(positions)))
+	own = positions - side*side
+	if side < 1 || own != 0 && own != c.Prefix() && (own != 1 || c.NoCLS) {
+		return 0, 0, fmt.Errorf("tensor pos_embed: %d positions are not a square grid, with or without the %d tokens ahead of it", positions, c.Prefix())
+	}
+	return side, own, nil
 }
 
 // stem packs LV-ViT's three convolutions (stem 4_2: 7×7 stride 2, 3×3, 3×3,

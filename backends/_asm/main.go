@@ -1,9 +1,9 @@
-// Command asm writes the kernels in assembly, each package's where it lies beside this
-// folder: go generate ./backends/... from the root, or here
+// Command asm writes the kernels in assembly, each package's where it lies: go generate
+// ./backends/... ./preprocess/... from the root, or here
 //
 //	go run . [-o DIR] [PACKAGE...]
 //
-// for some packages, or below another folder.
+// for some packages, or below another folder than the root.
 package main
 
 import (
@@ -18,16 +18,21 @@ import (
 	"dynvit.asm/arm64"
 )
 
-// packages are the writers of each package's files by name, for the header to name the
-// command that made them.
-var packages = map[string]func(command string) map[string]string{
-	"avx512": amd64.AVX512,
-	"avx2":   amd64.AVX2,
-	"neon":   arm64.NEON,
+// packages are where each package lies below the root, how that finds this folder, and the
+// writer of its files by name, for whose header it names the command that made them.
+var packages = map[string]struct {
+	folder, here string
+	files        func(command string) map[string]string
+}{
+	"avx512":     {"backends/avx512", "../_asm", amd64.AVX512},
+	"avx2":       {"backends/avx2", "../_asm", amd64.AVX2},
+	"neon":       {"backends/neon", "../_asm", arm64.NEON},
+	"preprocess": {"preprocess", "../backends/_asm", arm64.Preprocess},
+	"baseline":   {"preprocess/baseline", "../../backends/_asm", arm64.Baseline},
 }
 
 func main() {
-	dir := flag.String("o", "..", "write below this `folder`")
+	dir := flag.String("o", "../..", "write below this `folder`")
 	flag.Parse()
 	names := flag.Args()
 	if len(names) == 0 {
@@ -42,15 +47,16 @@ func main() {
 }
 
 func write(dir, name string) error {
-	files, known := packages[name]
+	p, known := packages[name]
 	if !known {
 		return fmt.Errorf("package %q is not one of %v", name, slices.Sorted(maps.Keys(packages)))
 	}
-	if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+	dir = filepath.Join(dir, p.folder)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for file, text := range files(`"go -C ../_asm run . ` + name + `"`) {
-		if err := os.WriteFile(filepath.Join(dir, name, file), []byte(text), 0o644); err != nil {
+	for file, text := range p.files(fmt.Sprintf("\"go -C %s run . %s\"", p.here, name)) {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}

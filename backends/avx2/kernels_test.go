@@ -10,6 +10,7 @@ import (
 	"dynvit/backends/backendtest"
 	"dynvit/backends/internal/host"
 	"dynvit/backends/internal/host/hosttest"
+	"dynvit/internal/encodings"
 )
 
 func TestKernels(t *testing.T) {
@@ -46,8 +47,8 @@ func TestCodes(t *testing.T) {
 // TestEncodings: VPDPBUSD in VEX form, which Go's assembler would write as EVEX
 // and processors with AVX-VNNI alone refuse.
 func TestEncodings(t *testing.T) {
-	hosttest.Encodings(t, hosttest.AMD64, "product_amd64.s", 40)
-	hosttest.Encodings(t, hosttest.AMD64, "peak_amd64.s", 12)
+	encodings.Check(t, encodings.AMD64, "product_amd64.s", 40)
+	encodings.Check(t, encodings.AMD64, "peak_amd64.s", 12)
 }
 
 func TestHeights(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"dynvit/backends"
 	"dynvit/backends/backendtest"
 	"dynvit/backends/internal/host/hosttest"
+	"dynvit/internal/encodings"
 )
 
 func TestKernels(t *testing.T) {
@@ -19,10 +20,10 @@ func TestKernels(t *testing.T) {
 }
 
 func TestEncodings(t *testing.T) {
-	hosttest.Encodings(t, hosttest.AMD64, "product_amd64.s", 100)
-	hosttest.Encodings(t, hosttest.AMD64, "rows_amd64.s", 2)
-	hosttest.Encodings(t, hosttest.AMD64, "pack_amd64.s", 4)
-	hosttest.Encodings(t, hosttest.AMD64, "peak_amd64.s", 12)
+	encodings.Check(t, encodings.AMD64, "product_amd64.s", 100)
+	encodings.Check(t, encodings.AMD64, "rows_amd64.s", 2)
+	encodings.Check(t, encodings.AMD64, "pack_amd64.s", 4)
+	encodings.Check(t, encodings.AMD64, "peak_amd64.s", 12)
 }
 
 func TestHeights(t *testing.T) {

@@ -39,7 +39,7 @@ func Run(t *testing.T, open Open) {
 		test func(*testing.T)
 	}{
 		{"Linear", s.linear}, {"LinearNaN", s.linearNaN}, {"Int8Codes", s.int8Codes}, {"Int8Extremes", s.int8Extremes}, {"LayerNorm", s.layerNorm},
-		{"Attention", s.attention}, {"SelfAttention", s.selfAttention}, {"MLP", s.mlp}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
+		{"Attention", s.attention}, {"SelfAttention", s.selfAttention}, {"MLP", s.mlp}, {"NoRows", s.noRows}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
 		{"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Facts", s.facts}, {"Threads", s.threads}, {"Recorder", s.recorder},
 		{"Allocations", s.allocations}, {"FirstFrameAllocations", s.firstFrame}, {"Close", s.close},
 	} {
@@ -153,7 +153,7 @@ func (s suite) linear(t *testing.T) {
 	p := s.pair(t)
 	for _, precision := range p.got.Facts().Precisions {
 		for _, shape := range linearShapes {
-			for _, act := range []backends.Act{backends.None, backends.GELU, backends.ReLU} {
+			for _, act := range []backends.Act{backends.None, backends.GELU, backends.ReLU, backends.QuickGELU, backends.TanhGELU} {
 				p.oneLinear(precision, shape, act, act == backends.GELU)
 			}
 		}
@@ -330,21 +330,27 @@ func (s suite) attention(t *testing.T) {
 		for _, c := range []struct{ n, queries, heads, width int }{
 			{1, 1, 1, 4}, {2, 2, 3, 5}, {17, 17, 2, 32}, {65, 1, 2, 64}, {70, 33, 1, 33}, {197, 197, 1, 64},
 		} {
-			for _, by := range []backends.Score{backends.NoScore, backends.CLS, backends.Received} {
-				if c.n == 1 || by == backends.Received && c.queries != c.n {
+			for _, s := range []struct {
+				by    backends.Score
+				rows  int
+				wants int // queries, but where it is 0
+			}{
+				{backends.NoScore, c.n - 1, 0}, {backends.CLS, c.n - 1, 0}, {backends.Received, c.n - 1, c.n}, {backends.Received, c.n, c.n},
+			} {
+				if c.n == 1 || s.wants != 0 && c.queries != s.wants {
 					continue
 				}
 				d := c.heads * c.width
 				qkv, dst := p.tensor(c.n, 3*d, p.random(c.n*3*d)), p.tensor(c.queries, d, nil)
-				score := p.tensor(c.n-1, 1, nil)
-				if by == backends.NoScore {
+				score := p.tensor(s.rows, 1, nil)
+				if s.by == backends.NoScore {
 					score.got, score.want = backends.Tensor{}, backends.Tensor{}
 				}
-				p.got.Attention(dst.got, qkv.got, c.heads, precision, score.got, by)
-				p.want.Attention(dst.want, qkv.want, c.heads, precision, score.want, by)
-				what := fmt.Sprintf("Attention %v %+v score %d", precision, c, by)
+				p.got.Attention(dst.got, qkv.got, c.heads, precision, score.got, s.by)
+				p.want.Attention(dst.want, qkv.want, c.heads, precision, score.want, s.by)
+				what := fmt.Sprintf("Attention %v %+v score %d of %d rows", precision, c, s.by, s.rows)
 				dst.compare(what, limit)
-				if by != backends.NoScore {
+				if s.by != backends.NoScore {
 					score.compare(what+" scores", limit)
 				}
 			}
@@ -422,6 +428,34 @@ func (s suite) mlp(t *testing.T) {
 			dst.compare(fmt.Sprintf("MLP %v %+v", precision, c), limitRoundedHidden)
 		}
 	}
+}
+
+// noRows: what has no rows, or no queries, writes nothing.
+func (s suite) noRows(t *testing.T) {
+	p := s.pair(t)
+	const width, heads = 32, 2
+	x, none, gamma := p.tensor(5, width, nil), p.tensor(0, width, nil), p.tensor(1, width, nil)
+	p.got.LayerNorm(none.got, none.got, gamma.got, gamma.got, 1e-6)
+	p.got.MeanHalf(none.got)
+	for _, precision := range p.got.Facts().Precisions {
+		pack := func(out int) backends.Weight {
+			w, err := p.got.Pack(p.random(out*width), out, width, nil, precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		square, qkv := pack(width), p.tensor(5, 3*width, nil)
+		p.got.Linear(none.got, none.got, square, backends.GELU, none.got)
+		if precision != backends.Int8 {
+			p.got.Attention(none.got, qkv.got, heads, precision, backends.Tensor{}, backends.NoScore)
+		}
+		if fuser, ok := p.got.(backends.Fuser); ok {
+			fuser.SelfAttention(none.got, x.got, pack(3*width), heads, backends.F32)
+			fuser.MLP(none.got, none.got, square, square)
+		}
+	}
+	none.compare("no rows", 0)
 }
 
 func (s suite) meanHalf(t *testing.T) {

@@ -45,7 +45,7 @@ func (b *backend) Attention(dst, qkv backends.Tensor, heads int, p backends.Prec
 	need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0, "qkv is not [n, 3·heads·width]")
 	need("Attention", dst.Cols == c && dst.Rows <= n, "shapes differ")
 	need("Attention", p < backends.Int8 && b.carries(p), "products are of a precision that the device does not carry")
-	need("Attention", score.IsZero() || score.Rows == n-1 && score.Cols == 1, "score is not [n-1, 1]")
+	need("Attention", score.IsZero() || (score.Rows == n-1 || score.Rows == n && by == backends.Received) && score.Cols == 1, "score is not [n-1, 1]")
 	need("Attention", score.IsZero() || by == backends.CLS && dst.Rows > 0 || by == backends.Received && dst.Rows == n,
 		"score lacks its queries")
 	m := mixture{qkv: spanOf(qkv), ld: qkv.Cols, dst: dst, tokens: n, heads: heads, product: p}
@@ -63,11 +63,12 @@ func (b *backend) Attention(dst, qkv backends.Tensor, heads int, p backends.Prec
 	b.score(&m, strips, score)
 }
 
-// score makes the patches' importance of the shares that attention left.
+// score makes the tokens' importance, but the first's where it is not asked for, of the
+// shares that attention left.
 func (b *backend) score(m *mixture, strips int, score backends.Tensor) {
-	s := b.begin(attentionScores, device.Size{parts(m.tokens-1, blockTokens), 1, 1}, 128)
+	s := b.begin(attentionScores, device.Size{parts(score.Rows, blockTokens), 1, 1}, 128)
 	s.add(at(m.shares.at), number(strips), at(m.qkv.at), number(m.ld), tensor(score), number(int(m.by)))
-	s.add(number(m.tokens), number(m.heads), number(m.dst.Cols/m.heads))
+	s.add(number(m.tokens), number(m.heads), number(m.dst.Cols/m.heads), number(m.tokens-score.Rows))
 	s.reads = [4]span{m.shares, m.qkv}
 	s.writes = [3]span{spanOf(score)}
 	b.do(s)

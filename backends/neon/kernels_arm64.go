@@ -19,7 +19,7 @@ func mulF32(c *call)
 //go:noescape
 func mulDot(c *call)
 
-// mulMatrix needs I8MM.
+// mulMatrix needs I8MM, and BF16 to write bfloat16.
 //
 //go:noescape
 func mulMatrix(c *call)
@@ -45,10 +45,13 @@ func normRows(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)
 func divideRows(dst *float32, dstStride int, src *float32, srcStride, rows, cols int, total *float32)
 
 //go:noescape
-func rowRange(src *float32, n int) (most, least uint32)
+func addRow(sums *float64, x *float32, n int)
 
 //go:noescape
-func codes8(dst *uint32, src *float32, n int, inverse float32, zero int32)
+func receiveRow(received *int64, weights *float32, n int, share float32)
+
+//go:noescape
+func rowsInt8(dst *uint32, src *float32, stride, rows, n int, scale *float32, zero *int32)
 
 // pairsBF16 needs BF16.
 //
@@ -66,6 +69,17 @@ func transpose(dst, src *uint32, dstStep, srcStep int)
 
 //go:noescape
 func packRows(panel *uint32, src *float32, step, rows int)
+
+//go:noescape
+func packBlocks(panel, src *uint32, step, blocks int)
+
+//go:noescape
+func packPairs(panel, src *uint32, step, n int)
+
+// packRowsBF16 needs BF16.
+//
+//go:noescape
+func packRowsBF16(panel *uint32, src *float32, step, n int)
 
 //go:noescape
 func peakF32(n int) float32

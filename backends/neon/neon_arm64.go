@@ -9,28 +9,33 @@ import (
 
 const (
 	lanes    = 4         // words of a vector
-	tileCols = 4 * lanes // but for mulLong's
-	longCols = lanes
+	tileCols = 4 * lanes // outputs of a panel
+	longCols = lanes     // those that mulLong takes at a time
 )
 
 // Tiles' heights that kernels are written for: 6 rows by four vectors keep 24 sums in
-// registers and leave eight for operands; mulLong's 4 rows by four outputs are 16 sums,
-// as many operands as rows and outputs, and products on their way.
+// registers and leave eight for operands; mulLong's 5 rows by four outputs at a time are
+// 20 sums, weights of four outputs, operands of two rows, and products on their way.
 var (
 	heights     = []int{1, 4, 5, 6}
-	heightsLong = []int{1, 3, 4}
+	heightsLong = []int{1, 4, 5}
 )
 
-// What every processor runs. Packing moves squares of two vectors.
-var (
-	common = host.Assembly{
-		Lanes: lanes, Heights: heights,
-		Rows:    host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows},
-		Packing: host.Packing{Lanes: 2 * lanes, Transpose: transpose, Rows: packRows},
-		MulF32:  mulF32, PeakF32: peakF32, RoundBF16: roundBF16, RoundF16: roundF16,
-	}
-	byteCodes = host.Codes{Range: rowRange, Bytes: codes8, Step: 4 * lanes, Below: 128}
-)
+// partRows are four of the highest tiles. 48 outputs' weights, 9 to 37 KB of DeiT-T's in
+// int8, stay in 64 KiB of L1 from one part to the next, so small parts cost little, and
+// boxes have cores beside each other that are a third as fast (Cortex-A76 and A55).
+const partRows = 24
+
+// common is what every processor runs. Packing moves squares of two vectors.
+var common = host.Assembly{
+	Lanes: lanes, Heights: heights, PartRows: partRows,
+	Rows: host.Rows{
+		Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows,
+		Add: addRow, Receive: receiveRow, Step: lanes,
+	},
+	Packing: host.Packing{Lanes: 2 * lanes, Transpose: transpose, Rows: packRows},
+	MulF32:  mulF32, Beside: true, PeakF32: peakF32, RoundBF16: roundBF16, RoundF16: roundF16,
+}
 
 func open(o backends.Options) (backends.Backend, error) {
 	k, why := table(detect(o))
@@ -51,8 +56,8 @@ func pickBF16(t *host.Table, f features) (why string) {
 		return "bf16 by FMLA: no BF16"
 	}
 	p := host.Product{
-		Heights: heights, Cols: tileCols, Group: 2,
-		Convert: convertPairs, Pack: packMatrix, PackRows: packMatrixRows,
+		Heights: heights, Cols: tileCols, Group: 2, Pairs: true, Beside: true,
+		Convert: convertPairs, Pack: packMatrix, PackRows: packMatrixRows, PackPairs: packMatrixPairs,
 	}
 	t.Carry(backends.BF16, padded(p, 0, mulMatrixBF16), peakMatrixBF16, 4)
 	t.Precisions = []backends.Precision{backends.Int8, backends.BF16, backends.F32, backends.F16}
@@ -62,10 +67,10 @@ func pickBF16(t *host.Table, f features) (why string) {
 // pickInt8 takes the widest multiplication there is. Panels begin with a word an output
 // that its sums start from.
 func pickInt8(t *host.Table, f features) (why string) {
-	p := host.Product{Heights: heights, Cols: tileCols, Group: 4, Codes: true, Convert: host.EachRow(4, 0, byteCodes.Row)}
+	p := host.Product{Heights: heights, Cols: tileCols, Group: 4, Codes: true, Beside: true, Convert: convertInt8}
 	switch {
 	case f.matrix:
-		p.Pack = host.Headed(tileCols, packMatrix)
+		p.Pack, p.Pairs = host.Headed(tileCols, packMatrix), f.matrixBF16
 		t.Carry(backends.Int8, padded(p, 1, mulMatrix), peakMatrix, 8)
 		return "int8 by SMMLA"
 	case f.dot:
@@ -73,7 +78,7 @@ func pickInt8(t *host.Table, f features) (why string) {
 		t.Carry(backends.Int8, host.Checked(p, 1, mulDot), peakDot, 4)
 		return "int8 by SDOT: no I8MM"
 	}
-	p.Heights, p.Cols, p.Pack = heightsLong, longCols, host.Headed(longCols, packLong)
+	p.Heights, p.Pack = heightsLong, host.Headed(tileCols, packLong)
 	t.Carry(backends.Int8, padded(p, 1, mulLong), peakLong, 4)
 	return "int8 by SMULL and SMLAL: no ASIMDDP"
 }

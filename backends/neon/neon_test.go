@@ -7,7 +7,7 @@ import (
 
 	"dynvit/backends"
 	"dynvit/backends/backendtest"
-	"dynvit/backends/internal/host/hosttest"
+	"dynvit/internal/encodings"
 )
 
 // needed are the features that /proc/cpuinfo must show for the backend to open.
@@ -62,10 +62,10 @@ func TestRung(t *testing.T) {
 // TestEncodings: what the files call the words that Go's assembler does not know is what
 // they are.
 func TestEncodings(t *testing.T) {
-	hosttest.Encodings(t, hosttest.ARM64, "product_arm64.s", 1000)
-	hosttest.Encodings(t, hosttest.ARM64, "rows_arm64.s", 100)
-	hosttest.Encodings(t, hosttest.ARM64, "pack_arm64.s", 30)
-	hosttest.Encodings(t, hosttest.ARM64, "peak_arm64.s", 60)
+	encodings.Check(t, encodings.ARM64, "product_arm64.s", 1000)
+	encodings.Check(t, encodings.ARM64, "rows_arm64.s", 100)
+	encodings.Check(t, encodings.ARM64, "pack_arm64.s", 30)
+	encodings.Check(t, encodings.ARM64, "peak_arm64.s", 60)
 }
 
 func BenchmarkNEON(b *testing.B) { backendtest.Bench(b, Open) }

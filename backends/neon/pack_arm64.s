@@ -91,3 +91,120 @@ row:
 	SUBS $1, R3
 	BNE row
 	RET
+
+// func packBlocks(panel, src *uint32, step, blocks int)
+TEXT ·packBlocks(SB), NOSPLIT, $0-32
+	MOVD panel+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD step+16(FP), R2
+	MOVD blocks+24(FP), R3
+	ADD R1, R2
+block:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	WORD $0x4ec13802 // zip1 v2.2d, v0.2d, v1.2d
+	WORD $0x4ec17803 // zip2 v3.2d, v0.2d, v1.2d
+	FMOVQ F2, 0(R0)
+	FMOVQ F3, 128(R0)
+	ADD $256, R0
+	SUBS $1, R3
+	BNE block
+	RET
+
+// func packPairs(panel *uint32, src *uint32, step, n int)
+TEXT ·packPairs(SB), NOSPLIT, $0-32
+	MOVD panel+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD step+16(FP), R2
+	MOVD n+24(FP), R3
+four:
+	FLDPQ (R1), (F0, F4)
+	ADD R2, R1
+	FLDPQ (R1), (F1, F5)
+	ADD R2, R1
+	FLDPQ (R1), (F2, F6)
+	ADD R2, R1
+	FLDPQ (R1), (F3, F7)
+	ADD R2, R1
+	WORD $0x4e413808 // zip1 v8.8h, v0.8h, v1.8h
+	WORD $0x4e417809 // zip2 v9.8h, v0.8h, v1.8h
+	WORD $0x4e43384a // zip1 v10.8h, v2.8h, v3.8h
+	WORD $0x4e43784b // zip2 v11.8h, v2.8h, v3.8h
+	WORD $0x4e8a390c // zip1 v12.4s, v8.4s, v10.4s
+	WORD $0x4e8a790d // zip2 v13.4s, v8.4s, v10.4s
+	FSTPQ.P (F12, F13), 32(R0)
+	WORD $0x4e8b392c // zip1 v12.4s, v9.4s, v11.4s
+	WORD $0x4e8b792d // zip2 v13.4s, v9.4s, v11.4s
+	FSTPQ.P (F12, F13), 32(R0)
+	WORD $0x4e453888 // zip1 v8.8h, v4.8h, v5.8h
+	WORD $0x4e457889 // zip2 v9.8h, v4.8h, v5.8h
+	WORD $0x4e4738ca // zip1 v10.8h, v6.8h, v7.8h
+	WORD $0x4e4778cb // zip2 v11.8h, v6.8h, v7.8h
+	WORD $0x4e8a390c // zip1 v12.4s, v8.4s, v10.4s
+	WORD $0x4e8a790d // zip2 v13.4s, v8.4s, v10.4s
+	FSTPQ.P (F12, F13), 32(R0)
+	WORD $0x4e8b392c // zip1 v12.4s, v9.4s, v11.4s
+	WORD $0x4e8b792d // zip2 v13.4s, v9.4s, v11.4s
+	FSTPQ.P (F12, F13), 32(R0)
+	SUBS $1, R3
+	BNE four
+	RET
+
+// func packRowsBF16(panel *uint32, src *float32, step, n int)
+TEXT ·packRowsBF16(SB), NOSPLIT, $0-32
+	MOVD panel+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD step+16(FP), R2
+	MOVD n+24(FP), R3
+four:
+	FLDPQ 0(R1), (F8, F9)
+	WORD $0x0ea16900 // bfcvtn v0.4h, v8.4s
+	WORD $0x4ea16920 // bfcvtn2 v0.8h, v9.4s
+	FLDPQ 32(R1), (F8, F9)
+	WORD $0x0ea16904 // bfcvtn v4.4h, v8.4s
+	WORD $0x4ea16924 // bfcvtn2 v4.8h, v9.4s
+	ADD R2, R1
+	FLDPQ 0(R1), (F8, F9)
+	WORD $0x0ea16901 // bfcvtn v1.4h, v8.4s
+	WORD $0x4ea16921 // bfcvtn2 v1.8h, v9.4s
+	FLDPQ 32(R1), (F8, F9)
+	WORD $0x0ea16905 // bfcvtn v5.4h, v8.4s
+	WORD $0x4ea16925 // bfcvtn2 v5.8h, v9.4s
+	ADD R2, R1
+	FLDPQ 0(R1), (F8, F9)
+	WORD $0x0ea16902 // bfcvtn v2.4h, v8.4s
+	WORD $0x4ea16922 // bfcvtn2 v2.8h, v9.4s
+	FLDPQ 32(R1), (F8, F9)
+	WORD $0x0ea16906 // bfcvtn v6.4h, v8.4s
+	WORD $0x4ea16926 // bfcvtn2 v6.8h, v9.4s
+	ADD R2, R1
+	FLDPQ 0(R1), (F8, F9)
+	WORD $0x0ea16903 // bfcvtn v3.4h, v8.4s
+	WORD $0x4ea16923 // bfcvtn2 v3.8h, v9.4s
+	FLDPQ 32(R1), (F8, F9)
+	WORD $0x0ea16907 // bfcvtn v7.4h, v8.4s
+	WORD $0x4ea16927 // bfcvtn2 v7.8h, v9.4s
+	ADD R2, R1
+	WORD $0x4e413808 // zip1 v8.8h, v0.8h, v1.8h
+	WORD $0x4e417809 // zip2 v9.8h, v0.8h, v1.8h
+	WORD $0x4e43384a // zip1 v10.8h, v2.8h, v3.8h
+	WORD $0x4e43784b // zip2 v11.8h, v2.8h, v3.8h
+	WORD $0x4e8a390c // zip1 v12.4s, v8.4s, v10.4s
+	WORD $0x4e8a790d // zip2 v13.4s, v8.4s, v10.4s
+	FSTPQ.P (F12, F13), 32(R0)
+	WORD $0x4e8b392c // zip1 v12.4s, v9.4s, v11.4s
+	WORD $0x4e8b792d // zip2 v13.4s, v9.4s, v11.4s
+	FSTPQ.P (F12, F13), 32(R0)
+	WORD $0x4e453888 // zip1 v8.8h, v4.8h, v5.8h
+	WORD $0x4e457889 // zip2 v9.8h, v4.8h, v5.8h
+	WORD $0x4e4738ca // zip1 v10.8h, v6.8h, v7.8h
+	WORD $0x4e4778cb // zip2 v11.8h, v6.8h, v7.8h
+	WORD $0x4e8a390c // zip1 v12.4s, v8.4s, v10.4s
+	WORD $0x4e8a790d // zip2 v13.4s, v8.4s, v10.4s
+	FSTPQ.P (F12, F13), 32(R0)
+	WORD $0x4e8b392c // zip1 v12.4s, v9.4s, v11.4s
+	WORD $0x4e8b792d // zip2 v13.4s, v9.4s, v11.4s
+	FSTPQ.P (F12, F13), 32(R0)
+	SUBS $1, R3
+	BNE four
+	RET

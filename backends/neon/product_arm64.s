@@ -8,14 +8,24 @@
 // func mulF32(c *call)
 TEXT ·mulF32(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD ZR, R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Tile(R0), R13
 	CMP $6, R13
 	BEQ rows6
@@ -25,21 +35,17 @@ TEXT ·mulF32(SB), NOSPLIT, $0-8
 	BEQ rows4
 rows1:
 	// A tile of 1 by 16: sums in V8 to V11, operands in V0 to V0, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F8, F9)
-	FLDPQ 32(R14), (F10, F11)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	MOVD R3, R6
 	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest1
+	SUBS $8, R2
+	BLT four1
 	PCALIGN $16
 loop1:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
+	FMOVQ.P 16(R6), F0
 	FLDPQ.W 256(R1), (F6, F7)
 	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
 	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
@@ -64,13 +70,65 @@ loop1:
 	FLDPQ 224(R1), (F6, F7)
 	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
 	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
-	ADDS $16, R2
-	BLE loop1
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f8010ca // fmla v10.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010eb // fmla v11.4s, v7.4s, v0.s[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa010c8 // fmla v8.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010e9 // fmla v9.4s, v7.4s, v0.s[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa010ca // fmla v10.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010eb // fmla v11.4s, v7.4s, v0.s[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8018c8 // fmla v8.4s, v6.4s, v0.s[2]
+	WORD $0x4f8018e9 // fmla v9.4s, v7.4s, v0.s[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f8018ca // fmla v10.4s, v6.4s, v0.s[2]
+	WORD $0x4f8018eb // fmla v11.4s, v7.4s, v0.s[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa018c8 // fmla v8.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018e9 // fmla v9.4s, v7.4s, v0.s[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	SUBS $8, R2
+	BGE loop1
+four1:
+	TBZ $2, R2, rest1
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f8010ca // fmla v10.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010eb // fmla v11.4s, v7.4s, v0.s[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa010c8 // fmla v8.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010e9 // fmla v9.4s, v7.4s, v0.s[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa010ca // fmla v10.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010eb // fmla v11.4s, v7.4s, v0.s[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8018c8 // fmla v8.4s, v6.4s, v0.s[2]
+	WORD $0x4f8018e9 // fmla v9.4s, v7.4s, v0.s[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f8018ca // fmla v10.4s, v6.4s, v0.s[2]
+	WORD $0x4f8018eb // fmla v11.4s, v7.4s, v0.s[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa018c8 // fmla v8.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018e9 // fmla v9.4s, v7.4s, v0.s[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
 rest1:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end1
 one1:
-	FMOVS (R6)(R2), F0
+	FMOVS.P 4(R6), F0
 	FLDPQ 256(R1), (F6, F7)
 	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
 	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
@@ -78,71 +136,63 @@ one1:
 	WORD $0x4f8010ca // fmla v10.4s, v6.4s, v0.s[0]
 	WORD $0x4f8010eb // fmla v11.4s, v7.4s, v0.s[0]
 	ADD $64, R1
-	ADD $4, R2
-	CMP $16, R2
+	SUBS $1, R2
 	BNE one1
 end1:
-	MOVD R4, R13
-	MOVD R15, R14
-	CBZ R15, plain1
-	FLDPQ 0(R14), (F0, F1)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual1
+	MOVD R4, R6
+	FSTPQ (F8, F9), 0(R6)
+	FSTPQ (F10, F11), 32(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows1
+residual1:
+	MOVD R4, R6
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F8, F9), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
 	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
-	ADD R16, R14
-plain1:
-	FSTPQ (F8, F9), 0(R13)
-	FSTPQ (F10, F11), 32(R13)
-	ADD $1, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	FSTPQ (F10, F11), 32(R6)
+	SUBS $1, R5
+	BLE done
 	MOVD $1, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	CBZ R15, next2
-	ADD R14, R15
-next2:
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	B rows1
 rows4:
 	// A tile of 4 by 16: sums in V8 to V23, operands in V0 to V3, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F8, F9)
-	FLDPQ 32(R14), (F10, F11)
-	WORD $0x4ea81d0c // mov v12.16b, v8.16b
-	WORD $0x4ea91d2d // mov v13.16b, v9.16b
-	WORD $0x4eaa1d4e // mov v14.16b, v10.16b
-	WORD $0x4eab1d6f // mov v15.16b, v11.16b
-	WORD $0x4ea81d10 // mov v16.16b, v8.16b
-	WORD $0x4ea91d31 // mov v17.16b, v9.16b
-	WORD $0x4eaa1d52 // mov v18.16b, v10.16b
-	WORD $0x4eab1d73 // mov v19.16b, v11.16b
-	WORD $0x4ea81d14 // mov v20.16b, v8.16b
-	WORD $0x4ea91d35 // mov v21.16b, v9.16b
-	WORD $0x4eaa1d56 // mov v22.16b, v10.16b
-	WORD $0x4eab1d77 // mov v23.16b, v11.16b
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	FLDPQ 0(R23), (F12, F13)
+	FLDPQ 32(R23), (F14, F15)
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest4
+	SUBS $8, R2
+	BLT four4
 	PCALIGN $16
 loop4:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
 	FLDPQ.W 256(R1), (F6, F7)
 	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
 	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
@@ -215,16 +265,170 @@ loop4:
 	WORD $0x4fa118ef // fmla v15.4s, v7.4s, v1.s[3]
 	WORD $0x4fa218f3 // fmla v19.4s, v7.4s, v2.s[3]
 	WORD $0x4fa318f7 // fmla v23.4s, v7.4s, v3.s[3]
-	ADDS $16, R2
-	BLE loop4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d0 // fmla v16.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d4 // fmla v20.4s, v6.4s, v3.s[0]
+	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ed // fmla v13.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f1 // fmla v17.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f5 // fmla v21.4s, v7.4s, v3.s[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f8010ca // fmla v10.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d2 // fmla v18.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d6 // fmla v22.4s, v6.4s, v3.s[0]
+	WORD $0x4f8010eb // fmla v11.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f3 // fmla v19.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f7 // fmla v23.4s, v7.4s, v3.s[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa010c8 // fmla v8.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110cc // fmla v12.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d0 // fmla v16.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d4 // fmla v20.4s, v6.4s, v3.s[1]
+	WORD $0x4fa010e9 // fmla v9.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ed // fmla v13.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f1 // fmla v17.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f5 // fmla v21.4s, v7.4s, v3.s[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa010ca // fmla v10.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110ce // fmla v14.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d2 // fmla v18.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d6 // fmla v22.4s, v6.4s, v3.s[1]
+	WORD $0x4fa010eb // fmla v11.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ef // fmla v15.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f3 // fmla v19.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f7 // fmla v23.4s, v7.4s, v3.s[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8018c8 // fmla v8.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118cc // fmla v12.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d0 // fmla v16.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d4 // fmla v20.4s, v6.4s, v3.s[2]
+	WORD $0x4f8018e9 // fmla v9.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ed // fmla v13.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f1 // fmla v17.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f5 // fmla v21.4s, v7.4s, v3.s[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f8018ca // fmla v10.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118ce // fmla v14.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d2 // fmla v18.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d6 // fmla v22.4s, v6.4s, v3.s[2]
+	WORD $0x4f8018eb // fmla v11.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ef // fmla v15.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f3 // fmla v19.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f7 // fmla v23.4s, v7.4s, v3.s[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa018c8 // fmla v8.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118cc // fmla v12.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d0 // fmla v16.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d4 // fmla v20.4s, v6.4s, v3.s[3]
+	WORD $0x4fa018e9 // fmla v9.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ed // fmla v13.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f1 // fmla v17.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f5 // fmla v21.4s, v7.4s, v3.s[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118ce // fmla v14.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d2 // fmla v18.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d6 // fmla v22.4s, v6.4s, v3.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ef // fmla v15.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f3 // fmla v19.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f7 // fmla v23.4s, v7.4s, v3.s[3]
+	SUBS $8, R2
+	BGE loop4
+four4:
+	TBZ $2, R2, rest4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d0 // fmla v16.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d4 // fmla v20.4s, v6.4s, v3.s[0]
+	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ed // fmla v13.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f1 // fmla v17.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f5 // fmla v21.4s, v7.4s, v3.s[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f8010ca // fmla v10.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d2 // fmla v18.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d6 // fmla v22.4s, v6.4s, v3.s[0]
+	WORD $0x4f8010eb // fmla v11.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f3 // fmla v19.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f7 // fmla v23.4s, v7.4s, v3.s[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa010c8 // fmla v8.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110cc // fmla v12.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d0 // fmla v16.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d4 // fmla v20.4s, v6.4s, v3.s[1]
+	WORD $0x4fa010e9 // fmla v9.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ed // fmla v13.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f1 // fmla v17.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f5 // fmla v21.4s, v7.4s, v3.s[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa010ca // fmla v10.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110ce // fmla v14.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d2 // fmla v18.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d6 // fmla v22.4s, v6.4s, v3.s[1]
+	WORD $0x4fa010eb // fmla v11.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ef // fmla v15.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f3 // fmla v19.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f7 // fmla v23.4s, v7.4s, v3.s[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8018c8 // fmla v8.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118cc // fmla v12.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d0 // fmla v16.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d4 // fmla v20.4s, v6.4s, v3.s[2]
+	WORD $0x4f8018e9 // fmla v9.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ed // fmla v13.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f1 // fmla v17.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f5 // fmla v21.4s, v7.4s, v3.s[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f8018ca // fmla v10.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118ce // fmla v14.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d2 // fmla v18.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d6 // fmla v22.4s, v6.4s, v3.s[2]
+	WORD $0x4f8018eb // fmla v11.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ef // fmla v15.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f3 // fmla v19.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f7 // fmla v23.4s, v7.4s, v3.s[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa018c8 // fmla v8.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118cc // fmla v12.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d0 // fmla v16.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d4 // fmla v20.4s, v6.4s, v3.s[3]
+	WORD $0x4fa018e9 // fmla v9.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ed // fmla v13.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f1 // fmla v17.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f5 // fmla v21.4s, v7.4s, v3.s[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118ce // fmla v14.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d2 // fmla v18.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d6 // fmla v22.4s, v6.4s, v3.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ef // fmla v15.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f3 // fmla v19.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f7 // fmla v23.4s, v7.4s, v3.s[3]
 rest4:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end4
 one4:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
 	FLDPQ 256(R1), (F6, F7)
 	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
 	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
@@ -244,113 +448,109 @@ one4:
 	WORD $0x4f8210f3 // fmla v19.4s, v7.4s, v2.s[0]
 	WORD $0x4f8310f7 // fmla v23.4s, v7.4s, v3.s[0]
 	ADD $64, R1
-	ADD $4, R2
-	CMP $16, R2
+	SUBS $1, R2
 	BNE one4
 end4:
-	MOVD R4, R13
-	MOVD R15, R14
-	CBZ R15, plain3
-	FLDPQ 0(R14), (F0, F1)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual4
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	FSTPQ (F8, F9), 0(R6)
+	FSTPQ (F10, F11), 32(R6)
+	FSTPQ (F12, F13), 0(R7)
+	FSTPQ (F14, F15), 32(R7)
+	FSTPQ (F16, F17), 0(R8)
+	FSTPQ (F18, F19), 32(R8)
+	FSTPQ (F20, F21), 0(R9)
+	FSTPQ (F22, F23), 32(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows4
+residual4:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F8, F9), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
 	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
-	ADD R16, R14
-plain3:
-	FSTPQ (F8, F9), 0(R13)
-	FSTPQ (F10, F11), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain4
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F10, F11), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d58c // fadd v12.4s, v12.4s, v0.4s
 	WORD $0x4e21d5ad // fadd v13.4s, v13.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F12, F13), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d5ce // fadd v14.4s, v14.4s, v0.4s
 	WORD $0x4e21d5ef // fadd v15.4s, v15.4s, v1.4s
-	ADD R16, R14
-plain4:
-	FSTPQ (F12, F13), 0(R13)
-	FSTPQ (F14, F15), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain5
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F14, F15), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
 	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F16, F17), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
 	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
-	ADD R16, R14
-plain5:
-	FSTPQ (F16, F17), 0(R13)
-	FSTPQ (F18, F19), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain6
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F18, F19), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d694 // fadd v20.4s, v20.4s, v0.4s
 	WORD $0x4e21d6b5 // fadd v21.4s, v21.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F20, F21), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
 	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
-	ADD R16, R14
-plain6:
-	FSTPQ (F20, F21), 0(R13)
-	FSTPQ (F22, F23), 32(R13)
-	ADD $4, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	FSTPQ (F22, F23), 32(R9)
+	SUBS $4, R5
+	BLE done
 	MOVD $4, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	CBZ R15, next7
-	ADD R14, R15
-next7:
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	B rows4
 rows5:
 	// A tile of 5 by 16: sums in V8 to V27, operands in V0 to V4, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F8, F9)
-	FLDPQ 32(R14), (F10, F11)
-	WORD $0x4ea81d0c // mov v12.16b, v8.16b
-	WORD $0x4ea91d2d // mov v13.16b, v9.16b
-	WORD $0x4eaa1d4e // mov v14.16b, v10.16b
-	WORD $0x4eab1d6f // mov v15.16b, v11.16b
-	WORD $0x4ea81d10 // mov v16.16b, v8.16b
-	WORD $0x4ea91d31 // mov v17.16b, v9.16b
-	WORD $0x4eaa1d52 // mov v18.16b, v10.16b
-	WORD $0x4eab1d73 // mov v19.16b, v11.16b
-	WORD $0x4ea81d14 // mov v20.16b, v8.16b
-	WORD $0x4ea91d35 // mov v21.16b, v9.16b
-	WORD $0x4eaa1d56 // mov v22.16b, v10.16b
-	WORD $0x4eab1d77 // mov v23.16b, v11.16b
-	WORD $0x4ea81d18 // mov v24.16b, v8.16b
-	WORD $0x4ea91d39 // mov v25.16b, v9.16b
-	WORD $0x4eaa1d5a // mov v26.16b, v10.16b
-	WORD $0x4eab1d7b // mov v27.16b, v11.16b
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	FLDPQ 0(R23), (F12, F13)
+	FLDPQ 32(R23), (F14, F15)
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	FLDPQ 0(R23), (F24, F25)
+	FLDPQ 32(R23), (F26, F27)
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
 	ADD R12, R9, R10
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest5
+	SUBS $8, R2
+	BLT four5
 	PCALIGN $16
 loop5:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
-	WORD $0x3ce26944 // ldr q4, [x10, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
 	FLDPQ.W 256(R1), (F6, F7)
 	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
 	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
@@ -439,17 +639,205 @@ loop5:
 	WORD $0x4fa218f3 // fmla v19.4s, v7.4s, v2.s[3]
 	WORD $0x4fa318f7 // fmla v23.4s, v7.4s, v3.s[3]
 	WORD $0x4fa418fb // fmla v27.4s, v7.4s, v4.s[3]
-	ADDS $16, R2
-	BLE loop5
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d0 // fmla v16.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d4 // fmla v20.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410d8 // fmla v24.4s, v6.4s, v4.s[0]
+	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ed // fmla v13.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f1 // fmla v17.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f5 // fmla v21.4s, v7.4s, v3.s[0]
+	WORD $0x4f8410f9 // fmla v25.4s, v7.4s, v4.s[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f8010ca // fmla v10.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d2 // fmla v18.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d6 // fmla v22.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410da // fmla v26.4s, v6.4s, v4.s[0]
+	WORD $0x4f8010eb // fmla v11.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f3 // fmla v19.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f7 // fmla v23.4s, v7.4s, v3.s[0]
+	WORD $0x4f8410fb // fmla v27.4s, v7.4s, v4.s[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa010c8 // fmla v8.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110cc // fmla v12.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d0 // fmla v16.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d4 // fmla v20.4s, v6.4s, v3.s[1]
+	WORD $0x4fa410d8 // fmla v24.4s, v6.4s, v4.s[1]
+	WORD $0x4fa010e9 // fmla v9.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ed // fmla v13.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f1 // fmla v17.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f5 // fmla v21.4s, v7.4s, v3.s[1]
+	WORD $0x4fa410f9 // fmla v25.4s, v7.4s, v4.s[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa010ca // fmla v10.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110ce // fmla v14.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d2 // fmla v18.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d6 // fmla v22.4s, v6.4s, v3.s[1]
+	WORD $0x4fa410da // fmla v26.4s, v6.4s, v4.s[1]
+	WORD $0x4fa010eb // fmla v11.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ef // fmla v15.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f3 // fmla v19.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f7 // fmla v23.4s, v7.4s, v3.s[1]
+	WORD $0x4fa410fb // fmla v27.4s, v7.4s, v4.s[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8018c8 // fmla v8.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118cc // fmla v12.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d0 // fmla v16.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d4 // fmla v20.4s, v6.4s, v3.s[2]
+	WORD $0x4f8418d8 // fmla v24.4s, v6.4s, v4.s[2]
+	WORD $0x4f8018e9 // fmla v9.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ed // fmla v13.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f1 // fmla v17.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f5 // fmla v21.4s, v7.4s, v3.s[2]
+	WORD $0x4f8418f9 // fmla v25.4s, v7.4s, v4.s[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f8018ca // fmla v10.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118ce // fmla v14.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d2 // fmla v18.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d6 // fmla v22.4s, v6.4s, v3.s[2]
+	WORD $0x4f8418da // fmla v26.4s, v6.4s, v4.s[2]
+	WORD $0x4f8018eb // fmla v11.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ef // fmla v15.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f3 // fmla v19.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f7 // fmla v23.4s, v7.4s, v3.s[2]
+	WORD $0x4f8418fb // fmla v27.4s, v7.4s, v4.s[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa018c8 // fmla v8.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118cc // fmla v12.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d0 // fmla v16.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d4 // fmla v20.4s, v6.4s, v3.s[3]
+	WORD $0x4fa418d8 // fmla v24.4s, v6.4s, v4.s[3]
+	WORD $0x4fa018e9 // fmla v9.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ed // fmla v13.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f1 // fmla v17.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f5 // fmla v21.4s, v7.4s, v3.s[3]
+	WORD $0x4fa418f9 // fmla v25.4s, v7.4s, v4.s[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118ce // fmla v14.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d2 // fmla v18.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d6 // fmla v22.4s, v6.4s, v3.s[3]
+	WORD $0x4fa418da // fmla v26.4s, v6.4s, v4.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ef // fmla v15.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f3 // fmla v19.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f7 // fmla v23.4s, v7.4s, v3.s[3]
+	WORD $0x4fa418fb // fmla v27.4s, v7.4s, v4.s[3]
+	SUBS $8, R2
+	BGE loop5
+four5:
+	TBZ $2, R2, rest5
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d0 // fmla v16.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d4 // fmla v20.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410d8 // fmla v24.4s, v6.4s, v4.s[0]
+	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ed // fmla v13.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f1 // fmla v17.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f5 // fmla v21.4s, v7.4s, v3.s[0]
+	WORD $0x4f8410f9 // fmla v25.4s, v7.4s, v4.s[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f8010ca // fmla v10.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d2 // fmla v18.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d6 // fmla v22.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410da // fmla v26.4s, v6.4s, v4.s[0]
+	WORD $0x4f8010eb // fmla v11.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f3 // fmla v19.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f7 // fmla v23.4s, v7.4s, v3.s[0]
+	WORD $0x4f8410fb // fmla v27.4s, v7.4s, v4.s[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa010c8 // fmla v8.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110cc // fmla v12.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d0 // fmla v16.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d4 // fmla v20.4s, v6.4s, v3.s[1]
+	WORD $0x4fa410d8 // fmla v24.4s, v6.4s, v4.s[1]
+	WORD $0x4fa010e9 // fmla v9.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ed // fmla v13.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f1 // fmla v17.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f5 // fmla v21.4s, v7.4s, v3.s[1]
+	WORD $0x4fa410f9 // fmla v25.4s, v7.4s, v4.s[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa010ca // fmla v10.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110ce // fmla v14.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d2 // fmla v18.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d6 // fmla v22.4s, v6.4s, v3.s[1]
+	WORD $0x4fa410da // fmla v26.4s, v6.4s, v4.s[1]
+	WORD $0x4fa010eb // fmla v11.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ef // fmla v15.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f3 // fmla v19.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f7 // fmla v23.4s, v7.4s, v3.s[1]
+	WORD $0x4fa410fb // fmla v27.4s, v7.4s, v4.s[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8018c8 // fmla v8.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118cc // fmla v12.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d0 // fmla v16.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d4 // fmla v20.4s, v6.4s, v3.s[2]
+	WORD $0x4f8418d8 // fmla v24.4s, v6.4s, v4.s[2]
+	WORD $0x4f8018e9 // fmla v9.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ed // fmla v13.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f1 // fmla v17.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f5 // fmla v21.4s, v7.4s, v3.s[2]
+	WORD $0x4f8418f9 // fmla v25.4s, v7.4s, v4.s[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f8018ca // fmla v10.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118ce // fmla v14.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d2 // fmla v18.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d6 // fmla v22.4s, v6.4s, v3.s[2]
+	WORD $0x4f8418da // fmla v26.4s, v6.4s, v4.s[2]
+	WORD $0x4f8018eb // fmla v11.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ef // fmla v15.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f3 // fmla v19.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f7 // fmla v23.4s, v7.4s, v3.s[2]
+	WORD $0x4f8418fb // fmla v27.4s, v7.4s, v4.s[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa018c8 // fmla v8.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118cc // fmla v12.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d0 // fmla v16.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d4 // fmla v20.4s, v6.4s, v3.s[3]
+	WORD $0x4fa418d8 // fmla v24.4s, v6.4s, v4.s[3]
+	WORD $0x4fa018e9 // fmla v9.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ed // fmla v13.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f1 // fmla v17.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f5 // fmla v21.4s, v7.4s, v3.s[3]
+	WORD $0x4fa418f9 // fmla v25.4s, v7.4s, v4.s[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118ce // fmla v14.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d2 // fmla v18.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d6 // fmla v22.4s, v6.4s, v3.s[3]
+	WORD $0x4fa418da // fmla v26.4s, v6.4s, v4.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ef // fmla v15.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f3 // fmla v19.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f7 // fmla v23.4s, v7.4s, v3.s[3]
+	WORD $0x4fa418fb // fmla v27.4s, v7.4s, v4.s[3]
 rest5:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end5
 one5:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-	FMOVS (R10)(R2), F4
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
+	FMOVS.P 4(R10), F4
 	FLDPQ 256(R1), (F6, F7)
 	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
 	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
@@ -473,131 +861,127 @@ one5:
 	WORD $0x4f8310f7 // fmla v23.4s, v7.4s, v3.s[0]
 	WORD $0x4f8410fb // fmla v27.4s, v7.4s, v4.s[0]
 	ADD $64, R1
-	ADD $4, R2
-	CMP $16, R2
+	SUBS $1, R2
 	BNE one5
 end5:
-	MOVD R4, R13
-	MOVD R15, R14
-	CBZ R15, plain8
-	FLDPQ 0(R14), (F0, F1)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual5
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	FSTPQ (F8, F9), 0(R6)
+	FSTPQ (F10, F11), 32(R6)
+	FSTPQ (F12, F13), 0(R7)
+	FSTPQ (F14, F15), 32(R7)
+	FSTPQ (F16, F17), 0(R8)
+	FSTPQ (F18, F19), 32(R8)
+	FSTPQ (F20, F21), 0(R9)
+	FSTPQ (F22, F23), 32(R9)
+	FSTPQ (F24, F25), 0(R10)
+	FSTPQ (F26, F27), 32(R10)
+	SUBS $5, R5
+	BLE done
+	MOVD $5, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows5
+residual5:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F8, F9), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
 	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
-	ADD R16, R14
-plain8:
-	FSTPQ (F8, F9), 0(R13)
-	FSTPQ (F10, F11), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain9
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F10, F11), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d58c // fadd v12.4s, v12.4s, v0.4s
 	WORD $0x4e21d5ad // fadd v13.4s, v13.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F12, F13), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d5ce // fadd v14.4s, v14.4s, v0.4s
 	WORD $0x4e21d5ef // fadd v15.4s, v15.4s, v1.4s
-	ADD R16, R14
-plain9:
-	FSTPQ (F12, F13), 0(R13)
-	FSTPQ (F14, F15), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain10
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F14, F15), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
 	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F16, F17), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
 	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
-	ADD R16, R14
-plain10:
-	FSTPQ (F16, F17), 0(R13)
-	FSTPQ (F18, F19), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain11
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F18, F19), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d694 // fadd v20.4s, v20.4s, v0.4s
 	WORD $0x4e21d6b5 // fadd v21.4s, v21.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F20, F21), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
 	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
-	ADD R16, R14
-plain11:
-	FSTPQ (F20, F21), 0(R13)
-	FSTPQ (F22, F23), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain12
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F22, F23), 32(R9)
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
 	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F24, F25), 0(R10)
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d75a // fadd v26.4s, v26.4s, v0.4s
 	WORD $0x4e21d77b // fadd v27.4s, v27.4s, v1.4s
-	ADD R16, R14
-plain12:
-	FSTPQ (F24, F25), 0(R13)
-	FSTPQ (F26, F27), 32(R13)
-	ADD $5, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	FSTPQ (F26, F27), 32(R10)
+	SUBS $5, R5
+	BLE done
 	MOVD $5, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	CBZ R15, next13
-	ADD R14, R15
-next13:
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	B rows5
 rows6:
 	// A tile of 6 by 16: sums in V8 to V31, operands in V0 to V5, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F8, F9)
-	FLDPQ 32(R14), (F10, F11)
-	WORD $0x4ea81d0c // mov v12.16b, v8.16b
-	WORD $0x4ea91d2d // mov v13.16b, v9.16b
-	WORD $0x4eaa1d4e // mov v14.16b, v10.16b
-	WORD $0x4eab1d6f // mov v15.16b, v11.16b
-	WORD $0x4ea81d10 // mov v16.16b, v8.16b
-	WORD $0x4ea91d31 // mov v17.16b, v9.16b
-	WORD $0x4eaa1d52 // mov v18.16b, v10.16b
-	WORD $0x4eab1d73 // mov v19.16b, v11.16b
-	WORD $0x4ea81d14 // mov v20.16b, v8.16b
-	WORD $0x4ea91d35 // mov v21.16b, v9.16b
-	WORD $0x4eaa1d56 // mov v22.16b, v10.16b
-	WORD $0x4eab1d77 // mov v23.16b, v11.16b
-	WORD $0x4ea81d18 // mov v24.16b, v8.16b
-	WORD $0x4ea91d39 // mov v25.16b, v9.16b
-	WORD $0x4eaa1d5a // mov v26.16b, v10.16b
-	WORD $0x4eab1d7b // mov v27.16b, v11.16b
-	WORD $0x4ea81d1c // mov v28.16b, v8.16b
-	WORD $0x4ea91d3d // mov v29.16b, v9.16b
-	WORD $0x4eaa1d5e // mov v30.16b, v10.16b
-	WORD $0x4eab1d7f // mov v31.16b, v11.16b
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	FLDPQ 0(R23), (F12, F13)
+	FLDPQ 32(R23), (F14, F15)
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	FLDPQ 0(R23), (F24, F25)
+	FLDPQ 32(R23), (F26, F27)
+	FLDPQ 0(R23), (F28, F29)
+	FLDPQ 32(R23), (F30, F31)
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
 	ADD R12, R9, R10
 	ADD R12, R10, R11
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest6
+	SUBS $8, R2
+	BLT four6
 	PCALIGN $16
 loop6:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
-	WORD $0x3ce26944 // ldr q4, [x10, x2]
-	WORD $0x3ce26965 // ldr q5, [x11, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
 	FLDPQ.W 256(R1), (F6, F7)
 	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
 	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
@@ -702,18 +1086,240 @@ loop6:
 	WORD $0x4fa318f7 // fmla v23.4s, v7.4s, v3.s[3]
 	WORD $0x4fa418fb // fmla v27.4s, v7.4s, v4.s[3]
 	WORD $0x4fa518ff // fmla v31.4s, v7.4s, v5.s[3]
-	ADDS $16, R2
-	BLE loop6
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d0 // fmla v16.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d4 // fmla v20.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410d8 // fmla v24.4s, v6.4s, v4.s[0]
+	WORD $0x4f8510dc // fmla v28.4s, v6.4s, v5.s[0]
+	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ed // fmla v13.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f1 // fmla v17.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f5 // fmla v21.4s, v7.4s, v3.s[0]
+	WORD $0x4f8410f9 // fmla v25.4s, v7.4s, v4.s[0]
+	WORD $0x4f8510fd // fmla v29.4s, v7.4s, v5.s[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f8010ca // fmla v10.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d2 // fmla v18.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d6 // fmla v22.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410da // fmla v26.4s, v6.4s, v4.s[0]
+	WORD $0x4f8510de // fmla v30.4s, v6.4s, v5.s[0]
+	WORD $0x4f8010eb // fmla v11.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f3 // fmla v19.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f7 // fmla v23.4s, v7.4s, v3.s[0]
+	WORD $0x4f8410fb // fmla v27.4s, v7.4s, v4.s[0]
+	WORD $0x4f8510ff // fmla v31.4s, v7.4s, v5.s[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa010c8 // fmla v8.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110cc // fmla v12.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d0 // fmla v16.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d4 // fmla v20.4s, v6.4s, v3.s[1]
+	WORD $0x4fa410d8 // fmla v24.4s, v6.4s, v4.s[1]
+	WORD $0x4fa510dc // fmla v28.4s, v6.4s, v5.s[1]
+	WORD $0x4fa010e9 // fmla v9.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ed // fmla v13.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f1 // fmla v17.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f5 // fmla v21.4s, v7.4s, v3.s[1]
+	WORD $0x4fa410f9 // fmla v25.4s, v7.4s, v4.s[1]
+	WORD $0x4fa510fd // fmla v29.4s, v7.4s, v5.s[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa010ca // fmla v10.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110ce // fmla v14.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d2 // fmla v18.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d6 // fmla v22.4s, v6.4s, v3.s[1]
+	WORD $0x4fa410da // fmla v26.4s, v6.4s, v4.s[1]
+	WORD $0x4fa510de // fmla v30.4s, v6.4s, v5.s[1]
+	WORD $0x4fa010eb // fmla v11.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ef // fmla v15.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f3 // fmla v19.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f7 // fmla v23.4s, v7.4s, v3.s[1]
+	WORD $0x4fa410fb // fmla v27.4s, v7.4s, v4.s[1]
+	WORD $0x4fa510ff // fmla v31.4s, v7.4s, v5.s[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8018c8 // fmla v8.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118cc // fmla v12.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d0 // fmla v16.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d4 // fmla v20.4s, v6.4s, v3.s[2]
+	WORD $0x4f8418d8 // fmla v24.4s, v6.4s, v4.s[2]
+	WORD $0x4f8518dc // fmla v28.4s, v6.4s, v5.s[2]
+	WORD $0x4f8018e9 // fmla v9.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ed // fmla v13.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f1 // fmla v17.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f5 // fmla v21.4s, v7.4s, v3.s[2]
+	WORD $0x4f8418f9 // fmla v25.4s, v7.4s, v4.s[2]
+	WORD $0x4f8518fd // fmla v29.4s, v7.4s, v5.s[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f8018ca // fmla v10.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118ce // fmla v14.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d2 // fmla v18.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d6 // fmla v22.4s, v6.4s, v3.s[2]
+	WORD $0x4f8418da // fmla v26.4s, v6.4s, v4.s[2]
+	WORD $0x4f8518de // fmla v30.4s, v6.4s, v5.s[2]
+	WORD $0x4f8018eb // fmla v11.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ef // fmla v15.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f3 // fmla v19.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f7 // fmla v23.4s, v7.4s, v3.s[2]
+	WORD $0x4f8418fb // fmla v27.4s, v7.4s, v4.s[2]
+	WORD $0x4f8518ff // fmla v31.4s, v7.4s, v5.s[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa018c8 // fmla v8.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118cc // fmla v12.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d0 // fmla v16.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d4 // fmla v20.4s, v6.4s, v3.s[3]
+	WORD $0x4fa418d8 // fmla v24.4s, v6.4s, v4.s[3]
+	WORD $0x4fa518dc // fmla v28.4s, v6.4s, v5.s[3]
+	WORD $0x4fa018e9 // fmla v9.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ed // fmla v13.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f1 // fmla v17.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f5 // fmla v21.4s, v7.4s, v3.s[3]
+	WORD $0x4fa418f9 // fmla v25.4s, v7.4s, v4.s[3]
+	WORD $0x4fa518fd // fmla v29.4s, v7.4s, v5.s[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118ce // fmla v14.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d2 // fmla v18.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d6 // fmla v22.4s, v6.4s, v3.s[3]
+	WORD $0x4fa418da // fmla v26.4s, v6.4s, v4.s[3]
+	WORD $0x4fa518de // fmla v30.4s, v6.4s, v5.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ef // fmla v15.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f3 // fmla v19.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f7 // fmla v23.4s, v7.4s, v3.s[3]
+	WORD $0x4fa418fb // fmla v27.4s, v7.4s, v4.s[3]
+	WORD $0x4fa518ff // fmla v31.4s, v7.4s, v5.s[3]
+	SUBS $8, R2
+	BGE loop6
+four6:
+	TBZ $2, R2, rest6
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d0 // fmla v16.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d4 // fmla v20.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410d8 // fmla v24.4s, v6.4s, v4.s[0]
+	WORD $0x4f8510dc // fmla v28.4s, v6.4s, v5.s[0]
+	WORD $0x4f8010e9 // fmla v9.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ed // fmla v13.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f1 // fmla v17.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f5 // fmla v21.4s, v7.4s, v3.s[0]
+	WORD $0x4f8410f9 // fmla v25.4s, v7.4s, v4.s[0]
+	WORD $0x4f8510fd // fmla v29.4s, v7.4s, v5.s[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f8010ca // fmla v10.4s, v6.4s, v0.s[0]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8210d2 // fmla v18.4s, v6.4s, v2.s[0]
+	WORD $0x4f8310d6 // fmla v22.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410da // fmla v26.4s, v6.4s, v4.s[0]
+	WORD $0x4f8510de // fmla v30.4s, v6.4s, v5.s[0]
+	WORD $0x4f8010eb // fmla v11.4s, v7.4s, v0.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4f8210f3 // fmla v19.4s, v7.4s, v2.s[0]
+	WORD $0x4f8310f7 // fmla v23.4s, v7.4s, v3.s[0]
+	WORD $0x4f8410fb // fmla v27.4s, v7.4s, v4.s[0]
+	WORD $0x4f8510ff // fmla v31.4s, v7.4s, v5.s[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa010c8 // fmla v8.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110cc // fmla v12.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d0 // fmla v16.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d4 // fmla v20.4s, v6.4s, v3.s[1]
+	WORD $0x4fa410d8 // fmla v24.4s, v6.4s, v4.s[1]
+	WORD $0x4fa510dc // fmla v28.4s, v6.4s, v5.s[1]
+	WORD $0x4fa010e9 // fmla v9.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ed // fmla v13.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f1 // fmla v17.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f5 // fmla v21.4s, v7.4s, v3.s[1]
+	WORD $0x4fa410f9 // fmla v25.4s, v7.4s, v4.s[1]
+	WORD $0x4fa510fd // fmla v29.4s, v7.4s, v5.s[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa010ca // fmla v10.4s, v6.4s, v0.s[1]
+	WORD $0x4fa110ce // fmla v14.4s, v6.4s, v1.s[1]
+	WORD $0x4fa210d2 // fmla v18.4s, v6.4s, v2.s[1]
+	WORD $0x4fa310d6 // fmla v22.4s, v6.4s, v3.s[1]
+	WORD $0x4fa410da // fmla v26.4s, v6.4s, v4.s[1]
+	WORD $0x4fa510de // fmla v30.4s, v6.4s, v5.s[1]
+	WORD $0x4fa010eb // fmla v11.4s, v7.4s, v0.s[1]
+	WORD $0x4fa110ef // fmla v15.4s, v7.4s, v1.s[1]
+	WORD $0x4fa210f3 // fmla v19.4s, v7.4s, v2.s[1]
+	WORD $0x4fa310f7 // fmla v23.4s, v7.4s, v3.s[1]
+	WORD $0x4fa410fb // fmla v27.4s, v7.4s, v4.s[1]
+	WORD $0x4fa510ff // fmla v31.4s, v7.4s, v5.s[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8018c8 // fmla v8.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118cc // fmla v12.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d0 // fmla v16.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d4 // fmla v20.4s, v6.4s, v3.s[2]
+	WORD $0x4f8418d8 // fmla v24.4s, v6.4s, v4.s[2]
+	WORD $0x4f8518dc // fmla v28.4s, v6.4s, v5.s[2]
+	WORD $0x4f8018e9 // fmla v9.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ed // fmla v13.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f1 // fmla v17.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f5 // fmla v21.4s, v7.4s, v3.s[2]
+	WORD $0x4f8418f9 // fmla v25.4s, v7.4s, v4.s[2]
+	WORD $0x4f8518fd // fmla v29.4s, v7.4s, v5.s[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f8018ca // fmla v10.4s, v6.4s, v0.s[2]
+	WORD $0x4f8118ce // fmla v14.4s, v6.4s, v1.s[2]
+	WORD $0x4f8218d2 // fmla v18.4s, v6.4s, v2.s[2]
+	WORD $0x4f8318d6 // fmla v22.4s, v6.4s, v3.s[2]
+	WORD $0x4f8418da // fmla v26.4s, v6.4s, v4.s[2]
+	WORD $0x4f8518de // fmla v30.4s, v6.4s, v5.s[2]
+	WORD $0x4f8018eb // fmla v11.4s, v7.4s, v0.s[2]
+	WORD $0x4f8118ef // fmla v15.4s, v7.4s, v1.s[2]
+	WORD $0x4f8218f3 // fmla v19.4s, v7.4s, v2.s[2]
+	WORD $0x4f8318f7 // fmla v23.4s, v7.4s, v3.s[2]
+	WORD $0x4f8418fb // fmla v27.4s, v7.4s, v4.s[2]
+	WORD $0x4f8518ff // fmla v31.4s, v7.4s, v5.s[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa018c8 // fmla v8.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118cc // fmla v12.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d0 // fmla v16.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d4 // fmla v20.4s, v6.4s, v3.s[3]
+	WORD $0x4fa418d8 // fmla v24.4s, v6.4s, v4.s[3]
+	WORD $0x4fa518dc // fmla v28.4s, v6.4s, v5.s[3]
+	WORD $0x4fa018e9 // fmla v9.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ed // fmla v13.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f1 // fmla v17.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f5 // fmla v21.4s, v7.4s, v3.s[3]
+	WORD $0x4fa418f9 // fmla v25.4s, v7.4s, v4.s[3]
+	WORD $0x4fa518fd // fmla v29.4s, v7.4s, v5.s[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa118ce // fmla v14.4s, v6.4s, v1.s[3]
+	WORD $0x4fa218d2 // fmla v18.4s, v6.4s, v2.s[3]
+	WORD $0x4fa318d6 // fmla v22.4s, v6.4s, v3.s[3]
+	WORD $0x4fa418da // fmla v26.4s, v6.4s, v4.s[3]
+	WORD $0x4fa518de // fmla v30.4s, v6.4s, v5.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	WORD $0x4fa118ef // fmla v15.4s, v7.4s, v1.s[3]
+	WORD $0x4fa218f3 // fmla v19.4s, v7.4s, v2.s[3]
+	WORD $0x4fa318f7 // fmla v23.4s, v7.4s, v3.s[3]
+	WORD $0x4fa418fb // fmla v27.4s, v7.4s, v4.s[3]
+	WORD $0x4fa518ff // fmla v31.4s, v7.4s, v5.s[3]
 rest6:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end6
 one6:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-	FMOVS (R10)(R2), F4
-	FMOVS (R11)(R2), F5
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
+	FMOVS.P 4(R10), F4
+	FMOVS.P 4(R11), F5
 	FLDPQ 256(R1), (F6, F7)
 	WORD $0x4f8010c8 // fmla v8.4s, v6.4s, v0.s[0]
 	WORD $0x4f8110cc // fmla v12.4s, v6.4s, v1.s[0]
@@ -741,110 +1347,141 @@ one6:
 	WORD $0x4f8410fb // fmla v27.4s, v7.4s, v4.s[0]
 	WORD $0x4f8510ff // fmla v31.4s, v7.4s, v5.s[0]
 	ADD $64, R1
-	ADD $4, R2
-	CMP $16, R2
+	SUBS $1, R2
 	BNE one6
 end6:
-	MOVD R4, R13
-	MOVD R15, R14
-	CBZ R15, plain14
-	FLDPQ 0(R14), (F0, F1)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual6
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	FSTPQ (F8, F9), 0(R6)
+	FSTPQ (F10, F11), 32(R6)
+	FSTPQ (F12, F13), 0(R7)
+	FSTPQ (F14, F15), 32(R7)
+	FSTPQ (F16, F17), 0(R8)
+	FSTPQ (F18, F19), 32(R8)
+	FSTPQ (F20, F21), 0(R9)
+	FSTPQ (F22, F23), 32(R9)
+	FSTPQ (F24, F25), 0(R10)
+	FSTPQ (F26, F27), 32(R10)
+	FSTPQ (F28, F29), 0(R11)
+	FSTPQ (F30, F31), 32(R11)
+	SUBS $6, R5
+	BLE done
+	MOVD $6, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows6
+residual6:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F8, F9), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
 	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
-	ADD R16, R14
-plain14:
-	FSTPQ (F8, F9), 0(R13)
-	FSTPQ (F10, F11), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain15
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F10, F11), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d58c // fadd v12.4s, v12.4s, v0.4s
 	WORD $0x4e21d5ad // fadd v13.4s, v13.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F12, F13), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d5ce // fadd v14.4s, v14.4s, v0.4s
 	WORD $0x4e21d5ef // fadd v15.4s, v15.4s, v1.4s
-	ADD R16, R14
-plain15:
-	FSTPQ (F12, F13), 0(R13)
-	FSTPQ (F14, F15), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain16
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F14, F15), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
 	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F16, F17), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
 	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
-	ADD R16, R14
-plain16:
-	FSTPQ (F16, F17), 0(R13)
-	FSTPQ (F18, F19), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain17
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F18, F19), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d694 // fadd v20.4s, v20.4s, v0.4s
 	WORD $0x4e21d6b5 // fadd v21.4s, v21.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F20, F21), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
 	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
-	ADD R16, R14
-plain17:
-	FSTPQ (F20, F21), 0(R13)
-	FSTPQ (F22, F23), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain18
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F22, F23), 32(R9)
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
 	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F24, F25), 0(R10)
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d75a // fadd v26.4s, v26.4s, v0.4s
 	WORD $0x4e21d77b // fadd v27.4s, v27.4s, v1.4s
-	ADD R16, R14
-plain18:
-	FSTPQ (F24, F25), 0(R13)
-	FSTPQ (F26, F27), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain19
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F26, F27), 32(R10)
+	ADD R15, R11, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d79c // fadd v28.4s, v28.4s, v0.4s
 	WORD $0x4e21d7bd // fadd v29.4s, v29.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F28, F29), 0(R11)
+	ADD R15, R11, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d7de // fadd v30.4s, v30.4s, v0.4s
 	WORD $0x4e21d7ff // fadd v31.4s, v31.4s, v1.4s
-	ADD R16, R14
-plain19:
-	FSTPQ (F28, F29), 0(R13)
-	FSTPQ (F30, F31), 32(R13)
-	ADD $6, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	FSTPQ (F30, F31), 32(R11)
+	SUBS $6, R5
+	BLE done
 	MOVD $6, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	CBZ R15, next20
-	ADD R14, R15
-next20:
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	B rows6
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	ADD R14, R25
+	B panel
+end:
 	RET
 
 // func mulDot(c *call)
 TEXT ·mulDot(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD ZR, R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Scale(R0), R19
 	MOVD call_Zero(R0), R20
 	MOVD call_Tile(R0), R13
@@ -856,27 +1493,22 @@ TEXT ·mulDot(SB), NOSPLIT, $0-8
 	BEQ rows4
 rows1:
 	// A tile of 1 by 16: sums in V8 to V11, operands in V0 to V0, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
-	FLDPQ 0(R1), (F0, F1)
-	FLDPQ 32(R1), (F2, F3)
-	ADD $64, R1
-	FMOVS 0(R14), F4
+	MOVD R26, R1
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVS 0(R20), F4
 	WORD $0x4f848008 // mul v8.4s, v0.4s, v4.s[0]
 	WORD $0x4f848029 // mul v9.4s, v1.4s, v4.s[0]
 	WORD $0x4f84804a // mul v10.4s, v2.4s, v4.s[0]
 	WORD $0x4f84806b // mul v11.4s, v3.4s, v4.s[0]
+	MOVD R3, R6
 	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest1
+	SUBS $8, R2
+	BLT four1
 	PCALIGN $16
 loop1:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
+	FMOVQ.P 16(R6), F0
 	FLDPQ.W 256(R1), (F6, F7)
 	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
 	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
@@ -901,13 +1533,65 @@ loop1:
 	FLDPQ 224(R1), (F6, F7)
 	WORD $0x4fa0e8ca // sdot v10.4s, v6.16b, v0.4b[3]
 	WORD $0x4fa0e8eb // sdot v11.4s, v7.16b, v0.4b[3]
-	ADDS $16, R2
-	BLE loop1
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
+	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f80e0ca // sdot v10.4s, v6.16b, v0.4b[0]
+	WORD $0x4f80e0eb // sdot v11.4s, v7.16b, v0.4b[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa0e0c8 // sdot v8.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa0e0e9 // sdot v9.4s, v7.16b, v0.4b[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa0e0ca // sdot v10.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa0e0eb // sdot v11.4s, v7.16b, v0.4b[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f80e8c8 // sdot v8.4s, v6.16b, v0.4b[2]
+	WORD $0x4f80e8e9 // sdot v9.4s, v7.16b, v0.4b[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f80e8ca // sdot v10.4s, v6.16b, v0.4b[2]
+	WORD $0x4f80e8eb // sdot v11.4s, v7.16b, v0.4b[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa0e8c8 // sdot v8.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa0e8e9 // sdot v9.4s, v7.16b, v0.4b[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa0e8ca // sdot v10.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa0e8eb // sdot v11.4s, v7.16b, v0.4b[3]
+	SUBS $8, R2
+	BGE loop1
+four1:
+	TBZ $2, R2, rest1
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
+	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f80e0ca // sdot v10.4s, v6.16b, v0.4b[0]
+	WORD $0x4f80e0eb // sdot v11.4s, v7.16b, v0.4b[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa0e0c8 // sdot v8.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa0e0e9 // sdot v9.4s, v7.16b, v0.4b[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa0e0ca // sdot v10.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa0e0eb // sdot v11.4s, v7.16b, v0.4b[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f80e8c8 // sdot v8.4s, v6.16b, v0.4b[2]
+	WORD $0x4f80e8e9 // sdot v9.4s, v7.16b, v0.4b[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f80e8ca // sdot v10.4s, v6.16b, v0.4b[2]
+	WORD $0x4f80e8eb // sdot v11.4s, v7.16b, v0.4b[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa0e8c8 // sdot v8.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa0e8e9 // sdot v9.4s, v7.16b, v0.4b[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa0e8ca // sdot v10.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa0e8eb // sdot v11.4s, v7.16b, v0.4b[3]
 rest1:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end1
 one1:
-	FMOVS (R6)(R2), F0
+	FMOVS.P 4(R6), F0
 	FLDPQ 256(R1), (F6, F7)
 	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
 	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
@@ -915,109 +1599,114 @@ one1:
 	WORD $0x4f80e0ca // sdot v10.4s, v6.16b, v0.4b[0]
 	WORD $0x4f80e0eb // sdot v11.4s, v7.16b, v0.4b[0]
 	ADD $64, R1
-	ADD $4, R2
-	CMP $16, R2
+	SUBS $1, R2
 	BNE one1
 end1:
-	MOVD call_Unit(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual1
+	MOVD R4, R6
+	FLDPQ 0(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd27 // fmla v7.4s, v9.4s, v5.4s
-	CBZ R15, plain21
-	FLDPQ 0(R17), (F8, F9)
-	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
-	ADD R16, R17
-plain21:
-	FSTPQ (F6, F7), 0(R13)
-	MOVD call_Unit(R0), R14
-	FLDPQ 32(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
+	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd46 // fmla v6.4s, v10.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd67 // fmla v7.4s, v11.4s, v5.4s
-	CBZ R15, plain22
-	FLDPQ 32(R17), (F10, F11)
-	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
-	ADD R16, R17
-plain22:
-	FSTPQ (F6, F7), 32(R13)
-	ADD $1, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	SUBS $1, R5
+	BLE done
 	MOVD $1, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	ADD $4, R19
 	ADD $4, R20
-	CBZ R15, next23
-	ADD R14, R15
-next23:
+	B rows1
+residual1:
+	MOVD R4, R6
+	FLDPQ 0(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
+	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $4, R19
+	ADD $4, R20
 	B rows1
 rows4:
 	// A tile of 4 by 16: sums in V8 to V23, operands in V0 to V3, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
-	FLDPQ 0(R1), (F0, F1)
-	FLDPQ 32(R1), (F2, F3)
-	ADD $64, R1
-	FMOVS 0(R14), F4
+	MOVD R26, R1
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ 0(R20), F4
 	WORD $0x4f848008 // mul v8.4s, v0.4s, v4.s[0]
 	WORD $0x4f848029 // mul v9.4s, v1.4s, v4.s[0]
 	WORD $0x4f84804a // mul v10.4s, v2.4s, v4.s[0]
 	WORD $0x4f84806b // mul v11.4s, v3.4s, v4.s[0]
-	FMOVS 4(R14), F4
-	WORD $0x4f84800c // mul v12.4s, v0.4s, v4.s[0]
-	WORD $0x4f84802d // mul v13.4s, v1.4s, v4.s[0]
-	WORD $0x4f84804e // mul v14.4s, v2.4s, v4.s[0]
-	WORD $0x4f84806f // mul v15.4s, v3.4s, v4.s[0]
-	FMOVS 8(R14), F4
-	WORD $0x4f848010 // mul v16.4s, v0.4s, v4.s[0]
-	WORD $0x4f848031 // mul v17.4s, v1.4s, v4.s[0]
-	WORD $0x4f848052 // mul v18.4s, v2.4s, v4.s[0]
-	WORD $0x4f848073 // mul v19.4s, v3.4s, v4.s[0]
-	FMOVS 12(R14), F4
-	WORD $0x4f848014 // mul v20.4s, v0.4s, v4.s[0]
-	WORD $0x4f848035 // mul v21.4s, v1.4s, v4.s[0]
-	WORD $0x4f848056 // mul v22.4s, v2.4s, v4.s[0]
-	WORD $0x4f848077 // mul v23.4s, v3.4s, v4.s[0]
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	WORD $0x4fa4800c // mul v12.4s, v0.4s, v4.s[1]
+	WORD $0x4fa4802d // mul v13.4s, v1.4s, v4.s[1]
+	WORD $0x4fa4804e // mul v14.4s, v2.4s, v4.s[1]
+	WORD $0x4fa4806f // mul v15.4s, v3.4s, v4.s[1]
+	WORD $0x4f848810 // mul v16.4s, v0.4s, v4.s[2]
+	WORD $0x4f848831 // mul v17.4s, v1.4s, v4.s[2]
+	WORD $0x4f848852 // mul v18.4s, v2.4s, v4.s[2]
+	WORD $0x4f848873 // mul v19.4s, v3.4s, v4.s[2]
+	WORD $0x4fa48814 // mul v20.4s, v0.4s, v4.s[3]
+	WORD $0x4fa48835 // mul v21.4s, v1.4s, v4.s[3]
+	WORD $0x4fa48856 // mul v22.4s, v2.4s, v4.s[3]
+	WORD $0x4fa48877 // mul v23.4s, v3.4s, v4.s[3]
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest4
+	SUBS $8, R2
+	BLT four4
 	PCALIGN $16
 loop4:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
 	FLDPQ.W 256(R1), (F6, F7)
 	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
 	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
@@ -1090,16 +1779,170 @@ loop4:
 	WORD $0x4fa1e8ef // sdot v15.4s, v7.16b, v1.4b[3]
 	WORD $0x4fa2e8f3 // sdot v19.4s, v7.16b, v2.4b[3]
 	WORD $0x4fa3e8f7 // sdot v23.4s, v7.16b, v3.4b[3]
-	ADDS $16, R2
-	BLE loop4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d0 // sdot v16.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d4 // sdot v20.4s, v6.16b, v3.4b[0]
+	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ed // sdot v13.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f1 // sdot v17.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f5 // sdot v21.4s, v7.16b, v3.4b[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f80e0ca // sdot v10.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0ce // sdot v14.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d2 // sdot v18.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d6 // sdot v22.4s, v6.16b, v3.4b[0]
+	WORD $0x4f80e0eb // sdot v11.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ef // sdot v15.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f3 // sdot v19.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f7 // sdot v23.4s, v7.16b, v3.4b[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa0e0c8 // sdot v8.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0cc // sdot v12.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d0 // sdot v16.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d4 // sdot v20.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa0e0e9 // sdot v9.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ed // sdot v13.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f1 // sdot v17.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f5 // sdot v21.4s, v7.16b, v3.4b[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa0e0ca // sdot v10.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0ce // sdot v14.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d2 // sdot v18.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d6 // sdot v22.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa0e0eb // sdot v11.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ef // sdot v15.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f3 // sdot v19.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f7 // sdot v23.4s, v7.16b, v3.4b[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f80e8c8 // sdot v8.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8cc // sdot v12.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d0 // sdot v16.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d4 // sdot v20.4s, v6.16b, v3.4b[2]
+	WORD $0x4f80e8e9 // sdot v9.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ed // sdot v13.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f1 // sdot v17.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f5 // sdot v21.4s, v7.16b, v3.4b[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f80e8ca // sdot v10.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8ce // sdot v14.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d2 // sdot v18.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d6 // sdot v22.4s, v6.16b, v3.4b[2]
+	WORD $0x4f80e8eb // sdot v11.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ef // sdot v15.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f3 // sdot v19.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f7 // sdot v23.4s, v7.16b, v3.4b[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa0e8c8 // sdot v8.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8cc // sdot v12.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d0 // sdot v16.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d4 // sdot v20.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa0e8e9 // sdot v9.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ed // sdot v13.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f1 // sdot v17.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f5 // sdot v21.4s, v7.16b, v3.4b[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa0e8ca // sdot v10.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8ce // sdot v14.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d2 // sdot v18.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d6 // sdot v22.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa0e8eb // sdot v11.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ef // sdot v15.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f3 // sdot v19.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f7 // sdot v23.4s, v7.16b, v3.4b[3]
+	SUBS $8, R2
+	BGE loop4
+four4:
+	TBZ $2, R2, rest4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d0 // sdot v16.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d4 // sdot v20.4s, v6.16b, v3.4b[0]
+	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ed // sdot v13.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f1 // sdot v17.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f5 // sdot v21.4s, v7.16b, v3.4b[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f80e0ca // sdot v10.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0ce // sdot v14.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d2 // sdot v18.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d6 // sdot v22.4s, v6.16b, v3.4b[0]
+	WORD $0x4f80e0eb // sdot v11.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ef // sdot v15.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f3 // sdot v19.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f7 // sdot v23.4s, v7.16b, v3.4b[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa0e0c8 // sdot v8.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0cc // sdot v12.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d0 // sdot v16.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d4 // sdot v20.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa0e0e9 // sdot v9.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ed // sdot v13.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f1 // sdot v17.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f5 // sdot v21.4s, v7.16b, v3.4b[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa0e0ca // sdot v10.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0ce // sdot v14.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d2 // sdot v18.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d6 // sdot v22.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa0e0eb // sdot v11.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ef // sdot v15.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f3 // sdot v19.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f7 // sdot v23.4s, v7.16b, v3.4b[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f80e8c8 // sdot v8.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8cc // sdot v12.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d0 // sdot v16.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d4 // sdot v20.4s, v6.16b, v3.4b[2]
+	WORD $0x4f80e8e9 // sdot v9.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ed // sdot v13.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f1 // sdot v17.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f5 // sdot v21.4s, v7.16b, v3.4b[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f80e8ca // sdot v10.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8ce // sdot v14.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d2 // sdot v18.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d6 // sdot v22.4s, v6.16b, v3.4b[2]
+	WORD $0x4f80e8eb // sdot v11.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ef // sdot v15.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f3 // sdot v19.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f7 // sdot v23.4s, v7.16b, v3.4b[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa0e8c8 // sdot v8.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8cc // sdot v12.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d0 // sdot v16.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d4 // sdot v20.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa0e8e9 // sdot v9.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ed // sdot v13.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f1 // sdot v17.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f5 // sdot v21.4s, v7.16b, v3.4b[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa0e8ca // sdot v10.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8ce // sdot v14.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d2 // sdot v18.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d6 // sdot v22.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa0e8eb // sdot v11.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ef // sdot v15.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f3 // sdot v19.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f7 // sdot v23.4s, v7.16b, v3.4b[3]
 rest4:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end4
 one4:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
 	FLDPQ 256(R1), (F6, F7)
 	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
 	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
@@ -1119,212 +1962,247 @@ one4:
 	WORD $0x4f82e0f3 // sdot v19.4s, v7.16b, v2.4b[0]
 	WORD $0x4f83e0f7 // sdot v23.4s, v7.16b, v3.4b[0]
 	ADD $64, R1
-	ADD $4, R2
-	CMP $16, R2
+	SUBS $1, R2
 	BNE one4
 end4:
-	MOVD call_Unit(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual4
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd27 // fmla v7.4s, v9.4s, v5.4s
-	CBZ R15, plain24
-	FLDPQ 0(R17), (F8, F9)
-	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
-	ADD R16, R17
-plain24:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
+	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd86 // fmla v6.4s, v12.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cda7 // fmla v7.4s, v13.4s, v5.4s
-	CBZ R15, plain25
-	FLDPQ 0(R17), (F12, F13)
-	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	ADD R16, R17
-plain25:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd86 // fmla v6.4s, v12.4s, v3.4s
+	WORD $0x4e24cda7 // fmla v7.4s, v13.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce06 // fmla v6.4s, v16.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce27 // fmla v7.4s, v17.4s, v5.4s
-	CBZ R15, plain26
-	FLDPQ 0(R17), (F16, F17)
-	WORD $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
-	ADD R16, R17
-plain26:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce06 // fmla v6.4s, v16.4s, v3.4s
+	WORD $0x4e24ce27 // fmla v7.4s, v17.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce86 // fmla v6.4s, v20.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cea7 // fmla v7.4s, v21.4s, v5.4s
-	CBZ R15, plain27
-	FLDPQ 0(R17), (F20, F21)
-	WORD $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
-	WORD $0x4e35d4e7 // fadd v7.4s, v7.4s, v21.4s
-	ADD R16, R17
-plain27:
-	FSTPQ (F6, F7), 0(R13)
-	MOVD call_Unit(R0), R14
-	FLDPQ 32(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce86 // fmla v6.4s, v20.4s, v3.4s
+	WORD $0x4e24cea7 // fmla v7.4s, v21.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd46 // fmla v6.4s, v10.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd67 // fmla v7.4s, v11.4s, v5.4s
-	CBZ R15, plain28
-	FLDPQ 32(R17), (F10, F11)
-	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
-	ADD R16, R17
-plain28:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cdc6 // fmla v6.4s, v14.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cde7 // fmla v7.4s, v15.4s, v5.4s
-	CBZ R15, plain29
-	FLDPQ 32(R17), (F14, F15)
-	WORD $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	ADD R16, R17
-plain29:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce46 // fmla v6.4s, v18.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce67 // fmla v7.4s, v19.4s, v5.4s
-	CBZ R15, plain30
-	FLDPQ 32(R17), (F18, F19)
-	WORD $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD $0x4e33d4e7 // fadd v7.4s, v7.4s, v19.4s
-	ADD R16, R17
-plain30:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cec6 // fmla v6.4s, v22.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cee7 // fmla v7.4s, v23.4s, v5.4s
-	CBZ R15, plain31
-	FLDPQ 32(R17), (F22, F23)
-	WORD $0x4e36d4c6 // fadd v6.4s, v6.4s, v22.4s
-	WORD $0x4e37d4e7 // fadd v7.4s, v7.4s, v23.4s
-	ADD R16, R17
-plain31:
-	FSTPQ (F6, F7), 32(R13)
-	ADD $4, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	SUBS $4, R5
+	BLE done
 	MOVD $4, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	ADD $16, R19
 	ADD $16, R20
-	CBZ R15, next32
-	ADD R14, R15
-next32:
+	B rows4
+residual4:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
+	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd86 // fmla v6.4s, v12.4s, v3.4s
+	WORD $0x4e24cda7 // fmla v7.4s, v13.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce06 // fmla v6.4s, v16.4s, v3.4s
+	WORD $0x4e24ce27 // fmla v7.4s, v17.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce86 // fmla v6.4s, v20.4s, v3.4s
+	WORD $0x4e24cea7 // fmla v7.4s, v21.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $16, R19
+	ADD $16, R20
 	B rows4
 rows5:
 	// A tile of 5 by 16: sums in V8 to V27, operands in V0 to V4, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
-	FLDPQ 0(R1), (F0, F1)
-	FLDPQ 32(R1), (F2, F3)
-	ADD $64, R1
-	FMOVS 0(R14), F4
+	MOVD R26, R1
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ 0(R20), F4
 	WORD $0x4f848008 // mul v8.4s, v0.4s, v4.s[0]
 	WORD $0x4f848029 // mul v9.4s, v1.4s, v4.s[0]
 	WORD $0x4f84804a // mul v10.4s, v2.4s, v4.s[0]
 	WORD $0x4f84806b // mul v11.4s, v3.4s, v4.s[0]
-	FMOVS 4(R14), F4
-	WORD $0x4f84800c // mul v12.4s, v0.4s, v4.s[0]
-	WORD $0x4f84802d // mul v13.4s, v1.4s, v4.s[0]
-	WORD $0x4f84804e // mul v14.4s, v2.4s, v4.s[0]
-	WORD $0x4f84806f // mul v15.4s, v3.4s, v4.s[0]
-	FMOVS 8(R14), F4
-	WORD $0x4f848010 // mul v16.4s, v0.4s, v4.s[0]
-	WORD $0x4f848031 // mul v17.4s, v1.4s, v4.s[0]
-	WORD $0x4f848052 // mul v18.4s, v2.4s, v4.s[0]
-	WORD $0x4f848073 // mul v19.4s, v3.4s, v4.s[0]
-	FMOVS 12(R14), F4
-	WORD $0x4f848014 // mul v20.4s, v0.4s, v4.s[0]
-	WORD $0x4f848035 // mul v21.4s, v1.4s, v4.s[0]
-	WORD $0x4f848056 // mul v22.4s, v2.4s, v4.s[0]
-	WORD $0x4f848077 // mul v23.4s, v3.4s, v4.s[0]
-	FMOVS 16(R14), F4
+	WORD $0x4fa4800c // mul v12.4s, v0.4s, v4.s[1]
+	WORD $0x4fa4802d // mul v13.4s, v1.4s, v4.s[1]
+	WORD $0x4fa4804e // mul v14.4s, v2.4s, v4.s[1]
+	WORD $0x4fa4806f // mul v15.4s, v3.4s, v4.s[1]
+	WORD $0x4f848810 // mul v16.4s, v0.4s, v4.s[2]
+	WORD $0x4f848831 // mul v17.4s, v1.4s, v4.s[2]
+	WORD $0x4f848852 // mul v18.4s, v2.4s, v4.s[2]
+	WORD $0x4f848873 // mul v19.4s, v3.4s, v4.s[2]
+	WORD $0x4fa48814 // mul v20.4s, v0.4s, v4.s[3]
+	WORD $0x4fa48835 // mul v21.4s, v1.4s, v4.s[3]
+	WORD $0x4fa48856 // mul v22.4s, v2.4s, v4.s[3]
+	WORD $0x4fa48877 // mul v23.4s, v3.4s, v4.s[3]
+	FMOVS 16(R20), F4
 	WORD $0x4f848018 // mul v24.4s, v0.4s, v4.s[0]
 	WORD $0x4f848039 // mul v25.4s, v1.4s, v4.s[0]
 	WORD $0x4f84805a // mul v26.4s, v2.4s, v4.s[0]
 	WORD $0x4f84807b // mul v27.4s, v3.4s, v4.s[0]
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
 	ADD R12, R9, R10
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest5
+	SUBS $8, R2
+	BLT four5
 	PCALIGN $16
 loop5:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
-	WORD $0x3ce26944 // ldr q4, [x10, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
 	FLDPQ.W 256(R1), (F6, F7)
 	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
 	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
@@ -1413,17 +2291,205 @@ loop5:
 	WORD $0x4fa2e8f3 // sdot v19.4s, v7.16b, v2.4b[3]
 	WORD $0x4fa3e8f7 // sdot v23.4s, v7.16b, v3.4b[3]
 	WORD $0x4fa4e8fb // sdot v27.4s, v7.16b, v4.4b[3]
-	ADDS $16, R2
-	BLE loop5
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d0 // sdot v16.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d4 // sdot v20.4s, v6.16b, v3.4b[0]
+	WORD $0x4f84e0d8 // sdot v24.4s, v6.16b, v4.4b[0]
+	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ed // sdot v13.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f1 // sdot v17.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f5 // sdot v21.4s, v7.16b, v3.4b[0]
+	WORD $0x4f84e0f9 // sdot v25.4s, v7.16b, v4.4b[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f80e0ca // sdot v10.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0ce // sdot v14.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d2 // sdot v18.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d6 // sdot v22.4s, v6.16b, v3.4b[0]
+	WORD $0x4f84e0da // sdot v26.4s, v6.16b, v4.4b[0]
+	WORD $0x4f80e0eb // sdot v11.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ef // sdot v15.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f3 // sdot v19.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f7 // sdot v23.4s, v7.16b, v3.4b[0]
+	WORD $0x4f84e0fb // sdot v27.4s, v7.16b, v4.4b[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa0e0c8 // sdot v8.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0cc // sdot v12.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d0 // sdot v16.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d4 // sdot v20.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa4e0d8 // sdot v24.4s, v6.16b, v4.4b[1]
+	WORD $0x4fa0e0e9 // sdot v9.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ed // sdot v13.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f1 // sdot v17.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f5 // sdot v21.4s, v7.16b, v3.4b[1]
+	WORD $0x4fa4e0f9 // sdot v25.4s, v7.16b, v4.4b[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa0e0ca // sdot v10.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0ce // sdot v14.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d2 // sdot v18.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d6 // sdot v22.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa4e0da // sdot v26.4s, v6.16b, v4.4b[1]
+	WORD $0x4fa0e0eb // sdot v11.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ef // sdot v15.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f3 // sdot v19.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f7 // sdot v23.4s, v7.16b, v3.4b[1]
+	WORD $0x4fa4e0fb // sdot v27.4s, v7.16b, v4.4b[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f80e8c8 // sdot v8.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8cc // sdot v12.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d0 // sdot v16.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d4 // sdot v20.4s, v6.16b, v3.4b[2]
+	WORD $0x4f84e8d8 // sdot v24.4s, v6.16b, v4.4b[2]
+	WORD $0x4f80e8e9 // sdot v9.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ed // sdot v13.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f1 // sdot v17.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f5 // sdot v21.4s, v7.16b, v3.4b[2]
+	WORD $0x4f84e8f9 // sdot v25.4s, v7.16b, v4.4b[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f80e8ca // sdot v10.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8ce // sdot v14.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d2 // sdot v18.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d6 // sdot v22.4s, v6.16b, v3.4b[2]
+	WORD $0x4f84e8da // sdot v26.4s, v6.16b, v4.4b[2]
+	WORD $0x4f80e8eb // sdot v11.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ef // sdot v15.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f3 // sdot v19.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f7 // sdot v23.4s, v7.16b, v3.4b[2]
+	WORD $0x4f84e8fb // sdot v27.4s, v7.16b, v4.4b[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa0e8c8 // sdot v8.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8cc // sdot v12.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d0 // sdot v16.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d4 // sdot v20.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa4e8d8 // sdot v24.4s, v6.16b, v4.4b[3]
+	WORD $0x4fa0e8e9 // sdot v9.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ed // sdot v13.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f1 // sdot v17.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f5 // sdot v21.4s, v7.16b, v3.4b[3]
+	WORD $0x4fa4e8f9 // sdot v25.4s, v7.16b, v4.4b[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa0e8ca // sdot v10.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8ce // sdot v14.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d2 // sdot v18.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d6 // sdot v22.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa4e8da // sdot v26.4s, v6.16b, v4.4b[3]
+	WORD $0x4fa0e8eb // sdot v11.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ef // sdot v15.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f3 // sdot v19.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f7 // sdot v23.4s, v7.16b, v3.4b[3]
+	WORD $0x4fa4e8fb // sdot v27.4s, v7.16b, v4.4b[3]
+	SUBS $8, R2
+	BGE loop5
+four5:
+	TBZ $2, R2, rest5
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d0 // sdot v16.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d4 // sdot v20.4s, v6.16b, v3.4b[0]
+	WORD $0x4f84e0d8 // sdot v24.4s, v6.16b, v4.4b[0]
+	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ed // sdot v13.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f1 // sdot v17.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f5 // sdot v21.4s, v7.16b, v3.4b[0]
+	WORD $0x4f84e0f9 // sdot v25.4s, v7.16b, v4.4b[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f80e0ca // sdot v10.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0ce // sdot v14.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d2 // sdot v18.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d6 // sdot v22.4s, v6.16b, v3.4b[0]
+	WORD $0x4f84e0da // sdot v26.4s, v6.16b, v4.4b[0]
+	WORD $0x4f80e0eb // sdot v11.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ef // sdot v15.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f3 // sdot v19.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f7 // sdot v23.4s, v7.16b, v3.4b[0]
+	WORD $0x4f84e0fb // sdot v27.4s, v7.16b, v4.4b[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa0e0c8 // sdot v8.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0cc // sdot v12.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d0 // sdot v16.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d4 // sdot v20.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa4e0d8 // sdot v24.4s, v6.16b, v4.4b[1]
+	WORD $0x4fa0e0e9 // sdot v9.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ed // sdot v13.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f1 // sdot v17.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f5 // sdot v21.4s, v7.16b, v3.4b[1]
+	WORD $0x4fa4e0f9 // sdot v25.4s, v7.16b, v4.4b[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa0e0ca // sdot v10.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0ce // sdot v14.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d2 // sdot v18.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d6 // sdot v22.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa4e0da // sdot v26.4s, v6.16b, v4.4b[1]
+	WORD $0x4fa0e0eb // sdot v11.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ef // sdot v15.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f3 // sdot v19.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f7 // sdot v23.4s, v7.16b, v3.4b[1]
+	WORD $0x4fa4e0fb // sdot v27.4s, v7.16b, v4.4b[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f80e8c8 // sdot v8.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8cc // sdot v12.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d0 // sdot v16.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d4 // sdot v20.4s, v6.16b, v3.4b[2]
+	WORD $0x4f84e8d8 // sdot v24.4s, v6.16b, v4.4b[2]
+	WORD $0x4f80e8e9 // sdot v9.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ed // sdot v13.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f1 // sdot v17.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f5 // sdot v21.4s, v7.16b, v3.4b[2]
+	WORD $0x4f84e8f9 // sdot v25.4s, v7.16b, v4.4b[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f80e8ca // sdot v10.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8ce // sdot v14.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d2 // sdot v18.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d6 // sdot v22.4s, v6.16b, v3.4b[2]
+	WORD $0x4f84e8da // sdot v26.4s, v6.16b, v4.4b[2]
+	WORD $0x4f80e8eb // sdot v11.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ef // sdot v15.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f3 // sdot v19.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f7 // sdot v23.4s, v7.16b, v3.4b[2]
+	WORD $0x4f84e8fb // sdot v27.4s, v7.16b, v4.4b[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa0e8c8 // sdot v8.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8cc // sdot v12.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d0 // sdot v16.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d4 // sdot v20.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa4e8d8 // sdot v24.4s, v6.16b, v4.4b[3]
+	WORD $0x4fa0e8e9 // sdot v9.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ed // sdot v13.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f1 // sdot v17.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f5 // sdot v21.4s, v7.16b, v3.4b[3]
+	WORD $0x4fa4e8f9 // sdot v25.4s, v7.16b, v4.4b[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa0e8ca // sdot v10.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8ce // sdot v14.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d2 // sdot v18.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d6 // sdot v22.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa4e8da // sdot v26.4s, v6.16b, v4.4b[3]
+	WORD $0x4fa0e8eb // sdot v11.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ef // sdot v15.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f3 // sdot v19.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f7 // sdot v23.4s, v7.16b, v3.4b[3]
+	WORD $0x4fa4e8fb // sdot v27.4s, v7.16b, v4.4b[3]
 rest5:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end5
 one5:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-	FMOVS (R10)(R2), F4
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
+	FMOVS.P 4(R10), F4
 	FLDPQ 256(R1), (F6, F7)
 	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
 	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
@@ -1447,251 +2513,299 @@ one5:
 	WORD $0x4f83e0f7 // sdot v23.4s, v7.16b, v3.4b[0]
 	WORD $0x4f84e0fb // sdot v27.4s, v7.16b, v4.4b[0]
 	ADD $64, R1
-	ADD $4, R2
-	CMP $16, R2
+	SUBS $1, R2
 	BNE one5
 end5:
-	MOVD call_Unit(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual5
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd27 // fmla v7.4s, v9.4s, v5.4s
-	CBZ R15, plain33
-	FLDPQ 0(R17), (F8, F9)
-	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
-	ADD R16, R17
-plain33:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
+	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd86 // fmla v6.4s, v12.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cda7 // fmla v7.4s, v13.4s, v5.4s
-	CBZ R15, plain34
-	FLDPQ 0(R17), (F12, F13)
-	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	ADD R16, R17
-plain34:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd86 // fmla v6.4s, v12.4s, v3.4s
+	WORD $0x4e24cda7 // fmla v7.4s, v13.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce06 // fmla v6.4s, v16.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce27 // fmla v7.4s, v17.4s, v5.4s
-	CBZ R15, plain35
-	FLDPQ 0(R17), (F16, F17)
-	WORD $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
-	ADD R16, R17
-plain35:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce06 // fmla v6.4s, v16.4s, v3.4s
+	WORD $0x4e24ce27 // fmla v7.4s, v17.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce86 // fmla v6.4s, v20.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cea7 // fmla v7.4s, v21.4s, v5.4s
-	CBZ R15, plain36
-	FLDPQ 0(R17), (F20, F21)
-	WORD $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
-	WORD $0x4e35d4e7 // fadd v7.4s, v7.4s, v21.4s
-	ADD R16, R17
-plain36:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 16(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce86 // fmla v6.4s, v20.4s, v3.4s
+	WORD $0x4e24cea7 // fmla v7.4s, v21.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf06 // fmla v6.4s, v24.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cf27 // fmla v7.4s, v25.4s, v5.4s
-	CBZ R15, plain37
-	FLDPQ 0(R17), (F24, F25)
-	WORD $0x4e38d4c6 // fadd v6.4s, v6.4s, v24.4s
-	WORD $0x4e39d4e7 // fadd v7.4s, v7.4s, v25.4s
-	ADD R16, R17
-plain37:
-	FSTPQ (F6, F7), 0(R13)
-	MOVD call_Unit(R0), R14
-	FLDPQ 32(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf06 // fmla v6.4s, v24.4s, v3.4s
+	WORD $0x4e24cf27 // fmla v7.4s, v25.4s, v4.4s
+	FSTPQ (F6, F7), 0(R10)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd46 // fmla v6.4s, v10.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd67 // fmla v7.4s, v11.4s, v5.4s
-	CBZ R15, plain38
-	FLDPQ 32(R17), (F10, F11)
-	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
-	ADD R16, R17
-plain38:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cdc6 // fmla v6.4s, v14.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cde7 // fmla v7.4s, v15.4s, v5.4s
-	CBZ R15, plain39
-	FLDPQ 32(R17), (F14, F15)
-	WORD $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	ADD R16, R17
-plain39:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce46 // fmla v6.4s, v18.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce67 // fmla v7.4s, v19.4s, v5.4s
-	CBZ R15, plain40
-	FLDPQ 32(R17), (F18, F19)
-	WORD $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD $0x4e33d4e7 // fadd v7.4s, v7.4s, v19.4s
-	ADD R16, R17
-plain40:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cec6 // fmla v6.4s, v22.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cee7 // fmla v7.4s, v23.4s, v5.4s
-	CBZ R15, plain41
-	FLDPQ 32(R17), (F22, F23)
-	WORD $0x4e36d4c6 // fadd v6.4s, v6.4s, v22.4s
-	WORD $0x4e37d4e7 // fadd v7.4s, v7.4s, v23.4s
-	ADD R16, R17
-plain41:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 16(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf46 // fmla v6.4s, v26.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cf67 // fmla v7.4s, v27.4s, v5.4s
-	CBZ R15, plain42
-	FLDPQ 32(R17), (F26, F27)
-	WORD $0x4e3ad4c6 // fadd v6.4s, v6.4s, v26.4s
-	WORD $0x4e3bd4e7 // fadd v7.4s, v7.4s, v27.4s
-	ADD R16, R17
-plain42:
-	FSTPQ (F6, F7), 32(R13)
-	ADD $5, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf67 // fmla v7.4s, v27.4s, v4.4s
+	FSTPQ (F6, F7), 32(R10)
+	SUBS $5, R5
+	BLE done
 	MOVD $5, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	ADD $20, R19
 	ADD $20, R20
-	CBZ R15, next43
-	ADD R14, R15
-next43:
+	B rows5
+residual5:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
+	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd86 // fmla v6.4s, v12.4s, v3.4s
+	WORD $0x4e24cda7 // fmla v7.4s, v13.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce06 // fmla v6.4s, v16.4s, v3.4s
+	WORD $0x4e24ce27 // fmla v7.4s, v17.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce86 // fmla v6.4s, v20.4s, v3.4s
+	WORD $0x4e24cea7 // fmla v7.4s, v21.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf06 // fmla v6.4s, v24.4s, v3.4s
+	WORD $0x4e24cf27 // fmla v7.4s, v25.4s, v4.4s
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R10)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf67 // fmla v7.4s, v27.4s, v4.4s
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R10)
+	SUBS $5, R5
+	BLE done
+	MOVD $5, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $20, R19
+	ADD $20, R20
 	B rows5
 rows6:
 	// A tile of 6 by 16: sums in V8 to V31, operands in V0 to V5, weights in V6 and V7.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
-	FLDPQ 0(R1), (F0, F1)
-	FLDPQ 32(R1), (F2, F3)
-	ADD $64, R1
-	FMOVS 0(R14), F4
+	MOVD R26, R1
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ 0(R20), F4
 	WORD $0x4f848008 // mul v8.4s, v0.4s, v4.s[0]
 	WORD $0x4f848029 // mul v9.4s, v1.4s, v4.s[0]
 	WORD $0x4f84804a // mul v10.4s, v2.4s, v4.s[0]
 	WORD $0x4f84806b // mul v11.4s, v3.4s, v4.s[0]
-	FMOVS 4(R14), F4
-	WORD $0x4f84800c // mul v12.4s, v0.4s, v4.s[0]
-	WORD $0x4f84802d // mul v13.4s, v1.4s, v4.s[0]
-	WORD $0x4f84804e // mul v14.4s, v2.4s, v4.s[0]
-	WORD $0x4f84806f // mul v15.4s, v3.4s, v4.s[0]
-	FMOVS 8(R14), F4
-	WORD $0x4f848010 // mul v16.4s, v0.4s, v4.s[0]
-	WORD $0x4f848031 // mul v17.4s, v1.4s, v4.s[0]
-	WORD $0x4f848052 // mul v18.4s, v2.4s, v4.s[0]
-	WORD $0x4f848073 // mul v19.4s, v3.4s, v4.s[0]
-	FMOVS 12(R14), F4
-	WORD $0x4f848014 // mul v20.4s, v0.4s, v4.s[0]
-	WORD $0x4f848035 // mul v21.4s, v1.4s, v4.s[0]
-	WORD $0x4f848056 // mul v22.4s, v2.4s, v4.s[0]
-	WORD $0x4f848077 // mul v23.4s, v3.4s, v4.s[0]
-	FMOVS 16(R14), F4
+	WORD $0x4fa4800c // mul v12.4s, v0.4s, v4.s[1]
+	WORD $0x4fa4802d // mul v13.4s, v1.4s, v4.s[1]
+	WORD $0x4fa4804e // mul v14.4s, v2.4s, v4.s[1]
+	WORD $0x4fa4806f // mul v15.4s, v3.4s, v4.s[1]
+	WORD $0x4f848810 // mul v16.4s, v0.4s, v4.s[2]
+	WORD $0x4f848831 // mul v17.4s, v1.4s, v4.s[2]
+	WORD $0x4f848852 // mul v18.4s, v2.4s, v4.s[2]
+	WORD $0x4f848873 // mul v19.4s, v3.4s, v4.s[2]
+	WORD $0x4fa48814 // mul v20.4s, v0.4s, v4.s[3]
+	WORD $0x4fa48835 // mul v21.4s, v1.4s, v4.s[3]
+	WORD $0x4fa48856 // mul v22.4s, v2.4s, v4.s[3]
+	WORD $0x4fa48877 // mul v23.4s, v3.4s, v4.s[3]
+	FMOVD 16(R20), F4
 	WORD $0x4f848018 // mul v24.4s, v0.4s, v4.s[0]
 	WORD $0x4f848039 // mul v25.4s, v1.4s, v4.s[0]
 	WORD $0x4f84805a // mul v26.4s, v2.4s, v4.s[0]
 	WORD $0x4f84807b // mul v27.4s, v3.4s, v4.s[0]
-	FMOVS 20(R14), F4
-	WORD $0x4f84801c // mul v28.4s, v0.4s, v4.s[0]
-	WORD $0x4f84803d // mul v29.4s, v1.4s, v4.s[0]
-	WORD $0x4f84805e // mul v30.4s, v2.4s, v4.s[0]
-	WORD $0x4f84807f // mul v31.4s, v3.4s, v4.s[0]
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	WORD $0x4fa4801c // mul v28.4s, v0.4s, v4.s[1]
+	WORD $0x4fa4803d // mul v29.4s, v1.4s, v4.s[1]
+	WORD $0x4fa4805e // mul v30.4s, v2.4s, v4.s[1]
+	WORD $0x4fa4807f // mul v31.4s, v3.4s, v4.s[1]
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
 	ADD R12, R9, R10
 	ADD R12, R10, R11
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest6
+	SUBS $8, R2
+	BLT four6
 	PCALIGN $16
 loop6:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
-	WORD $0x3ce26944 // ldr q4, [x10, x2]
-	WORD $0x3ce26965 // ldr q5, [x11, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
 	FLDPQ.W 256(R1), (F6, F7)
 	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
 	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
@@ -1796,18 +2910,240 @@ loop6:
 	WORD $0x4fa3e8f7 // sdot v23.4s, v7.16b, v3.4b[3]
 	WORD $0x4fa4e8fb // sdot v27.4s, v7.16b, v4.4b[3]
 	WORD $0x4fa5e8ff // sdot v31.4s, v7.16b, v5.4b[3]
-	ADDS $16, R2
-	BLE loop6
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d0 // sdot v16.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d4 // sdot v20.4s, v6.16b, v3.4b[0]
+	WORD $0x4f84e0d8 // sdot v24.4s, v6.16b, v4.4b[0]
+	WORD $0x4f85e0dc // sdot v28.4s, v6.16b, v5.4b[0]
+	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ed // sdot v13.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f1 // sdot v17.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f5 // sdot v21.4s, v7.16b, v3.4b[0]
+	WORD $0x4f84e0f9 // sdot v25.4s, v7.16b, v4.4b[0]
+	WORD $0x4f85e0fd // sdot v29.4s, v7.16b, v5.4b[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f80e0ca // sdot v10.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0ce // sdot v14.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d2 // sdot v18.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d6 // sdot v22.4s, v6.16b, v3.4b[0]
+	WORD $0x4f84e0da // sdot v26.4s, v6.16b, v4.4b[0]
+	WORD $0x4f85e0de // sdot v30.4s, v6.16b, v5.4b[0]
+	WORD $0x4f80e0eb // sdot v11.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ef // sdot v15.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f3 // sdot v19.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f7 // sdot v23.4s, v7.16b, v3.4b[0]
+	WORD $0x4f84e0fb // sdot v27.4s, v7.16b, v4.4b[0]
+	WORD $0x4f85e0ff // sdot v31.4s, v7.16b, v5.4b[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa0e0c8 // sdot v8.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0cc // sdot v12.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d0 // sdot v16.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d4 // sdot v20.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa4e0d8 // sdot v24.4s, v6.16b, v4.4b[1]
+	WORD $0x4fa5e0dc // sdot v28.4s, v6.16b, v5.4b[1]
+	WORD $0x4fa0e0e9 // sdot v9.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ed // sdot v13.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f1 // sdot v17.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f5 // sdot v21.4s, v7.16b, v3.4b[1]
+	WORD $0x4fa4e0f9 // sdot v25.4s, v7.16b, v4.4b[1]
+	WORD $0x4fa5e0fd // sdot v29.4s, v7.16b, v5.4b[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa0e0ca // sdot v10.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0ce // sdot v14.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d2 // sdot v18.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d6 // sdot v22.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa4e0da // sdot v26.4s, v6.16b, v4.4b[1]
+	WORD $0x4fa5e0de // sdot v30.4s, v6.16b, v5.4b[1]
+	WORD $0x4fa0e0eb // sdot v11.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ef // sdot v15.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f3 // sdot v19.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f7 // sdot v23.4s, v7.16b, v3.4b[1]
+	WORD $0x4fa4e0fb // sdot v27.4s, v7.16b, v4.4b[1]
+	WORD $0x4fa5e0ff // sdot v31.4s, v7.16b, v5.4b[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f80e8c8 // sdot v8.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8cc // sdot v12.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d0 // sdot v16.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d4 // sdot v20.4s, v6.16b, v3.4b[2]
+	WORD $0x4f84e8d8 // sdot v24.4s, v6.16b, v4.4b[2]
+	WORD $0x4f85e8dc // sdot v28.4s, v6.16b, v5.4b[2]
+	WORD $0x4f80e8e9 // sdot v9.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ed // sdot v13.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f1 // sdot v17.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f5 // sdot v21.4s, v7.16b, v3.4b[2]
+	WORD $0x4f84e8f9 // sdot v25.4s, v7.16b, v4.4b[2]
+	WORD $0x4f85e8fd // sdot v29.4s, v7.16b, v5.4b[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f80e8ca // sdot v10.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8ce // sdot v14.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d2 // sdot v18.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d6 // sdot v22.4s, v6.16b, v3.4b[2]
+	WORD $0x4f84e8da // sdot v26.4s, v6.16b, v4.4b[2]
+	WORD $0x4f85e8de // sdot v30.4s, v6.16b, v5.4b[2]
+	WORD $0x4f80e8eb // sdot v11.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ef // sdot v15.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f3 // sdot v19.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f7 // sdot v23.4s, v7.16b, v3.4b[2]
+	WORD $0x4f84e8fb // sdot v27.4s, v7.16b, v4.4b[2]
+	WORD $0x4f85e8ff // sdot v31.4s, v7.16b, v5.4b[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa0e8c8 // sdot v8.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8cc // sdot v12.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d0 // sdot v16.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d4 // sdot v20.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa4e8d8 // sdot v24.4s, v6.16b, v4.4b[3]
+	WORD $0x4fa5e8dc // sdot v28.4s, v6.16b, v5.4b[3]
+	WORD $0x4fa0e8e9 // sdot v9.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ed // sdot v13.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f1 // sdot v17.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f5 // sdot v21.4s, v7.16b, v3.4b[3]
+	WORD $0x4fa4e8f9 // sdot v25.4s, v7.16b, v4.4b[3]
+	WORD $0x4fa5e8fd // sdot v29.4s, v7.16b, v5.4b[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa0e8ca // sdot v10.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8ce // sdot v14.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d2 // sdot v18.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d6 // sdot v22.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa4e8da // sdot v26.4s, v6.16b, v4.4b[3]
+	WORD $0x4fa5e8de // sdot v30.4s, v6.16b, v5.4b[3]
+	WORD $0x4fa0e8eb // sdot v11.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ef // sdot v15.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f3 // sdot v19.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f7 // sdot v23.4s, v7.16b, v3.4b[3]
+	WORD $0x4fa4e8fb // sdot v27.4s, v7.16b, v4.4b[3]
+	WORD $0x4fa5e8ff // sdot v31.4s, v7.16b, v5.4b[3]
+	SUBS $8, R2
+	BGE loop6
+four6:
+	TBZ $2, R2, rest6
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d0 // sdot v16.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d4 // sdot v20.4s, v6.16b, v3.4b[0]
+	WORD $0x4f84e0d8 // sdot v24.4s, v6.16b, v4.4b[0]
+	WORD $0x4f85e0dc // sdot v28.4s, v6.16b, v5.4b[0]
+	WORD $0x4f80e0e9 // sdot v9.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ed // sdot v13.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f1 // sdot v17.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f5 // sdot v21.4s, v7.16b, v3.4b[0]
+	WORD $0x4f84e0f9 // sdot v25.4s, v7.16b, v4.4b[0]
+	WORD $0x4f85e0fd // sdot v29.4s, v7.16b, v5.4b[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f80e0ca // sdot v10.4s, v6.16b, v0.4b[0]
+	WORD $0x4f81e0ce // sdot v14.4s, v6.16b, v1.4b[0]
+	WORD $0x4f82e0d2 // sdot v18.4s, v6.16b, v2.4b[0]
+	WORD $0x4f83e0d6 // sdot v22.4s, v6.16b, v3.4b[0]
+	WORD $0x4f84e0da // sdot v26.4s, v6.16b, v4.4b[0]
+	WORD $0x4f85e0de // sdot v30.4s, v6.16b, v5.4b[0]
+	WORD $0x4f80e0eb // sdot v11.4s, v7.16b, v0.4b[0]
+	WORD $0x4f81e0ef // sdot v15.4s, v7.16b, v1.4b[0]
+	WORD $0x4f82e0f3 // sdot v19.4s, v7.16b, v2.4b[0]
+	WORD $0x4f83e0f7 // sdot v23.4s, v7.16b, v3.4b[0]
+	WORD $0x4f84e0fb // sdot v27.4s, v7.16b, v4.4b[0]
+	WORD $0x4f85e0ff // sdot v31.4s, v7.16b, v5.4b[0]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa0e0c8 // sdot v8.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0cc // sdot v12.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d0 // sdot v16.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d4 // sdot v20.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa4e0d8 // sdot v24.4s, v6.16b, v4.4b[1]
+	WORD $0x4fa5e0dc // sdot v28.4s, v6.16b, v5.4b[1]
+	WORD $0x4fa0e0e9 // sdot v9.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ed // sdot v13.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f1 // sdot v17.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f5 // sdot v21.4s, v7.16b, v3.4b[1]
+	WORD $0x4fa4e0f9 // sdot v25.4s, v7.16b, v4.4b[1]
+	WORD $0x4fa5e0fd // sdot v29.4s, v7.16b, v5.4b[1]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fa0e0ca // sdot v10.4s, v6.16b, v0.4b[1]
+	WORD $0x4fa1e0ce // sdot v14.4s, v6.16b, v1.4b[1]
+	WORD $0x4fa2e0d2 // sdot v18.4s, v6.16b, v2.4b[1]
+	WORD $0x4fa3e0d6 // sdot v22.4s, v6.16b, v3.4b[1]
+	WORD $0x4fa4e0da // sdot v26.4s, v6.16b, v4.4b[1]
+	WORD $0x4fa5e0de // sdot v30.4s, v6.16b, v5.4b[1]
+	WORD $0x4fa0e0eb // sdot v11.4s, v7.16b, v0.4b[1]
+	WORD $0x4fa1e0ef // sdot v15.4s, v7.16b, v1.4b[1]
+	WORD $0x4fa2e0f3 // sdot v19.4s, v7.16b, v2.4b[1]
+	WORD $0x4fa3e0f7 // sdot v23.4s, v7.16b, v3.4b[1]
+	WORD $0x4fa4e0fb // sdot v27.4s, v7.16b, v4.4b[1]
+	WORD $0x4fa5e0ff // sdot v31.4s, v7.16b, v5.4b[1]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f80e8c8 // sdot v8.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8cc // sdot v12.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d0 // sdot v16.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d4 // sdot v20.4s, v6.16b, v3.4b[2]
+	WORD $0x4f84e8d8 // sdot v24.4s, v6.16b, v4.4b[2]
+	WORD $0x4f85e8dc // sdot v28.4s, v6.16b, v5.4b[2]
+	WORD $0x4f80e8e9 // sdot v9.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ed // sdot v13.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f1 // sdot v17.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f5 // sdot v21.4s, v7.16b, v3.4b[2]
+	WORD $0x4f84e8f9 // sdot v25.4s, v7.16b, v4.4b[2]
+	WORD $0x4f85e8fd // sdot v29.4s, v7.16b, v5.4b[2]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f80e8ca // sdot v10.4s, v6.16b, v0.4b[2]
+	WORD $0x4f81e8ce // sdot v14.4s, v6.16b, v1.4b[2]
+	WORD $0x4f82e8d2 // sdot v18.4s, v6.16b, v2.4b[2]
+	WORD $0x4f83e8d6 // sdot v22.4s, v6.16b, v3.4b[2]
+	WORD $0x4f84e8da // sdot v26.4s, v6.16b, v4.4b[2]
+	WORD $0x4f85e8de // sdot v30.4s, v6.16b, v5.4b[2]
+	WORD $0x4f80e8eb // sdot v11.4s, v7.16b, v0.4b[2]
+	WORD $0x4f81e8ef // sdot v15.4s, v7.16b, v1.4b[2]
+	WORD $0x4f82e8f3 // sdot v19.4s, v7.16b, v2.4b[2]
+	WORD $0x4f83e8f7 // sdot v23.4s, v7.16b, v3.4b[2]
+	WORD $0x4f84e8fb // sdot v27.4s, v7.16b, v4.4b[2]
+	WORD $0x4f85e8ff // sdot v31.4s, v7.16b, v5.4b[2]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa0e8c8 // sdot v8.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8cc // sdot v12.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d0 // sdot v16.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d4 // sdot v20.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa4e8d8 // sdot v24.4s, v6.16b, v4.4b[3]
+	WORD $0x4fa5e8dc // sdot v28.4s, v6.16b, v5.4b[3]
+	WORD $0x4fa0e8e9 // sdot v9.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ed // sdot v13.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f1 // sdot v17.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f5 // sdot v21.4s, v7.16b, v3.4b[3]
+	WORD $0x4fa4e8f9 // sdot v25.4s, v7.16b, v4.4b[3]
+	WORD $0x4fa5e8fd // sdot v29.4s, v7.16b, v5.4b[3]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fa0e8ca // sdot v10.4s, v6.16b, v0.4b[3]
+	WORD $0x4fa1e8ce // sdot v14.4s, v6.16b, v1.4b[3]
+	WORD $0x4fa2e8d2 // sdot v18.4s, v6.16b, v2.4b[3]
+	WORD $0x4fa3e8d6 // sdot v22.4s, v6.16b, v3.4b[3]
+	WORD $0x4fa4e8da // sdot v26.4s, v6.16b, v4.4b[3]
+	WORD $0x4fa5e8de // sdot v30.4s, v6.16b, v5.4b[3]
+	WORD $0x4fa0e8eb // sdot v11.4s, v7.16b, v0.4b[3]
+	WORD $0x4fa1e8ef // sdot v15.4s, v7.16b, v1.4b[3]
+	WORD $0x4fa2e8f3 // sdot v19.4s, v7.16b, v2.4b[3]
+	WORD $0x4fa3e8f7 // sdot v23.4s, v7.16b, v3.4b[3]
+	WORD $0x4fa4e8fb // sdot v27.4s, v7.16b, v4.4b[3]
+	WORD $0x4fa5e8ff // sdot v31.4s, v7.16b, v5.4b[3]
 rest6:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end6
 one6:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-	FMOVS (R10)(R2), F4
-	FMOVS (R11)(R2), F5
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
+	FMOVS.P 4(R10), F4
+	FMOVS.P 4(R11), F5
 	FLDPQ 256(R1), (F6, F7)
 	WORD $0x4f80e0c8 // sdot v8.4s, v6.16b, v0.4b[0]
 	WORD $0x4f81e0cc // sdot v12.4s, v6.16b, v1.4b[0]
@@ -1835,239 +3171,325 @@ one6:
 	WORD $0x4f84e0fb // sdot v27.4s, v7.16b, v4.4b[0]
 	WORD $0x4f85e0ff // sdot v31.4s, v7.16b, v5.4b[0]
 	ADD $64, R1
-	ADD $4, R2
-	CMP $16, R2
+	SUBS $1, R2
 	BNE one6
 end6:
-	MOVD call_Unit(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual6
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd27 // fmla v7.4s, v9.4s, v5.4s
-	CBZ R15, plain44
-	FLDPQ 0(R17), (F8, F9)
-	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
-	ADD R16, R17
-plain44:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
+	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd86 // fmla v6.4s, v12.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cda7 // fmla v7.4s, v13.4s, v5.4s
-	CBZ R15, plain45
-	FLDPQ 0(R17), (F12, F13)
-	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD $0x4e2dd4e7 // fadd v7.4s, v7.4s, v13.4s
-	ADD R16, R17
-plain45:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd86 // fmla v6.4s, v12.4s, v3.4s
+	WORD $0x4e24cda7 // fmla v7.4s, v13.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce06 // fmla v6.4s, v16.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce27 // fmla v7.4s, v17.4s, v5.4s
-	CBZ R15, plain46
-	FLDPQ 0(R17), (F16, F17)
-	WORD $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
-	ADD R16, R17
-plain46:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce06 // fmla v6.4s, v16.4s, v3.4s
+	WORD $0x4e24ce27 // fmla v7.4s, v17.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce86 // fmla v6.4s, v20.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cea7 // fmla v7.4s, v21.4s, v5.4s
-	CBZ R15, plain47
-	FLDPQ 0(R17), (F20, F21)
-	WORD $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
-	WORD $0x4e35d4e7 // fadd v7.4s, v7.4s, v21.4s
-	ADD R16, R17
-plain47:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 16(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce86 // fmla v6.4s, v20.4s, v3.4s
+	WORD $0x4e24cea7 // fmla v7.4s, v21.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf06 // fmla v6.4s, v24.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cf27 // fmla v7.4s, v25.4s, v5.4s
-	CBZ R15, plain48
-	FLDPQ 0(R17), (F24, F25)
-	WORD $0x4e38d4c6 // fadd v6.4s, v6.4s, v24.4s
-	WORD $0x4e39d4e7 // fadd v7.4s, v7.4s, v25.4s
-	ADD R16, R17
-plain48:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 20(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf06 // fmla v6.4s, v24.4s, v3.4s
+	WORD $0x4e24cf27 // fmla v7.4s, v25.4s, v4.4s
+	FSTPQ (F6, F7), 0(R10)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf86 // fmla v6.4s, v28.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cfa7 // fmla v7.4s, v29.4s, v5.4s
-	CBZ R15, plain49
-	FLDPQ 0(R17), (F28, F29)
-	WORD $0x4e3cd4c6 // fadd v6.4s, v6.4s, v28.4s
-	WORD $0x4e3dd4e7 // fadd v7.4s, v7.4s, v29.4s
-	ADD R16, R17
-plain49:
-	FSTPQ (F6, F7), 0(R13)
-	MOVD call_Unit(R0), R14
-	FLDPQ 32(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cf86 // fmla v6.4s, v28.4s, v3.4s
+	WORD $0x4e24cfa7 // fmla v7.4s, v29.4s, v4.4s
+	FSTPQ (F6, F7), 0(R11)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd46 // fmla v6.4s, v10.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd67 // fmla v7.4s, v11.4s, v5.4s
-	CBZ R15, plain50
-	FLDPQ 32(R17), (F10, F11)
-	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
-	ADD R16, R17
-plain50:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cdc6 // fmla v6.4s, v14.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cde7 // fmla v7.4s, v15.4s, v5.4s
-	CBZ R15, plain51
-	FLDPQ 32(R17), (F14, F15)
-	WORD $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	ADD R16, R17
-plain51:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce46 // fmla v6.4s, v18.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce67 // fmla v7.4s, v19.4s, v5.4s
-	CBZ R15, plain52
-	FLDPQ 32(R17), (F18, F19)
-	WORD $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD $0x4e33d4e7 // fadd v7.4s, v7.4s, v19.4s
-	ADD R16, R17
-plain52:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cec6 // fmla v6.4s, v22.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cee7 // fmla v7.4s, v23.4s, v5.4s
-	CBZ R15, plain53
-	FLDPQ 32(R17), (F22, F23)
-	WORD $0x4e36d4c6 // fadd v6.4s, v6.4s, v22.4s
-	WORD $0x4e37d4e7 // fadd v7.4s, v7.4s, v23.4s
-	ADD R16, R17
-plain53:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 16(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf46 // fmla v6.4s, v26.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cf67 // fmla v7.4s, v27.4s, v5.4s
-	CBZ R15, plain54
-	FLDPQ 32(R17), (F26, F27)
-	WORD $0x4e3ad4c6 // fadd v6.4s, v6.4s, v26.4s
-	WORD $0x4e3bd4e7 // fadd v7.4s, v7.4s, v27.4s
-	ADD R16, R17
-plain54:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 20(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf67 // fmla v7.4s, v27.4s, v4.4s
+	FSTPQ (F6, F7), 32(R10)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cfc6 // fmla v6.4s, v30.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cfe7 // fmla v7.4s, v31.4s, v5.4s
-	CBZ R15, plain55
-	FLDPQ 32(R17), (F30, F31)
-	WORD $0x4e3ed4c6 // fadd v6.4s, v6.4s, v30.4s
-	WORD $0x4e3fd4e7 // fadd v7.4s, v7.4s, v31.4s
-	ADD R16, R17
-plain55:
-	FSTPQ (F6, F7), 32(R13)
-	ADD $6, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cfc6 // fmla v6.4s, v30.4s, v3.4s
+	WORD $0x4e24cfe7 // fmla v7.4s, v31.4s, v4.4s
+	FSTPQ (F6, F7), 32(R11)
+	SUBS $6, R5
+	BLE done
 	MOVD $6, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	ADD $24, R19
 	ADD $24, R20
-	CBZ R15, next56
-	ADD R14, R15
-next56:
+	B rows6
+residual6:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd06 // fmla v6.4s, v8.4s, v3.4s
+	WORD $0x4e24cd27 // fmla v7.4s, v9.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd86 // fmla v6.4s, v12.4s, v3.4s
+	WORD $0x4e24cda7 // fmla v7.4s, v13.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce06 // fmla v6.4s, v16.4s, v3.4s
+	WORD $0x4e24ce27 // fmla v7.4s, v17.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce86 // fmla v6.4s, v20.4s, v3.4s
+	WORD $0x4e24cea7 // fmla v7.4s, v21.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf06 // fmla v6.4s, v24.4s, v3.4s
+	WORD $0x4e24cf27 // fmla v7.4s, v25.4s, v4.4s
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R10)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cf86 // fmla v6.4s, v28.4s, v3.4s
+	WORD $0x4e24cfa7 // fmla v7.4s, v29.4s, v4.4s
+	ADD R15, R11, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R11)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf67 // fmla v7.4s, v27.4s, v4.4s
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R10)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cfc6 // fmla v6.4s, v30.4s, v3.4s
+	WORD $0x4e24cfe7 // fmla v7.4s, v31.4s, v4.4s
+	ADD R15, R11, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R11)
+	SUBS $6, R5
+	BLE done
+	MOVD $6, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $24, R19
+	ADD $24, R20
 	B rows6
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	ADD R14, R25
+	B panel
+end:
 	RET
 
 // func mulMatrix(c *call)
 TEXT ·mulMatrix(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD ZR, R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Scale(R0), R19
 	MOVD call_Zero(R0), R20
 	MOVD call_Tile(R0), R13
@@ -2079,8 +3501,7 @@ TEXT ·mulMatrix(SB), NOSPLIT, $0-8
 	BEQ rows4
 rows1:
 	// A tile of 1 by 16: sums of two by two in V8 to V15, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
+	MOVD R26, R1
 	FLDPQ 0(R1), (F0, F1)
 	FLDPQ 32(R1), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
@@ -2092,7 +3513,7 @@ rows1:
 	WORD $0x4ec3386e // zip1 v14.2d, v3.2d, v3.2d
 	WORD $0x4ec3786f // zip2 v15.2d, v3.2d, v3.2d
 	ADD $64, R1
-	FMOVS 0(R14), F4
+	FMOVS 0(R20), F4
 	WORD $0x4e843884 // zip1 v4.4s, v4.4s, v4.4s
 	WORD $0x4ea49d08 // mul v8.4s, v8.4s, v4.4s
 	WORD $0x4ea49d29 // mul v9.4s, v9.4s, v4.4s
@@ -2102,17 +3523,14 @@ rows1:
 	WORD $0x4ea49dad // mul v13.4s, v13.4s, v4.4s
 	WORD $0x4ea49dce // mul v14.4s, v14.4s, v4.4s
 	WORD $0x4ea49def // mul v15.4s, v15.4s, v4.4s
+	MOVD R3, R6
 	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest1
+	SUBS $8, R2
+	BLT four1
 	PCALIGN $16
 loop1:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
+	FMOVQ.P 16(R6), F0
 	WORD $0x4ec03806 // zip1 v6.2d, v0.2d, v0.2d
 	WORD $0x4ec07801 // zip2 v1.2d, v0.2d, v0.2d
 	FLDPQ.W 256(R1), (F4, F7)
@@ -2139,24 +3557,76 @@ loop1:
 	FLDPQ 224(R1), (F4, F7)
 	WORD $0x4e84a42e // smmla v14.4s, v1.16b, v4.16b
 	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
-	ADDS $16, R2
-	BLE loop1
+	FMOVQ.P 16(R6), F0
+	WORD $0x4ec03806 // zip1 v6.2d, v0.2d, v0.2d
+	WORD $0x4ec07801 // zip2 v1.2d, v0.2d, v0.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x4e84a4c8 // smmla v8.4s, v6.16b, v4.16b
+	WORD $0x4e87a4c9 // smmla v9.4s, v6.16b, v7.16b
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x4e84a4ca // smmla v10.4s, v6.16b, v4.16b
+	WORD $0x4e87a4cb // smmla v11.4s, v6.16b, v7.16b
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x4e84a4cc // smmla v12.4s, v6.16b, v4.16b
+	WORD $0x4e87a4cd // smmla v13.4s, v6.16b, v7.16b
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x4e84a4ce // smmla v14.4s, v6.16b, v4.16b
+	WORD $0x4e87a4cf // smmla v15.4s, v6.16b, v7.16b
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x4e84a428 // smmla v8.4s, v1.16b, v4.16b
+	WORD $0x4e87a429 // smmla v9.4s, v1.16b, v7.16b
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x4e84a42a // smmla v10.4s, v1.16b, v4.16b
+	WORD $0x4e87a42b // smmla v11.4s, v1.16b, v7.16b
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x4e84a42c // smmla v12.4s, v1.16b, v4.16b
+	WORD $0x4e87a42d // smmla v13.4s, v1.16b, v7.16b
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x4e84a42e // smmla v14.4s, v1.16b, v4.16b
+	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
+	SUBS $8, R2
+	BGE loop1
+four1:
+	TBZ $2, R2, rest1
+	FMOVQ.P 16(R6), F0
+	WORD $0x4ec03806 // zip1 v6.2d, v0.2d, v0.2d
+	WORD $0x4ec07801 // zip2 v1.2d, v0.2d, v0.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x4e84a4c8 // smmla v8.4s, v6.16b, v4.16b
+	WORD $0x4e87a4c9 // smmla v9.4s, v6.16b, v7.16b
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x4e84a4ca // smmla v10.4s, v6.16b, v4.16b
+	WORD $0x4e87a4cb // smmla v11.4s, v6.16b, v7.16b
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x4e84a4cc // smmla v12.4s, v6.16b, v4.16b
+	WORD $0x4e87a4cd // smmla v13.4s, v6.16b, v7.16b
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x4e84a4ce // smmla v14.4s, v6.16b, v4.16b
+	WORD $0x4e87a4cf // smmla v15.4s, v6.16b, v7.16b
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x4e84a428 // smmla v8.4s, v1.16b, v4.16b
+	WORD $0x4e87a429 // smmla v9.4s, v1.16b, v7.16b
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x4e84a42a // smmla v10.4s, v1.16b, v4.16b
+	WORD $0x4e87a42b // smmla v11.4s, v1.16b, v7.16b
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x4e84a42c // smmla v12.4s, v1.16b, v4.16b
+	WORD $0x4e87a42d // smmla v13.4s, v1.16b, v7.16b
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x4e84a42e // smmla v14.4s, v1.16b, v4.16b
+	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
 rest1:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end1
-	TBNZ $3, R2, few1
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	B tail1
-few1:
-	TBNZ $2, R2, single1
-	FMOVD (R6)(R2), F0
-	B tail1
-single1:
-	FMOVS (R6)(R2), F0
-tail1:
+	TBNZ $1, R2, more1
+	FMOVS 0(R6), F0
+	B done2
+more1:
+	FMOVD 0(R6), F0
+	TBZ $0, R2, done2
+	ADD $8, R6, R17
+	VLD1 (R17), V0.S[2]
+done2:
 	WORD $0x4ec03806 // zip1 v6.2d, v0.2d, v0.2d
 	WORD $0x4ec07801 // zip2 v1.2d, v0.2d, v0.2d
 	FLDPQ.W 256(R1), (F4, F7)
@@ -2188,65 +3658,114 @@ end1:
 	WORD $0x4ecb3948 // zip1 v8.2d, v10.2d, v11.2d
 	WORD $0x4ecd398a // zip1 v10.2d, v12.2d, v13.2d
 	WORD $0x4ecf39cc // zip1 v12.2d, v14.2d, v15.2d
-	MOVD call_Unit(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual1
+	MOVBU call_Pairs(R0), R13
+	CBNZ R13, pairs1
+	MOVD R4, R6
+	FLDPQ 0(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cc46 // fmla v6.4s, v2.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd07 // fmla v7.4s, v8.4s, v5.4s
-	CBZ R15, plain57
-	FLDPQ 0(R17), (F2, F8)
-	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
-	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD R16, R17
-plain57:
-	FSTPQ (F6, F7), 0(R13)
-	MOVD call_Unit(R0), R14
-	FLDPQ 32(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd46 // fmla v6.4s, v10.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd87 // fmla v7.4s, v12.4s, v5.4s
-	CBZ R15, plain58
-	FLDPQ 32(R17), (F10, F12)
-	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	ADD R16, R17
-plain58:
-	FSTPQ (F6, F7), 32(R13)
-	ADD $1, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	SUBS $1, R5
+	BLE done
 	MOVD $1, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	ADD $4, R19
 	ADD $4, R20
-	CBZ R15, next59
-	ADD R14, R15
-next59:
+	B rows1
+residual1:
+	MOVD R4, R6
+	FLDPQ 0(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $4, R19
+	ADD $4, R20
+	B rows1
+pairs1:
+	MOVD R4, R6
+	FLDPQ 0(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R6)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVS 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $4, R19
+	ADD $4, R20
 	B rows1
 rows4:
 	// A tile of 4 by 16: sums of two by two in V8 to V23, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
+	MOVD R26, R1
 	FLDPQ 0(R1), (F0, F1)
 	FLDPQ 32(R1), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
@@ -2258,7 +3777,7 @@ rows4:
 	WORD $0x4ec3386e // zip1 v14.2d, v3.2d, v3.2d
 	WORD $0x4ec3786f // zip2 v15.2d, v3.2d, v3.2d
 	ADD $64, R1
-	FMOVD 8(R14), F4
+	FMOVD 8(R20), F4
 	WORD $0x4e843884 // zip1 v4.4s, v4.4s, v4.4s
 	WORD $0x4ea49d10 // mul v16.4s, v8.4s, v4.4s
 	WORD $0x4ea49d31 // mul v17.4s, v9.4s, v4.4s
@@ -2268,7 +3787,7 @@ rows4:
 	WORD $0x4ea49db5 // mul v21.4s, v13.4s, v4.4s
 	WORD $0x4ea49dd6 // mul v22.4s, v14.4s, v4.4s
 	WORD $0x4ea49df7 // mul v23.4s, v15.4s, v4.4s
-	FMOVD 0(R14), F4
+	FMOVD 0(R20), F4
 	WORD $0x4e843884 // zip1 v4.4s, v4.4s, v4.4s
 	WORD $0x4ea49d08 // mul v8.4s, v8.4s, v4.4s
 	WORD $0x4ea49d29 // mul v9.4s, v9.4s, v4.4s
@@ -2278,23 +3797,20 @@ rows4:
 	WORD $0x4ea49dad // mul v13.4s, v13.4s, v4.4s
 	WORD $0x4ea49dce // mul v14.4s, v14.4s, v4.4s
 	WORD $0x4ea49def // mul v15.4s, v15.4s, v4.4s
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest4
+	SUBS $8, R2
+	BLT four4
 	PCALIGN $16
 loop4:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -2339,42 +3855,145 @@ loop4:
 	WORD $0x4e84a476 // smmla v22.4s, v3.16b, v4.16b
 	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
 	WORD $0x4e87a477 // smmla v23.4s, v3.16b, v7.16b
-	ADDS $16, R2
-	BLE loop4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x4e84a4c8 // smmla v8.4s, v6.16b, v4.16b
+	WORD $0x4e84a410 // smmla v16.4s, v0.16b, v4.16b
+	WORD $0x4e87a4c9 // smmla v9.4s, v6.16b, v7.16b
+	WORD $0x4e87a411 // smmla v17.4s, v0.16b, v7.16b
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x4e84a4ca // smmla v10.4s, v6.16b, v4.16b
+	WORD $0x4e84a412 // smmla v18.4s, v0.16b, v4.16b
+	WORD $0x4e87a4cb // smmla v11.4s, v6.16b, v7.16b
+	WORD $0x4e87a413 // smmla v19.4s, v0.16b, v7.16b
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x4e84a4cc // smmla v12.4s, v6.16b, v4.16b
+	WORD $0x4e84a414 // smmla v20.4s, v0.16b, v4.16b
+	WORD $0x4e87a4cd // smmla v13.4s, v6.16b, v7.16b
+	WORD $0x4e87a415 // smmla v21.4s, v0.16b, v7.16b
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x4e84a4ce // smmla v14.4s, v6.16b, v4.16b
+	WORD $0x4e84a416 // smmla v22.4s, v0.16b, v4.16b
+	WORD $0x4e87a4cf // smmla v15.4s, v6.16b, v7.16b
+	WORD $0x4e87a417 // smmla v23.4s, v0.16b, v7.16b
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x4e84a428 // smmla v8.4s, v1.16b, v4.16b
+	WORD $0x4e84a470 // smmla v16.4s, v3.16b, v4.16b
+	WORD $0x4e87a429 // smmla v9.4s, v1.16b, v7.16b
+	WORD $0x4e87a471 // smmla v17.4s, v3.16b, v7.16b
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x4e84a42a // smmla v10.4s, v1.16b, v4.16b
+	WORD $0x4e84a472 // smmla v18.4s, v3.16b, v4.16b
+	WORD $0x4e87a42b // smmla v11.4s, v1.16b, v7.16b
+	WORD $0x4e87a473 // smmla v19.4s, v3.16b, v7.16b
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x4e84a42c // smmla v12.4s, v1.16b, v4.16b
+	WORD $0x4e84a474 // smmla v20.4s, v3.16b, v4.16b
+	WORD $0x4e87a42d // smmla v13.4s, v1.16b, v7.16b
+	WORD $0x4e87a475 // smmla v21.4s, v3.16b, v7.16b
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x4e84a42e // smmla v14.4s, v1.16b, v4.16b
+	WORD $0x4e84a476 // smmla v22.4s, v3.16b, v4.16b
+	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
+	WORD $0x4e87a477 // smmla v23.4s, v3.16b, v7.16b
+	SUBS $8, R2
+	BGE loop4
+four4:
+	TBZ $2, R2, rest4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x4e84a4c8 // smmla v8.4s, v6.16b, v4.16b
+	WORD $0x4e84a410 // smmla v16.4s, v0.16b, v4.16b
+	WORD $0x4e87a4c9 // smmla v9.4s, v6.16b, v7.16b
+	WORD $0x4e87a411 // smmla v17.4s, v0.16b, v7.16b
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x4e84a4ca // smmla v10.4s, v6.16b, v4.16b
+	WORD $0x4e84a412 // smmla v18.4s, v0.16b, v4.16b
+	WORD $0x4e87a4cb // smmla v11.4s, v6.16b, v7.16b
+	WORD $0x4e87a413 // smmla v19.4s, v0.16b, v7.16b
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x4e84a4cc // smmla v12.4s, v6.16b, v4.16b
+	WORD $0x4e84a414 // smmla v20.4s, v0.16b, v4.16b
+	WORD $0x4e87a4cd // smmla v13.4s, v6.16b, v7.16b
+	WORD $0x4e87a415 // smmla v21.4s, v0.16b, v7.16b
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x4e84a4ce // smmla v14.4s, v6.16b, v4.16b
+	WORD $0x4e84a416 // smmla v22.4s, v0.16b, v4.16b
+	WORD $0x4e87a4cf // smmla v15.4s, v6.16b, v7.16b
+	WORD $0x4e87a417 // smmla v23.4s, v0.16b, v7.16b
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x4e84a428 // smmla v8.4s, v1.16b, v4.16b
+	WORD $0x4e84a470 // smmla v16.4s, v3.16b, v4.16b
+	WORD $0x4e87a429 // smmla v9.4s, v1.16b, v7.16b
+	WORD $0x4e87a471 // smmla v17.4s, v3.16b, v7.16b
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x4e84a42a // smmla v10.4s, v1.16b, v4.16b
+	WORD $0x4e84a472 // smmla v18.4s, v3.16b, v4.16b
+	WORD $0x4e87a42b // smmla v11.4s, v1.16b, v7.16b
+	WORD $0x4e87a473 // smmla v19.4s, v3.16b, v7.16b
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x4e84a42c // smmla v12.4s, v1.16b, v4.16b
+	WORD $0x4e84a474 // smmla v20.4s, v3.16b, v4.16b
+	WORD $0x4e87a42d // smmla v13.4s, v1.16b, v7.16b
+	WORD $0x4e87a475 // smmla v21.4s, v3.16b, v7.16b
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x4e84a42e // smmla v14.4s, v1.16b, v4.16b
+	WORD $0x4e84a476 // smmla v22.4s, v3.16b, v4.16b
+	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
+	WORD $0x4e87a477 // smmla v23.4s, v3.16b, v7.16b
 rest4:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end4
-	TBNZ $3, R2, few4
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	FMOVD (R7)(R2), F1
-	ADD R2, R7, R13
-	ADD $8, R13
-	VLD1 (R13), V1.S[2]
-	FMOVD (R8)(R2), F2
-	ADD R2, R8, R13
-	ADD $8, R13
-	VLD1 (R13), V2.S[2]
-	FMOVD (R9)(R2), F3
-	ADD R2, R9, R13
-	ADD $8, R13
-	VLD1 (R13), V3.S[2]
-	B tail4
-few4:
-	TBNZ $2, R2, single4
-	FMOVD (R6)(R2), F0
-	FMOVD (R7)(R2), F1
-	FMOVD (R8)(R2), F2
-	FMOVD (R9)(R2), F3
-	B tail4
-single4:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-tail4:
+	TBNZ $1, R2, more3
+	FMOVS 0(R6), F0
+	B done4
+more3:
+	FMOVD 0(R6), F0
+	TBZ $0, R2, done4
+	ADD $8, R6, R17
+	VLD1 (R17), V0.S[2]
+done4:
+	TBNZ $1, R2, more5
+	FMOVS 0(R7), F1
+	B done6
+more5:
+	FMOVD 0(R7), F1
+	TBZ $0, R2, done6
+	ADD $8, R7, R17
+	VLD1 (R17), V1.S[2]
+done6:
+	TBNZ $1, R2, more7
+	FMOVS 0(R8), F2
+	B done8
+more7:
+	FMOVD 0(R8), F2
+	TBZ $0, R2, done8
+	ADD $8, R8, R17
+	VLD1 (R17), V2.S[2]
+done8:
+	TBNZ $1, R2, more9
+	FMOVS 0(R9), F3
+	B done10
+more9:
+	FMOVD 0(R9), F3
+	TBZ $0, R2, done10
+	ADD $8, R9, R17
+	VLD1 (R17), V3.S[2]
+done10:
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -2436,161 +4055,303 @@ end4:
 	WORD $0x4ed57a95 // zip2 v21.2d, v20.2d, v21.2d
 	WORD $0x4ed73ad4 // zip1 v20.2d, v22.2d, v23.2d
 	WORD $0x4ed77ad7 // zip2 v23.2d, v22.2d, v23.2d
-	MOVD call_Unit(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual4
+	MOVBU call_Pairs(R0), R13
+	CBNZ R13, pairs4
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cc46 // fmla v6.4s, v2.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd07 // fmla v7.4s, v8.4s, v5.4s
-	CBZ R15, plain60
-	FLDPQ 0(R17), (F2, F8)
-	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
-	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD R16, R17
-plain60:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd67 // fmla v7.4s, v11.4s, v5.4s
-	CBZ R15, plain61
-	FLDPQ 0(R17), (F9, F11)
-	WORD $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
-	WORD $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
-	ADD R16, R17
-plain61:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cdc6 // fmla v6.4s, v14.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce07 // fmla v7.4s, v16.4s, v5.4s
-	CBZ R15, plain62
-	FLDPQ 0(R17), (F14, F16)
-	WORD $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	ADD R16, R17
-plain62:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce26 // fmla v6.4s, v17.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce67 // fmla v7.4s, v19.4s, v5.4s
-	CBZ R15, plain63
-	FLDPQ 0(R17), (F17, F19)
-	WORD $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
-	WORD $0x4e33d4e7 // fadd v7.4s, v7.4s, v19.4s
-	ADD R16, R17
-plain63:
-	FSTPQ (F6, F7), 0(R13)
-	MOVD call_Unit(R0), R14
-	FLDPQ 32(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd46 // fmla v6.4s, v10.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd87 // fmla v7.4s, v12.4s, v5.4s
-	CBZ R15, plain64
-	FLDPQ 32(R17), (F10, F12)
-	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	ADD R16, R17
-plain64:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cda6 // fmla v6.4s, v13.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cde7 // fmla v7.4s, v15.4s, v5.4s
-	CBZ R15, plain65
-	FLDPQ 32(R17), (F13, F15)
-	WORD $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	ADD R16, R17
-plain65:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce46 // fmla v6.4s, v18.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce87 // fmla v7.4s, v20.4s, v5.4s
-	CBZ R15, plain66
-	FLDPQ 32(R17), (F18, F20)
-	WORD $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD $0x4e34d4e7 // fadd v7.4s, v7.4s, v20.4s
-	ADD R16, R17
-plain66:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cea6 // fmla v6.4s, v21.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cee7 // fmla v7.4s, v23.4s, v5.4s
-	CBZ R15, plain67
-	FLDPQ 32(R17), (F21, F23)
-	WORD $0x4e35d4c6 // fadd v6.4s, v6.4s, v21.4s
-	WORD $0x4e37d4e7 // fadd v7.4s, v7.4s, v23.4s
-	ADD R16, R17
-plain67:
-	FSTPQ (F6, F7), 32(R13)
-	ADD $4, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cea6 // fmla v6.4s, v21.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	SUBS $4, R5
+	BLE done
 	MOVD $4, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	ADD $16, R19
 	ADD $16, R20
-	CBZ R15, next68
-	ADD R14, R15
-next68:
+	B rows4
+residual4:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cea6 // fmla v6.4s, v21.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $16, R19
+	ADD $16, R20
+	B rows4
+pairs4:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R6)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R7)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R8)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R9)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R6)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R7)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R8)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cea6 // fmla v6.4s, v21.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $16, R19
+	ADD $16, R20
 	B rows4
 rows5:
 	// A tile of 5 by 16: sums of two by two in V8 to V31, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
+	MOVD R26, R1
 	FLDPQ 0(R1), (F0, F1)
 	FLDPQ 32(R1), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
@@ -2602,7 +4363,7 @@ rows5:
 	WORD $0x4ec3386e // zip1 v14.2d, v3.2d, v3.2d
 	WORD $0x4ec3786f // zip2 v15.2d, v3.2d, v3.2d
 	ADD $64, R1
-	FMOVS 16(R14), F4
+	FMOVS 16(R20), F4
 	WORD $0x4e843884 // zip1 v4.4s, v4.4s, v4.4s
 	WORD $0x4ea49d18 // mul v24.4s, v8.4s, v4.4s
 	WORD $0x4ea49d39 // mul v25.4s, v9.4s, v4.4s
@@ -2612,7 +4373,7 @@ rows5:
 	WORD $0x4ea49dbd // mul v29.4s, v13.4s, v4.4s
 	WORD $0x4ea49dde // mul v30.4s, v14.4s, v4.4s
 	WORD $0x4ea49dff // mul v31.4s, v15.4s, v4.4s
-	FMOVD 8(R14), F4
+	FMOVD 8(R20), F4
 	WORD $0x4e843884 // zip1 v4.4s, v4.4s, v4.4s
 	WORD $0x4ea49d10 // mul v16.4s, v8.4s, v4.4s
 	WORD $0x4ea49d31 // mul v17.4s, v9.4s, v4.4s
@@ -2622,7 +4383,7 @@ rows5:
 	WORD $0x4ea49db5 // mul v21.4s, v13.4s, v4.4s
 	WORD $0x4ea49dd6 // mul v22.4s, v14.4s, v4.4s
 	WORD $0x4ea49df7 // mul v23.4s, v15.4s, v4.4s
-	FMOVD 0(R14), F4
+	FMOVD 0(R20), F4
 	WORD $0x4e843884 // zip1 v4.4s, v4.4s, v4.4s
 	WORD $0x4ea49d08 // mul v8.4s, v8.4s, v4.4s
 	WORD $0x4ea49d29 // mul v9.4s, v9.4s, v4.4s
@@ -2632,25 +4393,22 @@ rows5:
 	WORD $0x4ea49dad // mul v13.4s, v13.4s, v4.4s
 	WORD $0x4ea49dce // mul v14.4s, v14.4s, v4.4s
 	WORD $0x4ea49def // mul v15.4s, v15.4s, v4.4s
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
 	ADD R12, R9, R10
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest5
+	SUBS $8, R2
+	BLT four5
 	PCALIGN $16
 loop5:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
-	WORD $0x3ce26944 // ldr q4, [x10, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -2713,48 +4471,192 @@ loop5:
 	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
 	WORD $0x4e87a477 // smmla v23.4s, v3.16b, v7.16b
 	WORD $0x4e87a4bf // smmla v31.4s, v5.16b, v7.16b
-	ADDS $16, R2
-	BLE loop5
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	WORD $0x4ec43882 // zip1 v2.2d, v4.2d, v4.2d
+	WORD $0x4ec47885 // zip2 v5.2d, v4.2d, v4.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x4e84a4c8 // smmla v8.4s, v6.16b, v4.16b
+	WORD $0x4e84a410 // smmla v16.4s, v0.16b, v4.16b
+	WORD $0x4e84a458 // smmla v24.4s, v2.16b, v4.16b
+	WORD $0x4e87a4c9 // smmla v9.4s, v6.16b, v7.16b
+	WORD $0x4e87a411 // smmla v17.4s, v0.16b, v7.16b
+	WORD $0x4e87a459 // smmla v25.4s, v2.16b, v7.16b
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x4e84a4ca // smmla v10.4s, v6.16b, v4.16b
+	WORD $0x4e84a412 // smmla v18.4s, v0.16b, v4.16b
+	WORD $0x4e84a45a // smmla v26.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cb // smmla v11.4s, v6.16b, v7.16b
+	WORD $0x4e87a413 // smmla v19.4s, v0.16b, v7.16b
+	WORD $0x4e87a45b // smmla v27.4s, v2.16b, v7.16b
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x4e84a4cc // smmla v12.4s, v6.16b, v4.16b
+	WORD $0x4e84a414 // smmla v20.4s, v0.16b, v4.16b
+	WORD $0x4e84a45c // smmla v28.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cd // smmla v13.4s, v6.16b, v7.16b
+	WORD $0x4e87a415 // smmla v21.4s, v0.16b, v7.16b
+	WORD $0x4e87a45d // smmla v29.4s, v2.16b, v7.16b
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x4e84a4ce // smmla v14.4s, v6.16b, v4.16b
+	WORD $0x4e84a416 // smmla v22.4s, v0.16b, v4.16b
+	WORD $0x4e84a45e // smmla v30.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cf // smmla v15.4s, v6.16b, v7.16b
+	WORD $0x4e87a417 // smmla v23.4s, v0.16b, v7.16b
+	WORD $0x4e87a45f // smmla v31.4s, v2.16b, v7.16b
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x4e84a428 // smmla v8.4s, v1.16b, v4.16b
+	WORD $0x4e84a470 // smmla v16.4s, v3.16b, v4.16b
+	WORD $0x4e84a4b8 // smmla v24.4s, v5.16b, v4.16b
+	WORD $0x4e87a429 // smmla v9.4s, v1.16b, v7.16b
+	WORD $0x4e87a471 // smmla v17.4s, v3.16b, v7.16b
+	WORD $0x4e87a4b9 // smmla v25.4s, v5.16b, v7.16b
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x4e84a42a // smmla v10.4s, v1.16b, v4.16b
+	WORD $0x4e84a472 // smmla v18.4s, v3.16b, v4.16b
+	WORD $0x4e84a4ba // smmla v26.4s, v5.16b, v4.16b
+	WORD $0x4e87a42b // smmla v11.4s, v1.16b, v7.16b
+	WORD $0x4e87a473 // smmla v19.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bb // smmla v27.4s, v5.16b, v7.16b
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x4e84a42c // smmla v12.4s, v1.16b, v4.16b
+	WORD $0x4e84a474 // smmla v20.4s, v3.16b, v4.16b
+	WORD $0x4e84a4bc // smmla v28.4s, v5.16b, v4.16b
+	WORD $0x4e87a42d // smmla v13.4s, v1.16b, v7.16b
+	WORD $0x4e87a475 // smmla v21.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bd // smmla v29.4s, v5.16b, v7.16b
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x4e84a42e // smmla v14.4s, v1.16b, v4.16b
+	WORD $0x4e84a476 // smmla v22.4s, v3.16b, v4.16b
+	WORD $0x4e84a4be // smmla v30.4s, v5.16b, v4.16b
+	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
+	WORD $0x4e87a477 // smmla v23.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bf // smmla v31.4s, v5.16b, v7.16b
+	SUBS $8, R2
+	BGE loop5
+four5:
+	TBZ $2, R2, rest5
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	WORD $0x4ec43882 // zip1 v2.2d, v4.2d, v4.2d
+	WORD $0x4ec47885 // zip2 v5.2d, v4.2d, v4.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x4e84a4c8 // smmla v8.4s, v6.16b, v4.16b
+	WORD $0x4e84a410 // smmla v16.4s, v0.16b, v4.16b
+	WORD $0x4e84a458 // smmla v24.4s, v2.16b, v4.16b
+	WORD $0x4e87a4c9 // smmla v9.4s, v6.16b, v7.16b
+	WORD $0x4e87a411 // smmla v17.4s, v0.16b, v7.16b
+	WORD $0x4e87a459 // smmla v25.4s, v2.16b, v7.16b
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x4e84a4ca // smmla v10.4s, v6.16b, v4.16b
+	WORD $0x4e84a412 // smmla v18.4s, v0.16b, v4.16b
+	WORD $0x4e84a45a // smmla v26.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cb // smmla v11.4s, v6.16b, v7.16b
+	WORD $0x4e87a413 // smmla v19.4s, v0.16b, v7.16b
+	WORD $0x4e87a45b // smmla v27.4s, v2.16b, v7.16b
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x4e84a4cc // smmla v12.4s, v6.16b, v4.16b
+	WORD $0x4e84a414 // smmla v20.4s, v0.16b, v4.16b
+	WORD $0x4e84a45c // smmla v28.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cd // smmla v13.4s, v6.16b, v7.16b
+	WORD $0x4e87a415 // smmla v21.4s, v0.16b, v7.16b
+	WORD $0x4e87a45d // smmla v29.4s, v2.16b, v7.16b
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x4e84a4ce // smmla v14.4s, v6.16b, v4.16b
+	WORD $0x4e84a416 // smmla v22.4s, v0.16b, v4.16b
+	WORD $0x4e84a45e // smmla v30.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cf // smmla v15.4s, v6.16b, v7.16b
+	WORD $0x4e87a417 // smmla v23.4s, v0.16b, v7.16b
+	WORD $0x4e87a45f // smmla v31.4s, v2.16b, v7.16b
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x4e84a428 // smmla v8.4s, v1.16b, v4.16b
+	WORD $0x4e84a470 // smmla v16.4s, v3.16b, v4.16b
+	WORD $0x4e84a4b8 // smmla v24.4s, v5.16b, v4.16b
+	WORD $0x4e87a429 // smmla v9.4s, v1.16b, v7.16b
+	WORD $0x4e87a471 // smmla v17.4s, v3.16b, v7.16b
+	WORD $0x4e87a4b9 // smmla v25.4s, v5.16b, v7.16b
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x4e84a42a // smmla v10.4s, v1.16b, v4.16b
+	WORD $0x4e84a472 // smmla v18.4s, v3.16b, v4.16b
+	WORD $0x4e84a4ba // smmla v26.4s, v5.16b, v4.16b
+	WORD $0x4e87a42b // smmla v11.4s, v1.16b, v7.16b
+	WORD $0x4e87a473 // smmla v19.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bb // smmla v27.4s, v5.16b, v7.16b
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x4e84a42c // smmla v12.4s, v1.16b, v4.16b
+	WORD $0x4e84a474 // smmla v20.4s, v3.16b, v4.16b
+	WORD $0x4e84a4bc // smmla v28.4s, v5.16b, v4.16b
+	WORD $0x4e87a42d // smmla v13.4s, v1.16b, v7.16b
+	WORD $0x4e87a475 // smmla v21.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bd // smmla v29.4s, v5.16b, v7.16b
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x4e84a42e // smmla v14.4s, v1.16b, v4.16b
+	WORD $0x4e84a476 // smmla v22.4s, v3.16b, v4.16b
+	WORD $0x4e84a4be // smmla v30.4s, v5.16b, v4.16b
+	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
+	WORD $0x4e87a477 // smmla v23.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bf // smmla v31.4s, v5.16b, v7.16b
 rest5:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end5
-	TBNZ $3, R2, few5
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	FMOVD (R7)(R2), F1
-	ADD R2, R7, R13
-	ADD $8, R13
-	VLD1 (R13), V1.S[2]
-	FMOVD (R8)(R2), F2
-	ADD R2, R8, R13
-	ADD $8, R13
-	VLD1 (R13), V2.S[2]
-	FMOVD (R9)(R2), F3
-	ADD R2, R9, R13
-	ADD $8, R13
-	VLD1 (R13), V3.S[2]
-	FMOVD (R10)(R2), F4
-	ADD R2, R10, R13
-	ADD $8, R13
-	VLD1 (R13), V4.S[2]
-	B tail5
-few5:
-	TBNZ $2, R2, single5
-	FMOVD (R6)(R2), F0
-	FMOVD (R7)(R2), F1
-	FMOVD (R8)(R2), F2
-	FMOVD (R9)(R2), F3
-	FMOVD (R10)(R2), F4
-	B tail5
-single5:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-	FMOVS (R10)(R2), F4
-tail5:
+	TBNZ $1, R2, more11
+	FMOVS 0(R6), F0
+	B done12
+more11:
+	FMOVD 0(R6), F0
+	TBZ $0, R2, done12
+	ADD $8, R6, R17
+	VLD1 (R17), V0.S[2]
+done12:
+	TBNZ $1, R2, more13
+	FMOVS 0(R7), F1
+	B done14
+more13:
+	FMOVD 0(R7), F1
+	TBZ $0, R2, done14
+	ADD $8, R7, R17
+	VLD1 (R17), V1.S[2]
+done14:
+	TBNZ $1, R2, more15
+	FMOVS 0(R8), F2
+	B done16
+more15:
+	FMOVD 0(R8), F2
+	TBZ $0, R2, done16
+	ADD $8, R8, R17
+	VLD1 (R17), V2.S[2]
+done16:
+	TBNZ $1, R2, more17
+	FMOVS 0(R9), F3
+	B done18
+more17:
+	FMOVD 0(R9), F3
+	TBZ $0, R2, done18
+	ADD $8, R9, R17
+	VLD1 (R17), V3.S[2]
+done18:
+	TBNZ $1, R2, more19
+	FMOVS 0(R10), F4
+	B done20
+more19:
+	FMOVD 0(R10), F4
+	TBZ $0, R2, done20
+	ADD $8, R10, R17
+	VLD1 (R17), V4.S[2]
+done20:
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -2838,193 +4740,372 @@ end5:
 	WORD $0x4edb3b58 // zip1 v24.2d, v26.2d, v27.2d
 	WORD $0x4edd3b9a // zip1 v26.2d, v28.2d, v29.2d
 	WORD $0x4edf3bdc // zip1 v28.2d, v30.2d, v31.2d
-	MOVD call_Unit(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual5
+	MOVBU call_Pairs(R0), R13
+	CBNZ R13, pairs5
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cc46 // fmla v6.4s, v2.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd07 // fmla v7.4s, v8.4s, v5.4s
-	CBZ R15, plain69
-	FLDPQ 0(R17), (F2, F8)
-	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
-	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD R16, R17
-plain69:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd67 // fmla v7.4s, v11.4s, v5.4s
-	CBZ R15, plain70
-	FLDPQ 0(R17), (F9, F11)
-	WORD $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
-	WORD $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
-	ADD R16, R17
-plain70:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cdc6 // fmla v6.4s, v14.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce07 // fmla v7.4s, v16.4s, v5.4s
-	CBZ R15, plain71
-	FLDPQ 0(R17), (F14, F16)
-	WORD $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	ADD R16, R17
-plain71:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce26 // fmla v6.4s, v17.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce67 // fmla v7.4s, v19.4s, v5.4s
-	CBZ R15, plain72
-	FLDPQ 0(R17), (F17, F19)
-	WORD $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
-	WORD $0x4e33d4e7 // fadd v7.4s, v7.4s, v19.4s
-	ADD R16, R17
-plain72:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 16(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cec6 // fmla v6.4s, v22.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cf07 // fmla v7.4s, v24.4s, v5.4s
-	CBZ R15, plain73
-	FLDPQ 0(R17), (F22, F24)
-	WORD $0x4e36d4c6 // fadd v6.4s, v6.4s, v22.4s
-	WORD $0x4e38d4e7 // fadd v7.4s, v7.4s, v24.4s
-	ADD R16, R17
-plain73:
-	FSTPQ (F6, F7), 0(R13)
-	MOVD call_Unit(R0), R14
-	FLDPQ 32(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cf07 // fmla v7.4s, v24.4s, v4.4s
+	FSTPQ (F6, F7), 0(R10)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd46 // fmla v6.4s, v10.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd87 // fmla v7.4s, v12.4s, v5.4s
-	CBZ R15, plain74
-	FLDPQ 32(R17), (F10, F12)
-	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	ADD R16, R17
-plain74:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cda6 // fmla v6.4s, v13.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cde7 // fmla v7.4s, v15.4s, v5.4s
-	CBZ R15, plain75
-	FLDPQ 32(R17), (F13, F15)
-	WORD $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	ADD R16, R17
-plain75:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce46 // fmla v6.4s, v18.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce87 // fmla v7.4s, v20.4s, v5.4s
-	CBZ R15, plain76
-	FLDPQ 32(R17), (F18, F20)
-	WORD $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD $0x4e34d4e7 // fadd v7.4s, v7.4s, v20.4s
-	ADD R16, R17
-plain76:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cea6 // fmla v6.4s, v21.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cee7 // fmla v7.4s, v23.4s, v5.4s
-	CBZ R15, plain77
-	FLDPQ 32(R17), (F21, F23)
-	WORD $0x4e35d4c6 // fadd v6.4s, v6.4s, v21.4s
-	WORD $0x4e37d4e7 // fadd v7.4s, v7.4s, v23.4s
-	ADD R16, R17
-plain77:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 16(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cea6 // fmla v6.4s, v21.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf46 // fmla v6.4s, v26.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cf87 // fmla v7.4s, v28.4s, v5.4s
-	CBZ R15, plain78
-	FLDPQ 32(R17), (F26, F28)
-	WORD $0x4e3ad4c6 // fadd v6.4s, v6.4s, v26.4s
-	WORD $0x4e3cd4e7 // fadd v7.4s, v7.4s, v28.4s
-	ADD R16, R17
-plain78:
-	FSTPQ (F6, F7), 32(R13)
-	ADD $5, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf87 // fmla v7.4s, v28.4s, v4.4s
+	FSTPQ (F6, F7), 32(R10)
+	SUBS $5, R5
+	BLE done
 	MOVD $5, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	ADD $20, R19
 	ADD $20, R20
-	CBZ R15, next79
-	ADD R14, R15
-next79:
+	B rows5
+residual5:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cf07 // fmla v7.4s, v24.4s, v4.4s
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R10)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cea6 // fmla v6.4s, v21.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf87 // fmla v7.4s, v28.4s, v4.4s
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R10)
+	SUBS $5, R5
+	BLE done
+	MOVD $5, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $20, R19
+	ADD $20, R20
+	B rows5
+pairs5:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R6)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R7)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R8)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cf07 // fmla v7.4s, v24.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R10)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R6)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R7)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R8)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cea6 // fmla v6.4s, v21.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R9)
+	FMOVS 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf87 // fmla v7.4s, v28.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R10)
+	SUBS $5, R5
+	BLE done
+	MOVD $5, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $20, R19
+	ADD $20, R20
 	B rows5
 rows6:
 	// A tile of 6 by 16: sums of two by two in V8 to V31, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
+	MOVD R26, R1
 	FLDPQ 0(R1), (F0, F1)
 	FLDPQ 32(R1), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
@@ -3036,7 +5117,7 @@ rows6:
 	WORD $0x4ec3386e // zip1 v14.2d, v3.2d, v3.2d
 	WORD $0x4ec3786f // zip2 v15.2d, v3.2d, v3.2d
 	ADD $64, R1
-	FMOVD 16(R14), F4
+	FMOVD 16(R20), F4
 	WORD $0x4e843884 // zip1 v4.4s, v4.4s, v4.4s
 	WORD $0x4ea49d18 // mul v24.4s, v8.4s, v4.4s
 	WORD $0x4ea49d39 // mul v25.4s, v9.4s, v4.4s
@@ -3046,7 +5127,7 @@ rows6:
 	WORD $0x4ea49dbd // mul v29.4s, v13.4s, v4.4s
 	WORD $0x4ea49dde // mul v30.4s, v14.4s, v4.4s
 	WORD $0x4ea49dff // mul v31.4s, v15.4s, v4.4s
-	FMOVD 8(R14), F4
+	FMOVD 8(R20), F4
 	WORD $0x4e843884 // zip1 v4.4s, v4.4s, v4.4s
 	WORD $0x4ea49d10 // mul v16.4s, v8.4s, v4.4s
 	WORD $0x4ea49d31 // mul v17.4s, v9.4s, v4.4s
@@ -3056,7 +5137,7 @@ rows6:
 	WORD $0x4ea49db5 // mul v21.4s, v13.4s, v4.4s
 	WORD $0x4ea49dd6 // mul v22.4s, v14.4s, v4.4s
 	WORD $0x4ea49df7 // mul v23.4s, v15.4s, v4.4s
-	FMOVD 0(R14), F4
+	FMOVD 0(R20), F4
 	WORD $0x4e843884 // zip1 v4.4s, v4.4s, v4.4s
 	WORD $0x4ea49d08 // mul v8.4s, v8.4s, v4.4s
 	WORD $0x4ea49d29 // mul v9.4s, v9.4s, v4.4s
@@ -3066,27 +5147,24 @@ rows6:
 	WORD $0x4ea49dad // mul v13.4s, v13.4s, v4.4s
 	WORD $0x4ea49dce // mul v14.4s, v14.4s, v4.4s
 	WORD $0x4ea49def // mul v15.4s, v15.4s, v4.4s
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
 	ADD R12, R9, R10
 	ADD R12, R10, R11
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest6
+	SUBS $8, R2
+	BLT four6
 	PCALIGN $16
 loop6:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
-	WORD $0x3ce26944 // ldr q4, [x10, x2]
-	WORD $0x3ce26965 // ldr q5, [x11, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -3149,54 +5227,203 @@ loop6:
 	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
 	WORD $0x4e87a477 // smmla v23.4s, v3.16b, v7.16b
 	WORD $0x4e87a4bf // smmla v31.4s, v5.16b, v7.16b
-	ADDS $16, R2
-	BLE loop6
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	WORD $0x4ec53882 // zip1 v2.2d, v4.2d, v5.2d
+	WORD $0x4ec57885 // zip2 v5.2d, v4.2d, v5.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x4e84a4c8 // smmla v8.4s, v6.16b, v4.16b
+	WORD $0x4e84a410 // smmla v16.4s, v0.16b, v4.16b
+	WORD $0x4e84a458 // smmla v24.4s, v2.16b, v4.16b
+	WORD $0x4e87a4c9 // smmla v9.4s, v6.16b, v7.16b
+	WORD $0x4e87a411 // smmla v17.4s, v0.16b, v7.16b
+	WORD $0x4e87a459 // smmla v25.4s, v2.16b, v7.16b
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x4e84a4ca // smmla v10.4s, v6.16b, v4.16b
+	WORD $0x4e84a412 // smmla v18.4s, v0.16b, v4.16b
+	WORD $0x4e84a45a // smmla v26.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cb // smmla v11.4s, v6.16b, v7.16b
+	WORD $0x4e87a413 // smmla v19.4s, v0.16b, v7.16b
+	WORD $0x4e87a45b // smmla v27.4s, v2.16b, v7.16b
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x4e84a4cc // smmla v12.4s, v6.16b, v4.16b
+	WORD $0x4e84a414 // smmla v20.4s, v0.16b, v4.16b
+	WORD $0x4e84a45c // smmla v28.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cd // smmla v13.4s, v6.16b, v7.16b
+	WORD $0x4e87a415 // smmla v21.4s, v0.16b, v7.16b
+	WORD $0x4e87a45d // smmla v29.4s, v2.16b, v7.16b
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x4e84a4ce // smmla v14.4s, v6.16b, v4.16b
+	WORD $0x4e84a416 // smmla v22.4s, v0.16b, v4.16b
+	WORD $0x4e84a45e // smmla v30.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cf // smmla v15.4s, v6.16b, v7.16b
+	WORD $0x4e87a417 // smmla v23.4s, v0.16b, v7.16b
+	WORD $0x4e87a45f // smmla v31.4s, v2.16b, v7.16b
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x4e84a428 // smmla v8.4s, v1.16b, v4.16b
+	WORD $0x4e84a470 // smmla v16.4s, v3.16b, v4.16b
+	WORD $0x4e84a4b8 // smmla v24.4s, v5.16b, v4.16b
+	WORD $0x4e87a429 // smmla v9.4s, v1.16b, v7.16b
+	WORD $0x4e87a471 // smmla v17.4s, v3.16b, v7.16b
+	WORD $0x4e87a4b9 // smmla v25.4s, v5.16b, v7.16b
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x4e84a42a // smmla v10.4s, v1.16b, v4.16b
+	WORD $0x4e84a472 // smmla v18.4s, v3.16b, v4.16b
+	WORD $0x4e84a4ba // smmla v26.4s, v5.16b, v4.16b
+	WORD $0x4e87a42b // smmla v11.4s, v1.16b, v7.16b
+	WORD $0x4e87a473 // smmla v19.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bb // smmla v27.4s, v5.16b, v7.16b
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x4e84a42c // smmla v12.4s, v1.16b, v4.16b
+	WORD $0x4e84a474 // smmla v20.4s, v3.16b, v4.16b
+	WORD $0x4e84a4bc // smmla v28.4s, v5.16b, v4.16b
+	WORD $0x4e87a42d // smmla v13.4s, v1.16b, v7.16b
+	WORD $0x4e87a475 // smmla v21.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bd // smmla v29.4s, v5.16b, v7.16b
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x4e84a42e // smmla v14.4s, v1.16b, v4.16b
+	WORD $0x4e84a476 // smmla v22.4s, v3.16b, v4.16b
+	WORD $0x4e84a4be // smmla v30.4s, v5.16b, v4.16b
+	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
+	WORD $0x4e87a477 // smmla v23.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bf // smmla v31.4s, v5.16b, v7.16b
+	SUBS $8, R2
+	BGE loop6
+four6:
+	TBZ $2, R2, rest6
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	WORD $0x4ec53882 // zip1 v2.2d, v4.2d, v5.2d
+	WORD $0x4ec57885 // zip2 v5.2d, v4.2d, v5.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x4e84a4c8 // smmla v8.4s, v6.16b, v4.16b
+	WORD $0x4e84a410 // smmla v16.4s, v0.16b, v4.16b
+	WORD $0x4e84a458 // smmla v24.4s, v2.16b, v4.16b
+	WORD $0x4e87a4c9 // smmla v9.4s, v6.16b, v7.16b
+	WORD $0x4e87a411 // smmla v17.4s, v0.16b, v7.16b
+	WORD $0x4e87a459 // smmla v25.4s, v2.16b, v7.16b
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x4e84a4ca // smmla v10.4s, v6.16b, v4.16b
+	WORD $0x4e84a412 // smmla v18.4s, v0.16b, v4.16b
+	WORD $0x4e84a45a // smmla v26.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cb // smmla v11.4s, v6.16b, v7.16b
+	WORD $0x4e87a413 // smmla v19.4s, v0.16b, v7.16b
+	WORD $0x4e87a45b // smmla v27.4s, v2.16b, v7.16b
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x4e84a4cc // smmla v12.4s, v6.16b, v4.16b
+	WORD $0x4e84a414 // smmla v20.4s, v0.16b, v4.16b
+	WORD $0x4e84a45c // smmla v28.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cd // smmla v13.4s, v6.16b, v7.16b
+	WORD $0x4e87a415 // smmla v21.4s, v0.16b, v7.16b
+	WORD $0x4e87a45d // smmla v29.4s, v2.16b, v7.16b
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x4e84a4ce // smmla v14.4s, v6.16b, v4.16b
+	WORD $0x4e84a416 // smmla v22.4s, v0.16b, v4.16b
+	WORD $0x4e84a45e // smmla v30.4s, v2.16b, v4.16b
+	WORD $0x4e87a4cf // smmla v15.4s, v6.16b, v7.16b
+	WORD $0x4e87a417 // smmla v23.4s, v0.16b, v7.16b
+	WORD $0x4e87a45f // smmla v31.4s, v2.16b, v7.16b
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x4e84a428 // smmla v8.4s, v1.16b, v4.16b
+	WORD $0x4e84a470 // smmla v16.4s, v3.16b, v4.16b
+	WORD $0x4e84a4b8 // smmla v24.4s, v5.16b, v4.16b
+	WORD $0x4e87a429 // smmla v9.4s, v1.16b, v7.16b
+	WORD $0x4e87a471 // smmla v17.4s, v3.16b, v7.16b
+	WORD $0x4e87a4b9 // smmla v25.4s, v5.16b, v7.16b
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x4e84a42a // smmla v10.4s, v1.16b, v4.16b
+	WORD $0x4e84a472 // smmla v18.4s, v3.16b, v4.16b
+	WORD $0x4e84a4ba // smmla v26.4s, v5.16b, v4.16b
+	WORD $0x4e87a42b // smmla v11.4s, v1.16b, v7.16b
+	WORD $0x4e87a473 // smmla v19.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bb // smmla v27.4s, v5.16b, v7.16b
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x4e84a42c // smmla v12.4s, v1.16b, v4.16b
+	WORD $0x4e84a474 // smmla v20.4s, v3.16b, v4.16b
+	WORD $0x4e84a4bc // smmla v28.4s, v5.16b, v4.16b
+	WORD $0x4e87a42d // smmla v13.4s, v1.16b, v7.16b
+	WORD $0x4e87a475 // smmla v21.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bd // smmla v29.4s, v5.16b, v7.16b
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x4e84a42e // smmla v14.4s, v1.16b, v4.16b
+	WORD $0x4e84a476 // smmla v22.4s, v3.16b, v4.16b
+	WORD $0x4e84a4be // smmla v30.4s, v5.16b, v4.16b
+	WORD $0x4e87a42f // smmla v15.4s, v1.16b, v7.16b
+	WORD $0x4e87a477 // smmla v23.4s, v3.16b, v7.16b
+	WORD $0x4e87a4bf // smmla v31.4s, v5.16b, v7.16b
 rest6:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end6
-	TBNZ $3, R2, few6
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	FMOVD (R7)(R2), F1
-	ADD R2, R7, R13
-	ADD $8, R13
-	VLD1 (R13), V1.S[2]
-	FMOVD (R8)(R2), F2
-	ADD R2, R8, R13
-	ADD $8, R13
-	VLD1 (R13), V2.S[2]
-	FMOVD (R9)(R2), F3
-	ADD R2, R9, R13
-	ADD $8, R13
-	VLD1 (R13), V3.S[2]
-	FMOVD (R10)(R2), F4
-	ADD R2, R10, R13
-	ADD $8, R13
-	VLD1 (R13), V4.S[2]
-	FMOVD (R11)(R2), F5
-	ADD R2, R11, R13
-	ADD $8, R13
-	VLD1 (R13), V5.S[2]
-	B tail6
-few6:
-	TBNZ $2, R2, single6
-	FMOVD (R6)(R2), F0
-	FMOVD (R7)(R2), F1
-	FMOVD (R8)(R2), F2
-	FMOVD (R9)(R2), F3
-	FMOVD (R10)(R2), F4
-	FMOVD (R11)(R2), F5
-	B tail6
-single6:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-	FMOVS (R10)(R2), F4
-	FMOVS (R11)(R2), F5
-tail6:
+	TBNZ $1, R2, more21
+	FMOVS 0(R6), F0
+	B done22
+more21:
+	FMOVD 0(R6), F0
+	TBZ $0, R2, done22
+	ADD $8, R6, R17
+	VLD1 (R17), V0.S[2]
+done22:
+	TBNZ $1, R2, more23
+	FMOVS 0(R7), F1
+	B done24
+more23:
+	FMOVD 0(R7), F1
+	TBZ $0, R2, done24
+	ADD $8, R7, R17
+	VLD1 (R17), V1.S[2]
+done24:
+	TBNZ $1, R2, more25
+	FMOVS 0(R8), F2
+	B done26
+more25:
+	FMOVD 0(R8), F2
+	TBZ $0, R2, done26
+	ADD $8, R8, R17
+	VLD1 (R17), V2.S[2]
+done26:
+	TBNZ $1, R2, more27
+	FMOVS 0(R9), F3
+	B done28
+more27:
+	FMOVD 0(R9), F3
+	TBZ $0, R2, done28
+	ADD $8, R9, R17
+	VLD1 (R17), V3.S[2]
+done28:
+	TBNZ $1, R2, more29
+	FMOVS 0(R10), F4
+	B done30
+more29:
+	FMOVD 0(R10), F4
+	TBZ $0, R2, done30
+	ADD $8, R10, R17
+	VLD1 (R17), V4.S[2]
+done30:
+	TBNZ $1, R2, more31
+	FMOVS 0(R11), F5
+	B done32
+more31:
+	FMOVD 0(R11), F5
+	TBZ $0, R2, done32
+	ADD $8, R11, R17
+	VLD1 (R17), V5.S[2]
+done32:
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -3284,235 +5511,467 @@ end6:
 	WORD $0x4edd7b9d // zip2 v29.2d, v28.2d, v29.2d
 	WORD $0x4edf3bdc // zip1 v28.2d, v30.2d, v31.2d
 	WORD $0x4edf7bdf // zip2 v31.2d, v30.2d, v31.2d
-	MOVD call_Unit(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual6
+	MOVBU call_Pairs(R0), R13
+	CBNZ R13, pairs6
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cc46 // fmla v6.4s, v2.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd07 // fmla v7.4s, v8.4s, v5.4s
-	CBZ R15, plain80
-	FLDPQ 0(R17), (F2, F8)
-	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
-	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD R16, R17
-plain80:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd67 // fmla v7.4s, v11.4s, v5.4s
-	CBZ R15, plain81
-	FLDPQ 0(R17), (F9, F11)
-	WORD $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
-	WORD $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
-	ADD R16, R17
-plain81:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cdc6 // fmla v6.4s, v14.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce07 // fmla v7.4s, v16.4s, v5.4s
-	CBZ R15, plain82
-	FLDPQ 0(R17), (F14, F16)
-	WORD $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	ADD R16, R17
-plain82:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce26 // fmla v6.4s, v17.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce67 // fmla v7.4s, v19.4s, v5.4s
-	CBZ R15, plain83
-	FLDPQ 0(R17), (F17, F19)
-	WORD $0x4e31d4c6 // fadd v6.4s, v6.4s, v17.4s
-	WORD $0x4e33d4e7 // fadd v7.4s, v7.4s, v19.4s
-	ADD R16, R17
-plain83:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 16(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cec6 // fmla v6.4s, v22.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cf07 // fmla v7.4s, v24.4s, v5.4s
-	CBZ R15, plain84
-	FLDPQ 0(R17), (F22, F24)
-	WORD $0x4e36d4c6 // fadd v6.4s, v6.4s, v22.4s
-	WORD $0x4e38d4e7 // fadd v7.4s, v7.4s, v24.4s
-	ADD R16, R17
-plain84:
-	FSTPQ (F6, F7), 0(R13)
-	ADD R16, R13
-	FMOVS 20(R19), F4
-	FLDPQ 0(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cf07 // fmla v7.4s, v24.4s, v4.4s
+	FSTPQ (F6, F7), 0(R10)
+	FLDPQ 0(R23), (F6, F7)
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf26 // fmla v6.4s, v25.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cf67 // fmla v7.4s, v27.4s, v5.4s
-	CBZ R15, plain85
-	FLDPQ 0(R17), (F25, F27)
-	WORD $0x4e39d4c6 // fadd v6.4s, v6.4s, v25.4s
-	WORD $0x4e3bd4e7 // fadd v7.4s, v7.4s, v27.4s
-	ADD R16, R17
-plain85:
-	FSTPQ (F6, F7), 0(R13)
-	MOVD call_Unit(R0), R14
-	FLDPQ 32(R14), (F0, F1)
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cf26 // fmla v6.4s, v25.4s, v3.4s
+	WORD $0x4e24cf67 // fmla v7.4s, v27.4s, v4.4s
+	FSTPQ (F6, F7), 0(R11)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cd46 // fmla v6.4s, v10.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cd87 // fmla v7.4s, v12.4s, v5.4s
-	CBZ R15, plain86
-	FLDPQ 32(R17), (F10, F12)
-	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	ADD R16, R17
-plain86:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cda6 // fmla v6.4s, v13.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cde7 // fmla v7.4s, v15.4s, v5.4s
-	CBZ R15, plain87
-	FLDPQ 32(R17), (F13, F15)
-	WORD $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
-	WORD $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	ADD R16, R17
-plain87:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce46 // fmla v6.4s, v18.4s, v5.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25ce87 // fmla v7.4s, v20.4s, v5.4s
-	CBZ R15, plain88
-	FLDPQ 32(R17), (F18, F20)
-	WORD $0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
-	WORD $0x4e34d4e7 // fadd v7.4s, v7.4s, v20.4s
-	ADD R16, R17
-plain88:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cea6 // fmla v6.4s, v21.4s, v5.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cee7 // fmla v7.4s, v23.4s, v5.4s
-	CBZ R15, plain89
-	FLDPQ 32(R17), (F21, F23)
-	WORD $0x4e35d4c6 // fadd v6.4s, v6.4s, v21.4s
-	WORD $0x4e37d4e7 // fadd v7.4s, v7.4s, v23.4s
-	ADD R16, R17
-plain89:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 16(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cea6 // fmla v6.4s, v21.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf46 // fmla v6.4s, v26.4s, v5.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cf87 // fmla v7.4s, v28.4s, v5.4s
-	CBZ R15, plain90
-	FLDPQ 32(R17), (F26, F28)
-	WORD $0x4e3ad4c6 // fadd v6.4s, v6.4s, v26.4s
-	WORD $0x4e3cd4e7 // fadd v7.4s, v7.4s, v28.4s
-	ADD R16, R17
-plain90:
-	FSTPQ (F6, F7), 32(R13)
-	ADD R16, R13
-	FMOVS 20(R19), F4
-	FLDPQ 32(R14), (F6, F7)
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf87 // fmla v7.4s, v28.4s, v4.4s
+	FSTPQ (F6, F7), 32(R10)
+	FLDPQ 32(R23), (F6, F7)
 	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cfa6 // fmla v6.4s, v29.4s, v5.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
-	WORD $0x4f849025 // fmul v5.4s, v1.4s, v4.s[0]
-	WORD $0x4e25cfe7 // fmla v7.4s, v31.4s, v5.4s
-	CBZ R15, plain91
-	FLDPQ 32(R17), (F29, F31)
-	WORD $0x4e3dd4c6 // fadd v6.4s, v6.4s, v29.4s
-	WORD $0x4e3fd4e7 // fadd v7.4s, v7.4s, v31.4s
-	ADD R16, R17
-plain91:
-	FSTPQ (F6, F7), 32(R13)
-	ADD $6, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cfa6 // fmla v6.4s, v29.4s, v3.4s
+	WORD $0x4e24cfe7 // fmla v7.4s, v31.4s, v4.4s
+	FSTPQ (F6, F7), 32(R11)
+	SUBS $6, R5
+	BLE done
 	MOVD $6, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	ADD $24, R19
 	ADD $24, R20
-	CBZ R15, next92
-	ADD R14, R15
-next92:
+	B rows6
+residual6:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R6)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R7)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R8)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cf07 // fmla v7.4s, v24.4s, v4.4s
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R10)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cf26 // fmla v6.4s, v25.4s, v3.4s
+	WORD $0x4e24cf67 // fmla v7.4s, v27.4s, v4.4s
+	ADD R15, R11, R17
+	FLDPQ 0(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 0(R11)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R6)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R7)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R8)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cea6 // fmla v6.4s, v21.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf87 // fmla v7.4s, v28.4s, v4.4s
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R10)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cfa6 // fmla v6.4s, v29.4s, v3.4s
+	WORD $0x4e24cfe7 // fmla v7.4s, v31.4s, v4.4s
+	ADD R15, R11, R17
+	FLDPQ 32(R17), (F3, F4)
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FSTPQ (F6, F7), 32(R11)
+	SUBS $6, R5
+	BLE done
+	MOVD $6, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $24, R19
+	ADD $24, R20
+	B rows6
+pairs6:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	FLDPQ 0(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R6)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cd26 // fmla v6.4s, v9.4s, v3.4s
+	WORD $0x4e24cd67 // fmla v7.4s, v11.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R7)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23cdc6 // fmla v6.4s, v14.4s, v3.4s
+	WORD $0x4e24ce07 // fmla v7.4s, v16.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R8)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23ce26 // fmla v6.4s, v17.4s, v3.4s
+	WORD $0x4e24ce67 // fmla v7.4s, v19.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cec6 // fmla v6.4s, v22.4s, v3.4s
+	WORD $0x4e24cf07 // fmla v7.4s, v24.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R10)
+	FLDPQ 0(R23), (F6, F7)
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cf26 // fmla v6.4s, v25.4s, v3.4s
+	WORD $0x4e24cf67 // fmla v7.4s, v27.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 0(R11)
+	FLDPQ 32(R24), (F0, F1)
+	FMOVQ 0(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cd46 // fmla v6.4s, v10.4s, v3.4s
+	WORD $0x4e24cd87 // fmla v7.4s, v12.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R6)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cda6 // fmla v6.4s, v13.4s, v3.4s
+	WORD $0x4e24cde7 // fmla v7.4s, v15.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R7)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f859803 // fmul v3.4s, v0.4s, v5.s[2]
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f859824 // fmul v4.4s, v1.4s, v5.s[2]
+	WORD $0x4e23ce46 // fmla v6.4s, v18.4s, v3.4s
+	WORD $0x4e24ce87 // fmla v7.4s, v20.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R8)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4fa59803 // fmul v3.4s, v0.4s, v5.s[3]
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4fa59824 // fmul v4.4s, v1.4s, v5.s[3]
+	WORD $0x4e23cea6 // fmla v6.4s, v21.4s, v3.4s
+	WORD $0x4e24cee7 // fmla v7.4s, v23.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R9)
+	FMOVD 16(R19), F5
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f859003 // fmul v3.4s, v0.4s, v5.s[0]
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f859024 // fmul v4.4s, v1.4s, v5.s[0]
+	WORD $0x4e23cf46 // fmla v6.4s, v26.4s, v3.4s
+	WORD $0x4e24cf87 // fmla v7.4s, v28.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R10)
+	FLDPQ 32(R23), (F6, F7)
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4fa59003 // fmul v3.4s, v0.4s, v5.s[1]
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	WORD $0x4fa59024 // fmul v4.4s, v1.4s, v5.s[1]
+	WORD $0x4e23cfa6 // fmla v6.4s, v29.4s, v3.4s
+	WORD $0x4e24cfe7 // fmla v7.4s, v31.4s, v4.4s
+	WORD $0x0ea168c3 // bfcvtn v3.4h, v6.4s
+	WORD $0x4ea168e3 // bfcvtn2 v3.8h, v7.4s
+	FMOVQ F3, 16(R11)
+	SUBS $6, R5
+	BLE done
+	MOVD $6, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $24, R19
+	ADD $24, R20
 	B rows6
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	MOVBU call_Pairs(R0), R13
+	LSR R13, R14
+	ADD R14, R25
+	B panel
+end:
 	RET
 
 // func mulMatrixBF16(c *call)
 TEXT ·mulMatrixBF16(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD ZR, R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Tile(R0), R13
 	CMP $6, R13
 	BEQ rows6
@@ -3522,10 +5981,9 @@ TEXT ·mulMatrixBF16(SB), NOSPLIT, $0-8
 	BEQ rows4
 rows1:
 	// A tile of 1 by 16: sums of two by two in V8 to V15, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	FLDPQ 32(R14), (F2, F3)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F0, F1)
+	FLDPQ 32(R23), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
 	WORD $0x4ec07809 // zip2 v9.2d, v0.2d, v0.2d
 	WORD $0x4ec1382a // zip1 v10.2d, v1.2d, v1.2d
@@ -3534,17 +5992,14 @@ rows1:
 	WORD $0x4ec2784d // zip2 v13.2d, v2.2d, v2.2d
 	WORD $0x4ec3386e // zip1 v14.2d, v3.2d, v3.2d
 	WORD $0x4ec3786f // zip2 v15.2d, v3.2d, v3.2d
+	MOVD R3, R6
 	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest1
+	SUBS $8, R2
+	BLT four1
 	PCALIGN $16
 loop1:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
+	FMOVQ.P 16(R6), F0
 	WORD $0x4ec03806 // zip1 v6.2d, v0.2d, v0.2d
 	WORD $0x4ec07801 // zip2 v1.2d, v0.2d, v0.2d
 	FLDPQ.W 256(R1), (F4, F7)
@@ -3571,24 +6026,76 @@ loop1:
 	FLDPQ 224(R1), (F4, F7)
 	WORD $0x6e44ec2e // bfmmla v14.4s, v1.8h, v4.8h
 	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
-	ADDS $16, R2
-	BLE loop1
+	FMOVQ.P 16(R6), F0
+	WORD $0x4ec03806 // zip1 v6.2d, v0.2d, v0.2d
+	WORD $0x4ec07801 // zip2 v1.2d, v0.2d, v0.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x6e44ecc8 // bfmmla v8.4s, v6.8h, v4.8h
+	WORD $0x6e47ecc9 // bfmmla v9.4s, v6.8h, v7.8h
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x6e44ecca // bfmmla v10.4s, v6.8h, v4.8h
+	WORD $0x6e47eccb // bfmmla v11.4s, v6.8h, v7.8h
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x6e44eccc // bfmmla v12.4s, v6.8h, v4.8h
+	WORD $0x6e47eccd // bfmmla v13.4s, v6.8h, v7.8h
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x6e44ecce // bfmmla v14.4s, v6.8h, v4.8h
+	WORD $0x6e47eccf // bfmmla v15.4s, v6.8h, v7.8h
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x6e44ec28 // bfmmla v8.4s, v1.8h, v4.8h
+	WORD $0x6e47ec29 // bfmmla v9.4s, v1.8h, v7.8h
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x6e44ec2a // bfmmla v10.4s, v1.8h, v4.8h
+	WORD $0x6e47ec2b // bfmmla v11.4s, v1.8h, v7.8h
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x6e44ec2c // bfmmla v12.4s, v1.8h, v4.8h
+	WORD $0x6e47ec2d // bfmmla v13.4s, v1.8h, v7.8h
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x6e44ec2e // bfmmla v14.4s, v1.8h, v4.8h
+	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
+	SUBS $8, R2
+	BGE loop1
+four1:
+	TBZ $2, R2, rest1
+	FMOVQ.P 16(R6), F0
+	WORD $0x4ec03806 // zip1 v6.2d, v0.2d, v0.2d
+	WORD $0x4ec07801 // zip2 v1.2d, v0.2d, v0.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x6e44ecc8 // bfmmla v8.4s, v6.8h, v4.8h
+	WORD $0x6e47ecc9 // bfmmla v9.4s, v6.8h, v7.8h
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x6e44ecca // bfmmla v10.4s, v6.8h, v4.8h
+	WORD $0x6e47eccb // bfmmla v11.4s, v6.8h, v7.8h
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x6e44eccc // bfmmla v12.4s, v6.8h, v4.8h
+	WORD $0x6e47eccd // bfmmla v13.4s, v6.8h, v7.8h
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x6e44ecce // bfmmla v14.4s, v6.8h, v4.8h
+	WORD $0x6e47eccf // bfmmla v15.4s, v6.8h, v7.8h
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x6e44ec28 // bfmmla v8.4s, v1.8h, v4.8h
+	WORD $0x6e47ec29 // bfmmla v9.4s, v1.8h, v7.8h
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x6e44ec2a // bfmmla v10.4s, v1.8h, v4.8h
+	WORD $0x6e47ec2b // bfmmla v11.4s, v1.8h, v7.8h
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x6e44ec2c // bfmmla v12.4s, v1.8h, v4.8h
+	WORD $0x6e47ec2d // bfmmla v13.4s, v1.8h, v7.8h
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x6e44ec2e // bfmmla v14.4s, v1.8h, v4.8h
+	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
 rest1:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end1
-	TBNZ $3, R2, few1
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	B tail1
-few1:
-	TBNZ $2, R2, single1
-	FMOVD (R6)(R2), F0
-	B tail1
-single1:
-	FMOVS (R6)(R2), F0
-tail1:
+	TBNZ $1, R2, more33
+	FMOVS 0(R6), F0
+	B done34
+more33:
+	FMOVD 0(R6), F0
+	TBZ $0, R2, done34
+	ADD $8, R6, R17
+	VLD1 (R17), V0.S[2]
+done34:
 	WORD $0x4ec03806 // zip1 v6.2d, v0.2d, v0.2d
 	WORD $0x4ec07801 // zip2 v1.2d, v0.2d, v0.2d
 	FLDPQ.W 256(R1), (F4, F7)
@@ -3620,38 +6127,56 @@ end1:
 	WORD $0x4ecb3948 // zip1 v8.2d, v10.2d, v11.2d
 	WORD $0x4ecd398a // zip1 v10.2d, v12.2d, v13.2d
 	WORD $0x4ecf39cc // zip1 v12.2d, v14.2d, v15.2d
-	MOVD R4, R13
-	MOVD R15, R14
-	CBZ R15, plain93
-	FLDPQ 0(R14), (F0, F1)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual1
+	MOVBU call_Pairs(R0), R13
+	CBNZ R13, pairs1
+	MOVD R4, R6
+	FSTPQ (F2, F8), 0(R6)
+	FSTPQ (F10, F12), 32(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows1
+residual1:
+	MOVD R4, R6
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
 	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F2, F8), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
 	WORD $0x4e21d58c // fadd v12.4s, v12.4s, v1.4s
-	ADD R16, R14
-plain93:
-	FSTPQ (F2, F8), 0(R13)
-	FSTPQ (F10, F12), 32(R13)
-	ADD $1, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	FSTPQ (F10, F12), 32(R6)
+	SUBS $1, R5
+	BLE done
 	MOVD $1, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	CBZ R15, next94
-	ADD R14, R15
-next94:
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows1
+pairs1:
+	MOVD R4, R6
+	WORD $0x0ea16840 // bfcvtn v0.4h, v2.4s
+	WORD $0x4ea16900 // bfcvtn2 v0.8h, v8.4s
+	FMOVQ F0, 0(R6)
+	WORD $0x0ea16940 // bfcvtn v0.4h, v10.4s
+	WORD $0x4ea16980 // bfcvtn2 v0.8h, v12.4s
+	FMOVQ F0, 16(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	B rows1
 rows4:
 	// A tile of 4 by 16: sums of two by two in V8 to V23, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	FLDPQ 32(R14), (F2, F3)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F0, F1)
+	FLDPQ 32(R23), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
 	WORD $0x4ec07809 // zip2 v9.2d, v0.2d, v0.2d
 	WORD $0x4ec1382a // zip1 v10.2d, v1.2d, v1.2d
@@ -3668,23 +6193,20 @@ rows4:
 	WORD $0x4ead1db5 // mov v21.16b, v13.16b
 	WORD $0x4eae1dd6 // mov v22.16b, v14.16b
 	WORD $0x4eaf1df7 // mov v23.16b, v15.16b
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest4
+	SUBS $8, R2
+	BLT four4
 	PCALIGN $16
 loop4:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -3729,42 +6251,145 @@ loop4:
 	WORD $0x6e44ec76 // bfmmla v22.4s, v3.8h, v4.8h
 	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
 	WORD $0x6e47ec77 // bfmmla v23.4s, v3.8h, v7.8h
-	ADDS $16, R2
-	BLE loop4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x6e44ecc8 // bfmmla v8.4s, v6.8h, v4.8h
+	WORD $0x6e44ec10 // bfmmla v16.4s, v0.8h, v4.8h
+	WORD $0x6e47ecc9 // bfmmla v9.4s, v6.8h, v7.8h
+	WORD $0x6e47ec11 // bfmmla v17.4s, v0.8h, v7.8h
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x6e44ecca // bfmmla v10.4s, v6.8h, v4.8h
+	WORD $0x6e44ec12 // bfmmla v18.4s, v0.8h, v4.8h
+	WORD $0x6e47eccb // bfmmla v11.4s, v6.8h, v7.8h
+	WORD $0x6e47ec13 // bfmmla v19.4s, v0.8h, v7.8h
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x6e44eccc // bfmmla v12.4s, v6.8h, v4.8h
+	WORD $0x6e44ec14 // bfmmla v20.4s, v0.8h, v4.8h
+	WORD $0x6e47eccd // bfmmla v13.4s, v6.8h, v7.8h
+	WORD $0x6e47ec15 // bfmmla v21.4s, v0.8h, v7.8h
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x6e44ecce // bfmmla v14.4s, v6.8h, v4.8h
+	WORD $0x6e44ec16 // bfmmla v22.4s, v0.8h, v4.8h
+	WORD $0x6e47eccf // bfmmla v15.4s, v6.8h, v7.8h
+	WORD $0x6e47ec17 // bfmmla v23.4s, v0.8h, v7.8h
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x6e44ec28 // bfmmla v8.4s, v1.8h, v4.8h
+	WORD $0x6e44ec70 // bfmmla v16.4s, v3.8h, v4.8h
+	WORD $0x6e47ec29 // bfmmla v9.4s, v1.8h, v7.8h
+	WORD $0x6e47ec71 // bfmmla v17.4s, v3.8h, v7.8h
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x6e44ec2a // bfmmla v10.4s, v1.8h, v4.8h
+	WORD $0x6e44ec72 // bfmmla v18.4s, v3.8h, v4.8h
+	WORD $0x6e47ec2b // bfmmla v11.4s, v1.8h, v7.8h
+	WORD $0x6e47ec73 // bfmmla v19.4s, v3.8h, v7.8h
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x6e44ec2c // bfmmla v12.4s, v1.8h, v4.8h
+	WORD $0x6e44ec74 // bfmmla v20.4s, v3.8h, v4.8h
+	WORD $0x6e47ec2d // bfmmla v13.4s, v1.8h, v7.8h
+	WORD $0x6e47ec75 // bfmmla v21.4s, v3.8h, v7.8h
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x6e44ec2e // bfmmla v14.4s, v1.8h, v4.8h
+	WORD $0x6e44ec76 // bfmmla v22.4s, v3.8h, v4.8h
+	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
+	WORD $0x6e47ec77 // bfmmla v23.4s, v3.8h, v7.8h
+	SUBS $8, R2
+	BGE loop4
+four4:
+	TBZ $2, R2, rest4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x6e44ecc8 // bfmmla v8.4s, v6.8h, v4.8h
+	WORD $0x6e44ec10 // bfmmla v16.4s, v0.8h, v4.8h
+	WORD $0x6e47ecc9 // bfmmla v9.4s, v6.8h, v7.8h
+	WORD $0x6e47ec11 // bfmmla v17.4s, v0.8h, v7.8h
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x6e44ecca // bfmmla v10.4s, v6.8h, v4.8h
+	WORD $0x6e44ec12 // bfmmla v18.4s, v0.8h, v4.8h
+	WORD $0x6e47eccb // bfmmla v11.4s, v6.8h, v7.8h
+	WORD $0x6e47ec13 // bfmmla v19.4s, v0.8h, v7.8h
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x6e44eccc // bfmmla v12.4s, v6.8h, v4.8h
+	WORD $0x6e44ec14 // bfmmla v20.4s, v0.8h, v4.8h
+	WORD $0x6e47eccd // bfmmla v13.4s, v6.8h, v7.8h
+	WORD $0x6e47ec15 // bfmmla v21.4s, v0.8h, v7.8h
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x6e44ecce // bfmmla v14.4s, v6.8h, v4.8h
+	WORD $0x6e44ec16 // bfmmla v22.4s, v0.8h, v4.8h
+	WORD $0x6e47eccf // bfmmla v15.4s, v6.8h, v7.8h
+	WORD $0x6e47ec17 // bfmmla v23.4s, v0.8h, v7.8h
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x6e44ec28 // bfmmla v8.4s, v1.8h, v4.8h
+	WORD $0x6e44ec70 // bfmmla v16.4s, v3.8h, v4.8h
+	WORD $0x6e47ec29 // bfmmla v9.4s, v1.8h, v7.8h
+	WORD $0x6e47ec71 // bfmmla v17.4s, v3.8h, v7.8h
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x6e44ec2a // bfmmla v10.4s, v1.8h, v4.8h
+	WORD $0x6e44ec72 // bfmmla v18.4s, v3.8h, v4.8h
+	WORD $0x6e47ec2b // bfmmla v11.4s, v1.8h, v7.8h
+	WORD $0x6e47ec73 // bfmmla v19.4s, v3.8h, v7.8h
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x6e44ec2c // bfmmla v12.4s, v1.8h, v4.8h
+	WORD $0x6e44ec74 // bfmmla v20.4s, v3.8h, v4.8h
+	WORD $0x6e47ec2d // bfmmla v13.4s, v1.8h, v7.8h
+	WORD $0x6e47ec75 // bfmmla v21.4s, v3.8h, v7.8h
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x6e44ec2e // bfmmla v14.4s, v1.8h, v4.8h
+	WORD $0x6e44ec76 // bfmmla v22.4s, v3.8h, v4.8h
+	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
+	WORD $0x6e47ec77 // bfmmla v23.4s, v3.8h, v7.8h
 rest4:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end4
-	TBNZ $3, R2, few4
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	FMOVD (R7)(R2), F1
-	ADD R2, R7, R13
-	ADD $8, R13
-	VLD1 (R13), V1.S[2]
-	FMOVD (R8)(R2), F2
-	ADD R2, R8, R13
-	ADD $8, R13
-	VLD1 (R13), V2.S[2]
-	FMOVD (R9)(R2), F3
-	ADD R2, R9, R13
-	ADD $8, R13
-	VLD1 (R13), V3.S[2]
-	B tail4
-few4:
-	TBNZ $2, R2, single4
-	FMOVD (R6)(R2), F0
-	FMOVD (R7)(R2), F1
-	FMOVD (R8)(R2), F2
-	FMOVD (R9)(R2), F3
-	B tail4
-single4:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-tail4:
+	TBNZ $1, R2, more35
+	FMOVS 0(R6), F0
+	B done36
+more35:
+	FMOVD 0(R6), F0
+	TBZ $0, R2, done36
+	ADD $8, R6, R17
+	VLD1 (R17), V0.S[2]
+done36:
+	TBNZ $1, R2, more37
+	FMOVS 0(R7), F1
+	B done38
+more37:
+	FMOVD 0(R7), F1
+	TBZ $0, R2, done38
+	ADD $8, R7, R17
+	VLD1 (R17), V1.S[2]
+done38:
+	TBNZ $1, R2, more39
+	FMOVS 0(R8), F2
+	B done40
+more39:
+	FMOVD 0(R8), F2
+	TBZ $0, R2, done40
+	ADD $8, R8, R17
+	VLD1 (R17), V2.S[2]
+done40:
+	TBNZ $1, R2, more41
+	FMOVS 0(R9), F3
+	B done42
+more41:
+	FMOVD 0(R9), F3
+	TBZ $0, R2, done42
+	ADD $8, R9, R17
+	VLD1 (R17), V3.S[2]
+done42:
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -3826,74 +6451,119 @@ end4:
 	WORD $0x4ed57a95 // zip2 v21.2d, v20.2d, v21.2d
 	WORD $0x4ed73ad4 // zip1 v20.2d, v22.2d, v23.2d
 	WORD $0x4ed77ad7 // zip2 v23.2d, v22.2d, v23.2d
-	MOVD R4, R13
-	MOVD R15, R14
-	CBZ R15, plain95
-	FLDPQ 0(R14), (F0, F1)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual4
+	MOVBU call_Pairs(R0), R13
+	CBNZ R13, pairs4
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	FSTPQ (F2, F8), 0(R6)
+	FSTPQ (F10, F12), 32(R6)
+	FSTPQ (F9, F11), 0(R7)
+	FSTPQ (F13, F15), 32(R7)
+	FSTPQ (F14, F16), 0(R8)
+	FSTPQ (F18, F20), 32(R8)
+	FSTPQ (F17, F19), 0(R9)
+	FSTPQ (F21, F23), 32(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows4
+residual4:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
 	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F2, F8), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
 	WORD $0x4e21d58c // fadd v12.4s, v12.4s, v1.4s
-	ADD R16, R14
-plain95:
-	FSTPQ (F2, F8), 0(R13)
-	FSTPQ (F10, F12), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain96
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F10, F12), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d529 // fadd v9.4s, v9.4s, v0.4s
 	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F9, F11), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d5ad // fadd v13.4s, v13.4s, v0.4s
 	WORD $0x4e21d5ef // fadd v15.4s, v15.4s, v1.4s
-	ADD R16, R14
-plain96:
-	FSTPQ (F9, F11), 0(R13)
-	FSTPQ (F13, F15), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain97
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F13, F15), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d5ce // fadd v14.4s, v14.4s, v0.4s
 	WORD $0x4e21d610 // fadd v16.4s, v16.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F14, F16), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
 	WORD $0x4e21d694 // fadd v20.4s, v20.4s, v1.4s
-	ADD R16, R14
-plain97:
-	FSTPQ (F14, F16), 0(R13)
-	FSTPQ (F18, F20), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain98
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F18, F20), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d631 // fadd v17.4s, v17.4s, v0.4s
 	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F17, F19), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d6b5 // fadd v21.4s, v21.4s, v0.4s
 	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
-	ADD R16, R14
-plain98:
-	FSTPQ (F17, F19), 0(R13)
-	FSTPQ (F21, F23), 32(R13)
-	ADD $4, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	FSTPQ (F21, F23), 32(R9)
+	SUBS $4, R5
+	BLE done
 	MOVD $4, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	CBZ R15, next99
-	ADD R14, R15
-next99:
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows4
+pairs4:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	WORD $0x0ea16840 // bfcvtn v0.4h, v2.4s
+	WORD $0x4ea16900 // bfcvtn2 v0.8h, v8.4s
+	FMOVQ F0, 0(R6)
+	WORD $0x0ea16940 // bfcvtn v0.4h, v10.4s
+	WORD $0x4ea16980 // bfcvtn2 v0.8h, v12.4s
+	FMOVQ F0, 16(R6)
+	WORD $0x0ea16920 // bfcvtn v0.4h, v9.4s
+	WORD $0x4ea16960 // bfcvtn2 v0.8h, v11.4s
+	FMOVQ F0, 0(R7)
+	WORD $0x0ea169a0 // bfcvtn v0.4h, v13.4s
+	WORD $0x4ea169e0 // bfcvtn2 v0.8h, v15.4s
+	FMOVQ F0, 16(R7)
+	WORD $0x0ea169c0 // bfcvtn v0.4h, v14.4s
+	WORD $0x4ea16a00 // bfcvtn2 v0.8h, v16.4s
+	FMOVQ F0, 0(R8)
+	WORD $0x0ea16a40 // bfcvtn v0.4h, v18.4s
+	WORD $0x4ea16a80 // bfcvtn2 v0.8h, v20.4s
+	FMOVQ F0, 16(R8)
+	WORD $0x0ea16a20 // bfcvtn v0.4h, v17.4s
+	WORD $0x4ea16a60 // bfcvtn2 v0.8h, v19.4s
+	FMOVQ F0, 0(R9)
+	WORD $0x0ea16aa0 // bfcvtn v0.4h, v21.4s
+	WORD $0x4ea16ae0 // bfcvtn2 v0.8h, v23.4s
+	FMOVQ F0, 16(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	B rows4
 rows5:
 	// A tile of 5 by 16: sums of two by two in V8 to V31, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	FLDPQ 32(R14), (F2, F3)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F0, F1)
+	FLDPQ 32(R23), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
 	WORD $0x4ec07809 // zip2 v9.2d, v0.2d, v0.2d
 	WORD $0x4ec1382a // zip1 v10.2d, v1.2d, v1.2d
@@ -3918,25 +6588,22 @@ rows5:
 	WORD $0x4ead1db5 // mov v21.16b, v13.16b
 	WORD $0x4eae1dd6 // mov v22.16b, v14.16b
 	WORD $0x4eaf1df7 // mov v23.16b, v15.16b
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
 	ADD R12, R9, R10
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest5
+	SUBS $8, R2
+	BLT four5
 	PCALIGN $16
 loop5:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
-	WORD $0x3ce26944 // ldr q4, [x10, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -3999,48 +6666,192 @@ loop5:
 	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
 	WORD $0x6e47ec77 // bfmmla v23.4s, v3.8h, v7.8h
 	WORD $0x6e47ecbf // bfmmla v31.4s, v5.8h, v7.8h
-	ADDS $16, R2
-	BLE loop5
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	WORD $0x4ec43882 // zip1 v2.2d, v4.2d, v4.2d
+	WORD $0x4ec47885 // zip2 v5.2d, v4.2d, v4.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x6e44ecc8 // bfmmla v8.4s, v6.8h, v4.8h
+	WORD $0x6e44ec10 // bfmmla v16.4s, v0.8h, v4.8h
+	WORD $0x6e44ec58 // bfmmla v24.4s, v2.8h, v4.8h
+	WORD $0x6e47ecc9 // bfmmla v9.4s, v6.8h, v7.8h
+	WORD $0x6e47ec11 // bfmmla v17.4s, v0.8h, v7.8h
+	WORD $0x6e47ec59 // bfmmla v25.4s, v2.8h, v7.8h
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x6e44ecca // bfmmla v10.4s, v6.8h, v4.8h
+	WORD $0x6e44ec12 // bfmmla v18.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5a // bfmmla v26.4s, v2.8h, v4.8h
+	WORD $0x6e47eccb // bfmmla v11.4s, v6.8h, v7.8h
+	WORD $0x6e47ec13 // bfmmla v19.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5b // bfmmla v27.4s, v2.8h, v7.8h
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x6e44eccc // bfmmla v12.4s, v6.8h, v4.8h
+	WORD $0x6e44ec14 // bfmmla v20.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5c // bfmmla v28.4s, v2.8h, v4.8h
+	WORD $0x6e47eccd // bfmmla v13.4s, v6.8h, v7.8h
+	WORD $0x6e47ec15 // bfmmla v21.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5d // bfmmla v29.4s, v2.8h, v7.8h
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x6e44ecce // bfmmla v14.4s, v6.8h, v4.8h
+	WORD $0x6e44ec16 // bfmmla v22.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5e // bfmmla v30.4s, v2.8h, v4.8h
+	WORD $0x6e47eccf // bfmmla v15.4s, v6.8h, v7.8h
+	WORD $0x6e47ec17 // bfmmla v23.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5f // bfmmla v31.4s, v2.8h, v7.8h
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x6e44ec28 // bfmmla v8.4s, v1.8h, v4.8h
+	WORD $0x6e44ec70 // bfmmla v16.4s, v3.8h, v4.8h
+	WORD $0x6e44ecb8 // bfmmla v24.4s, v5.8h, v4.8h
+	WORD $0x6e47ec29 // bfmmla v9.4s, v1.8h, v7.8h
+	WORD $0x6e47ec71 // bfmmla v17.4s, v3.8h, v7.8h
+	WORD $0x6e47ecb9 // bfmmla v25.4s, v5.8h, v7.8h
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x6e44ec2a // bfmmla v10.4s, v1.8h, v4.8h
+	WORD $0x6e44ec72 // bfmmla v18.4s, v3.8h, v4.8h
+	WORD $0x6e44ecba // bfmmla v26.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2b // bfmmla v11.4s, v1.8h, v7.8h
+	WORD $0x6e47ec73 // bfmmla v19.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbb // bfmmla v27.4s, v5.8h, v7.8h
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x6e44ec2c // bfmmla v12.4s, v1.8h, v4.8h
+	WORD $0x6e44ec74 // bfmmla v20.4s, v3.8h, v4.8h
+	WORD $0x6e44ecbc // bfmmla v28.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2d // bfmmla v13.4s, v1.8h, v7.8h
+	WORD $0x6e47ec75 // bfmmla v21.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbd // bfmmla v29.4s, v5.8h, v7.8h
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x6e44ec2e // bfmmla v14.4s, v1.8h, v4.8h
+	WORD $0x6e44ec76 // bfmmla v22.4s, v3.8h, v4.8h
+	WORD $0x6e44ecbe // bfmmla v30.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
+	WORD $0x6e47ec77 // bfmmla v23.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbf // bfmmla v31.4s, v5.8h, v7.8h
+	SUBS $8, R2
+	BGE loop5
+four5:
+	TBZ $2, R2, rest5
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	WORD $0x4ec43882 // zip1 v2.2d, v4.2d, v4.2d
+	WORD $0x4ec47885 // zip2 v5.2d, v4.2d, v4.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x6e44ecc8 // bfmmla v8.4s, v6.8h, v4.8h
+	WORD $0x6e44ec10 // bfmmla v16.4s, v0.8h, v4.8h
+	WORD $0x6e44ec58 // bfmmla v24.4s, v2.8h, v4.8h
+	WORD $0x6e47ecc9 // bfmmla v9.4s, v6.8h, v7.8h
+	WORD $0x6e47ec11 // bfmmla v17.4s, v0.8h, v7.8h
+	WORD $0x6e47ec59 // bfmmla v25.4s, v2.8h, v7.8h
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x6e44ecca // bfmmla v10.4s, v6.8h, v4.8h
+	WORD $0x6e44ec12 // bfmmla v18.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5a // bfmmla v26.4s, v2.8h, v4.8h
+	WORD $0x6e47eccb // bfmmla v11.4s, v6.8h, v7.8h
+	WORD $0x6e47ec13 // bfmmla v19.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5b // bfmmla v27.4s, v2.8h, v7.8h
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x6e44eccc // bfmmla v12.4s, v6.8h, v4.8h
+	WORD $0x6e44ec14 // bfmmla v20.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5c // bfmmla v28.4s, v2.8h, v4.8h
+	WORD $0x6e47eccd // bfmmla v13.4s, v6.8h, v7.8h
+	WORD $0x6e47ec15 // bfmmla v21.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5d // bfmmla v29.4s, v2.8h, v7.8h
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x6e44ecce // bfmmla v14.4s, v6.8h, v4.8h
+	WORD $0x6e44ec16 // bfmmla v22.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5e // bfmmla v30.4s, v2.8h, v4.8h
+	WORD $0x6e47eccf // bfmmla v15.4s, v6.8h, v7.8h
+	WORD $0x6e47ec17 // bfmmla v23.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5f // bfmmla v31.4s, v2.8h, v7.8h
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x6e44ec28 // bfmmla v8.4s, v1.8h, v4.8h
+	WORD $0x6e44ec70 // bfmmla v16.4s, v3.8h, v4.8h
+	WORD $0x6e44ecb8 // bfmmla v24.4s, v5.8h, v4.8h
+	WORD $0x6e47ec29 // bfmmla v9.4s, v1.8h, v7.8h
+	WORD $0x6e47ec71 // bfmmla v17.4s, v3.8h, v7.8h
+	WORD $0x6e47ecb9 // bfmmla v25.4s, v5.8h, v7.8h
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x6e44ec2a // bfmmla v10.4s, v1.8h, v4.8h
+	WORD $0x6e44ec72 // bfmmla v18.4s, v3.8h, v4.8h
+	WORD $0x6e44ecba // bfmmla v26.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2b // bfmmla v11.4s, v1.8h, v7.8h
+	WORD $0x6e47ec73 // bfmmla v19.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbb // bfmmla v27.4s, v5.8h, v7.8h
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x6e44ec2c // bfmmla v12.4s, v1.8h, v4.8h
+	WORD $0x6e44ec74 // bfmmla v20.4s, v3.8h, v4.8h
+	WORD $0x6e44ecbc // bfmmla v28.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2d // bfmmla v13.4s, v1.8h, v7.8h
+	WORD $0x6e47ec75 // bfmmla v21.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbd // bfmmla v29.4s, v5.8h, v7.8h
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x6e44ec2e // bfmmla v14.4s, v1.8h, v4.8h
+	WORD $0x6e44ec76 // bfmmla v22.4s, v3.8h, v4.8h
+	WORD $0x6e44ecbe // bfmmla v30.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
+	WORD $0x6e47ec77 // bfmmla v23.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbf // bfmmla v31.4s, v5.8h, v7.8h
 rest5:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end5
-	TBNZ $3, R2, few5
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	FMOVD (R7)(R2), F1
-	ADD R2, R7, R13
-	ADD $8, R13
-	VLD1 (R13), V1.S[2]
-	FMOVD (R8)(R2), F2
-	ADD R2, R8, R13
-	ADD $8, R13
-	VLD1 (R13), V2.S[2]
-	FMOVD (R9)(R2), F3
-	ADD R2, R9, R13
-	ADD $8, R13
-	VLD1 (R13), V3.S[2]
-	FMOVD (R10)(R2), F4
-	ADD R2, R10, R13
-	ADD $8, R13
-	VLD1 (R13), V4.S[2]
-	B tail5
-few5:
-	TBNZ $2, R2, single5
-	FMOVD (R6)(R2), F0
-	FMOVD (R7)(R2), F1
-	FMOVD (R8)(R2), F2
-	FMOVD (R9)(R2), F3
-	FMOVD (R10)(R2), F4
-	B tail5
-single5:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-	FMOVS (R10)(R2), F4
-tail5:
+	TBNZ $1, R2, more43
+	FMOVS 0(R6), F0
+	B done44
+more43:
+	FMOVD 0(R6), F0
+	TBZ $0, R2, done44
+	ADD $8, R6, R17
+	VLD1 (R17), V0.S[2]
+done44:
+	TBNZ $1, R2, more45
+	FMOVS 0(R7), F1
+	B done46
+more45:
+	FMOVD 0(R7), F1
+	TBZ $0, R2, done46
+	ADD $8, R7, R17
+	VLD1 (R17), V1.S[2]
+done46:
+	TBNZ $1, R2, more47
+	FMOVS 0(R8), F2
+	B done48
+more47:
+	FMOVD 0(R8), F2
+	TBZ $0, R2, done48
+	ADD $8, R8, R17
+	VLD1 (R17), V2.S[2]
+done48:
+	TBNZ $1, R2, more49
+	FMOVS 0(R9), F3
+	B done50
+more49:
+	FMOVD 0(R9), F3
+	TBZ $0, R2, done50
+	ADD $8, R9, R17
+	VLD1 (R17), V3.S[2]
+done50:
+	TBNZ $1, R2, more51
+	FMOVS 0(R10), F4
+	B done52
+more51:
+	FMOVD 0(R10), F4
+	TBZ $0, R2, done52
+	ADD $8, R10, R17
+	VLD1 (R17), V4.S[2]
+done52:
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -4124,86 +6935,140 @@ end5:
 	WORD $0x4edb3b58 // zip1 v24.2d, v26.2d, v27.2d
 	WORD $0x4edd3b9a // zip1 v26.2d, v28.2d, v29.2d
 	WORD $0x4edf3bdc // zip1 v28.2d, v30.2d, v31.2d
-	MOVD R4, R13
-	MOVD R15, R14
-	CBZ R15, plain100
-	FLDPQ 0(R14), (F0, F1)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual5
+	MOVBU call_Pairs(R0), R13
+	CBNZ R13, pairs5
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	FSTPQ (F2, F8), 0(R6)
+	FSTPQ (F10, F12), 32(R6)
+	FSTPQ (F9, F11), 0(R7)
+	FSTPQ (F13, F15), 32(R7)
+	FSTPQ (F14, F16), 0(R8)
+	FSTPQ (F18, F20), 32(R8)
+	FSTPQ (F17, F19), 0(R9)
+	FSTPQ (F21, F23), 32(R9)
+	FSTPQ (F22, F24), 0(R10)
+	FSTPQ (F26, F28), 32(R10)
+	SUBS $5, R5
+	BLE done
+	MOVD $5, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows5
+residual5:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
 	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F2, F8), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
 	WORD $0x4e21d58c // fadd v12.4s, v12.4s, v1.4s
-	ADD R16, R14
-plain100:
-	FSTPQ (F2, F8), 0(R13)
-	FSTPQ (F10, F12), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain101
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F10, F12), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d529 // fadd v9.4s, v9.4s, v0.4s
 	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F9, F11), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d5ad // fadd v13.4s, v13.4s, v0.4s
 	WORD $0x4e21d5ef // fadd v15.4s, v15.4s, v1.4s
-	ADD R16, R14
-plain101:
-	FSTPQ (F9, F11), 0(R13)
-	FSTPQ (F13, F15), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain102
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F13, F15), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d5ce // fadd v14.4s, v14.4s, v0.4s
 	WORD $0x4e21d610 // fadd v16.4s, v16.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F14, F16), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
 	WORD $0x4e21d694 // fadd v20.4s, v20.4s, v1.4s
-	ADD R16, R14
-plain102:
-	FSTPQ (F14, F16), 0(R13)
-	FSTPQ (F18, F20), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain103
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F18, F20), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d631 // fadd v17.4s, v17.4s, v0.4s
 	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F17, F19), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d6b5 // fadd v21.4s, v21.4s, v0.4s
 	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
-	ADD R16, R14
-plain103:
-	FSTPQ (F17, F19), 0(R13)
-	FSTPQ (F21, F23), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain104
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F21, F23), 32(R9)
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
 	WORD $0x4e21d718 // fadd v24.4s, v24.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F22, F24), 0(R10)
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d75a // fadd v26.4s, v26.4s, v0.4s
 	WORD $0x4e21d79c // fadd v28.4s, v28.4s, v1.4s
-	ADD R16, R14
-plain104:
-	FSTPQ (F22, F24), 0(R13)
-	FSTPQ (F26, F28), 32(R13)
-	ADD $5, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	FSTPQ (F26, F28), 32(R10)
+	SUBS $5, R5
+	BLE done
 	MOVD $5, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	CBZ R15, next105
-	ADD R14, R15
-next105:
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows5
+pairs5:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	WORD $0x0ea16840 // bfcvtn v0.4h, v2.4s
+	WORD $0x4ea16900 // bfcvtn2 v0.8h, v8.4s
+	FMOVQ F0, 0(R6)
+	WORD $0x0ea16940 // bfcvtn v0.4h, v10.4s
+	WORD $0x4ea16980 // bfcvtn2 v0.8h, v12.4s
+	FMOVQ F0, 16(R6)
+	WORD $0x0ea16920 // bfcvtn v0.4h, v9.4s
+	WORD $0x4ea16960 // bfcvtn2 v0.8h, v11.4s
+	FMOVQ F0, 0(R7)
+	WORD $0x0ea169a0 // bfcvtn v0.4h, v13.4s
+	WORD $0x4ea169e0 // bfcvtn2 v0.8h, v15.4s
+	FMOVQ F0, 16(R7)
+	WORD $0x0ea169c0 // bfcvtn v0.4h, v14.4s
+	WORD $0x4ea16a00 // bfcvtn2 v0.8h, v16.4s
+	FMOVQ F0, 0(R8)
+	WORD $0x0ea16a40 // bfcvtn v0.4h, v18.4s
+	WORD $0x4ea16a80 // bfcvtn2 v0.8h, v20.4s
+	FMOVQ F0, 16(R8)
+	WORD $0x0ea16a20 // bfcvtn v0.4h, v17.4s
+	WORD $0x4ea16a60 // bfcvtn2 v0.8h, v19.4s
+	FMOVQ F0, 0(R9)
+	WORD $0x0ea16aa0 // bfcvtn v0.4h, v21.4s
+	WORD $0x4ea16ae0 // bfcvtn2 v0.8h, v23.4s
+	FMOVQ F0, 16(R9)
+	WORD $0x0ea16ac0 // bfcvtn v0.4h, v22.4s
+	WORD $0x4ea16b00 // bfcvtn2 v0.8h, v24.4s
+	FMOVQ F0, 0(R10)
+	WORD $0x0ea16b40 // bfcvtn v0.4h, v26.4s
+	WORD $0x4ea16b80 // bfcvtn2 v0.8h, v28.4s
+	FMOVQ F0, 16(R10)
+	SUBS $5, R5
+	BLE done
+	MOVD $5, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	B rows5
 rows6:
 	// A tile of 6 by 16: sums of two by two in V8 to V31, weights in V4 and V7, operands below V7.
-	MOVD call_Panel(R0), R1
-	MOVD call_Bias(R0), R14
-	FLDPQ 0(R14), (F0, F1)
-	FLDPQ 32(R14), (F2, F3)
+	MOVD R26, R1
+	FLDPQ 0(R23), (F0, F1)
+	FLDPQ 32(R23), (F2, F3)
 	WORD $0x4ec03808 // zip1 v8.2d, v0.2d, v0.2d
 	WORD $0x4ec07809 // zip2 v9.2d, v0.2d, v0.2d
 	WORD $0x4ec1382a // zip1 v10.2d, v1.2d, v1.2d
@@ -4228,27 +7093,24 @@ rows6:
 	WORD $0x4ead1db5 // mov v21.16b, v13.16b
 	WORD $0x4eae1dd6 // mov v22.16b, v14.16b
 	WORD $0x4eaf1df7 // mov v23.16b, v15.16b
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
 	ADD R12, R9, R10
 	ADD R12, R10, R11
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
+	MOVD call_Words(R0), R2
 	SUB $256, R1
-	CMP $0, R2
-	BGT rest6
+	SUBS $8, R2
+	BLT four6
 	PCALIGN $16
 loop6:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
-	WORD $0x3ce26944 // ldr q4, [x10, x2]
-	WORD $0x3ce26965 // ldr q5, [x11, x2]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -4311,54 +7173,203 @@ loop6:
 	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
 	WORD $0x6e47ec77 // bfmmla v23.4s, v3.8h, v7.8h
 	WORD $0x6e47ecbf // bfmmla v31.4s, v5.8h, v7.8h
-	ADDS $16, R2
-	BLE loop6
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	WORD $0x4ec53882 // zip1 v2.2d, v4.2d, v5.2d
+	WORD $0x4ec57885 // zip2 v5.2d, v4.2d, v5.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x6e44ecc8 // bfmmla v8.4s, v6.8h, v4.8h
+	WORD $0x6e44ec10 // bfmmla v16.4s, v0.8h, v4.8h
+	WORD $0x6e44ec58 // bfmmla v24.4s, v2.8h, v4.8h
+	WORD $0x6e47ecc9 // bfmmla v9.4s, v6.8h, v7.8h
+	WORD $0x6e47ec11 // bfmmla v17.4s, v0.8h, v7.8h
+	WORD $0x6e47ec59 // bfmmla v25.4s, v2.8h, v7.8h
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x6e44ecca // bfmmla v10.4s, v6.8h, v4.8h
+	WORD $0x6e44ec12 // bfmmla v18.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5a // bfmmla v26.4s, v2.8h, v4.8h
+	WORD $0x6e47eccb // bfmmla v11.4s, v6.8h, v7.8h
+	WORD $0x6e47ec13 // bfmmla v19.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5b // bfmmla v27.4s, v2.8h, v7.8h
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x6e44eccc // bfmmla v12.4s, v6.8h, v4.8h
+	WORD $0x6e44ec14 // bfmmla v20.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5c // bfmmla v28.4s, v2.8h, v4.8h
+	WORD $0x6e47eccd // bfmmla v13.4s, v6.8h, v7.8h
+	WORD $0x6e47ec15 // bfmmla v21.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5d // bfmmla v29.4s, v2.8h, v7.8h
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x6e44ecce // bfmmla v14.4s, v6.8h, v4.8h
+	WORD $0x6e44ec16 // bfmmla v22.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5e // bfmmla v30.4s, v2.8h, v4.8h
+	WORD $0x6e47eccf // bfmmla v15.4s, v6.8h, v7.8h
+	WORD $0x6e47ec17 // bfmmla v23.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5f // bfmmla v31.4s, v2.8h, v7.8h
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x6e44ec28 // bfmmla v8.4s, v1.8h, v4.8h
+	WORD $0x6e44ec70 // bfmmla v16.4s, v3.8h, v4.8h
+	WORD $0x6e44ecb8 // bfmmla v24.4s, v5.8h, v4.8h
+	WORD $0x6e47ec29 // bfmmla v9.4s, v1.8h, v7.8h
+	WORD $0x6e47ec71 // bfmmla v17.4s, v3.8h, v7.8h
+	WORD $0x6e47ecb9 // bfmmla v25.4s, v5.8h, v7.8h
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x6e44ec2a // bfmmla v10.4s, v1.8h, v4.8h
+	WORD $0x6e44ec72 // bfmmla v18.4s, v3.8h, v4.8h
+	WORD $0x6e44ecba // bfmmla v26.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2b // bfmmla v11.4s, v1.8h, v7.8h
+	WORD $0x6e47ec73 // bfmmla v19.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbb // bfmmla v27.4s, v5.8h, v7.8h
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x6e44ec2c // bfmmla v12.4s, v1.8h, v4.8h
+	WORD $0x6e44ec74 // bfmmla v20.4s, v3.8h, v4.8h
+	WORD $0x6e44ecbc // bfmmla v28.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2d // bfmmla v13.4s, v1.8h, v7.8h
+	WORD $0x6e47ec75 // bfmmla v21.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbd // bfmmla v29.4s, v5.8h, v7.8h
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x6e44ec2e // bfmmla v14.4s, v1.8h, v4.8h
+	WORD $0x6e44ec76 // bfmmla v22.4s, v3.8h, v4.8h
+	WORD $0x6e44ecbe // bfmmla v30.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
+	WORD $0x6e47ec77 // bfmmla v23.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbf // bfmmla v31.4s, v5.8h, v7.8h
+	SUBS $8, R2
+	BGE loop6
+four6:
+	TBZ $2, R2, rest6
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
+	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
+	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
+	WORD $0x4ec37843 // zip2 v3.2d, v2.2d, v3.2d
+	WORD $0x4ec53882 // zip1 v2.2d, v4.2d, v5.2d
+	WORD $0x4ec57885 // zip2 v5.2d, v4.2d, v5.2d
+	FLDPQ.W 256(R1), (F4, F7)
+	WORD $0x6e44ecc8 // bfmmla v8.4s, v6.8h, v4.8h
+	WORD $0x6e44ec10 // bfmmla v16.4s, v0.8h, v4.8h
+	WORD $0x6e44ec58 // bfmmla v24.4s, v2.8h, v4.8h
+	WORD $0x6e47ecc9 // bfmmla v9.4s, v6.8h, v7.8h
+	WORD $0x6e47ec11 // bfmmla v17.4s, v0.8h, v7.8h
+	WORD $0x6e47ec59 // bfmmla v25.4s, v2.8h, v7.8h
+	FLDPQ 32(R1), (F4, F7)
+	WORD $0x6e44ecca // bfmmla v10.4s, v6.8h, v4.8h
+	WORD $0x6e44ec12 // bfmmla v18.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5a // bfmmla v26.4s, v2.8h, v4.8h
+	WORD $0x6e47eccb // bfmmla v11.4s, v6.8h, v7.8h
+	WORD $0x6e47ec13 // bfmmla v19.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5b // bfmmla v27.4s, v2.8h, v7.8h
+	FLDPQ 64(R1), (F4, F7)
+	WORD $0x6e44eccc // bfmmla v12.4s, v6.8h, v4.8h
+	WORD $0x6e44ec14 // bfmmla v20.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5c // bfmmla v28.4s, v2.8h, v4.8h
+	WORD $0x6e47eccd // bfmmla v13.4s, v6.8h, v7.8h
+	WORD $0x6e47ec15 // bfmmla v21.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5d // bfmmla v29.4s, v2.8h, v7.8h
+	FLDPQ 96(R1), (F4, F7)
+	WORD $0x6e44ecce // bfmmla v14.4s, v6.8h, v4.8h
+	WORD $0x6e44ec16 // bfmmla v22.4s, v0.8h, v4.8h
+	WORD $0x6e44ec5e // bfmmla v30.4s, v2.8h, v4.8h
+	WORD $0x6e47eccf // bfmmla v15.4s, v6.8h, v7.8h
+	WORD $0x6e47ec17 // bfmmla v23.4s, v0.8h, v7.8h
+	WORD $0x6e47ec5f // bfmmla v31.4s, v2.8h, v7.8h
+	FLDPQ 128(R1), (F4, F7)
+	WORD $0x6e44ec28 // bfmmla v8.4s, v1.8h, v4.8h
+	WORD $0x6e44ec70 // bfmmla v16.4s, v3.8h, v4.8h
+	WORD $0x6e44ecb8 // bfmmla v24.4s, v5.8h, v4.8h
+	WORD $0x6e47ec29 // bfmmla v9.4s, v1.8h, v7.8h
+	WORD $0x6e47ec71 // bfmmla v17.4s, v3.8h, v7.8h
+	WORD $0x6e47ecb9 // bfmmla v25.4s, v5.8h, v7.8h
+	FLDPQ 160(R1), (F4, F7)
+	WORD $0x6e44ec2a // bfmmla v10.4s, v1.8h, v4.8h
+	WORD $0x6e44ec72 // bfmmla v18.4s, v3.8h, v4.8h
+	WORD $0x6e44ecba // bfmmla v26.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2b // bfmmla v11.4s, v1.8h, v7.8h
+	WORD $0x6e47ec73 // bfmmla v19.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbb // bfmmla v27.4s, v5.8h, v7.8h
+	FLDPQ 192(R1), (F4, F7)
+	WORD $0x6e44ec2c // bfmmla v12.4s, v1.8h, v4.8h
+	WORD $0x6e44ec74 // bfmmla v20.4s, v3.8h, v4.8h
+	WORD $0x6e44ecbc // bfmmla v28.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2d // bfmmla v13.4s, v1.8h, v7.8h
+	WORD $0x6e47ec75 // bfmmla v21.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbd // bfmmla v29.4s, v5.8h, v7.8h
+	FLDPQ 224(R1), (F4, F7)
+	WORD $0x6e44ec2e // bfmmla v14.4s, v1.8h, v4.8h
+	WORD $0x6e44ec76 // bfmmla v22.4s, v3.8h, v4.8h
+	WORD $0x6e44ecbe // bfmmla v30.4s, v5.8h, v4.8h
+	WORD $0x6e47ec2f // bfmmla v15.4s, v1.8h, v7.8h
+	WORD $0x6e47ec77 // bfmmla v23.4s, v3.8h, v7.8h
+	WORD $0x6e47ecbf // bfmmla v31.4s, v5.8h, v7.8h
 rest6:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end6
-	TBNZ $3, R2, few6
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	FMOVD (R7)(R2), F1
-	ADD R2, R7, R13
-	ADD $8, R13
-	VLD1 (R13), V1.S[2]
-	FMOVD (R8)(R2), F2
-	ADD R2, R8, R13
-	ADD $8, R13
-	VLD1 (R13), V2.S[2]
-	FMOVD (R9)(R2), F3
-	ADD R2, R9, R13
-	ADD $8, R13
-	VLD1 (R13), V3.S[2]
-	FMOVD (R10)(R2), F4
-	ADD R2, R10, R13
-	ADD $8, R13
-	VLD1 (R13), V4.S[2]
-	FMOVD (R11)(R2), F5
-	ADD R2, R11, R13
-	ADD $8, R13
-	VLD1 (R13), V5.S[2]
-	B tail6
-few6:
-	TBNZ $2, R2, single6
-	FMOVD (R6)(R2), F0
-	FMOVD (R7)(R2), F1
-	FMOVD (R8)(R2), F2
-	FMOVD (R9)(R2), F3
-	FMOVD (R10)(R2), F4
-	FMOVD (R11)(R2), F5
-	B tail6
-single6:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-	FMOVS (R10)(R2), F4
-	FMOVS (R11)(R2), F5
-tail6:
+	TBNZ $1, R2, more53
+	FMOVS 0(R6), F0
+	B done54
+more53:
+	FMOVD 0(R6), F0
+	TBZ $0, R2, done54
+	ADD $8, R6, R17
+	VLD1 (R17), V0.S[2]
+done54:
+	TBNZ $1, R2, more55
+	FMOVS 0(R7), F1
+	B done56
+more55:
+	FMOVD 0(R7), F1
+	TBZ $0, R2, done56
+	ADD $8, R7, R17
+	VLD1 (R17), V1.S[2]
+done56:
+	TBNZ $1, R2, more57
+	FMOVS 0(R8), F2
+	B done58
+more57:
+	FMOVD 0(R8), F2
+	TBZ $0, R2, done58
+	ADD $8, R8, R17
+	VLD1 (R17), V2.S[2]
+done58:
+	TBNZ $1, R2, more59
+	FMOVS 0(R9), F3
+	B done60
+more59:
+	FMOVD 0(R9), F3
+	TBZ $0, R2, done60
+	ADD $8, R9, R17
+	VLD1 (R17), V3.S[2]
+done60:
+	TBNZ $1, R2, more61
+	FMOVS 0(R10), F4
+	B done62
+more61:
+	FMOVD 0(R10), F4
+	TBZ $0, R2, done62
+	ADD $8, R10, R17
+	VLD1 (R17), V4.S[2]
+done62:
+	TBNZ $1, R2, more63
+	FMOVS 0(R11), F5
+	B done64
+more63:
+	FMOVD 0(R11), F5
+	TBZ $0, R2, done64
+	ADD $8, R11, R17
+	VLD1 (R17), V5.S[2]
+done64:
 	WORD $0x4ec13806 // zip1 v6.2d, v0.2d, v1.2d
 	WORD $0x4ec17801 // zip2 v1.2d, v0.2d, v1.2d
 	WORD $0x4ec33840 // zip1 v0.2d, v2.2d, v3.2d
@@ -4446,687 +7457,1286 @@ end6:
 	WORD $0x4edd7b9d // zip2 v29.2d, v28.2d, v29.2d
 	WORD $0x4edf3bdc // zip1 v28.2d, v30.2d, v31.2d
 	WORD $0x4edf7bdf // zip2 v31.2d, v30.2d, v31.2d
-	MOVD R4, R13
-	MOVD R15, R14
-	CBZ R15, plain106
-	FLDPQ 0(R14), (F0, F1)
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual6
+	MOVBU call_Pairs(R0), R13
+	CBNZ R13, pairs6
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	FSTPQ (F2, F8), 0(R6)
+	FSTPQ (F10, F12), 32(R6)
+	FSTPQ (F9, F11), 0(R7)
+	FSTPQ (F13, F15), 32(R7)
+	FSTPQ (F14, F16), 0(R8)
+	FSTPQ (F18, F20), 32(R8)
+	FSTPQ (F17, F19), 0(R9)
+	FSTPQ (F21, F23), 32(R9)
+	FSTPQ (F22, F24), 0(R10)
+	FSTPQ (F26, F28), 32(R10)
+	FSTPQ (F25, F27), 0(R11)
+	FSTPQ (F29, F31), 32(R11)
+	SUBS $6, R5
+	BLE done
+	MOVD $6, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows6
+residual6:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
 	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F2, F8), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
 	WORD $0x4e21d58c // fadd v12.4s, v12.4s, v1.4s
-	ADD R16, R14
-plain106:
-	FSTPQ (F2, F8), 0(R13)
-	FSTPQ (F10, F12), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain107
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F10, F12), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d529 // fadd v9.4s, v9.4s, v0.4s
 	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F9, F11), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d5ad // fadd v13.4s, v13.4s, v0.4s
 	WORD $0x4e21d5ef // fadd v15.4s, v15.4s, v1.4s
-	ADD R16, R14
-plain107:
-	FSTPQ (F9, F11), 0(R13)
-	FSTPQ (F13, F15), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain108
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F13, F15), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d5ce // fadd v14.4s, v14.4s, v0.4s
 	WORD $0x4e21d610 // fadd v16.4s, v16.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F14, F16), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
 	WORD $0x4e21d694 // fadd v20.4s, v20.4s, v1.4s
-	ADD R16, R14
-plain108:
-	FSTPQ (F14, F16), 0(R13)
-	FSTPQ (F18, F20), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain109
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F18, F20), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d631 // fadd v17.4s, v17.4s, v0.4s
 	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F17, F19), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d6b5 // fadd v21.4s, v21.4s, v0.4s
 	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
-	ADD R16, R14
-plain109:
-	FSTPQ (F17, F19), 0(R13)
-	FSTPQ (F21, F23), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain110
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F21, F23), 32(R9)
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
 	WORD $0x4e21d718 // fadd v24.4s, v24.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F22, F24), 0(R10)
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d75a // fadd v26.4s, v26.4s, v0.4s
 	WORD $0x4e21d79c // fadd v28.4s, v28.4s, v1.4s
-	ADD R16, R14
-plain110:
-	FSTPQ (F22, F24), 0(R13)
-	FSTPQ (F26, F28), 32(R13)
-	ADD R16, R13
-	CBZ R15, plain111
-	FLDPQ 0(R14), (F0, F1)
+	FSTPQ (F26, F28), 32(R10)
+	ADD R15, R11, R17
+	FLDPQ 0(R17), (F0, F1)
 	WORD $0x4e20d739 // fadd v25.4s, v25.4s, v0.4s
 	WORD $0x4e21d77b // fadd v27.4s, v27.4s, v1.4s
-	FLDPQ 32(R14), (F0, F1)
+	FSTPQ (F25, F27), 0(R11)
+	ADD R15, R11, R17
+	FLDPQ 32(R17), (F0, F1)
 	WORD $0x4e20d7bd // fadd v29.4s, v29.4s, v0.4s
 	WORD $0x4e21d7ff // fadd v31.4s, v31.4s, v1.4s
-	ADD R16, R14
-plain111:
-	FSTPQ (F25, F27), 0(R13)
-	FSTPQ (F29, F31), 32(R13)
-	ADD $6, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	FSTPQ (F29, F31), 32(R11)
+	SUBS $6, R5
+	BLE done
 	MOVD $6, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	CBZ R15, next112
-	ADD R14, R15
-next112:
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows6
+pairs6:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	WORD $0x0ea16840 // bfcvtn v0.4h, v2.4s
+	WORD $0x4ea16900 // bfcvtn2 v0.8h, v8.4s
+	FMOVQ F0, 0(R6)
+	WORD $0x0ea16940 // bfcvtn v0.4h, v10.4s
+	WORD $0x4ea16980 // bfcvtn2 v0.8h, v12.4s
+	FMOVQ F0, 16(R6)
+	WORD $0x0ea16920 // bfcvtn v0.4h, v9.4s
+	WORD $0x4ea16960 // bfcvtn2 v0.8h, v11.4s
+	FMOVQ F0, 0(R7)
+	WORD $0x0ea169a0 // bfcvtn v0.4h, v13.4s
+	WORD $0x4ea169e0 // bfcvtn2 v0.8h, v15.4s
+	FMOVQ F0, 16(R7)
+	WORD $0x0ea169c0 // bfcvtn v0.4h, v14.4s
+	WORD $0x4ea16a00 // bfcvtn2 v0.8h, v16.4s
+	FMOVQ F0, 0(R8)
+	WORD $0x0ea16a40 // bfcvtn v0.4h, v18.4s
+	WORD $0x4ea16a80 // bfcvtn2 v0.8h, v20.4s
+	FMOVQ F0, 16(R8)
+	WORD $0x0ea16a20 // bfcvtn v0.4h, v17.4s
+	WORD $0x4ea16a60 // bfcvtn2 v0.8h, v19.4s
+	FMOVQ F0, 0(R9)
+	WORD $0x0ea16aa0 // bfcvtn v0.4h, v21.4s
+	WORD $0x4ea16ae0 // bfcvtn2 v0.8h, v23.4s
+	FMOVQ F0, 16(R9)
+	WORD $0x0ea16ac0 // bfcvtn v0.4h, v22.4s
+	WORD $0x4ea16b00 // bfcvtn2 v0.8h, v24.4s
+	FMOVQ F0, 0(R10)
+	WORD $0x0ea16b40 // bfcvtn v0.4h, v26.4s
+	WORD $0x4ea16b80 // bfcvtn2 v0.8h, v28.4s
+	FMOVQ F0, 16(R10)
+	WORD $0x0ea16b20 // bfcvtn v0.4h, v25.4s
+	WORD $0x4ea16b60 // bfcvtn2 v0.8h, v27.4s
+	FMOVQ F0, 0(R11)
+	WORD $0x0ea16ba0 // bfcvtn v0.4h, v29.4s
+	WORD $0x4ea16be0 // bfcvtn2 v0.8h, v31.4s
+	FMOVQ F0, 16(R11)
+	SUBS $6, R5
+	BLE done
+	MOVD $6, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	B rows6
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	MOVBU call_Pairs(R0), R13
+	LSR R13, R14
+	ADD R14, R25
+	B panel
+end:
 	RET
 
 // func mulLong(c *call)
 TEXT ·mulLong(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
-	MOVD call_A(R0), R3
-	MOVD call_Dst(R0), R4
-	MOVD ZR, R5
 	MOVD call_AStride(R0), R12
 	LSL $2, R12, R12
 	MOVD call_DstStride(R0), R16
 	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
 	MOVD call_Res(R0), R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
 	MOVD call_Scale(R0), R19
 	MOVD call_Zero(R0), R20
 	MOVD call_Tile(R0), R13
+	CMP $5, R13
+	BEQ rows5
 	CMP $4, R13
 	BEQ rows4
-	CMP $3, R13
-	BEQ rows3
 rows1:
-	// A tile of 1 by 4: sums in V16 to V19, operands in V0 to V0, weights in V4 to V7, products in V8 to V15.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
-	FMOVS 0(R1), F4
-	FMOVS 4(R1), F5
-	FMOVS 8(R1), F6
-	FMOVS 12(R1), F7
-	FMOVS 0(R14), F0
-	WORD $0x4f808090 // mul v16.4s, v4.4s, v0.s[0]
-	WORD $0x4f8080b1 // mul v17.4s, v5.4s, v0.s[0]
-	WORD $0x4f8080d2 // mul v18.4s, v6.4s, v0.s[0]
-	WORD $0x4f8080f3 // mul v19.4s, v7.4s, v0.s[0]
-	ADD $16, R1
+	// Tiles of 1 by 4: sums in V12 to V15, weights in V0 to V3, operands in V4 and V5, products in V6 to V11.
+	MOVD R26, R1
+	ADD $64, R1
+	MOVD ZR, R14
+outputs1:
+	MOVD R3, R6
 	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
-	CMP $0, R2
-	BGT rest1
+	SUBS $4, R2
+	BGE first1
+	ADD $4, R2
+	WORD $0x4f00040c // movi v12.4s, #0x0
+	WORD $0x4f00040d // movi v13.4s, #0x0
+	WORD $0x4f00040e // movi v14.4s, #0x0
+	WORD $0x4f00040f // movi v15.4s, #0x0
+	B few1
+first1:
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6028cc // saddlp v12.4s, v6.8h
+	WORD $0x4e6028ed // saddlp v13.4s, v7.8h
+	WORD $0x4e60290e // saddlp v14.4s, v8.8h
+	WORD $0x4e60292f // saddlp v15.4s, v9.8h
+few1:
+	SUBS $8, R2
+	BLT four1
 	PCALIGN $16
 loop1:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	FLDPQ.P 32(R1), (F4, F5)
-	FLDPQ.P 32(R1), (F6, F7)
-	WORD $0x0e24c008 // smull v8.8h, v0.8b, v4.8b
-	WORD $0x0e25c009 // smull v9.8h, v0.8b, v5.8b
-	WORD $0x0e26c00a // smull v10.8h, v0.8b, v6.8b
-	WORD $0x0e27c00b // smull v11.8h, v0.8b, v7.8b
-	WORD $0x4e248008 // smlal2 v8.8h, v0.16b, v4.16b
-	WORD $0x4e258009 // smlal2 v9.8h, v0.16b, v5.16b
-	WORD $0x4e26800a // smlal2 v10.8h, v0.16b, v6.16b
-	WORD $0x4e27800b // smlal2 v11.8h, v0.16b, v7.16b
-	WORD $0x4e606910 // sadalp v16.4s, v8.8h
-	WORD $0x4e606931 // sadalp v17.4s, v9.8h
-	WORD $0x4e606952 // sadalp v18.4s, v10.8h
-	WORD $0x4e606973 // sadalp v19.4s, v11.8h
-	ADDS $16, R2
-	BLE loop1
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	SUBS $8, R2
+	BGE loop1
+four1:
+	TBZ $2, R2, rest1
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
 rest1:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end1
-	TBNZ $3, R2, few1
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	B tail1
-few1:
-	TBNZ $2, R2, single1
-	FMOVD (R6)(R2), F0
-	B tail1
-single1:
-	FMOVS (R6)(R2), F0
-tail1:
-	FLDPQ.P 32(R1), (F4, F5)
-	FLDPQ.P 32(R1), (F6, F7)
-	WORD $0x0e24c008 // smull v8.8h, v0.8b, v4.8b
-	WORD $0x0e25c009 // smull v9.8h, v0.8b, v5.8b
-	WORD $0x0e26c00a // smull v10.8h, v0.8b, v6.8b
-	WORD $0x0e27c00b // smull v11.8h, v0.8b, v7.8b
-	WORD $0x4e248008 // smlal2 v8.8h, v0.16b, v4.16b
-	WORD $0x4e258009 // smlal2 v9.8h, v0.16b, v5.16b
-	WORD $0x4e26800a // smlal2 v10.8h, v0.16b, v6.16b
-	WORD $0x4e27800b // smlal2 v11.8h, v0.16b, v7.16b
-	WORD $0x4e606910 // sadalp v16.4s, v8.8h
-	WORD $0x4e606931 // sadalp v17.4s, v9.8h
-	WORD $0x4e606952 // sadalp v18.4s, v10.8h
-	WORD $0x4e606973 // sadalp v19.4s, v11.8h
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	TBNZ $1, R2, more65
+	FMOVS 0(R6), F4
+	B done66
+more65:
+	FMOVD 0(R6), F4
+	TBZ $0, R2, done66
+	ADD $8, R6, R17
+	VLD1 (R17), V4.S[2]
+done66:
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
 end1:
-	WORD $0x4eb1be10 // addp v16.4s, v16.4s, v17.4s
-	WORD $0x4eb3be52 // addp v18.4s, v18.4s, v19.4s
-	WORD $0x4eb2be10 // addp v16.4s, v16.4s, v18.4s
-	MOVD call_Unit(R0), R14
-	FMOVQ 0(R14), F0
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FMOVQ 0(R14), F6
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce06 // fmla v6.4s, v16.4s, v5.4s
-	CBZ R15, plain113
-	FMOVQ 0(R17), F16
-	WORD $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD $0x3cee6b40 // ldr q0, [x26, x14]
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eafbdce // addp v14.4s, v14.4s, v15.4s
+	WORD $0x4eaebd8c // addp v12.4s, v12.4s, v14.4s
+	FMOVS 0(R20), F1
+	WORD $0x6f81000c // mla v12.4s, v0.4s, v1.s[0]
+	WORD $0x3cee6b00 // ldr q0, [x24, x14]
+	WORD $0x3cee6ae1 // ldr q1, [x23, x14]
+	FMOVS 0(R19), F2
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f82900d // fmul v13.4s, v0.4s, v2.s[0]
+	WORD $0x4ea11c2e // mov v14.16b, v1.16b
+	WORD $0x4e2dcd8e // fmla v14.4s, v12.4s, v13.4s
+	ADD R14, R4, R17
+	MOVD call_Res(R0), R13
+	CBZ R13, plain67
+	ADD R15, R17, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d5ce // fadd v14.4s, v14.4s, v3.4s
+	ADD R16, R13
+plain67:
+	FMOVQ F14, 0(R17)
 	ADD R16, R17
-plain113:
-	FMOVQ F6, 0(R13)
-	ADD $1, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
+	ADD $16, R14
+	CMP $64, R14
+	BNE outputs1
+	SUBS $1, R5
+	BLE done
 	MOVD $1, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
 	ADD $4, R19
 	ADD $4, R20
-	CBZ R15, next114
-	ADD R14, R15
-next114:
 	B rows1
-rows3:
-	// A tile of 3 by 4: sums in V16 to V27, operands in V0 to V2, weights in V4 to V7, products in V8 to V15.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
-	FMOVS 0(R1), F4
-	FMOVS 4(R1), F5
-	FMOVS 8(R1), F6
-	FMOVS 12(R1), F7
-	FMOVS 0(R14), F0
-	WORD $0x4f808090 // mul v16.4s, v4.4s, v0.s[0]
-	WORD $0x4f8080b1 // mul v17.4s, v5.4s, v0.s[0]
-	WORD $0x4f8080d2 // mul v18.4s, v6.4s, v0.s[0]
-	WORD $0x4f8080f3 // mul v19.4s, v7.4s, v0.s[0]
-	FMOVS 4(R14), F0
-	WORD $0x4f808094 // mul v20.4s, v4.4s, v0.s[0]
-	WORD $0x4f8080b5 // mul v21.4s, v5.4s, v0.s[0]
-	WORD $0x4f8080d6 // mul v22.4s, v6.4s, v0.s[0]
-	WORD $0x4f8080f7 // mul v23.4s, v7.4s, v0.s[0]
-	FMOVS 8(R14), F0
-	WORD $0x4f808098 // mul v24.4s, v4.4s, v0.s[0]
-	WORD $0x4f8080b9 // mul v25.4s, v5.4s, v0.s[0]
-	WORD $0x4f8080da // mul v26.4s, v6.4s, v0.s[0]
-	WORD $0x4f8080fb // mul v27.4s, v7.4s, v0.s[0]
-	ADD $16, R1
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
-	ADD R12, R6, R7
-	ADD R12, R7, R8
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
-	CMP $0, R2
-	BGT rest3
-	PCALIGN $16
-loop3:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	FLDPQ.P 32(R1), (F4, F5)
-	FLDPQ.P 32(R1), (F6, F7)
-	WORD $0x0e24c008 // smull v8.8h, v0.8b, v4.8b
-	WORD $0x0e25c009 // smull v9.8h, v0.8b, v5.8b
-	WORD $0x0e26c00a // smull v10.8h, v0.8b, v6.8b
-	WORD $0x0e27c00b // smull v11.8h, v0.8b, v7.8b
-	WORD $0x4e248008 // smlal2 v8.8h, v0.16b, v4.16b
-	WORD $0x4e258009 // smlal2 v9.8h, v0.16b, v5.16b
-	WORD $0x4e26800a // smlal2 v10.8h, v0.16b, v6.16b
-	WORD $0x4e27800b // smlal2 v11.8h, v0.16b, v7.16b
-	WORD $0x4e606910 // sadalp v16.4s, v8.8h
-	WORD $0x4e606931 // sadalp v17.4s, v9.8h
-	WORD $0x4e606952 // sadalp v18.4s, v10.8h
-	WORD $0x4e606973 // sadalp v19.4s, v11.8h
-	WORD $0x0e24c02c // smull v12.8h, v1.8b, v4.8b
-	WORD $0x0e25c02d // smull v13.8h, v1.8b, v5.8b
-	WORD $0x0e26c02e // smull v14.8h, v1.8b, v6.8b
-	WORD $0x0e27c02f // smull v15.8h, v1.8b, v7.8b
-	WORD $0x4e24802c // smlal2 v12.8h, v1.16b, v4.16b
-	WORD $0x4e25802d // smlal2 v13.8h, v1.16b, v5.16b
-	WORD $0x4e26802e // smlal2 v14.8h, v1.16b, v6.16b
-	WORD $0x4e27802f // smlal2 v15.8h, v1.16b, v7.16b
-	WORD $0x4e606994 // sadalp v20.4s, v12.8h
-	WORD $0x4e6069b5 // sadalp v21.4s, v13.8h
-	WORD $0x4e6069d6 // sadalp v22.4s, v14.8h
-	WORD $0x4e6069f7 // sadalp v23.4s, v15.8h
-	WORD $0x0e24c048 // smull v8.8h, v2.8b, v4.8b
-	WORD $0x0e25c049 // smull v9.8h, v2.8b, v5.8b
-	WORD $0x0e26c04a // smull v10.8h, v2.8b, v6.8b
-	WORD $0x0e27c04b // smull v11.8h, v2.8b, v7.8b
-	WORD $0x4e248048 // smlal2 v8.8h, v2.16b, v4.16b
-	WORD $0x4e258049 // smlal2 v9.8h, v2.16b, v5.16b
-	WORD $0x4e26804a // smlal2 v10.8h, v2.16b, v6.16b
-	WORD $0x4e27804b // smlal2 v11.8h, v2.16b, v7.16b
-	WORD $0x4e606918 // sadalp v24.4s, v8.8h
-	WORD $0x4e606939 // sadalp v25.4s, v9.8h
-	WORD $0x4e60695a // sadalp v26.4s, v10.8h
-	WORD $0x4e60697b // sadalp v27.4s, v11.8h
-	ADDS $16, R2
-	BLE loop3
-rest3:
-	CMP $16, R2
-	BEQ end3
-	TBNZ $3, R2, few3
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	FMOVD (R7)(R2), F1
-	ADD R2, R7, R13
-	ADD $8, R13
-	VLD1 (R13), V1.S[2]
-	FMOVD (R8)(R2), F2
-	ADD R2, R8, R13
-	ADD $8, R13
-	VLD1 (R13), V2.S[2]
-	B tail3
-few3:
-	TBNZ $2, R2, single3
-	FMOVD (R6)(R2), F0
-	FMOVD (R7)(R2), F1
-	FMOVD (R8)(R2), F2
-	B tail3
-single3:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-tail3:
-	FLDPQ.P 32(R1), (F4, F5)
-	FLDPQ.P 32(R1), (F6, F7)
-	WORD $0x0e24c008 // smull v8.8h, v0.8b, v4.8b
-	WORD $0x0e25c009 // smull v9.8h, v0.8b, v5.8b
-	WORD $0x0e26c00a // smull v10.8h, v0.8b, v6.8b
-	WORD $0x0e27c00b // smull v11.8h, v0.8b, v7.8b
-	WORD $0x4e248008 // smlal2 v8.8h, v0.16b, v4.16b
-	WORD $0x4e258009 // smlal2 v9.8h, v0.16b, v5.16b
-	WORD $0x4e26800a // smlal2 v10.8h, v0.16b, v6.16b
-	WORD $0x4e27800b // smlal2 v11.8h, v0.16b, v7.16b
-	WORD $0x4e606910 // sadalp v16.4s, v8.8h
-	WORD $0x4e606931 // sadalp v17.4s, v9.8h
-	WORD $0x4e606952 // sadalp v18.4s, v10.8h
-	WORD $0x4e606973 // sadalp v19.4s, v11.8h
-	WORD $0x0e24c02c // smull v12.8h, v1.8b, v4.8b
-	WORD $0x0e25c02d // smull v13.8h, v1.8b, v5.8b
-	WORD $0x0e26c02e // smull v14.8h, v1.8b, v6.8b
-	WORD $0x0e27c02f // smull v15.8h, v1.8b, v7.8b
-	WORD $0x4e24802c // smlal2 v12.8h, v1.16b, v4.16b
-	WORD $0x4e25802d // smlal2 v13.8h, v1.16b, v5.16b
-	WORD $0x4e26802e // smlal2 v14.8h, v1.16b, v6.16b
-	WORD $0x4e27802f // smlal2 v15.8h, v1.16b, v7.16b
-	WORD $0x4e606994 // sadalp v20.4s, v12.8h
-	WORD $0x4e6069b5 // sadalp v21.4s, v13.8h
-	WORD $0x4e6069d6 // sadalp v22.4s, v14.8h
-	WORD $0x4e6069f7 // sadalp v23.4s, v15.8h
-	WORD $0x0e24c048 // smull v8.8h, v2.8b, v4.8b
-	WORD $0x0e25c049 // smull v9.8h, v2.8b, v5.8b
-	WORD $0x0e26c04a // smull v10.8h, v2.8b, v6.8b
-	WORD $0x0e27c04b // smull v11.8h, v2.8b, v7.8b
-	WORD $0x4e248048 // smlal2 v8.8h, v2.16b, v4.16b
-	WORD $0x4e258049 // smlal2 v9.8h, v2.16b, v5.16b
-	WORD $0x4e26804a // smlal2 v10.8h, v2.16b, v6.16b
-	WORD $0x4e27804b // smlal2 v11.8h, v2.16b, v7.16b
-	WORD $0x4e606918 // sadalp v24.4s, v8.8h
-	WORD $0x4e606939 // sadalp v25.4s, v9.8h
-	WORD $0x4e60695a // sadalp v26.4s, v10.8h
-	WORD $0x4e60697b // sadalp v27.4s, v11.8h
-end3:
-	WORD $0x4eb1be10 // addp v16.4s, v16.4s, v17.4s
-	WORD $0x4eb3be52 // addp v18.4s, v18.4s, v19.4s
-	WORD $0x4eb2be10 // addp v16.4s, v16.4s, v18.4s
-	WORD $0x4eb5be94 // addp v20.4s, v20.4s, v21.4s
-	WORD $0x4eb7bed6 // addp v22.4s, v22.4s, v23.4s
-	WORD $0x4eb6be94 // addp v20.4s, v20.4s, v22.4s
-	WORD $0x4eb9bf18 // addp v24.4s, v24.4s, v25.4s
-	WORD $0x4ebbbf5a // addp v26.4s, v26.4s, v27.4s
-	WORD $0x4ebabf18 // addp v24.4s, v24.4s, v26.4s
-	MOVD call_Unit(R0), R14
-	FMOVQ 0(R14), F0
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FMOVQ 0(R14), F6
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce06 // fmla v6.4s, v16.4s, v5.4s
-	CBZ R15, plain115
-	FMOVQ 0(R17), F16
-	WORD $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	ADD R16, R17
-plain115:
-	FMOVQ F6, 0(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FMOVQ 0(R14), F6
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce86 // fmla v6.4s, v20.4s, v5.4s
-	CBZ R15, plain116
-	FMOVQ 0(R17), F20
-	WORD $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
-	ADD R16, R17
-plain116:
-	FMOVQ F6, 0(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FMOVQ 0(R14), F6
-	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf06 // fmla v6.4s, v24.4s, v5.4s
-	CBZ R15, plain117
-	FMOVQ 0(R17), F24
-	WORD $0x4e38d4c6 // fadd v6.4s, v6.4s, v24.4s
-	ADD R16, R17
-plain117:
-	FMOVQ F6, 0(R13)
-	ADD $3, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
-	MOVD $3, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	ADD $12, R19
-	ADD $12, R20
-	CBZ R15, next118
-	ADD R14, R15
-next118:
-	B rows3
 rows4:
-	// A tile of 4 by 4: sums in V16 to V31, operands in V0 to V3, weights in V4 to V7, products in V8 to V15.
-	MOVD call_Panel(R0), R1
-	MOVD R20, R14
-	FMOVS 0(R1), F4
-	FMOVS 4(R1), F5
-	FMOVS 8(R1), F6
-	FMOVS 12(R1), F7
-	FMOVS 0(R14), F0
-	WORD $0x4f808090 // mul v16.4s, v4.4s, v0.s[0]
-	WORD $0x4f8080b1 // mul v17.4s, v5.4s, v0.s[0]
-	WORD $0x4f8080d2 // mul v18.4s, v6.4s, v0.s[0]
-	WORD $0x4f8080f3 // mul v19.4s, v7.4s, v0.s[0]
-	FMOVS 4(R14), F0
-	WORD $0x4f808094 // mul v20.4s, v4.4s, v0.s[0]
-	WORD $0x4f8080b5 // mul v21.4s, v5.4s, v0.s[0]
-	WORD $0x4f8080d6 // mul v22.4s, v6.4s, v0.s[0]
-	WORD $0x4f8080f7 // mul v23.4s, v7.4s, v0.s[0]
-	FMOVS 8(R14), F0
-	WORD $0x4f808098 // mul v24.4s, v4.4s, v0.s[0]
-	WORD $0x4f8080b9 // mul v25.4s, v5.4s, v0.s[0]
-	WORD $0x4f8080da // mul v26.4s, v6.4s, v0.s[0]
-	WORD $0x4f8080fb // mul v27.4s, v7.4s, v0.s[0]
-	FMOVS 12(R14), F0
-	WORD $0x4f80809c // mul v28.4s, v4.4s, v0.s[0]
-	WORD $0x4f8080bd // mul v29.4s, v5.4s, v0.s[0]
-	WORD $0x4f8080de // mul v30.4s, v6.4s, v0.s[0]
-	WORD $0x4f8080ff // mul v31.4s, v7.4s, v0.s[0]
-	ADD $16, R1
-	MOVD call_Words(R0), R2
-	ADD R2<<2, R3, R6
-	SUB $16, R6
+	// Tiles of 4 by 4: sums in V12 to V27, weights in V0 to V3, operands in V4 and V5, products in V6 to V11.
+	MOVD R26, R1
+	ADD $64, R1
+	MOVD ZR, R14
+outputs4:
+	MOVD R3, R6
 	ADD R12, R6, R7
 	ADD R12, R7, R8
 	ADD R12, R8, R9
-	MOVD $16, R13
-	SUB R2<<2, R13, R2
-	CMP $0, R2
-	BGT rest4
+	MOVD call_Words(R0), R2
+	SUBS $4, R2
+	BGE first4
+	ADD $4, R2
+	WORD $0x4f00040c // movi v12.4s, #0x0
+	WORD $0x4f00040d // movi v13.4s, #0x0
+	WORD $0x4f00040e // movi v14.4s, #0x0
+	WORD $0x4f00040f // movi v15.4s, #0x0
+	WORD $0x4f000410 // movi v16.4s, #0x0
+	WORD $0x4f000411 // movi v17.4s, #0x0
+	WORD $0x4f000412 // movi v18.4s, #0x0
+	WORD $0x4f000413 // movi v19.4s, #0x0
+	WORD $0x4f000414 // movi v20.4s, #0x0
+	WORD $0x4f000415 // movi v21.4s, #0x0
+	WORD $0x4f000416 // movi v22.4s, #0x0
+	WORD $0x4f000417 // movi v23.4s, #0x0
+	WORD $0x4f000418 // movi v24.4s, #0x0
+	WORD $0x4f000419 // movi v25.4s, #0x0
+	WORD $0x4f00041a // movi v26.4s, #0x0
+	WORD $0x4f00041b // movi v27.4s, #0x0
+	B few4
+first4:
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6028cc // saddlp v12.4s, v6.8h
+	WORD $0x4e6028ed // saddlp v13.4s, v7.8h
+	WORD $0x4e60290e // saddlp v14.4s, v8.8h
+	WORD $0x4e60292f // saddlp v15.4s, v9.8h
+	FMOVQ.P 16(R7), F5
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e602950 // saddlp v16.4s, v10.8h
+	WORD $0x4e602971 // saddlp v17.4s, v11.8h
+	WORD $0x4e6028d2 // saddlp v18.4s, v6.8h
+	WORD $0x4e6028f3 // saddlp v19.4s, v7.8h
+	FMOVQ.P 16(R8), F4
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e602914 // saddlp v20.4s, v8.8h
+	WORD $0x4e602935 // saddlp v21.4s, v9.8h
+	WORD $0x4e602956 // saddlp v22.4s, v10.8h
+	WORD $0x4e602977 // saddlp v23.4s, v11.8h
+	FMOVQ.P 16(R9), F5
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6028d8 // saddlp v24.4s, v6.8h
+	WORD $0x4e6028f9 // saddlp v25.4s, v7.8h
+	WORD $0x4e60291a // saddlp v26.4s, v8.8h
+	WORD $0x4e60293b // saddlp v27.4s, v9.8h
+few4:
+	SUBS $8, R2
+	BLT four4
 	PCALIGN $16
 loop4:
-	WORD $0x3ce268c0 // ldr q0, [x6, x2]
-	WORD $0x3ce268e1 // ldr q1, [x7, x2]
-	WORD $0x3ce26902 // ldr q2, [x8, x2]
-	WORD $0x3ce26923 // ldr q3, [x9, x2]
-	FLDPQ.P 32(R1), (F4, F5)
-	FLDPQ.P 32(R1), (F6, F7)
-	WORD $0x0e24c008 // smull v8.8h, v0.8b, v4.8b
-	WORD $0x0e25c009 // smull v9.8h, v0.8b, v5.8b
-	WORD $0x0e26c00a // smull v10.8h, v0.8b, v6.8b
-	WORD $0x0e27c00b // smull v11.8h, v0.8b, v7.8b
-	WORD $0x4e248008 // smlal2 v8.8h, v0.16b, v4.16b
-	WORD $0x4e258009 // smlal2 v9.8h, v0.16b, v5.16b
-	WORD $0x4e26800a // smlal2 v10.8h, v0.16b, v6.16b
-	WORD $0x4e27800b // smlal2 v11.8h, v0.16b, v7.16b
-	WORD $0x4e606910 // sadalp v16.4s, v8.8h
-	WORD $0x4e606931 // sadalp v17.4s, v9.8h
-	WORD $0x4e606952 // sadalp v18.4s, v10.8h
-	WORD $0x4e606973 // sadalp v19.4s, v11.8h
-	WORD $0x0e24c02c // smull v12.8h, v1.8b, v4.8b
-	WORD $0x0e25c02d // smull v13.8h, v1.8b, v5.8b
-	WORD $0x0e26c02e // smull v14.8h, v1.8b, v6.8b
-	WORD $0x0e27c02f // smull v15.8h, v1.8b, v7.8b
-	WORD $0x4e24802c // smlal2 v12.8h, v1.16b, v4.16b
-	WORD $0x4e25802d // smlal2 v13.8h, v1.16b, v5.16b
-	WORD $0x4e26802e // smlal2 v14.8h, v1.16b, v6.16b
-	WORD $0x4e27802f // smlal2 v15.8h, v1.16b, v7.16b
-	WORD $0x4e606994 // sadalp v20.4s, v12.8h
-	WORD $0x4e6069b5 // sadalp v21.4s, v13.8h
-	WORD $0x4e6069d6 // sadalp v22.4s, v14.8h
-	WORD $0x4e6069f7 // sadalp v23.4s, v15.8h
-	WORD $0x0e24c048 // smull v8.8h, v2.8b, v4.8b
-	WORD $0x0e25c049 // smull v9.8h, v2.8b, v5.8b
-	WORD $0x0e26c04a // smull v10.8h, v2.8b, v6.8b
-	WORD $0x0e27c04b // smull v11.8h, v2.8b, v7.8b
-	WORD $0x4e248048 // smlal2 v8.8h, v2.16b, v4.16b
-	WORD $0x4e258049 // smlal2 v9.8h, v2.16b, v5.16b
-	WORD $0x4e26804a // smlal2 v10.8h, v2.16b, v6.16b
-	WORD $0x4e27804b // smlal2 v11.8h, v2.16b, v7.16b
-	WORD $0x4e606918 // sadalp v24.4s, v8.8h
-	WORD $0x4e606939 // sadalp v25.4s, v9.8h
-	WORD $0x4e60695a // sadalp v26.4s, v10.8h
-	WORD $0x4e60697b // sadalp v27.4s, v11.8h
-	WORD $0x0e24c06c // smull v12.8h, v3.8b, v4.8b
-	WORD $0x0e25c06d // smull v13.8h, v3.8b, v5.8b
-	WORD $0x0e26c06e // smull v14.8h, v3.8b, v6.8b
-	WORD $0x0e27c06f // smull v15.8h, v3.8b, v7.8b
-	WORD $0x4e24806c // smlal2 v12.8h, v3.16b, v4.16b
-	WORD $0x4e25806d // smlal2 v13.8h, v3.16b, v5.16b
-	WORD $0x4e26806e // smlal2 v14.8h, v3.16b, v6.16b
-	WORD $0x4e27806f // smlal2 v15.8h, v3.16b, v7.16b
-	WORD $0x4e60699c // sadalp v28.4s, v12.8h
-	WORD $0x4e6069bd // sadalp v29.4s, v13.8h
-	WORD $0x4e6069de // sadalp v30.4s, v14.8h
-	WORD $0x4e6069ff // sadalp v31.4s, v15.8h
-	ADDS $16, R2
-	BLE loop4
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	FMOVQ.P 16(R7), F5
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e606950 // sadalp v16.4s, v10.8h
+	WORD $0x4e606971 // sadalp v17.4s, v11.8h
+	WORD $0x4e6068d2 // sadalp v18.4s, v6.8h
+	WORD $0x4e6068f3 // sadalp v19.4s, v7.8h
+	FMOVQ.P 16(R8), F4
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e606914 // sadalp v20.4s, v8.8h
+	WORD $0x4e606935 // sadalp v21.4s, v9.8h
+	WORD $0x4e606956 // sadalp v22.4s, v10.8h
+	WORD $0x4e606977 // sadalp v23.4s, v11.8h
+	FMOVQ.P 16(R9), F5
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6068d8 // sadalp v24.4s, v6.8h
+	WORD $0x4e6068f9 // sadalp v25.4s, v7.8h
+	WORD $0x4e60691a // sadalp v26.4s, v8.8h
+	WORD $0x4e60693b // sadalp v27.4s, v9.8h
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	FMOVQ.P 16(R7), F5
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e606950 // sadalp v16.4s, v10.8h
+	WORD $0x4e606971 // sadalp v17.4s, v11.8h
+	WORD $0x4e6068d2 // sadalp v18.4s, v6.8h
+	WORD $0x4e6068f3 // sadalp v19.4s, v7.8h
+	FMOVQ.P 16(R8), F4
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e606914 // sadalp v20.4s, v8.8h
+	WORD $0x4e606935 // sadalp v21.4s, v9.8h
+	WORD $0x4e606956 // sadalp v22.4s, v10.8h
+	WORD $0x4e606977 // sadalp v23.4s, v11.8h
+	FMOVQ.P 16(R9), F5
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6068d8 // sadalp v24.4s, v6.8h
+	WORD $0x4e6068f9 // sadalp v25.4s, v7.8h
+	WORD $0x4e60691a // sadalp v26.4s, v8.8h
+	WORD $0x4e60693b // sadalp v27.4s, v9.8h
+	SUBS $8, R2
+	BGE loop4
+four4:
+	TBZ $2, R2, rest4
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	FMOVQ.P 16(R7), F5
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e606950 // sadalp v16.4s, v10.8h
+	WORD $0x4e606971 // sadalp v17.4s, v11.8h
+	WORD $0x4e6068d2 // sadalp v18.4s, v6.8h
+	WORD $0x4e6068f3 // sadalp v19.4s, v7.8h
+	FMOVQ.P 16(R8), F4
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e606914 // sadalp v20.4s, v8.8h
+	WORD $0x4e606935 // sadalp v21.4s, v9.8h
+	WORD $0x4e606956 // sadalp v22.4s, v10.8h
+	WORD $0x4e606977 // sadalp v23.4s, v11.8h
+	FMOVQ.P 16(R9), F5
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6068d8 // sadalp v24.4s, v6.8h
+	WORD $0x4e6068f9 // sadalp v25.4s, v7.8h
+	WORD $0x4e60691a // sadalp v26.4s, v8.8h
+	WORD $0x4e60693b // sadalp v27.4s, v9.8h
 rest4:
-	CMP $16, R2
+	ANDS $3, R2
 	BEQ end4
-	TBNZ $3, R2, few4
-	FMOVD (R6)(R2), F0
-	ADD R2, R6, R13
-	ADD $8, R13
-	VLD1 (R13), V0.S[2]
-	FMOVD (R7)(R2), F1
-	ADD R2, R7, R13
-	ADD $8, R13
-	VLD1 (R13), V1.S[2]
-	FMOVD (R8)(R2), F2
-	ADD R2, R8, R13
-	ADD $8, R13
-	VLD1 (R13), V2.S[2]
-	FMOVD (R9)(R2), F3
-	ADD R2, R9, R13
-	ADD $8, R13
-	VLD1 (R13), V3.S[2]
-	B tail4
-few4:
-	TBNZ $2, R2, single4
-	FMOVD (R6)(R2), F0
-	FMOVD (R7)(R2), F1
-	FMOVD (R8)(R2), F2
-	FMOVD (R9)(R2), F3
-	B tail4
-single4:
-	FMOVS (R6)(R2), F0
-	FMOVS (R7)(R2), F1
-	FMOVS (R8)(R2), F2
-	FMOVS (R9)(R2), F3
-tail4:
-	FLDPQ.P 32(R1), (F4, F5)
-	FLDPQ.P 32(R1), (F6, F7)
-	WORD $0x0e24c008 // smull v8.8h, v0.8b, v4.8b
-	WORD $0x0e25c009 // smull v9.8h, v0.8b, v5.8b
-	WORD $0x0e26c00a // smull v10.8h, v0.8b, v6.8b
-	WORD $0x0e27c00b // smull v11.8h, v0.8b, v7.8b
-	WORD $0x4e248008 // smlal2 v8.8h, v0.16b, v4.16b
-	WORD $0x4e258009 // smlal2 v9.8h, v0.16b, v5.16b
-	WORD $0x4e26800a // smlal2 v10.8h, v0.16b, v6.16b
-	WORD $0x4e27800b // smlal2 v11.8h, v0.16b, v7.16b
-	WORD $0x4e606910 // sadalp v16.4s, v8.8h
-	WORD $0x4e606931 // sadalp v17.4s, v9.8h
-	WORD $0x4e606952 // sadalp v18.4s, v10.8h
-	WORD $0x4e606973 // sadalp v19.4s, v11.8h
-	WORD $0x0e24c02c // smull v12.8h, v1.8b, v4.8b
-	WORD $0x0e25c02d // smull v13.8h, v1.8b, v5.8b
-	WORD $0x0e26c02e // smull v14.8h, v1.8b, v6.8b
-	WORD $0x0e27c02f // smull v15.8h, v1.8b, v7.8b
-	WORD $0x4e24802c // smlal2 v12.8h, v1.16b, v4.16b
-	WORD $0x4e25802d // smlal2 v13.8h, v1.16b, v5.16b
-	WORD $0x4e26802e // smlal2 v14.8h, v1.16b, v6.16b
-	WORD $0x4e27802f // smlal2 v15.8h, v1.16b, v7.16b
-	WORD $0x4e606994 // sadalp v20.4s, v12.8h
-	WORD $0x4e6069b5 // sadalp v21.4s, v13.8h
-	WORD $0x4e6069d6 // sadalp v22.4s, v14.8h
-	WORD $0x4e6069f7 // sadalp v23.4s, v15.8h
-	WORD $0x0e24c048 // smull v8.8h, v2.8b, v4.8b
-	WORD $0x0e25c049 // smull v9.8h, v2.8b, v5.8b
-	WORD $0x0e26c04a // smull v10.8h, v2.8b, v6.8b
-	WORD $0x0e27c04b // smull v11.8h, v2.8b, v7.8b
-	WORD $0x4e248048 // smlal2 v8.8h, v2.16b, v4.16b
-	WORD $0x4e258049 // smlal2 v9.8h, v2.16b, v5.16b
-	WORD $0x4e26804a // smlal2 v10.8h, v2.16b, v6.16b
-	WORD $0x4e27804b // smlal2 v11.8h, v2.16b, v7.16b
-	WORD $0x4e606918 // sadalp v24.4s, v8.8h
-	WORD $0x4e606939 // sadalp v25.4s, v9.8h
-	WORD $0x4e60695a // sadalp v26.4s, v10.8h
-	WORD $0x4e60697b // sadalp v27.4s, v11.8h
-	WORD $0x0e24c06c // smull v12.8h, v3.8b, v4.8b
-	WORD $0x0e25c06d // smull v13.8h, v3.8b, v5.8b
-	WORD $0x0e26c06e // smull v14.8h, v3.8b, v6.8b
-	WORD $0x0e27c06f // smull v15.8h, v3.8b, v7.8b
-	WORD $0x4e24806c // smlal2 v12.8h, v3.16b, v4.16b
-	WORD $0x4e25806d // smlal2 v13.8h, v3.16b, v5.16b
-	WORD $0x4e26806e // smlal2 v14.8h, v3.16b, v6.16b
-	WORD $0x4e27806f // smlal2 v15.8h, v3.16b, v7.16b
-	WORD $0x4e60699c // sadalp v28.4s, v12.8h
-	WORD $0x4e6069bd // sadalp v29.4s, v13.8h
-	WORD $0x4e6069de // sadalp v30.4s, v14.8h
-	WORD $0x4e6069ff // sadalp v31.4s, v15.8h
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	TBNZ $1, R2, more68
+	FMOVS 0(R6), F4
+	B done69
+more68:
+	FMOVD 0(R6), F4
+	TBZ $0, R2, done69
+	ADD $8, R6, R17
+	VLD1 (R17), V4.S[2]
+done69:
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	TBNZ $1, R2, more70
+	FMOVS 0(R7), F5
+	B done71
+more70:
+	FMOVD 0(R7), F5
+	TBZ $0, R2, done71
+	ADD $8, R7, R17
+	VLD1 (R17), V5.S[2]
+done71:
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e606950 // sadalp v16.4s, v10.8h
+	WORD $0x4e606971 // sadalp v17.4s, v11.8h
+	WORD $0x4e6068d2 // sadalp v18.4s, v6.8h
+	WORD $0x4e6068f3 // sadalp v19.4s, v7.8h
+	TBNZ $1, R2, more72
+	FMOVS 0(R8), F4
+	B done73
+more72:
+	FMOVD 0(R8), F4
+	TBZ $0, R2, done73
+	ADD $8, R8, R17
+	VLD1 (R17), V4.S[2]
+done73:
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e606914 // sadalp v20.4s, v8.8h
+	WORD $0x4e606935 // sadalp v21.4s, v9.8h
+	WORD $0x4e606956 // sadalp v22.4s, v10.8h
+	WORD $0x4e606977 // sadalp v23.4s, v11.8h
+	TBNZ $1, R2, more74
+	FMOVS 0(R9), F5
+	B done75
+more74:
+	FMOVD 0(R9), F5
+	TBZ $0, R2, done75
+	ADD $8, R9, R17
+	VLD1 (R17), V5.S[2]
+done75:
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6068d8 // sadalp v24.4s, v6.8h
+	WORD $0x4e6068f9 // sadalp v25.4s, v7.8h
+	WORD $0x4e60691a // sadalp v26.4s, v8.8h
+	WORD $0x4e60693b // sadalp v27.4s, v9.8h
 end4:
+	WORD $0x3cee6b40 // ldr q0, [x26, x14]
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eafbdce // addp v14.4s, v14.4s, v15.4s
+	WORD $0x4eaebd8c // addp v12.4s, v12.4s, v14.4s
+	FMOVQ 0(R20), F1
+	WORD $0x6f81000c // mla v12.4s, v0.4s, v1.s[0]
 	WORD $0x4eb1be10 // addp v16.4s, v16.4s, v17.4s
 	WORD $0x4eb3be52 // addp v18.4s, v18.4s, v19.4s
 	WORD $0x4eb2be10 // addp v16.4s, v16.4s, v18.4s
+	WORD $0x6fa10010 // mla v16.4s, v0.4s, v1.s[1]
 	WORD $0x4eb5be94 // addp v20.4s, v20.4s, v21.4s
 	WORD $0x4eb7bed6 // addp v22.4s, v22.4s, v23.4s
 	WORD $0x4eb6be94 // addp v20.4s, v20.4s, v22.4s
+	WORD $0x6f810814 // mla v20.4s, v0.4s, v1.s[2]
 	WORD $0x4eb9bf18 // addp v24.4s, v24.4s, v25.4s
 	WORD $0x4ebbbf5a // addp v26.4s, v26.4s, v27.4s
 	WORD $0x4ebabf18 // addp v24.4s, v24.4s, v26.4s
+	WORD $0x6fa10818 // mla v24.4s, v0.4s, v1.s[3]
+	WORD $0x3cee6b00 // ldr q0, [x24, x14]
+	WORD $0x3cee6ae1 // ldr q1, [x23, x14]
+	FMOVQ 0(R19), F2
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f82900d // fmul v13.4s, v0.4s, v2.s[0]
+	WORD $0x4ea11c2e // mov v14.16b, v1.16b
+	WORD $0x4e2dcd8e // fmla v14.4s, v12.4s, v13.4s
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4fa29011 // fmul v17.4s, v0.4s, v2.s[1]
+	WORD $0x4ea11c32 // mov v18.16b, v1.16b
+	WORD $0x4e31ce12 // fmla v18.4s, v16.4s, v17.4s
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f829815 // fmul v21.4s, v0.4s, v2.s[2]
+	WORD $0x4ea11c36 // mov v22.16b, v1.16b
+	WORD $0x4e35ce96 // fmla v22.4s, v20.4s, v21.4s
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4fa29819 // fmul v25.4s, v0.4s, v2.s[3]
+	WORD $0x4ea11c3a // mov v26.16b, v1.16b
+	WORD $0x4e39cf1a // fmla v26.4s, v24.4s, v25.4s
+	ADD R14, R4, R17
+	MOVD call_Res(R0), R13
+	CBZ R13, plain76
+	ADD R15, R17, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d5ce // fadd v14.4s, v14.4s, v3.4s
+	ADD R16, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d652 // fadd v18.4s, v18.4s, v3.4s
+	ADD R16, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d6d6 // fadd v22.4s, v22.4s, v3.4s
+	ADD R16, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d75a // fadd v26.4s, v26.4s, v3.4s
+	ADD R16, R13
+plain76:
+	FMOVQ F14, 0(R17)
+	ADD R16, R17
+	FMOVQ F18, 0(R17)
+	ADD R16, R17
+	FMOVQ F22, 0(R17)
+	ADD R16, R17
+	FMOVQ F26, 0(R17)
+	ADD R16, R17
+	ADD $16, R14
+	CMP $64, R14
+	BNE outputs4
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $16, R19
+	ADD $16, R20
+	B rows4
+rows5:
+	// Tiles of 5 by 4: sums in V12 to V31, weights in V0 to V3, operands in V4 and V5, products in V6 to V11.
+	MOVD R26, R1
+	ADD $64, R1
+	MOVD ZR, R14
+outputs5:
+	MOVD R3, R6
+	ADD R12, R6, R7
+	ADD R12, R7, R8
+	ADD R12, R8, R9
+	ADD R12, R9, R10
+	MOVD call_Words(R0), R2
+	SUBS $4, R2
+	BGE first5
+	ADD $4, R2
+	WORD $0x4f00040c // movi v12.4s, #0x0
+	WORD $0x4f00040d // movi v13.4s, #0x0
+	WORD $0x4f00040e // movi v14.4s, #0x0
+	WORD $0x4f00040f // movi v15.4s, #0x0
+	WORD $0x4f000410 // movi v16.4s, #0x0
+	WORD $0x4f000411 // movi v17.4s, #0x0
+	WORD $0x4f000412 // movi v18.4s, #0x0
+	WORD $0x4f000413 // movi v19.4s, #0x0
+	WORD $0x4f000414 // movi v20.4s, #0x0
+	WORD $0x4f000415 // movi v21.4s, #0x0
+	WORD $0x4f000416 // movi v22.4s, #0x0
+	WORD $0x4f000417 // movi v23.4s, #0x0
+	WORD $0x4f000418 // movi v24.4s, #0x0
+	WORD $0x4f000419 // movi v25.4s, #0x0
+	WORD $0x4f00041a // movi v26.4s, #0x0
+	WORD $0x4f00041b // movi v27.4s, #0x0
+	WORD $0x4f00041c // movi v28.4s, #0x0
+	WORD $0x4f00041d // movi v29.4s, #0x0
+	WORD $0x4f00041e // movi v30.4s, #0x0
+	WORD $0x4f00041f // movi v31.4s, #0x0
+	B few5
+first5:
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6028cc // saddlp v12.4s, v6.8h
+	WORD $0x4e6028ed // saddlp v13.4s, v7.8h
+	WORD $0x4e60290e // saddlp v14.4s, v8.8h
+	WORD $0x4e60292f // saddlp v15.4s, v9.8h
+	FMOVQ.P 16(R7), F5
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e602950 // saddlp v16.4s, v10.8h
+	WORD $0x4e602971 // saddlp v17.4s, v11.8h
+	WORD $0x4e6028d2 // saddlp v18.4s, v6.8h
+	WORD $0x4e6028f3 // saddlp v19.4s, v7.8h
+	FMOVQ.P 16(R8), F4
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e602914 // saddlp v20.4s, v8.8h
+	WORD $0x4e602935 // saddlp v21.4s, v9.8h
+	WORD $0x4e602956 // saddlp v22.4s, v10.8h
+	WORD $0x4e602977 // saddlp v23.4s, v11.8h
+	FMOVQ.P 16(R9), F5
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6028d8 // saddlp v24.4s, v6.8h
+	WORD $0x4e6028f9 // saddlp v25.4s, v7.8h
+	WORD $0x4e60291a // saddlp v26.4s, v8.8h
+	WORD $0x4e60293b // saddlp v27.4s, v9.8h
+	FMOVQ.P 16(R10), F4
+	WORD $0x0e20c08a // smull v10.8h, v4.8b, v0.8b
+	WORD $0x0e21c08b // smull v11.8h, v4.8b, v1.8b
+	WORD $0x0e22c086 // smull v6.8h, v4.8b, v2.8b
+	WORD $0x0e23c087 // smull v7.8h, v4.8b, v3.8b
+	WORD $0x4e20808a // smlal2 v10.8h, v4.16b, v0.16b
+	WORD $0x4e21808b // smlal2 v11.8h, v4.16b, v1.16b
+	WORD $0x4e228086 // smlal2 v6.8h, v4.16b, v2.16b
+	WORD $0x4e238087 // smlal2 v7.8h, v4.16b, v3.16b
+	WORD $0x4e60295c // saddlp v28.4s, v10.8h
+	WORD $0x4e60297d // saddlp v29.4s, v11.8h
+	WORD $0x4e6028de // saddlp v30.4s, v6.8h
+	WORD $0x4e6028ff // saddlp v31.4s, v7.8h
+few5:
+	SUBS $8, R2
+	BLT four5
+	PCALIGN $16
+loop5:
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	FMOVQ.P 16(R7), F5
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e606950 // sadalp v16.4s, v10.8h
+	WORD $0x4e606971 // sadalp v17.4s, v11.8h
+	WORD $0x4e6068d2 // sadalp v18.4s, v6.8h
+	WORD $0x4e6068f3 // sadalp v19.4s, v7.8h
+	FMOVQ.P 16(R8), F4
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e606914 // sadalp v20.4s, v8.8h
+	WORD $0x4e606935 // sadalp v21.4s, v9.8h
+	WORD $0x4e606956 // sadalp v22.4s, v10.8h
+	WORD $0x4e606977 // sadalp v23.4s, v11.8h
+	FMOVQ.P 16(R9), F5
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6068d8 // sadalp v24.4s, v6.8h
+	WORD $0x4e6068f9 // sadalp v25.4s, v7.8h
+	WORD $0x4e60691a // sadalp v26.4s, v8.8h
+	WORD $0x4e60693b // sadalp v27.4s, v9.8h
+	FMOVQ.P 16(R10), F4
+	WORD $0x0e20c08a // smull v10.8h, v4.8b, v0.8b
+	WORD $0x0e21c08b // smull v11.8h, v4.8b, v1.8b
+	WORD $0x0e22c086 // smull v6.8h, v4.8b, v2.8b
+	WORD $0x0e23c087 // smull v7.8h, v4.8b, v3.8b
+	WORD $0x4e20808a // smlal2 v10.8h, v4.16b, v0.16b
+	WORD $0x4e21808b // smlal2 v11.8h, v4.16b, v1.16b
+	WORD $0x4e228086 // smlal2 v6.8h, v4.16b, v2.16b
+	WORD $0x4e238087 // smlal2 v7.8h, v4.16b, v3.16b
+	WORD $0x4e60695c // sadalp v28.4s, v10.8h
+	WORD $0x4e60697d // sadalp v29.4s, v11.8h
+	WORD $0x4e6068de // sadalp v30.4s, v6.8h
+	WORD $0x4e6068ff // sadalp v31.4s, v7.8h
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	FMOVQ.P 16(R7), F5
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e606950 // sadalp v16.4s, v10.8h
+	WORD $0x4e606971 // sadalp v17.4s, v11.8h
+	WORD $0x4e6068d2 // sadalp v18.4s, v6.8h
+	WORD $0x4e6068f3 // sadalp v19.4s, v7.8h
+	FMOVQ.P 16(R8), F4
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e606914 // sadalp v20.4s, v8.8h
+	WORD $0x4e606935 // sadalp v21.4s, v9.8h
+	WORD $0x4e606956 // sadalp v22.4s, v10.8h
+	WORD $0x4e606977 // sadalp v23.4s, v11.8h
+	FMOVQ.P 16(R9), F5
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6068d8 // sadalp v24.4s, v6.8h
+	WORD $0x4e6068f9 // sadalp v25.4s, v7.8h
+	WORD $0x4e60691a // sadalp v26.4s, v8.8h
+	WORD $0x4e60693b // sadalp v27.4s, v9.8h
+	FMOVQ.P 16(R10), F4
+	WORD $0x0e20c08a // smull v10.8h, v4.8b, v0.8b
+	WORD $0x0e21c08b // smull v11.8h, v4.8b, v1.8b
+	WORD $0x0e22c086 // smull v6.8h, v4.8b, v2.8b
+	WORD $0x0e23c087 // smull v7.8h, v4.8b, v3.8b
+	WORD $0x4e20808a // smlal2 v10.8h, v4.16b, v0.16b
+	WORD $0x4e21808b // smlal2 v11.8h, v4.16b, v1.16b
+	WORD $0x4e228086 // smlal2 v6.8h, v4.16b, v2.16b
+	WORD $0x4e238087 // smlal2 v7.8h, v4.16b, v3.16b
+	WORD $0x4e60695c // sadalp v28.4s, v10.8h
+	WORD $0x4e60697d // sadalp v29.4s, v11.8h
+	WORD $0x4e6068de // sadalp v30.4s, v6.8h
+	WORD $0x4e6068ff // sadalp v31.4s, v7.8h
+	SUBS $8, R2
+	BGE loop5
+four5:
+	TBZ $2, R2, rest5
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	FMOVQ.P 16(R7), F5
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e606950 // sadalp v16.4s, v10.8h
+	WORD $0x4e606971 // sadalp v17.4s, v11.8h
+	WORD $0x4e6068d2 // sadalp v18.4s, v6.8h
+	WORD $0x4e6068f3 // sadalp v19.4s, v7.8h
+	FMOVQ.P 16(R8), F4
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e606914 // sadalp v20.4s, v8.8h
+	WORD $0x4e606935 // sadalp v21.4s, v9.8h
+	WORD $0x4e606956 // sadalp v22.4s, v10.8h
+	WORD $0x4e606977 // sadalp v23.4s, v11.8h
+	FMOVQ.P 16(R9), F5
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6068d8 // sadalp v24.4s, v6.8h
+	WORD $0x4e6068f9 // sadalp v25.4s, v7.8h
+	WORD $0x4e60691a // sadalp v26.4s, v8.8h
+	WORD $0x4e60693b // sadalp v27.4s, v9.8h
+	FMOVQ.P 16(R10), F4
+	WORD $0x0e20c08a // smull v10.8h, v4.8b, v0.8b
+	WORD $0x0e21c08b // smull v11.8h, v4.8b, v1.8b
+	WORD $0x0e22c086 // smull v6.8h, v4.8b, v2.8b
+	WORD $0x0e23c087 // smull v7.8h, v4.8b, v3.8b
+	WORD $0x4e20808a // smlal2 v10.8h, v4.16b, v0.16b
+	WORD $0x4e21808b // smlal2 v11.8h, v4.16b, v1.16b
+	WORD $0x4e228086 // smlal2 v6.8h, v4.16b, v2.16b
+	WORD $0x4e238087 // smlal2 v7.8h, v4.16b, v3.16b
+	WORD $0x4e60695c // sadalp v28.4s, v10.8h
+	WORD $0x4e60697d // sadalp v29.4s, v11.8h
+	WORD $0x4e6068de // sadalp v30.4s, v6.8h
+	WORD $0x4e6068ff // sadalp v31.4s, v7.8h
+rest5:
+	ANDS $3, R2
+	BEQ end5
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R1), (F2, F3)
+	TBNZ $1, R2, more77
+	FMOVS 0(R6), F4
+	B done78
+more77:
+	FMOVD 0(R6), F4
+	TBZ $0, R2, done78
+	ADD $8, R6, R17
+	VLD1 (R17), V4.S[2]
+done78:
+	WORD $0x0e20c086 // smull v6.8h, v4.8b, v0.8b
+	WORD $0x0e21c087 // smull v7.8h, v4.8b, v1.8b
+	WORD $0x0e22c088 // smull v8.8h, v4.8b, v2.8b
+	WORD $0x0e23c089 // smull v9.8h, v4.8b, v3.8b
+	WORD $0x4e208086 // smlal2 v6.8h, v4.16b, v0.16b
+	WORD $0x4e218087 // smlal2 v7.8h, v4.16b, v1.16b
+	WORD $0x4e228088 // smlal2 v8.8h, v4.16b, v2.16b
+	WORD $0x4e238089 // smlal2 v9.8h, v4.16b, v3.16b
+	WORD $0x4e6068cc // sadalp v12.4s, v6.8h
+	WORD $0x4e6068ed // sadalp v13.4s, v7.8h
+	WORD $0x4e60690e // sadalp v14.4s, v8.8h
+	WORD $0x4e60692f // sadalp v15.4s, v9.8h
+	TBNZ $1, R2, more79
+	FMOVS 0(R7), F5
+	B done80
+more79:
+	FMOVD 0(R7), F5
+	TBZ $0, R2, done80
+	ADD $8, R7, R17
+	VLD1 (R17), V5.S[2]
+done80:
+	WORD $0x0e20c0aa // smull v10.8h, v5.8b, v0.8b
+	WORD $0x0e21c0ab // smull v11.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a7 // smull v7.8h, v5.8b, v3.8b
+	WORD $0x4e2080aa // smlal2 v10.8h, v5.16b, v0.16b
+	WORD $0x4e2180ab // smlal2 v11.8h, v5.16b, v1.16b
+	WORD $0x4e2280a6 // smlal2 v6.8h, v5.16b, v2.16b
+	WORD $0x4e2380a7 // smlal2 v7.8h, v5.16b, v3.16b
+	WORD $0x4e606950 // sadalp v16.4s, v10.8h
+	WORD $0x4e606971 // sadalp v17.4s, v11.8h
+	WORD $0x4e6068d2 // sadalp v18.4s, v6.8h
+	WORD $0x4e6068f3 // sadalp v19.4s, v7.8h
+	TBNZ $1, R2, more81
+	FMOVS 0(R8), F4
+	B done82
+more81:
+	FMOVD 0(R8), F4
+	TBZ $0, R2, done82
+	ADD $8, R8, R17
+	VLD1 (R17), V4.S[2]
+done82:
+	WORD $0x0e20c088 // smull v8.8h, v4.8b, v0.8b
+	WORD $0x0e21c089 // smull v9.8h, v4.8b, v1.8b
+	WORD $0x0e22c08a // smull v10.8h, v4.8b, v2.8b
+	WORD $0x0e23c08b // smull v11.8h, v4.8b, v3.8b
+	WORD $0x4e208088 // smlal2 v8.8h, v4.16b, v0.16b
+	WORD $0x4e218089 // smlal2 v9.8h, v4.16b, v1.16b
+	WORD $0x4e22808a // smlal2 v10.8h, v4.16b, v2.16b
+	WORD $0x4e23808b // smlal2 v11.8h, v4.16b, v3.16b
+	WORD $0x4e606914 // sadalp v20.4s, v8.8h
+	WORD $0x4e606935 // sadalp v21.4s, v9.8h
+	WORD $0x4e606956 // sadalp v22.4s, v10.8h
+	WORD $0x4e606977 // sadalp v23.4s, v11.8h
+	TBNZ $1, R2, more83
+	FMOVS 0(R9), F5
+	B done84
+more83:
+	FMOVD 0(R9), F5
+	TBZ $0, R2, done84
+	ADD $8, R9, R17
+	VLD1 (R17), V5.S[2]
+done84:
+	WORD $0x0e20c0a6 // smull v6.8h, v5.8b, v0.8b
+	WORD $0x0e21c0a7 // smull v7.8h, v5.8b, v1.8b
+	WORD $0x0e22c0a8 // smull v8.8h, v5.8b, v2.8b
+	WORD $0x0e23c0a9 // smull v9.8h, v5.8b, v3.8b
+	WORD $0x4e2080a6 // smlal2 v6.8h, v5.16b, v0.16b
+	WORD $0x4e2180a7 // smlal2 v7.8h, v5.16b, v1.16b
+	WORD $0x4e2280a8 // smlal2 v8.8h, v5.16b, v2.16b
+	WORD $0x4e2380a9 // smlal2 v9.8h, v5.16b, v3.16b
+	WORD $0x4e6068d8 // sadalp v24.4s, v6.8h
+	WORD $0x4e6068f9 // sadalp v25.4s, v7.8h
+	WORD $0x4e60691a // sadalp v26.4s, v8.8h
+	WORD $0x4e60693b // sadalp v27.4s, v9.8h
+	TBNZ $1, R2, more85
+	FMOVS 0(R10), F4
+	B done86
+more85:
+	FMOVD 0(R10), F4
+	TBZ $0, R2, done86
+	ADD $8, R10, R17
+	VLD1 (R17), V4.S[2]
+done86:
+	WORD $0x0e20c08a // smull v10.8h, v4.8b, v0.8b
+	WORD $0x0e21c08b // smull v11.8h, v4.8b, v1.8b
+	WORD $0x0e22c086 // smull v6.8h, v4.8b, v2.8b
+	WORD $0x0e23c087 // smull v7.8h, v4.8b, v3.8b
+	WORD $0x4e20808a // smlal2 v10.8h, v4.16b, v0.16b
+	WORD $0x4e21808b // smlal2 v11.8h, v4.16b, v1.16b
+	WORD $0x4e228086 // smlal2 v6.8h, v4.16b, v2.16b
+	WORD $0x4e238087 // smlal2 v7.8h, v4.16b, v3.16b
+	WORD $0x4e60695c // sadalp v28.4s, v10.8h
+	WORD $0x4e60697d // sadalp v29.4s, v11.8h
+	WORD $0x4e6068de // sadalp v30.4s, v6.8h
+	WORD $0x4e6068ff // sadalp v31.4s, v7.8h
+end5:
+	WORD $0x3cee6b40 // ldr q0, [x26, x14]
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eafbdce // addp v14.4s, v14.4s, v15.4s
+	WORD $0x4eaebd8c // addp v12.4s, v12.4s, v14.4s
+	FMOVQ 0(R20), F1
+	WORD $0x6f81000c // mla v12.4s, v0.4s, v1.s[0]
+	WORD $0x4eb1be10 // addp v16.4s, v16.4s, v17.4s
+	WORD $0x4eb3be52 // addp v18.4s, v18.4s, v19.4s
+	WORD $0x4eb2be10 // addp v16.4s, v16.4s, v18.4s
+	WORD $0x6fa10010 // mla v16.4s, v0.4s, v1.s[1]
+	WORD $0x4eb5be94 // addp v20.4s, v20.4s, v21.4s
+	WORD $0x4eb7bed6 // addp v22.4s, v22.4s, v23.4s
+	WORD $0x4eb6be94 // addp v20.4s, v20.4s, v22.4s
+	WORD $0x6f810814 // mla v20.4s, v0.4s, v1.s[2]
+	WORD $0x4eb9bf18 // addp v24.4s, v24.4s, v25.4s
+	WORD $0x4ebbbf5a // addp v26.4s, v26.4s, v27.4s
+	WORD $0x4ebabf18 // addp v24.4s, v24.4s, v26.4s
+	WORD $0x6fa10818 // mla v24.4s, v0.4s, v1.s[3]
 	WORD $0x4ebdbf9c // addp v28.4s, v28.4s, v29.4s
 	WORD $0x4ebfbfde // addp v30.4s, v30.4s, v31.4s
 	WORD $0x4ebebf9c // addp v28.4s, v28.4s, v30.4s
-	MOVD call_Unit(R0), R14
-	FMOVQ 0(R14), F0
-	MOVD call_Bias(R0), R14
-	MOVD R4, R13
-	MOVD R15, R17
-	FMOVS 0(R19), F4
-	FMOVQ 0(R14), F6
+	FMOVS 16(R20), F1
+	WORD $0x6f81001c // mla v28.4s, v0.4s, v1.s[0]
+	WORD $0x3cee6b00 // ldr q0, [x24, x14]
+	WORD $0x3cee6ae1 // ldr q1, [x23, x14]
+	FMOVQ 0(R19), F2
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f82900d // fmul v13.4s, v0.4s, v2.s[0]
+	WORD $0x4ea11c2e // mov v14.16b, v1.16b
+	WORD $0x4e2dcd8e // fmla v14.4s, v12.4s, v13.4s
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce06 // fmla v6.4s, v16.4s, v5.4s
-	CBZ R15, plain119
-	FMOVQ 0(R17), F16
-	WORD $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	ADD R16, R17
-plain119:
-	FMOVQ F6, 0(R13)
-	ADD R16, R13
-	FMOVS 4(R19), F4
-	FMOVQ 0(R14), F6
+	WORD $0x4fa29011 // fmul v17.4s, v0.4s, v2.s[1]
+	WORD $0x4ea11c32 // mov v18.16b, v1.16b
+	WORD $0x4e31ce12 // fmla v18.4s, v16.4s, v17.4s
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25ce86 // fmla v6.4s, v20.4s, v5.4s
-	CBZ R15, plain120
-	FMOVQ 0(R17), F20
-	WORD $0x4e34d4c6 // fadd v6.4s, v6.4s, v20.4s
-	ADD R16, R17
-plain120:
-	FMOVQ F6, 0(R13)
-	ADD R16, R13
-	FMOVS 8(R19), F4
-	FMOVQ 0(R14), F6
+	WORD $0x4f829815 // fmul v21.4s, v0.4s, v2.s[2]
+	WORD $0x4ea11c36 // mov v22.16b, v1.16b
+	WORD $0x4e35ce96 // fmla v22.4s, v20.4s, v21.4s
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf06 // fmla v6.4s, v24.4s, v5.4s
-	CBZ R15, plain121
-	FMOVQ 0(R17), F24
-	WORD $0x4e38d4c6 // fadd v6.4s, v6.4s, v24.4s
-	ADD R16, R17
-plain121:
-	FMOVQ F6, 0(R13)
-	ADD R16, R13
-	FMOVS 12(R19), F4
-	FMOVQ 0(R14), F6
+	WORD $0x4fa29819 // fmul v25.4s, v0.4s, v2.s[3]
+	WORD $0x4ea11c3a // mov v26.16b, v1.16b
+	WORD $0x4e39cf1a // fmla v26.4s, v24.4s, v25.4s
+	FMOVS 16(R19), F2
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f849005 // fmul v5.4s, v0.4s, v4.s[0]
-	WORD $0x4e25cf86 // fmla v6.4s, v28.4s, v5.4s
-	CBZ R15, plain122
-	FMOVQ 0(R17), F28
-	WORD $0x4e3cd4c6 // fadd v6.4s, v6.4s, v28.4s
+	WORD $0x4f82901d // fmul v29.4s, v0.4s, v2.s[0]
+	WORD $0x4ea11c3e // mov v30.16b, v1.16b
+	WORD $0x4e3dcf9e // fmla v30.4s, v28.4s, v29.4s
+	ADD R14, R4, R17
+	MOVD call_Res(R0), R13
+	CBZ R13, plain87
+	ADD R15, R17, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d5ce // fadd v14.4s, v14.4s, v3.4s
+	ADD R16, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d652 // fadd v18.4s, v18.4s, v3.4s
+	ADD R16, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d6d6 // fadd v22.4s, v22.4s, v3.4s
+	ADD R16, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d75a // fadd v26.4s, v26.4s, v3.4s
+	ADD R16, R13
+	FMOVQ 0(R13), F3
+	WORD $0x4e23d7de // fadd v30.4s, v30.4s, v3.4s
+	ADD R16, R13
+plain87:
+	FMOVQ F14, 0(R17)
 	ADD R16, R17
-plain122:
-	FMOVQ F6, 0(R13)
-	ADD $4, R5
-	MOVD call_Rows(R0), R13
-	CMP R13, R5
-	BGE done
-	MOVD $4, R13
-	MUL R13, R12, R14
-	ADD R14, R3
-	MUL R13, R16, R14
-	ADD R14, R4
-	ADD $16, R19
-	ADD $16, R20
-	CBZ R15, next123
-	ADD R14, R15
-next123:
-	B rows4
+	FMOVQ F18, 0(R17)
+	ADD R16, R17
+	FMOVQ F22, 0(R17)
+	ADD R16, R17
+	FMOVQ F26, 0(R17)
+	ADD R16, R17
+	FMOVQ F30, 0(R17)
+	ADD R16, R17
+	ADD $16, R14
+	CMP $64, R14
+	BNE outputs5
+	SUBS $5, R5
+	BLE done
+	MOVD $5, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	ADD $20, R19
+	ADD $20, R20
+	B rows5
 done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	ADD R14, R25
+	B panel
+end:
 	RET

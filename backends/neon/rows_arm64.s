@@ -17,26 +17,19 @@ TEXT ·softmaxRows(SB), NOSPLIT, $0-48
 	FMOVQ (R17), F2
 	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
 	MOVD $cff800000<>(SB), R17
-	FMOVQ (R17), F9
-	MOVD $cc2fc0000<>(SB), R17
-	FMOVQ (R17), F10
+	FMOVQ (R17), F7
+	MOVD $cc2fe0000<>(SB), R17
+	FMOVQ (R17), F8
 	MOVD $c3f800000<>(SB), R17
-	FMOVQ (R17), F16
-	MOVD $c3f31726e<>(SB), R17
-	FMOVQ (R17), F17
-	MOVD $c3e75eb14<>(SB), R17
-	FMOVQ (R17), F18
-	MOVD $c3d64aea2<>(SB), R17
-	FMOVQ (R17), F19
-	MOVD $c3c131fab<>(SB), R17
-	FMOVQ (R17), F20
+	FMOVQ (R17), F9
 	MOVD $c3af6c4c0<>(SB), R17
-	FMOVQ (R17), F21
+	FMOVQ (R17), F10
+	MOVD $exp2<>(SB), R6
 row:
-	WORD $0x4ea91d20 // mov v0.16b, v9.16b
+	WORD $0x4ea71ce0 // mov v0.16b, v7.16b
 	MOVD R0, R1
 	MOVD R11, R2
-	WORD $0x4ea91d2b // mov v11.16b, v9.16b
+	WORD $0x4ea71ceb // mov v11.16b, v7.16b
 	SUBS $16, R2
 	BLT rest2
 loop1:
@@ -73,92 +66,188 @@ more6:
 	ADD $8, R1, R17
 	VLD1 (R17), V2.S[2]
 done7:
-	WORD $0x4ea91d23 // mov v3.16b, v9.16b
+	WORD $0x4ea71ce3 // mov v3.16b, v7.16b
 	WORD $0x6ebf1c43 // bit v3.16b, v2.16b, v31.16b
 	WORD $0x4ea31c62 // mov v2.16b, v3.16b
 	WORD $0x4e22c400 // fmaxnm v0.4s, v0.4s, v2.4s
 done5:
 	WORD $0x6e30c800 // fmaxnmv s0, v0.4s
 	WORD $0x4e040400 // dup v0.4s, v0.s[0]
-	WORD $0x4f000408 // movi v8.4s, #0x0
+	WORD $0x4f000406 // movi v6.4s, #0x0
 	MOVD R0, R1
 	MOVD R11, R2
+	SUBS $16, R2
+	BLT rest10
+loop9:
+	FLDPQ 0(R1), (F12, F19)
+	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
+	WORD $0x4ea0d673 // fsub v19.4s, v19.4s, v0.4s
+	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x6e21de73 // fmul v19.4s, v19.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
+	WORD $0x4e28f673 // fmax v19.4s, v19.4s, v8.4s
+	WORD $0x4e21998d // frintm v13.4s, v12.4s
+	WORD $0x4e219a74 // frintm v20.4s, v19.4s
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
+	VLD1 (R6), [V22.S4, V23.S4, V24.S4, V25.S4]
+	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
+	WORD $0x4eb4d675 // fsub v21.4s, v19.4s, v20.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
+	WORD $0x4e35cd56 // fmla v22.4s, v10.4s, v21.4s
+	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
+	WORD $0x4f29fe94 // fcvtzs v20.4s, v20.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	WORD $0x4e35ced7 // fmla v23.4s, v22.4s, v21.4s
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
+	WORD $0x4e35cef8 // fmla v24.4s, v23.4s, v21.4s
+	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
+	WORD $0x4e35cf19 // fmla v25.4s, v24.4s, v21.4s
+	WORD $0x4ea91d2c // mov v12.16b, v9.16b
+	WORD $0x4ea91d33 // mov v19.16b, v9.16b
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
+	WORD $0x4e35cf33 // fmla v19.4s, v25.4s, v21.4s
+	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
+	WORD $0x4eb48673 // add v19.4s, v19.4s, v20.4s
+	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD $0x4e33d4c6 // fadd v6.4s, v6.4s, v19.4s
+	FSTPQ.P (F12, F19), 32(R1)
+	FLDPQ 0(R1), (F12, F19)
+	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
+	WORD $0x4ea0d673 // fsub v19.4s, v19.4s, v0.4s
+	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x6e21de73 // fmul v19.4s, v19.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
+	WORD $0x4e28f673 // fmax v19.4s, v19.4s, v8.4s
+	WORD $0x4e21998d // frintm v13.4s, v12.4s
+	WORD $0x4e219a74 // frintm v20.4s, v19.4s
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
+	VLD1 (R6), [V22.S4, V23.S4, V24.S4, V25.S4]
+	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
+	WORD $0x4eb4d675 // fsub v21.4s, v19.4s, v20.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
+	WORD $0x4e35cd56 // fmla v22.4s, v10.4s, v21.4s
+	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
+	WORD $0x4f29fe94 // fcvtzs v20.4s, v20.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	WORD $0x4e35ced7 // fmla v23.4s, v22.4s, v21.4s
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
+	WORD $0x4e35cef8 // fmla v24.4s, v23.4s, v21.4s
+	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
+	WORD $0x4e35cf19 // fmla v25.4s, v24.4s, v21.4s
+	WORD $0x4ea91d2c // mov v12.16b, v9.16b
+	WORD $0x4ea91d33 // mov v19.16b, v9.16b
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
+	WORD $0x4e35cf33 // fmla v19.4s, v25.4s, v21.4s
+	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
+	WORD $0x4eb48673 // add v19.4s, v19.4s, v20.4s
+	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD $0x4e33d4c6 // fadd v6.4s, v6.4s, v19.4s
+	FSTPQ.P (F12, F19), 32(R1)
+	SUBS $16, R2
+	BGE loop9
+rest10:
+	ADD $16, R2
+	TBZ $3, R2, done8
+	FLDPQ 0(R1), (F12, F19)
+	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
+	WORD $0x4ea0d673 // fsub v19.4s, v19.4s, v0.4s
+	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x6e21de73 // fmul v19.4s, v19.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
+	WORD $0x4e28f673 // fmax v19.4s, v19.4s, v8.4s
+	WORD $0x4e21998d // frintm v13.4s, v12.4s
+	WORD $0x4e219a74 // frintm v20.4s, v19.4s
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
+	VLD1 (R6), [V22.S4, V23.S4, V24.S4, V25.S4]
+	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
+	WORD $0x4eb4d675 // fsub v21.4s, v19.4s, v20.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
+	WORD $0x4e35cd56 // fmla v22.4s, v10.4s, v21.4s
+	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
+	WORD $0x4f29fe94 // fcvtzs v20.4s, v20.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	WORD $0x4e35ced7 // fmla v23.4s, v22.4s, v21.4s
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
+	WORD $0x4e35cef8 // fmla v24.4s, v23.4s, v21.4s
+	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
+	WORD $0x4e35cf19 // fmla v25.4s, v24.4s, v21.4s
+	WORD $0x4ea91d2c // mov v12.16b, v9.16b
+	WORD $0x4ea91d33 // mov v19.16b, v9.16b
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
+	WORD $0x4e35cf33 // fmla v19.4s, v25.4s, v21.4s
+	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
+	WORD $0x4eb48673 // add v19.4s, v19.4s, v20.4s
+	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD $0x4e33d4c6 // fadd v6.4s, v6.4s, v19.4s
+	FSTPQ.P (F12, F19), 32(R1)
+	SUB $8, R2
+done8:
 	SUBS $4, R2
-	BLT rest9
-loop8:
-	FMOVQ 0(R1), F2
-	WORD $0x4ea0d442 // fsub v2.4s, v2.4s, v0.4s
-	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
-	WORD $0x4e219843 // frintm v3.4s, v2.4s
-	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
-	WORD $0x4e21b843 // fcvtms v3.4s, v2.4s
-	WORD $0x6ea2e547 // fcmgt v7.4s, v10.4s, v2.4s
-	WORD $0x4f375463 // shl v3.4s, v3.4s, #23
-	WORD $0x4eb41e85 // mov v5.16b, v20.16b
-	WORD $0x4e24cea5 // fmla v5.4s, v21.4s, v4.4s
-	WORD $0x4eb31e66 // mov v6.16b, v19.16b
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
-	WORD $0x4eb21e45 // mov v5.16b, v18.16b
-	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
-	WORD $0x4eb11e26 // mov v6.16b, v17.16b
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
-	WORD $0x4eb01e05 // mov v5.16b, v16.16b
-	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
-	WORD $0x4ea384a5 // add v5.4s, v5.4s, v3.4s
-	WORD $0x4e671ca5 // bic v5.16b, v5.16b, v7.16b
-	WORD $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
-	FMOVQ.P F5, 16(R1)
+	BLT rest12
+loop11:
+	FMOVQ 0(R1), F12
+	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
+	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
+	WORD $0x4e21998d // frintm v13.4s, v12.4s
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
+	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
+	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
+	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
+	WORD $0x4ea91d2c // mov v12.16b, v9.16b
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
+	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
+	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	FMOVQ.P F12, 16(R1)
 	SUBS $4, R2
-	BGE loop8
-rest9:
+	BGE loop11
+rest12:
 	ADDS $4, R2
-	BEQ done10
+	BEQ done13
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more11
-	FMOVS 0(R1), F2
-	B done12
-more11:
-	FMOVD 0(R1), F2
-	TBZ $0, R2, done12
+	TBNZ $1, R2, more14
+	FMOVS 0(R1), F12
+	B done15
+more14:
+	FMOVD 0(R1), F12
+	TBZ $0, R2, done15
 	ADD $8, R1, R17
-	VLD1 (R17), V2.S[2]
-done12:
-	WORD $0x4ea0d442 // fsub v2.4s, v2.4s, v0.4s
-	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
-	WORD $0x4e219843 // frintm v3.4s, v2.4s
-	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
-	WORD $0x4e21b843 // fcvtms v3.4s, v2.4s
-	WORD $0x6ea2e547 // fcmgt v7.4s, v10.4s, v2.4s
-	WORD $0x4f375463 // shl v3.4s, v3.4s, #23
-	WORD $0x4eb41e85 // mov v5.16b, v20.16b
-	WORD $0x4e24cea5 // fmla v5.4s, v21.4s, v4.4s
-	WORD $0x4eb31e66 // mov v6.16b, v19.16b
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
-	WORD $0x4eb21e45 // mov v5.16b, v18.16b
-	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
-	WORD $0x4eb11e26 // mov v6.16b, v17.16b
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
-	WORD $0x4eb01e05 // mov v5.16b, v16.16b
-	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
-	WORD $0x4ea384a5 // add v5.4s, v5.4s, v3.4s
-	WORD $0x4e671ca5 // bic v5.16b, v5.16b, v7.16b
-	WORD $0x4e3f1ca5 // and v5.16b, v5.16b, v31.16b
-	WORD $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
-	TBNZ $1, R2, more13
-	FMOVS F5, 0(R1)
-	B done14
-more13:
-	FMOVD F5, 0(R1)
-	TBZ $0, R2, done14
+	VLD1 (R17), V12.S[2]
+done15:
+	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
+	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x4e28f58c // fmax v12.4s, v12.4s, v8.4s
+	WORD $0x4e21998d // frintm v13.4s, v12.4s
+	VLD1 (R6), [V15.S4, V16.S4, V17.S4, V18.S4]
+	WORD $0x4eadd58e // fsub v14.4s, v12.4s, v13.4s
+	WORD $0x4e2ecd4f // fmla v15.4s, v10.4s, v14.4s
+	WORD $0x4f29fdad // fcvtzs v13.4s, v13.4s, #23
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
+	WORD $0x4e2ece32 // fmla v18.4s, v17.4s, v14.4s
+	WORD $0x4ea91d2c // mov v12.16b, v9.16b
+	WORD $0x4e2ece4c // fmla v12.4s, v18.4s, v14.4s
+	WORD $0x4ead858c // add v12.4s, v12.4s, v13.4s
+	WORD $0x4e3f1d8c // and v12.16b, v12.16b, v31.16b
+	WORD $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	TBNZ $1, R2, more16
+	FMOVS F12, 0(R1)
+	B done17
+more16:
+	FMOVD F12, 0(R1)
+	TBZ $0, R2, done17
 	ADD $8, R1, R17
-	VST1 V5.S[2], (R17)
-done14:
-done10:
-	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
-	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
-	FMOVS.P F8, 4(R12)
+	VST1 V12.S[2], (R17)
+done17:
+done13:
+	WORD $0x6e26d4c6 // faddp v6.4s, v6.4s, v6.4s
+	WORD $0x6e26d4c6 // faddp v6.4s, v6.4s, v6.4s
+	FMOVS.P F6, 4(R12)
 	ADD R9<<2, R0
 	SUBS $1, R10
 	BNE row
@@ -171,120 +260,229 @@ TEXT ·geluRows(SB), NOSPLIT, $0-32
 	MOVD rows+16(FP), R10
 	MOVD cols+24(FP), R11
 	MOVD $cc0b504f3<>(SB), R17
-	FMOVQ (R17), F8
+	FMOVQ (R17), F0
 	MOVD $c40b504f3<>(SB), R17
-	FMOVQ (R17), F9
+	FMOVQ (R17), F1
 	MOVD $c3f000000<>(SB), R17
-	FMOVQ (R17), F11
+	FMOVQ (R17), F2
 	MOVD $c35de0797<>(SB), R17
-	FMOVQ (R17), F16
-	MOVD $cb9b04b6d<>(SB), R17
-	FMOVQ (R17), F17
-	MOVD $c3d50e21a<>(SB), R17
-	FMOVQ (R17), F18
-	MOVD $c4030dbca<>(SB), R17
-	FMOVQ (R17), F19
-	MOVD $c428eb847<>(SB), R17
-	FMOVQ (R17), F20
-	MOVD $c440f6e2f<>(SB), R17
-	FMOVQ (R17), F21
-	MOVD $c45c35838<>(SB), R17
-	FMOVQ (R17), F22
+	FMOVQ (R17), F3
 	MOVD $c41ea6116<>(SB), R17
-	FMOVQ (R17), F23
-	MOVD $c43e70faa<>(SB), R17
-	FMOVQ (R17), F24
-	MOVD $c457d1975<>(SB), R17
-	FMOVQ (R17), F25
-	MOVD $c4674d403<>(SB), R17
-	FMOVQ (R17), F26
+	FMOVQ (R17), F4
+	MOVD $normal<>(SB), R5
+	ADD $64, R5, R6
+	ADD $96, R5, R7
 row:
 	MOVD R0, R1
 	MOVD R11, R2
+	SUBS $16, R2
+	BLT rest20
+loop19:
+	FLDPQ 0(R1), (F5, F17)
+	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
+	WORD $0x4ea1f632 // fmin v18.4s, v17.4s, v1.4s
+	VLD1 (R5), [V8.S4, V9.S4, V10.S4, V11.S4]
+	VLD1 (R5), [V20.S4, V21.S4, V22.S4, V23.S4]
+	WORD $0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
+	WORD $0x4e20f652 // fmax v18.4s, v18.4s, v0.4s
+	VLD1 (R7), [V14.S4, V15.S4, V16.S4]
+	VLD1 (R7), [V26.S4, V27.S4, V28.S4]
+	WORD $0x6e26dcc7 // fmul v7.4s, v6.4s, v6.4s
+	WORD $0x6e32de53 // fmul v19.4s, v18.4s, v18.4s
+	VLD1 (R6), [V12.S4, V13.S4]
+	VLD1 (R6), [V24.S4, V25.S4]
+	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	WORD $0x4e33cc74 // fmla v20.4s, v3.4s, v19.4s
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
+	WORD $0x4e24d4e8 // fadd v8.4s, v7.4s, v4.4s
+	WORD $0x4e24d674 // fadd v20.4s, v19.4s, v4.4s
+	WORD $0x4e27cd2a // fmla v10.4s, v9.4s, v7.4s
+	WORD $0x4e33ceb6 // fmla v22.4s, v21.4s, v19.4s
+	WORD $0x4e27cd0e // fmla v14.4s, v8.4s, v7.4s
+	WORD $0x4e33ce9a // fmla v26.4s, v20.4s, v19.4s
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	WORD $0x4e33ced7 // fmla v23.4s, v22.4s, v19.4s
+	WORD $0x4e27cdcf // fmla v15.4s, v14.4s, v7.4s
+	WORD $0x4e33cf5b // fmla v27.4s, v26.4s, v19.4s
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	WORD $0x4e33cef8 // fmla v24.4s, v23.4s, v19.4s
+	WORD $0x4e27cdf0 // fmla v16.4s, v15.4s, v7.4s
+	WORD $0x4e33cf7c // fmla v28.4s, v27.4s, v19.4s
+	WORD $0x4e27cd8d // fmla v13.4s, v12.4s, v7.4s
+	WORD $0x4e33cf19 // fmla v25.4s, v24.4s, v19.4s
+	WORD $0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	WORD $0x6e39de52 // fmul v18.4s, v18.4s, v25.4s
+	WORD $0x6e30fcc6 // fdiv v6.4s, v6.4s, v16.4s
+	WORD $0x6e3cfe52 // fdiv v18.4s, v18.4s, v28.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	WORD $0x6e32de31 // fmul v17.4s, v17.4s, v18.4s
+	FSTPQ.P (F5, F17), 32(R1)
+	FLDPQ 0(R1), (F5, F17)
+	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
+	WORD $0x4ea1f632 // fmin v18.4s, v17.4s, v1.4s
+	VLD1 (R5), [V8.S4, V9.S4, V10.S4, V11.S4]
+	VLD1 (R5), [V20.S4, V21.S4, V22.S4, V23.S4]
+	WORD $0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
+	WORD $0x4e20f652 // fmax v18.4s, v18.4s, v0.4s
+	VLD1 (R7), [V14.S4, V15.S4, V16.S4]
+	VLD1 (R7), [V26.S4, V27.S4, V28.S4]
+	WORD $0x6e26dcc7 // fmul v7.4s, v6.4s, v6.4s
+	WORD $0x6e32de53 // fmul v19.4s, v18.4s, v18.4s
+	VLD1 (R6), [V12.S4, V13.S4]
+	VLD1 (R6), [V24.S4, V25.S4]
+	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	WORD $0x4e33cc74 // fmla v20.4s, v3.4s, v19.4s
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
+	WORD $0x4e24d4e8 // fadd v8.4s, v7.4s, v4.4s
+	WORD $0x4e24d674 // fadd v20.4s, v19.4s, v4.4s
+	WORD $0x4e27cd2a // fmla v10.4s, v9.4s, v7.4s
+	WORD $0x4e33ceb6 // fmla v22.4s, v21.4s, v19.4s
+	WORD $0x4e27cd0e // fmla v14.4s, v8.4s, v7.4s
+	WORD $0x4e33ce9a // fmla v26.4s, v20.4s, v19.4s
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	WORD $0x4e33ced7 // fmla v23.4s, v22.4s, v19.4s
+	WORD $0x4e27cdcf // fmla v15.4s, v14.4s, v7.4s
+	WORD $0x4e33cf5b // fmla v27.4s, v26.4s, v19.4s
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	WORD $0x4e33cef8 // fmla v24.4s, v23.4s, v19.4s
+	WORD $0x4e27cdf0 // fmla v16.4s, v15.4s, v7.4s
+	WORD $0x4e33cf7c // fmla v28.4s, v27.4s, v19.4s
+	WORD $0x4e27cd8d // fmla v13.4s, v12.4s, v7.4s
+	WORD $0x4e33cf19 // fmla v25.4s, v24.4s, v19.4s
+	WORD $0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	WORD $0x6e39de52 // fmul v18.4s, v18.4s, v25.4s
+	WORD $0x6e30fcc6 // fdiv v6.4s, v6.4s, v16.4s
+	WORD $0x6e3cfe52 // fdiv v18.4s, v18.4s, v28.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	WORD $0x6e32de31 // fmul v17.4s, v17.4s, v18.4s
+	FSTPQ.P (F5, F17), 32(R1)
+	SUBS $16, R2
+	BGE loop19
+rest20:
+	ADD $16, R2
+	TBZ $3, R2, done18
+	FLDPQ 0(R1), (F5, F17)
+	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
+	WORD $0x4ea1f632 // fmin v18.4s, v17.4s, v1.4s
+	VLD1 (R5), [V8.S4, V9.S4, V10.S4, V11.S4]
+	VLD1 (R5), [V20.S4, V21.S4, V22.S4, V23.S4]
+	WORD $0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
+	WORD $0x4e20f652 // fmax v18.4s, v18.4s, v0.4s
+	VLD1 (R7), [V14.S4, V15.S4, V16.S4]
+	VLD1 (R7), [V26.S4, V27.S4, V28.S4]
+	WORD $0x6e26dcc7 // fmul v7.4s, v6.4s, v6.4s
+	WORD $0x6e32de53 // fmul v19.4s, v18.4s, v18.4s
+	VLD1 (R6), [V12.S4, V13.S4]
+	VLD1 (R6), [V24.S4, V25.S4]
+	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	WORD $0x4e33cc74 // fmla v20.4s, v3.4s, v19.4s
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
+	WORD $0x4e24d4e8 // fadd v8.4s, v7.4s, v4.4s
+	WORD $0x4e24d674 // fadd v20.4s, v19.4s, v4.4s
+	WORD $0x4e27cd2a // fmla v10.4s, v9.4s, v7.4s
+	WORD $0x4e33ceb6 // fmla v22.4s, v21.4s, v19.4s
+	WORD $0x4e27cd0e // fmla v14.4s, v8.4s, v7.4s
+	WORD $0x4e33ce9a // fmla v26.4s, v20.4s, v19.4s
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	WORD $0x4e33ced7 // fmla v23.4s, v22.4s, v19.4s
+	WORD $0x4e27cdcf // fmla v15.4s, v14.4s, v7.4s
+	WORD $0x4e33cf5b // fmla v27.4s, v26.4s, v19.4s
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	WORD $0x4e33cef8 // fmla v24.4s, v23.4s, v19.4s
+	WORD $0x4e27cdf0 // fmla v16.4s, v15.4s, v7.4s
+	WORD $0x4e33cf7c // fmla v28.4s, v27.4s, v19.4s
+	WORD $0x4e27cd8d // fmla v13.4s, v12.4s, v7.4s
+	WORD $0x4e33cf19 // fmla v25.4s, v24.4s, v19.4s
+	WORD $0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	WORD $0x6e39de52 // fmul v18.4s, v18.4s, v25.4s
+	WORD $0x6e30fcc6 // fdiv v6.4s, v6.4s, v16.4s
+	WORD $0x6e3cfe52 // fdiv v18.4s, v18.4s, v28.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	WORD $0x6e32de31 // fmul v17.4s, v17.4s, v18.4s
+	FSTPQ.P (F5, F17), 32(R1)
+	SUB $8, R2
+done18:
 	SUBS $4, R2
-	BLT rest16
-loop15:
-	FMOVQ 0(R1), F0
-	WORD $0x4ea9f401 // fmin v1.4s, v0.4s, v9.4s
-	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
-	WORD $0x4eb11e23 // mov v3.16b, v17.16b
-	WORD $0x4e22ce03 // fmla v3.4s, v16.4s, v2.4s
-	WORD $0x4eb21e44 // mov v4.16b, v18.16b
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
-	WORD $0x4eb31e63 // mov v3.16b, v19.16b
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
-	WORD $0x4eb41e84 // mov v4.16b, v20.16b
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
-	WORD $0x4eb51ea3 // mov v3.16b, v21.16b
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
-	WORD $0x4eb61ec4 // mov v4.16b, v22.16b
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
-	WORD $0x4e37d445 // fadd v5.4s, v2.4s, v23.4s
-	WORD $0x4eb81f06 // mov v6.16b, v24.16b
-	WORD $0x4e22cca6 // fmla v6.4s, v5.4s, v2.4s
-	WORD $0x4eb91f25 // mov v5.16b, v25.16b
-	WORD $0x4e22ccc5 // fmla v5.4s, v6.4s, v2.4s
-	WORD $0x4eba1f46 // mov v6.16b, v26.16b
-	WORD $0x4e22cca6 // fmla v6.4s, v5.4s, v2.4s
-	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
-	WORD $0x6e26fc21 // fdiv v1.4s, v1.4s, v6.4s
-	WORD $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	FMOVQ.P F0, 16(R1)
+	BLT rest22
+loop21:
+	FMOVQ 0(R1), F5
+	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
+	VLD1 (R5), [V8.S4, V9.S4, V10.S4, V11.S4]
+	WORD $0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
+	VLD1 (R7), [V14.S4, V15.S4, V16.S4]
+	WORD $0x6e26dcc7 // fmul v7.4s, v6.4s, v6.4s
+	VLD1 (R6), [V12.S4, V13.S4]
+	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	WORD $0x4e24d4e8 // fadd v8.4s, v7.4s, v4.4s
+	WORD $0x4e27cd2a // fmla v10.4s, v9.4s, v7.4s
+	WORD $0x4e27cd0e // fmla v14.4s, v8.4s, v7.4s
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	WORD $0x4e27cdcf // fmla v15.4s, v14.4s, v7.4s
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	WORD $0x4e27cdf0 // fmla v16.4s, v15.4s, v7.4s
+	WORD $0x4e27cd8d // fmla v13.4s, v12.4s, v7.4s
+	WORD $0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	WORD $0x6e30fcc6 // fdiv v6.4s, v6.4s, v16.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	FMOVQ.P F5, 16(R1)
 	SUBS $4, R2
-	BGE loop15
-rest16:
+	BGE loop21
+rest22:
 	ADDS $4, R2
-	BEQ done17
+	BEQ done23
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more18
-	FMOVS 0(R1), F0
-	B done19
-more18:
-	FMOVD 0(R1), F0
-	TBZ $0, R2, done19
+	TBNZ $1, R2, more24
+	FMOVS 0(R1), F5
+	B done25
+more24:
+	FMOVD 0(R1), F5
+	TBZ $0, R2, done25
 	ADD $8, R1, R17
-	VLD1 (R17), V0.S[2]
-done19:
-	WORD $0x4ea9f401 // fmin v1.4s, v0.4s, v9.4s
-	WORD $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
-	WORD $0x4eb11e23 // mov v3.16b, v17.16b
-	WORD $0x4e22ce03 // fmla v3.4s, v16.4s, v2.4s
-	WORD $0x4eb21e44 // mov v4.16b, v18.16b
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
-	WORD $0x4eb31e63 // mov v3.16b, v19.16b
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
-	WORD $0x4eb41e84 // mov v4.16b, v20.16b
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
-	WORD $0x4eb51ea3 // mov v3.16b, v21.16b
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
-	WORD $0x4eb61ec4 // mov v4.16b, v22.16b
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
-	WORD $0x4e37d445 // fadd v5.4s, v2.4s, v23.4s
-	WORD $0x4eb81f06 // mov v6.16b, v24.16b
-	WORD $0x4e22cca6 // fmla v6.4s, v5.4s, v2.4s
-	WORD $0x4eb91f25 // mov v5.16b, v25.16b
-	WORD $0x4e22ccc5 // fmla v5.4s, v6.4s, v2.4s
-	WORD $0x4eba1f46 // mov v6.16b, v26.16b
-	WORD $0x4e22cca6 // fmla v6.4s, v5.4s, v2.4s
-	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
-	WORD $0x6e26fc21 // fdiv v1.4s, v1.4s, v6.4s
-	WORD $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	TBNZ $1, R2, more20
-	FMOVS F0, 0(R1)
-	B done21
-more20:
-	FMOVD F0, 0(R1)
-	TBZ $0, R2, done21
+	VLD1 (R17), V5.S[2]
+done25:
+	WORD $0x4ea1f4a6 // fmin v6.4s, v5.4s, v1.4s
+	VLD1 (R5), [V8.S4, V9.S4, V10.S4, V11.S4]
+	WORD $0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
+	VLD1 (R7), [V14.S4, V15.S4, V16.S4]
+	WORD $0x6e26dcc7 // fmul v7.4s, v6.4s, v6.4s
+	VLD1 (R6), [V12.S4, V13.S4]
+	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	WORD $0x4e24d4e8 // fadd v8.4s, v7.4s, v4.4s
+	WORD $0x4e27cd2a // fmla v10.4s, v9.4s, v7.4s
+	WORD $0x4e27cd0e // fmla v14.4s, v8.4s, v7.4s
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	WORD $0x4e27cdcf // fmla v15.4s, v14.4s, v7.4s
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	WORD $0x4e27cdf0 // fmla v16.4s, v15.4s, v7.4s
+	WORD $0x4e27cd8d // fmla v13.4s, v12.4s, v7.4s
+	WORD $0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	WORD $0x6e30fcc6 // fdiv v6.4s, v6.4s, v16.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	TBNZ $1, R2, more26
+	FMOVS F5, 0(R1)
+	B done27
+more26:
+	FMOVD F5, 0(R1)
+	TBZ $0, R2, done27
 	ADD $8, R1, R17
-	VST1 V0.S[2], (R17)
-done21:
-done17:
+	VST1 V5.S[2], (R17)
+done27:
+done23:
 	ADD R9<<2, R0
 	SUBS $1, R10
 	BNE row
@@ -309,8 +507,8 @@ row:
 	MOVD R3, R1
 	MOVD R11, R2
 	SUBS $16, R2
-	BLT rest23
-loop22:
+	BLT rest29
+loop28:
 	FLDPQ.P 32(R1), (F2, F3)
 	FLDPQ.P 32(R1), (F4, F5)
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -318,69 +516,94 @@ loop22:
 	WORD $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
 	WORD $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
 	SUBS $16, R2
-	BGE loop22
-rest23:
+	BGE loop28
+rest29:
 	ADD $16, R2
 	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	WORD $0x4f000408 // movi v8.4s, #0x0
 	SUBS $4, R2
-	BLT rest25
-loop24:
+	BLT rest31
+loop30:
 	FMOVQ.P 16(R1), F0
 	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
 	SUBS $4, R2
-	BGE loop24
-rest25:
+	BGE loop30
+rest31:
 	ADDS $4, R2
-	BEQ done26
+	BEQ done32
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more27
+	TBNZ $1, R2, more33
 	FMOVS 0(R1), F0
-	B done28
-more27:
+	B done34
+more33:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done28
+	TBZ $0, R2, done34
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done28:
+done34:
 	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
-done26:
+done32:
 	WORD $0x6e27d4e7 // faddp v7.4s, v7.4s, v7.4s
 	WORD $0x6e27d4e7 // faddp v7.4s, v7.4s, v7.4s
 	WORD $0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
 	MOVD R3, R1
 	MOVD R11, R2
+	WORD $0x4f00040e // movi v14.4s, #0x0
+	WORD $0x4f00040f // movi v15.4s, #0x0
+	SUBS $16, R2
+	BLT rest36
+loop35:
+	FLDPQ.P 32(R1), (F2, F3)
+	FLDPQ.P 32(R1), (F4, F5)
+	WORD $0x4ea7d442 // fsub v2.4s, v2.4s, v7.4s
+	WORD $0x4ea7d463 // fsub v3.4s, v3.4s, v7.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD $0x4e22d508 // fadd v8.4s, v8.4s, v2.4s
+	WORD $0x4e22cc49 // fmla v9.4s, v2.4s, v2.4s
+	WORD $0x4e23d5ce // fadd v14.4s, v14.4s, v3.4s
+	WORD $0x4e23cc6f // fmla v15.4s, v3.4s, v3.4s
+	WORD $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
+	WORD $0x4e24cc89 // fmla v9.4s, v4.4s, v4.4s
+	WORD $0x4e25d5ce // fadd v14.4s, v14.4s, v5.4s
+	WORD $0x4e25ccaf // fmla v15.4s, v5.4s, v5.4s
+	SUBS $16, R2
+	BGE loop35
+rest36:
+	ADD $16, R2
+	WORD $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
 	SUBS $4, R2
-	BLT rest30
-loop29:
+	BLT rest38
+loop37:
 	FMOVQ.P 16(R1), F0
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e20cc09 // fmla v9.4s, v0.4s, v0.4s
 	SUBS $4, R2
-	BGE loop29
-rest30:
+	BGE loop37
+rest38:
 	ADDS $4, R2
-	BEQ done31
+	BEQ done39
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more32
+	TBNZ $1, R2, more40
 	FMOVS 0(R1), F0
-	B done33
-more32:
+	B done41
+more40:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done33
+	TBZ $0, R2, done41
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done33:
+done41:
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	WORD $0x4e20cc09 // fmla v9.4s, v0.4s, v0.4s
-done31:
+done39:
 	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
 	WORD $0x6e28d508 // faddp v8.4s, v8.4s, v8.4s
 	WORD $0x6e2bdd08 // fmul v8.4s, v8.4s, v11.4s
@@ -394,9 +617,55 @@ done31:
 	MOVD gamma+16(FP), R4
 	MOVD beta+24(FP), R5
 	MOVD R11, R2
+	SUBS $16, R2
+	BLT rest44
+loop43:
+	FLDPQ.P 32(R3), (F0, F1)
+	FLDPQ.P 32(R4), (F2, F3)
+	FLDPQ.P 32(R5), (F4, F5)
+	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
+	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
+	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
+	WORD $0x4ea7d421 // fsub v1.4s, v1.4s, v7.4s
+	WORD $0x4ea8d421 // fsub v1.4s, v1.4s, v8.4s
+	WORD $0x6e2adc21 // fmul v1.4s, v1.4s, v10.4s
+	WORD $0x4e22cc04 // fmla v4.4s, v0.4s, v2.4s
+	WORD $0x4e23cc25 // fmla v5.4s, v1.4s, v3.4s
+	FSTPQ.P (F4, F5), 32(R0)
+	FLDPQ.P 32(R3), (F0, F1)
+	FLDPQ.P 32(R4), (F2, F3)
+	FLDPQ.P 32(R5), (F4, F5)
+	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
+	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
+	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
+	WORD $0x4ea7d421 // fsub v1.4s, v1.4s, v7.4s
+	WORD $0x4ea8d421 // fsub v1.4s, v1.4s, v8.4s
+	WORD $0x6e2adc21 // fmul v1.4s, v1.4s, v10.4s
+	WORD $0x4e22cc04 // fmla v4.4s, v0.4s, v2.4s
+	WORD $0x4e23cc25 // fmla v5.4s, v1.4s, v3.4s
+	FSTPQ.P (F4, F5), 32(R0)
+	SUBS $16, R2
+	BGE loop43
+rest44:
+	ADD $16, R2
+	TBZ $3, R2, done42
+	FLDPQ.P 32(R3), (F0, F1)
+	FLDPQ.P 32(R4), (F2, F3)
+	FLDPQ.P 32(R5), (F4, F5)
+	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
+	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
+	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
+	WORD $0x4ea7d421 // fsub v1.4s, v1.4s, v7.4s
+	WORD $0x4ea8d421 // fsub v1.4s, v1.4s, v8.4s
+	WORD $0x6e2adc21 // fmul v1.4s, v1.4s, v10.4s
+	WORD $0x4e22cc04 // fmla v4.4s, v0.4s, v2.4s
+	WORD $0x4e23cc25 // fmla v5.4s, v1.4s, v3.4s
+	FSTPQ.P (F4, F5), 32(R0)
+	SUB $8, R2
+done42:
 	SUBS $4, R2
-	BLT rest35
-loop34:
+	BLT rest46
+loop45:
 	FMOVQ.P 16(R3), F0
 	FMOVQ.P 16(R4), F1
 	FMOVQ.P 16(R5), F2
@@ -406,54 +675,54 @@ loop34:
 	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
 	FMOVQ.P F2, 16(R0)
 	SUBS $4, R2
-	BGE loop34
-rest35:
+	BGE loop45
+rest46:
 	ADDS $4, R2
-	BEQ done36
+	BEQ done47
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more37
+	TBNZ $1, R2, more48
 	FMOVS 0(R3), F0
-	B done38
-more37:
+	B done49
+more48:
 	FMOVD 0(R3), F0
-	TBZ $0, R2, done38
+	TBZ $0, R2, done49
 	ADD $8, R3, R17
 	VLD1 (R17), V0.S[2]
-done38:
-	TBNZ $1, R2, more39
+done49:
+	TBNZ $1, R2, more50
 	FMOVS 0(R4), F1
-	B done40
-more39:
+	B done51
+more50:
 	FMOVD 0(R4), F1
-	TBZ $0, R2, done40
+	TBZ $0, R2, done51
 	ADD $8, R4, R17
 	VLD1 (R17), V1.S[2]
-done40:
-	TBNZ $1, R2, more41
+done51:
+	TBNZ $1, R2, more52
 	FMOVS 0(R5), F2
-	B done42
-more41:
+	B done53
+more52:
 	FMOVD 0(R5), F2
-	TBZ $0, R2, done42
+	TBZ $0, R2, done53
 	ADD $8, R5, R17
 	VLD1 (R17), V2.S[2]
-done42:
+done53:
 	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
 	WORD $0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
 	WORD $0x6e2adc00 // fmul v0.4s, v0.4s, v10.4s
 	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
-	TBNZ $1, R2, more43
+	TBNZ $1, R2, more54
 	FMOVS F2, 0(R0)
-	B done44
-more43:
+	B done55
+more54:
 	FMOVD F2, 0(R0)
-	TBZ $0, R2, done44
+	TBZ $0, R2, done55
 	ADD $8, R0, R17
 	VST1 V2.S[2], (R17)
-done44:
-done36:
+done55:
+done47:
 	AND $3, R11, R2
 	ADD R2<<2, R3
 	ADD R2<<2, R0
@@ -480,131 +749,268 @@ row:
 	MOVD R3, R5
 	MOVD R11, R2
 	SUBS $4, R2
-	BLT rest46
-loop45:
+	BLT rest57
+loop56:
 	FMOVQ.P 16(R5), F0
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	FMOVQ.P F0, 16(R4)
 	SUBS $4, R2
-	BGE loop45
-rest46:
+	BGE loop56
+rest57:
 	ADDS $4, R2
-	BEQ done47
+	BEQ done58
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more48
+	TBNZ $1, R2, more59
 	FMOVS 0(R5), F0
-	B done49
-more48:
+	B done60
+more59:
 	FMOVD 0(R5), F0
-	TBZ $0, R2, done49
+	TBZ $0, R2, done60
 	ADD $8, R5, R17
 	VLD1 (R17), V0.S[2]
-done49:
+done60:
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	TBNZ $1, R2, more50
+	TBNZ $1, R2, more61
 	FMOVS F0, 0(R4)
-	B done51
-more50:
+	B done62
+more61:
 	FMOVD F0, 0(R4)
-	TBZ $0, R2, done51
+	TBZ $0, R2, done62
 	ADD $8, R4, R17
 	VST1 V0.S[2], (R17)
-done51:
-done47:
+done62:
+done58:
 	ADD R7<<2, R0
 	ADD R8<<2, R3
 	SUBS $1, R10
 	BNE row
 	RET
 
-// func rowRange(src *float32, n int) (most, least uint32)
-TEXT ·rowRange(SB), NOSPLIT, $0-24
-	MOVD src+0(FP), R1
-	MOVD n+8(FP), R2
+// func addRow(sums *float64, x *float32, n int)
+TEXT ·addRow(SB), NOSPLIT, $0-24
+	MOVD sums+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD n+16(FP), R2
+loop:
+	FMOVQ.P 16(R1), F0
+	FLDPQ 0(R0), (F3, F4)
+	WORD $0x0e617801 // fcvtl v1.2d, v0.2s
+	WORD $0x4e617802 // fcvtl2 v2.2d, v0.4s
+	WORD $0x4e61d463 // fadd v3.2d, v3.2d, v1.2d
+	WORD $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
+	FSTPQ.P (F3, F4), 32(R0)
+	SUBS $4, R2
+	BNE loop
+	RET
+
+// func receiveRow(received *int64, weights *float32, n int, share float32)
+TEXT ·receiveRow(SB), NOSPLIT, $0-28
+	MOVD received+0(FP), R0
+	MOVD weights+8(FP), R1
+	MOVD n+16(FP), R2
+	FMOVS share+24(FP), F5
+loop:
+	FMOVQ.P 16(R1), F0
+	FLDPQ 0(R0), (F3, F4)
+	WORD $0x4f859000 // fmul v0.4s, v0.4s, v5.s[0]
+	WORD $0x0e617801 // fcvtl v1.2d, v0.2s
+	WORD $0x4e617802 // fcvtl2 v2.2d, v0.4s
+	WORD $0x4ee1b821 // fcvtzs v1.2d, v1.2d
+	WORD $0x4ee1b842 // fcvtzs v2.2d, v2.2d
+	WORD $0x4ee18463 // add v3.2d, v3.2d, v1.2d
+	WORD $0x4ee28484 // add v4.2d, v4.2d, v2.2d
+	FSTPQ.P (F3, F4), 32(R0)
+	SUBS $4, R2
+	BNE loop
+	RET
+
+// func rowsInt8(dst *uint32, src *float32, stride, rows, n int, scale *float32, zero *int32)
+TEXT ·rowsInt8(SB), NOSPLIT, $0-56
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R8
+	MOVD stride+16(FP), R9
+	MOVD rows+24(FP), R10
+	MOVD n+32(FP), R11
+	MOVD scale+40(FP), R12
+	MOVD zero+48(FP), R13
+	MOVD $c437f0000<>(SB), R17
+	FMOVQ (R17), F23
+	MOVD $228737632, R3
+	MOVD $2139095040, R4
+row:
+	MOVD R8, R1
+	MOVD R11, R2
 	WORD $0x4f000400 // movi v0.4s, #0x0
 	WORD $0x4f000401 // movi v1.4s, #0x0
-	SUBS $16, R2
-	BLT rest53
-loop52:
-	FLDPQ.P 32(R1), (F2, F3)
-	FLDPQ.P 32(R1), (F4, F5)
+	WORD $0x4f000402 // movi v2.4s, #0x0
+	WORD $0x4f000403 // movi v3.4s, #0x0
+	WORD $0x4f00040a // movi v10.4s, #0x0
+	SUBS $32, R2
+	BLT rest64
+loop63:
+	FLDPQ.P 32(R1), (F12, F13)
+	FLDPQ.P 32(R1), (F14, F15)
+	FLDPQ.P 32(R1), (F16, F17)
+	FLDPQ.P 32(R1), (F18, F19)
+	WORD $0x4eac6400 // smax v0.4s, v0.4s, v12.4s
+	WORD $0x6eac6421 // umax v1.4s, v1.4s, v12.4s
+	WORD $0x4ead6442 // smax v2.4s, v2.4s, v13.4s
+	WORD $0x6ead6463 // umax v3.4s, v3.4s, v13.4s
+	WORD $0x4eae6400 // smax v0.4s, v0.4s, v14.4s
+	WORD $0x6eae6421 // umax v1.4s, v1.4s, v14.4s
+	WORD $0x4eaf6442 // smax v2.4s, v2.4s, v15.4s
+	WORD $0x6eaf6463 // umax v3.4s, v3.4s, v15.4s
+	WORD $0x4eb06400 // smax v0.4s, v0.4s, v16.4s
+	WORD $0x6eb06421 // umax v1.4s, v1.4s, v16.4s
+	WORD $0x4eb16442 // smax v2.4s, v2.4s, v17.4s
+	WORD $0x6eb16463 // umax v3.4s, v3.4s, v17.4s
+	WORD $0x4eb26400 // smax v0.4s, v0.4s, v18.4s
+	WORD $0x6eb26421 // umax v1.4s, v1.4s, v18.4s
+	WORD $0x4eb36442 // smax v2.4s, v2.4s, v19.4s
+	WORD $0x6eb36463 // umax v3.4s, v3.4s, v19.4s
+	SUBS $32, R2
+	BGE loop63
+rest64:
+	ADD $32, R2
 	WORD $0x4ea26400 // smax v0.4s, v0.4s, v2.4s
-	WORD $0x6ea26421 // umax v1.4s, v1.4s, v2.4s
-	WORD $0x4ea36400 // smax v0.4s, v0.4s, v3.4s
 	WORD $0x6ea36421 // umax v1.4s, v1.4s, v3.4s
-	WORD $0x4ea46400 // smax v0.4s, v0.4s, v4.4s
-	WORD $0x6ea46421 // umax v1.4s, v1.4s, v4.4s
-	WORD $0x4ea56400 // smax v0.4s, v0.4s, v5.4s
-	WORD $0x6ea56421 // umax v1.4s, v1.4s, v5.4s
-	SUBS $16, R2
-	BGE loop52
-rest53:
-	ADD $16, R2
 	SUBS $4, R2
-	BLT rest55
-loop54:
+	BLT rest66
+loop65:
 	FMOVQ.P 16(R1), F2
 	WORD $0x4ea26400 // smax v0.4s, v0.4s, v2.4s
 	WORD $0x6ea26421 // umax v1.4s, v1.4s, v2.4s
 	SUBS $4, R2
-	BGE loop54
-rest55:
+	BGE loop65
+rest66:
 	ADDS $4, R2
-	BEQ done56
+	BEQ done67
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more57
+	TBNZ $1, R2, more68
 	FMOVS 0(R1), F2
-	B done58
-more57:
+	B done69
+more68:
 	FMOVD 0(R1), F2
-	TBZ $0, R2, done58
+	TBZ $0, R2, done69
 	ADD $8, R1, R17
 	VLD1 (R17), V2.S[2]
-done58:
+done69:
 	WORD $0x4ea26400 // smax v0.4s, v0.4s, v2.4s
 	WORD $0x6ea26421 // umax v1.4s, v1.4s, v2.4s
-done56:
+done67:
 	WORD $0x4eb0a800 // smaxv s0, v0.4s
 	WORD $0x6eb0a821 // umaxv s1, v1.4s
-	FMOVS F0, most+16(FP)
-	FMOVS F1, least+20(FP)
-	RET
-
-// func codes8(dst *uint32, src *float32, n int, inverse float32, zero int32)
-TEXT ·codes8(SB), NOSPLIT, $0-32
-	MOVD dst+0(FP), R0
-	MOVD src+8(FP), R1
-	MOVD n+16(FP), R2
-	FMOVS inverse+24(FP), F8
-	WORD $0x4e040508 // dup v8.4s, v8.s[0]
-	MOVW zero+28(FP), R3
-	WORD $0x4e020c69 // dup v9.8h, w3
-loop:
+	WORD $0x4eaa6c21 // smin v1.4s, v1.4s, v10.4s
+	FSUBS F1, F0, F0
+	FMOVS F0, R14
+	WORD $0x4f000414 // movi v20.4s, #0x0
+	MOVD ZR, R15
+	MOVD ZR, R16
+	CMPW R3, R14
+	BLO done71
+	CMPW R4, R14
+	BLO normal70
+	MOVD $2143289344, R15
+	B done71
+normal70:
+	FDIVS F23, F0, F2
+	FMOVS F2, R15
+	FDIVS F0, F23, F20
+	FMULS F20, F1, F2
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	FMOVS F2, R16
+	NEG R16, R16
+	WORD $0x4e040694 // dup v20.4s, v20.s[0]
+done71:
+	SUB $128, R16
+	MOVW.P R15, 4(R12)
+	MOVW.P R16, 4(R13)
+	WORD $0x4e020e15 // dup v21.8h, w16
+	WORD $0x4e040e16 // dup v22.4s, w16
+	MOVD R8, R1
+	MOVD R11, R2
+	SUBS $32, R2
+	BLT rest73
+loop72:
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
-	WORD $0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	WORD $0x6e28dc21 // fmul v1.4s, v1.4s, v8.4s
-	WORD $0x6e28dc42 // fmul v2.4s, v2.4s, v8.4s
-	WORD $0x6e28dc63 // fmul v3.4s, v3.4s, v8.4s
+	FLDPQ.P 32(R1), (F4, F5)
+	FLDPQ.P 32(R1), (F6, F7)
+	WORD $0x6e34dc00 // fmul v0.4s, v0.4s, v20.4s
+	WORD $0x6e34dc21 // fmul v1.4s, v1.4s, v20.4s
+	WORD $0x6e34dc42 // fmul v2.4s, v2.4s, v20.4s
+	WORD $0x6e34dc63 // fmul v3.4s, v3.4s, v20.4s
+	WORD $0x6e34dc84 // fmul v4.4s, v4.4s, v20.4s
+	WORD $0x6e34dca5 // fmul v5.4s, v5.4s, v20.4s
+	WORD $0x6e34dcc6 // fmul v6.4s, v6.4s, v20.4s
+	WORD $0x6e34dce7 // fmul v7.4s, v7.4s, v20.4s
 	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
 	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
 	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
 	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
-	WORD $0x0e614804 // sqxtn v4.4h, v0.4s
-	WORD $0x4e614824 // sqxtn2 v4.8h, v1.4s
-	WORD $0x4e690c84 // sqadd v4.8h, v4.8h, v9.8h
-	WORD $0x0e614846 // sqxtn v6.4h, v2.4s
-	WORD $0x4e614866 // sqxtn2 v6.8h, v3.4s
-	WORD $0x4e690cc6 // sqadd v6.8h, v6.8h, v9.8h
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4e411800 // uzp1 v0.8h, v0.8h, v1.8h
+	WORD $0x4e431842 // uzp1 v2.8h, v2.8h, v3.8h
+	WORD $0x4e451884 // uzp1 v4.8h, v4.8h, v5.8h
+	WORD $0x4e4718c6 // uzp1 v6.8h, v6.8h, v7.8h
+	WORD $0x4e758400 // add v0.8h, v0.8h, v21.8h
+	WORD $0x4e758442 // add v2.8h, v2.8h, v21.8h
+	WORD $0x4e758484 // add v4.8h, v4.8h, v21.8h
+	WORD $0x4e7584c6 // add v6.8h, v6.8h, v21.8h
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x4e214840 // sqxtn2 v0.16b, v2.8h
 	WORD $0x0e214884 // sqxtn v4.8b, v4.8h
 	WORD $0x4e2148c4 // sqxtn2 v4.16b, v6.8h
-	FMOVQ.P F4, 16(R0)
-	SUBS $16, R2
-	BNE loop
+	FSTPQ.P (F0, F4), 32(R0)
+	SUBS $32, R2
+	BGE loop72
+rest73:
+	ADD $32, R2
+	SUBS $4, R2
+	BLT rest75
+loop74:
+	FMOVQ.P 16(R1), F0
+	WORD $0x6e34dc00 // fmul v0.4s, v0.4s, v20.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4eb68400 // add v0.4s, v0.4s, v22.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	FMOVS.P F0, 4(R0)
+	SUBS $4, R2
+	BGE loop74
+rest75:
+	ADDS $4, R2
+	BEQ done76
+	MOVD $tail<>(SB), R17
+	SUB R2<<2, R17
+	FMOVQ 12(R17), F31
+	TBNZ $1, R2, more77
+	FMOVS 0(R1), F0
+	B done78
+more77:
+	FMOVD 0(R1), F0
+	TBZ $0, R2, done78
+	ADD $8, R1, R17
+	VLD1 (R17), V0.S[2]
+done78:
+	WORD $0x6e34dc00 // fmul v0.4s, v0.4s, v20.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4eb68400 // add v0.4s, v0.4s, v22.4s
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	FMOVS.P F0, 4(R0)
+done76:
+	ADD R9<<2, R8
+	SUBS $1, R10
+	BNE row
 	RET
 
 // func pairsBF16(dst *uint32, src *float32, n int)
@@ -633,8 +1039,8 @@ TEXT ·roundBF16(SB), NOSPLIT, $0-24
 	MOVD $cffff0000<>(SB), R17
 	FMOVQ (R17), F10
 	SUBS $4, R2
-	BLT rest60
-loop59:
+	BLT rest80
+loop79:
 	FMOVQ.P 16(R1), F0
 	WORD $0x6f300401 // ushr v1.4s, v0.4s, #16
 	WORD $0x4e281c21 // and v1.16b, v1.16b, v8.16b
@@ -645,22 +1051,22 @@ loop59:
 	WORD $0x6ea21c20 // bit v0.16b, v1.16b, v2.16b
 	FMOVQ.P F0, 16(R0)
 	SUBS $4, R2
-	BGE loop59
-rest60:
+	BGE loop79
+rest80:
 	ADDS $4, R2
-	BEQ done61
+	BEQ done81
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more62
+	TBNZ $1, R2, more82
 	FMOVS 0(R1), F0
-	B done63
-more62:
+	B done83
+more82:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done63
+	TBZ $0, R2, done83
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done63:
+done83:
 	WORD $0x6f300401 // ushr v1.4s, v0.4s, #16
 	WORD $0x4e281c21 // and v1.16b, v1.16b, v8.16b
 	WORD $0x4ea08421 // add v1.4s, v1.4s, v0.4s
@@ -668,16 +1074,16 @@ done63:
 	WORD $0x4e2a1c21 // and v1.16b, v1.16b, v10.16b
 	WORD $0x4e20e402 // fcmeq v2.4s, v0.4s, v0.4s
 	WORD $0x6ea21c20 // bit v0.16b, v1.16b, v2.16b
-	TBNZ $1, R2, more64
+	TBNZ $1, R2, more84
 	FMOVS F0, 0(R0)
-	B done65
-more64:
+	B done85
+more84:
 	FMOVD F0, 0(R0)
-	TBZ $0, R2, done65
+	TBZ $0, R2, done85
 	ADD $8, R0, R17
 	VST1 V0.S[2], (R17)
-done65:
-done61:
+done85:
+done81:
 	RET
 
 // func roundF16(dst *uint32, src *float32, n int)
@@ -690,8 +1096,8 @@ TEXT ·roundF16(SB), NOSPLIT, $0-24
 	MOVD $c477fe000<>(SB), R17
 	FMOVQ (R17), F9
 	SUBS $4, R2
-	BLT rest67
-loop66:
+	BLT rest87
+loop86:
 	FMOVQ.P 16(R1), F0
 	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
@@ -699,36 +1105,36 @@ loop66:
 	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
 	FMOVQ.P F0, 16(R0)
 	SUBS $4, R2
-	BGE loop66
-rest67:
+	BGE loop86
+rest87:
 	ADDS $4, R2
-	BEQ done68
+	BEQ done88
 	MOVD $tail<>(SB), R17
 	SUB R2<<2, R17
 	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more69
+	TBNZ $1, R2, more89
 	FMOVS 0(R1), F0
-	B done70
-more69:
+	B done90
+more89:
 	FMOVD 0(R1), F0
-	TBZ $0, R2, done70
+	TBZ $0, R2, done90
 	ADD $8, R1, R17
 	VLD1 (R17), V0.S[2]
-done70:
+done90:
 	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
 	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD $0x0e216800 // fcvtn v0.4h, v0.4s
 	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
-	TBNZ $1, R2, more71
+	TBNZ $1, R2, more91
 	FMOVS F0, 0(R0)
-	B done72
-more71:
+	B done92
+more91:
 	FMOVD F0, 0(R0)
-	TBZ $0, R2, done72
+	TBZ $0, R2, done92
 	ADD $8, R0, R17
 	VST1 V0.S[2], (R17)
-done72:
-done68:
+done92:
+done88:
 	RET
 
 DATA c00000001<>+0(SB)/8, $0x0000000100000001
@@ -747,29 +1153,9 @@ DATA c3af6c4c0<>+0(SB)/8, $0x3af6c4c03af6c4c0
 DATA c3af6c4c0<>+8(SB)/8, $0x3af6c4c03af6c4c0
 GLOBL c3af6c4c0<>(SB), RODATA|NOPTR, $16
 
-DATA c3c131fab<>+0(SB)/8, $0x3c131fab3c131fab
-DATA c3c131fab<>+8(SB)/8, $0x3c131fab3c131fab
-GLOBL c3c131fab<>(SB), RODATA|NOPTR, $16
-
-DATA c3d50e21a<>+0(SB)/8, $0x3d50e21a3d50e21a
-DATA c3d50e21a<>+8(SB)/8, $0x3d50e21a3d50e21a
-GLOBL c3d50e21a<>(SB), RODATA|NOPTR, $16
-
-DATA c3d64aea2<>+0(SB)/8, $0x3d64aea23d64aea2
-DATA c3d64aea2<>+8(SB)/8, $0x3d64aea23d64aea2
-GLOBL c3d64aea2<>(SB), RODATA|NOPTR, $16
-
-DATA c3e75eb14<>+0(SB)/8, $0x3e75eb143e75eb14
-DATA c3e75eb14<>+8(SB)/8, $0x3e75eb143e75eb14
-GLOBL c3e75eb14<>(SB), RODATA|NOPTR, $16
-
 DATA c3f000000<>+0(SB)/8, $0x3f0000003f000000
 DATA c3f000000<>+8(SB)/8, $0x3f0000003f000000
 GLOBL c3f000000<>(SB), RODATA|NOPTR, $16
-
-DATA c3f31726e<>+0(SB)/8, $0x3f31726e3f31726e
-DATA c3f31726e<>+8(SB)/8, $0x3f31726e3f31726e
-GLOBL c3f31726e<>(SB), RODATA|NOPTR, $16
 
 DATA c3f800000<>+0(SB)/8, $0x3f8000003f800000
 DATA c3f800000<>+8(SB)/8, $0x3f8000003f800000
@@ -779,10 +1165,6 @@ DATA c3fb8aa3b<>+0(SB)/8, $0x3fb8aa3b3fb8aa3b
 DATA c3fb8aa3b<>+8(SB)/8, $0x3fb8aa3b3fb8aa3b
 GLOBL c3fb8aa3b<>(SB), RODATA|NOPTR, $16
 
-DATA c4030dbca<>+0(SB)/8, $0x4030dbca4030dbca
-DATA c4030dbca<>+8(SB)/8, $0x4030dbca4030dbca
-GLOBL c4030dbca<>(SB), RODATA|NOPTR, $16
-
 DATA c40b504f3<>+0(SB)/8, $0x40b504f340b504f3
 DATA c40b504f3<>+8(SB)/8, $0x40b504f340b504f3
 GLOBL c40b504f3<>(SB), RODATA|NOPTR, $16
@@ -791,45 +1173,21 @@ DATA c41ea6116<>+0(SB)/8, $0x41ea611641ea6116
 DATA c41ea6116<>+8(SB)/8, $0x41ea611641ea6116
 GLOBL c41ea6116<>(SB), RODATA|NOPTR, $16
 
-DATA c428eb847<>+0(SB)/8, $0x428eb847428eb847
-DATA c428eb847<>+8(SB)/8, $0x428eb847428eb847
-GLOBL c428eb847<>(SB), RODATA|NOPTR, $16
-
-DATA c43e70faa<>+0(SB)/8, $0x43e70faa43e70faa
-DATA c43e70faa<>+8(SB)/8, $0x43e70faa43e70faa
-GLOBL c43e70faa<>(SB), RODATA|NOPTR, $16
-
-DATA c440f6e2f<>+0(SB)/8, $0x440f6e2f440f6e2f
-DATA c440f6e2f<>+8(SB)/8, $0x440f6e2f440f6e2f
-GLOBL c440f6e2f<>(SB), RODATA|NOPTR, $16
-
-DATA c457d1975<>+0(SB)/8, $0x457d1975457d1975
-DATA c457d1975<>+8(SB)/8, $0x457d1975457d1975
-GLOBL c457d1975<>(SB), RODATA|NOPTR, $16
-
-DATA c45c35838<>+0(SB)/8, $0x45c3583845c35838
-DATA c45c35838<>+8(SB)/8, $0x45c3583845c35838
-GLOBL c45c35838<>(SB), RODATA|NOPTR, $16
-
-DATA c4674d403<>+0(SB)/8, $0x4674d4034674d403
-DATA c4674d403<>+8(SB)/8, $0x4674d4034674d403
-GLOBL c4674d403<>(SB), RODATA|NOPTR, $16
+DATA c437f0000<>+0(SB)/8, $0x437f0000437f0000
+DATA c437f0000<>+8(SB)/8, $0x437f0000437f0000
+GLOBL c437f0000<>(SB), RODATA|NOPTR, $16
 
 DATA c477fe000<>+0(SB)/8, $0x477fe000477fe000
 DATA c477fe000<>+8(SB)/8, $0x477fe000477fe000
 GLOBL c477fe000<>(SB), RODATA|NOPTR, $16
 
-DATA cb9b04b6d<>+0(SB)/8, $0xb9b04b6db9b04b6d
-DATA cb9b04b6d<>+8(SB)/8, $0xb9b04b6db9b04b6d
-GLOBL cb9b04b6d<>(SB), RODATA|NOPTR, $16
-
 DATA cc0b504f3<>+0(SB)/8, $0xc0b504f3c0b504f3
 DATA cc0b504f3<>+8(SB)/8, $0xc0b504f3c0b504f3
 GLOBL cc0b504f3<>(SB), RODATA|NOPTR, $16
 
-DATA cc2fc0000<>+0(SB)/8, $0xc2fc0000c2fc0000
-DATA cc2fc0000<>+8(SB)/8, $0xc2fc0000c2fc0000
-GLOBL cc2fc0000<>(SB), RODATA|NOPTR, $16
+DATA cc2fe0000<>+0(SB)/8, $0xc2fe0000c2fe0000
+DATA cc2fe0000<>+8(SB)/8, $0xc2fe0000c2fe0000
+GLOBL cc2fe0000<>(SB), RODATA|NOPTR, $16
 
 DATA cc77fe000<>+0(SB)/8, $0xc77fe000c77fe000
 DATA cc77fe000<>+8(SB)/8, $0xc77fe000c77fe000
@@ -842,6 +1200,36 @@ GLOBL cff800000<>(SB), RODATA|NOPTR, $16
 DATA cffff0000<>+0(SB)/8, $0xffff0000ffff0000
 DATA cffff0000<>+8(SB)/8, $0xffff0000ffff0000
 GLOBL cffff0000<>(SB), RODATA|NOPTR, $16
+
+DATA exp2<>+0(SB)/8, $0x3c131fab3c131fab
+DATA exp2<>+8(SB)/8, $0x3c131fab3c131fab
+DATA exp2<>+16(SB)/8, $0x3d64aea23d64aea2
+DATA exp2<>+24(SB)/8, $0x3d64aea23d64aea2
+DATA exp2<>+32(SB)/8, $0x3e75eb143e75eb14
+DATA exp2<>+40(SB)/8, $0x3e75eb143e75eb14
+DATA exp2<>+48(SB)/8, $0x3f31726e3f31726e
+DATA exp2<>+56(SB)/8, $0x3f31726e3f31726e
+GLOBL exp2<>(SB), RODATA|NOPTR, $64
+
+DATA normal<>+0(SB)/8, $0xb9b04b6db9b04b6d
+DATA normal<>+8(SB)/8, $0xb9b04b6db9b04b6d
+DATA normal<>+16(SB)/8, $0x3d50e21a3d50e21a
+DATA normal<>+24(SB)/8, $0x3d50e21a3d50e21a
+DATA normal<>+32(SB)/8, $0x4030dbca4030dbca
+DATA normal<>+40(SB)/8, $0x4030dbca4030dbca
+DATA normal<>+48(SB)/8, $0x428eb847428eb847
+DATA normal<>+56(SB)/8, $0x428eb847428eb847
+DATA normal<>+64(SB)/8, $0x440f6e2f440f6e2f
+DATA normal<>+72(SB)/8, $0x440f6e2f440f6e2f
+DATA normal<>+80(SB)/8, $0x45c3583845c35838
+DATA normal<>+88(SB)/8, $0x45c3583845c35838
+DATA normal<>+96(SB)/8, $0x43e70faa43e70faa
+DATA normal<>+104(SB)/8, $0x43e70faa43e70faa
+DATA normal<>+112(SB)/8, $0x457d1975457d1975
+DATA normal<>+120(SB)/8, $0x457d1975457d1975
+DATA normal<>+128(SB)/8, $0x4674d4034674d403
+DATA normal<>+136(SB)/8, $0x4674d4034674d403
+GLOBL normal<>(SB), RODATA|NOPTR, $144
 
 DATA tail<>+0(SB)/8, $0xffffffffffffffff
 DATA tail<>+8(SB)/8, $0x00000000ffffffff

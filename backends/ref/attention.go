@@ -16,7 +16,7 @@ func (r *ref) Attention(dst, qkv backends.Tensor, heads int, p backends.Precisio
 	need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0, "qkv is not [n, 3·heads·width]")
 	need("Attention", dst.Cols == c && dst.Rows <= n, "shapes differ")
 	need("Attention", p < backends.Int8, "products are f32, bf16 or f16")
-	need("Attention", score.IsZero() || score.Rows == n-1 && score.Cols == 1, "score is not [n-1, 1]")
+	need("Attention", score.IsZero() || (score.Rows == n-1 || score.Rows == n && by == backends.Received) && score.Cols == 1, "score is not [n-1, 1]")
 	need("Attention", score.IsZero() || by == backends.CLS && dst.Rows > 0 || by == backends.Received && dst.Rows == n,
 		"score lacks its queries")
 	operands := qkv
@@ -40,7 +40,7 @@ func (r *ref) Attention(dst, qkv backends.Tensor, heads int, p backends.Precisio
 		}
 	}
 	for j := range score.Host {
-		score.Host[j] = float32(importance[j+1])
+		score.Host[j] = float32(importance[n-score.Rows+j])
 	}
 }
 

@@ -111,6 +111,12 @@ func activate(y float32, act backends.Act) float32 {
 	switch act {
 	case backends.GELU:
 		return float32(float64(y) / 2 * (1 + math.Erf(float64(y)/math.Sqrt2)))
+	case backends.QuickGELU:
+		return float32(float64(y) / (1 + math.Exp(-1.702*float64(y))))
+	case backends.TanhGELU:
+		x := float64(y)
+		cubic := x + float64(0.044715*float64(x*float64(x*x)))
+		return float32(x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*cubic)))
 	case backends.ReLU:
 		if y < 0 { // NaN stays
 			return 0

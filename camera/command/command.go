@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strings"
 	"time"
 
 	"dynvit/camera"
@@ -46,7 +47,28 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("source exec:%s: program not found or not executable", t.words[0])
 	}
-	return &source{Program: child.NewProgram("exec:"+t.words[0], append([]string{path}, t.words[1:]...), o)}, nil
+	p := child.NewProgram("exec:"+t.words[0], append([]string{path}, t.words[1:]...), o)
+	p.Hide(values(t.words))
+	return &source{Program: p}, nil
+}
+
+// leastSecret is the length in bytes from which on an option's value may be a secret: what
+// is shorter is in many words.
+const leastSecret = 6
+
+// values are those of a command's options (-u X, --key=X, key=X) that may be secrets, which
+// programs repeat in what they say. Paths are none.
+func values(words []string) (list []string) {
+	for i, w := range words[1:] {
+		v, ofOption := w, strings.HasPrefix(words[i], "-") && !strings.HasPrefix(w, "-")
+		if _, after, ok := strings.Cut(w, "="); ok {
+			v, ofOption = after, true
+		}
+		if ofOption && len(v) >= leastSecret && !strings.HasPrefix(v, "/") && !strings.HasPrefix(v, ".") {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // source reads a program's pictures.

@@ -47,6 +47,23 @@ func TestCommandConforms(t *testing.T) {
 	cameratest.ConformEnd(t, open(t, uri, camera.Options{}), 3)
 }
 
+// TestCommandHidesItsOptions: what the options are given is not shown where the command
+// says it itself, and what helps to find the mistake is.
+func TestCommandHidesItsOptions(t *testing.T) {
+	for args, want := range map[string]string{
+		"--key=hunter22 -u me:hunter22":        "--key=*** -u ***",
+		"password=hunter22 --password hunter2": "password=*** --password ***",
+		"videotestsrc --device /dev/video7":    "videotestsrc --device /dev/video7",
+		"-q --width 640 --height=480":          "-q --width 640 --height=480",
+		"--a=hunter2 --b=hunter2hunter2":       "--a=*** --b=***",
+	} {
+		s := open(t, `exec:sh -c 'echo "$@" >&2; exit 1' sh `+args, camera.Options{})
+		if err := s.Next(t.Context(), new(camera.Frame)); err == nil || err.Error() != "exec:sh: exit status 1: "+want {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
 func TestCommandErrors(t *testing.T) {
 	for _, c := range []struct{ name, script, want string }{
 		{"status", "cat p.jpg; echo first >&2; echo lost camera >&2; exit 3", "exec:sh: exit status 3: lost camera"},

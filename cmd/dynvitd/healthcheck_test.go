@@ -26,7 +26,7 @@ func TestHealthcheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := write(t, t.TempDir(), "dynvit.yaml", "mqtt: {broker: embedded}\ncameras: {door: {source: \"test:\"}}\nhttp: {listen: \"0.0.0.0:"+port+"\"}\n")
+	file := write(t, t.TempDir(), "dynvit.yaml", "mqtt: {broker: embedded}\ncameras: {door: {source: \"test:\"}}\nhttp: {listen: \"0.0.0.0:"+port+"\", token_file: /nowhere}\n")
 	for _, c := range []struct {
 		environ string
 		args    []string
@@ -48,6 +48,14 @@ func TestHealthcheck(t *testing.T) {
 		if stdout, stderr, code := outcome(t, p); code != c.code || stdout != "" || !strings.Contains(stderr, c.says) || (stderr == "") != (c.says == "") {
 			t.Errorf("%s healthcheck %q: exit %d, %q, %q", c.environ, c.args, code, stdout, stderr)
 		}
+	}
+	secure := httptest.NewTLSServer(server.Config.Handler)
+	defer secure.Close()
+	status.Store(200)
+	p := dynvitd(t, "healthcheck", "--http", strings.TrimPrefix(secure.URL, "https://"))
+	p.Env = append(p.Env, "DYNVIT_HTTP_CERT_FILE=/nowhere", "DYNVIT_HTTP_KEY_FILE=/nowhere")
+	if stdout, stderr, code := outcome(t, p); code != exitOK || stdout+stderr != "" {
+		t.Errorf("over TLS: exit %d, %q, %q", code, stdout, stderr)
 	}
 	server.Close()
 	if _, stderr, code := outcome(t, dynvitd(t, "healthcheck", "--http", address)); code != exitFailed || !strings.Contains(stderr, "refused") {

@@ -161,8 +161,8 @@ func TestScaled(t *testing.T) {
 // TestInverse: the kernels in assembly write what the Go functions do, and
 // nothing else.
 func TestInverse(t *testing.T) {
-	if !hasAVX2 {
-		t.Skip("needs AVX2")
+	if !inAssembly {
+		t.Skip("needs kernels in assembly")
 	}
 	const stride = 11
 	rnd := rand.New(rand.NewPCG(3, 4))

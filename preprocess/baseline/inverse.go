@@ -1,5 +1,7 @@
 package baseline
 
+import "encoding/binary"
+
 // Fixed point of jidctint.c: 13 fractional bits of the constants, 2 more of the
 // numbers between the passes.
 const (
@@ -20,33 +22,9 @@ const (
 	fix3072 = 25172 // 3.072711026
 )
 
-// constants are those of the kernels in assembly, in their order, eight times each.
-type constants struct {
-	factors      [12][8]int32
-	half1, half2 [8]int32
-	turn         [32]byte // 4×4 bytes transposed, twice
-}
-
-var (
-	hasAVX2 = vectors()
-	avx2    = newConstants()
-)
-
-func newConstants() *constants {
-	c := new(constants)
-	for i, f := range []int32{
-		fix0541, fix0765, fix1847, fix1175, -fix0899, -fix2562, -fix1961, -fix0390, fix0298, fix2053, fix3072, fix1501,
-	} {
-		for lane := range 8 {
-			c.factors[i][lane] = f
-			c.half1[lane], c.half2[lane] = 1<<(constBits-passBits-1), 1<<(constBits+passBits+2)
-		}
-	}
-	for i := range c.turn {
-		c.turn[i] = byte(i%4*4 + i/4%4)
-	}
-	return c
-}
+// inAssembly chooses the kernels in assembly, which write what inverse8 and inverse4 do and
+// leave coef in another state.
+var inAssembly = assembled()
 
 // inverse writes a block of side×side samples from its coefficients, of which
 // those after number last are 0.
@@ -54,14 +32,12 @@ func (d *Decoder) inverse(dst []byte, stride, side, last int) {
 	switch {
 	case last == 0 || side == 1:
 		flat(dst, stride, side, sample((d.coef[0]+4)>>3))
-	case side == 8 && hasAVX2:
-		_ = dst[7*stride+7]
-		inverse8AVX2(&dst[0], stride, &d.coef, avx2)
+	case side == 8 && inAssembly:
+		kernel8(dst, stride, &d.coef)
 	case side == 8:
 		inverse8(dst, stride, &d.coef)
-	case side == 4 && hasAVX2:
-		_ = dst[3*stride+3]
-		inverse4AVX2(&dst[0], stride, &d.coef, avx2)
+	case side == 4 && inAssembly:
+		kernel4(dst, stride, &d.coef)
 	case side == 4:
 		inverse4(dst, stride, &d.coef)
 	default:
@@ -73,10 +49,16 @@ func (d *Decoder) inverse(dst []byte, stride, side, last int) {
 func sample(v int32) byte { return byte(max(0, min(255, v+128))) }
 
 func flat(dst []byte, stride, side int, v byte) {
+	all := 0x0101010101010101 * uint64(v)
 	for y := range side {
 		line := dst[y*stride:][:side]
-		for x := range line {
-			line[x] = v
+		switch side {
+		case 8:
+			binary.LittleEndian.PutUint64(line, all)
+		case 4:
+			binary.LittleEndian.PutUint32(line, uint32(all))
+		default:
+			line[0], line[side-1] = v, v
 		}
 	}
 }

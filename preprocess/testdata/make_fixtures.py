@@ -21,13 +21,15 @@ from flatjpeg import flat_jpeg
 
 here = pathlib.Path(__file__).parent
 BICUBIC, BILINEAR = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
-SPECS = {  # name: size, resize (0: warp), filter
+SPECS = {  # name: size, resize (0: warp), filter, what else: squash (both sides to resize), floor (as transformers' center_crop)
     "deit": (224, 256, BICUBIC),
     "bilinear": (224, 256, BILINEAR),
     "odd": (225, 256, BICUBIC),
     "whole": (160, 160, BICUBIC),
     "padded": (224, 201, BICUBIC),
     "warp": (384, 0, BICUBIC),
+    "squash": (224, 235, BICUBIC, "squash"),
+    "floor": (225, 256, BICUBIC, "floor"),
 }
 SHAPES = [
     (1, 1), (2, 3), (3, 2), (1, 300), (300, 1), (7, 500), (500, 7), (256, 256), (224, 224), (255, 257), (257, 255), (201, 201),
@@ -53,9 +55,12 @@ def drawn(w, h):
     return Image.fromarray(((ramp * np.uint64(3) + noise) >> np.uint64(2)).astype(np.uint8))
 
 
-def transform(img, size, resize, how):
+def transform(img, size, resize, how, *also):
     """Resize(resize) and CenterCrop(size), or Resize((size, size))."""
     w, h = img.size
+    if "squash" in also:
+        img = img.resize((resize, resize), how)
+        w = h = resize
     if resize == 0:
         return img.resize((size, size), how)
     short, long = min(w, h), max(w, h)
@@ -70,6 +75,9 @@ def transform(img, size, resize, how):
         padded.paste(img, (left, top))
         img = padded
         w, h = img.size
+    if "floor" in also:
+        left, top = (w - size) // 2, (h - size) // 2
+        return img.crop((left, top, left + size, top + size))
     left, top = int(round((w - size) / 2.0)), int(round((h - size) / 2.0))
     return img.crop((left, top, left + size, top + size))
 
@@ -96,7 +104,8 @@ def record(file):
 expect = {
     "pillow": __version__,
     "libjpeg_turbo": features.version("libjpeg_turbo"),
-    "specs": {n: {"size": s, "resize": r, "bilinear": how == BILINEAR} for n, (s, r, how) in SPECS.items()},
+    "specs": {n: {"size": s, "resize": r, "bilinear": how == BILINEAR, "squash": "squash" in also, "floor": "floor" in also}
+              for n, (s, r, how, *also) in SPECS.items()},
     "shapes": [{"width": w, "height": h, "crops": crops(drawn(w, h))} for w, h in SHAPES],
     "input": model_input(transform(drawn(640, 480), *SPECS["deit"])),
     "files": {},

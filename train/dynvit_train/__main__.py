@@ -1,4 +1,4 @@
-"""The command line: python -m dynvit_train fit | export | golden | answers | ablate | regress | shrink."""
+"""The command line: python -m dynvit_train fit | export | golden | answers | ablate | regress | shrink | definitions"""
 
 import argparse
 import sys
@@ -18,6 +18,9 @@ def parser():
     add_answers(commands.add_parser("answers", help="write the class of every picture of a folder"))
     add_regress(commands.add_parser("regress", help="predictors for a frozen model, without labels"))
     add_shrink(commands.add_parser("shrink", help="make a smaller start from a larger model"))
+    p = commands.add_parser("definitions", help="tables of what timm's definitions set, for dynvitd's import")
+    p.add_argument("table", help="file to write (.csv)")
+    p.add_argument("shapes", help="file to write (.json.gz)")
     return top
 
 
@@ -112,6 +115,10 @@ def run(args):
         from .shrinking import shrink
 
         shrink(args.source, args.output, **rest(args))
+    elif args.command == "definitions":
+        from .definitions import scan
+
+        scan(args.table, args.shapes)
     elif args.command == "golden":
         from .export import golden
 

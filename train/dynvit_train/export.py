@@ -55,6 +55,9 @@ def metadata(shape, facts):
         meta["resize"] = str(facts.resize)
     if shape.stem:
         meta |= {"stem": "lvvit", "skip_lam": number(shape.skip_lam)}
+    meta |= {k: v for k, v in (("act", shape.act), ("pool", shape.pool)) if v not in ("gelu", "token")}
+    if not shape.classes:
+        meta["head"] = "none"
     bad = [c for c in (*facts.classes, *facts.synsets) if "|" in c or not c.strip()]
     if bad:
         raise UserError(f"export: label {bad[0]!r} is empty or holds |")

@@ -14,7 +14,7 @@ from .errors import UserError
 from .evaluating import evaluate, targets
 from .export import metadata
 from .losses import Following, Weights, dynamic_loss, regression_loss
-from .model import DynamicViT, Output, Shape, StaticPredictor, keep_counts
+from .model import TOKENS, DynamicViT, Output, Shape, StaticPredictor, keep_counts
 from .pictures import Augment, Batches, View, Views, is_synset, loader, mix, read_labels, scan, spread, without_labels
 from .processes import Processes
 from .reducing import ByPredictor
@@ -108,7 +108,8 @@ class Trainer:
         augment = Augment(**{f.name: getattr(config, f.name) for f in fields(Augment)})
         self.augment = augment
         self.views = Views(folder, View(augment, self.facts, self.model.shape.image_size), config.seed, config.views)
-        self.weights = Weights(config.w_cls, config.w_ratio, config.w_kl, config.w_token)
+        answers = (config.w_cls, config.w_kl) if self.model.shape.classes else (0.0, 0.0)  # a backbone has none
+        self.weights = Weights(answers[0], config.w_ratio, answers[1], config.w_token)
         self.optimiser = torch.optim.AdamW(self.groups(), lr=self.base_lr(), betas=(0.9, 0.999))
         decay = decay_for(config.ema, self.steps * max(1, config.epochs))
         self.average = Average(self.model, decay) if decay else None
@@ -140,7 +141,7 @@ class Trainer:
             named += [("projection." + n, p, False) for n, p in self.projection.named_parameters()]
         groups = {}
         for name, p, backbone in named:
-            decay = p.dim() > 1 and name not in ("cls_token", "pos_embed")
+            decay = p.dim() > 1 and name not in TOKENS
             scale = self.config.backbone_lr if backbone and joint else 1.0
             key = (decay, scale)
             groups.setdefault(key, {"params": [], "scale": scale, "weight_decay": self.config.weight_decay * decay})
@@ -266,7 +267,7 @@ class Trainer:
         thawed = c.train != "joint" or self.epoch - c.regress_epochs >= c.freeze_epochs
         backbone = c.train != "predictors" and thawed and not regress
         for name, p in self.model.backbone_parameters():
-            p.requires_grad_(backbone and (c.train != "joint" or name not in ("cls_token", "pos_embed")))
+            p.requires_grad_(backbone and (c.train != "joint" or name not in TOKENS))
         self.model.score_predictor.requires_grad_(c.train != "network" or regress)
         self.model.train(backbone)
 

@@ -123,9 +123,9 @@ class Following(ByPredictor):
 def stage_regression(predictor, block, rule, x, ids):
     with torch.no_grad():
         q, k, v = block.attn.split(block.norm1(x))
-        want = rule.score(block.attn.weights(q, k), v, block).float()
+        want = rule.score(block.attn.weights(q, k), v, block)[:, -ids.shape[1] :].float()
         want = want / want.sum(1, keepdim=True)
-    patches = x[:, 1:]
+    patches = x[:, -ids.shape[1] :]
     logprobs = predictor(patches, torch.ones_like(patches[..., :1]), ids)
     got = (logprobs[..., 0] - logprobs[..., 1]).log_softmax(1)
     return F.kl_div(got, want, reduction="batchmean")

@@ -11,8 +11,9 @@ def macs(shape, counts=None, predictors=True):
                 total += n * predictor(shape.width)
             n = min(n, counts[stage])
             stage += 1
-        total += block(shape, n + 1)
-    return total + shape.width * shape.classes * (1 + (patches if shape.aux_head else 0))
+        total += block(shape, n + shape.prefix)
+    rows = 1 + (shape.distilled or shape.pool == "token+avg") + (patches if shape.aux_head else 0)
+    return total + shape.width * shape.classes * rows
 
 
 def embedding(shape):

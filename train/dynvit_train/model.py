@@ -1,6 +1,8 @@
-"""The network: a plain vision transformer with a CLS token (DeiT, timm's ViT) or LV-ViT, with DynamicViT's predictors.
+"""The network: a plain vision transformer (DeiT, DeiT-III, timm's, CLIP's tower, DINOv2) or LV-ViT, with DynamicViT's
+predictors.
 
-Tensor names are timm's. Letters: B pictures, N patches of the input, n tokens alive (CLS included), D width, C classes.
+Tensor names are timm's. Letters: B pictures, N patches of the input, P tokens ahead of them (CLS, a distillation token,
+registers), n tokens alive (those included), D width, C classes.
 The numbers are those of Rao et al., NeurIPS 2021 (raoyongming/DynamicViT), checked against golden files in tests.
 """
 
@@ -12,6 +14,10 @@ from torch.nn import functional as F
 
 PREDICTOR_EPS = 1e-5  # PyTorch's default, which the reference leaves in the predictor
 MASK_EPS = 1e-6  # of the masked softmax, as in the reference
+
+
+# Parameters that are neither matrices nor vectors of a layer.
+TOKENS = ("cls_token", "dist_token", "reg_token", "pos_embed")
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,21 @@ class Shape:
     eps: float = 1e-6  # of the backbone's LayerNorms (LV-ViT: 1e-5)
     qkv_bias: bool = True
     aux_head: bool = False  # logits = head(cls) + 0.5 · max over patches of aux_head (LV-ViT)
+    cls: bool = True  # there is a CLS token
+    distilled: bool = False  # a distillation token behind it, with a head of its own: logits are the mean (DeiT)
+    registers: int = 0  # tokens behind those that belong to no patch
+    placed: int = 1  # how many of the tokens ahead of the patches have a position: none, one (CLS) or all
+    pre_norm: bool = False  # a LayerNorm ahead of the blocks (CLIP)
+    patch_bias: bool = True
+    layer_scale: bool = False  # residual branches are scaled by ls1.gamma, ls2.gamma
+    last_norm: str = "norm"  # or fc_norm, of what the head reads instead of each token, or "": none
+    act: str = "gelu"  # of the MLP; or quick_gelu, gelu_tanh
+    pool: str = "token"  # what the head reads; or avg (the patches that are left), token+avg (both)
+
+    @property
+    def prefix(self):
+        """P, the tokens ahead of the patches, which are never scored and never dropped."""
+        return self.cls + self.distilled + self.registers
 
     @property
     def grid(self):
@@ -53,15 +74,23 @@ class Shape:
             raise ValueError(f"prune_at {list(self.prune_at)}: want ascending blocks from 0 to {self.depth - 1}")
 
 
+# What the MLP applies between its layers.
+ACTS = {
+    "gelu": F.gelu,
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+}
+
+
 @dataclass
 class Output:
     """What a forward pass gives."""
 
-    logits: torch.Tensor  # [B, C], what the model answers
+    logits: torch.Tensor  # [B, C], what the model answers; of a backbone without a head the features [B, D]
     cls_logits: torch.Tensor  # [B, C], head(cls): the same but for LV-ViT
-    tokens: torch.Tensor  # [B, n-1, D] patch tokens after the final norm; LV-ViT: their logits [B, n-1, C]
+    tokens: torch.Tensor  # [B, n-P, D] patch tokens after the final norm; LV-ViT: their logits [B, n-P, C]
     decisions: list = field(default_factory=list)  # masked pass: [B, N, 1] of 0 and 1 after each stage
-    kept: list = field(default_factory=list)  # pruned pass: [B, n-1] ids of the patches alive after each stage
+    kept: list = field(default_factory=list)  # pruned pass: [B, n-P] ids of the patches alive after each stage
 
 
 class Attention(nn.Module):
@@ -107,11 +136,21 @@ def masked_softmax(scores, policy):
 class MLP(nn.Module):
     def __init__(self, shape):
         super().__init__()
+        self.act = ACTS[shape.act]
         self.fc1 = nn.Linear(shape.width, shape.hidden)
         self.fc2 = nn.Linear(shape.hidden, shape.width)
 
     def forward(self, x):
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class LayerScale(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return x * self.gamma
 
 
 class Block(nn.Module):
@@ -123,6 +162,8 @@ class Block(nn.Module):
         self.attn = Attention(shape)
         self.norm2 = nn.LayerNorm(shape.width, eps=shape.eps)
         self.mlp = MLP(shape)
+        self.ls1 = LayerScale(shape.width) if shape.layer_scale else nn.Identity()
+        self.ls2 = LayerScale(shape.width) if shape.layer_scale else nn.Identity()
 
     def add(self, x, branch):
         """x + branch, the branch left out for whole pictures at rate drop_path while training."""
@@ -132,22 +173,22 @@ class Block(nn.Module):
         return x + branch / self.skip_lam
 
     def forward(self, x, policy=None):
-        x = self.add(x, self.attn(self.norm1(x), policy))
-        return self.add(x, self.mlp(self.norm2(x)))
+        x = self.add(x, self.ls1(self.attn(self.norm1(x), policy)))
+        return self.add(x, self.ls2(self.mlp(self.norm2(x))))
 
     def forward_scored(self, x, reduce):
         """The block for scorers that read its own attention: reduce acts after its residual, before its MLP."""
         q, k, v = self.attn.split(self.norm1(x))
         weights = self.attn.weights(q, k)
-        x = self.add(x, self.attn.merge(weights @ v))
+        x = self.add(x, self.ls1(self.attn.merge(weights @ v)))
         x = reduce(x, weights, v)
-        return self.add(x, self.mlp(self.norm2(x)))
+        return self.add(x, self.ls2(self.mlp(self.norm2(x))))
 
 
 class PatchEmbed(nn.Module):
     def __init__(self, shape):
         super().__init__()
-        self.proj = nn.Conv2d(3, shape.width, shape.patch_size, shape.patch_size)
+        self.proj = nn.Conv2d(3, shape.width, shape.patch_size, shape.patch_size, bias=shape.patch_bias)
 
     def forward(self, x):
         return self.proj(x).flatten(2).transpose(1, 2)
@@ -216,35 +257,73 @@ class DynamicViT(nn.Module):
         shape.check()
         self.shape = shape
         self.patch_embed = ConvStem(shape) if shape.stem else PatchEmbed(shape)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, shape.width))
-        self.pos_embed = nn.Parameter(torch.zeros(1, shape.patches + 1, shape.width))
+        for name, count in self.ahead():
+            self.register_parameter(name, nn.Parameter(torch.zeros(1, count, shape.width)))
+        self.pos_embed = nn.Parameter(torch.zeros(1, shape.patches + shape.placed, shape.width))
+        self.norm_pre = nn.LayerNorm(shape.width, eps=shape.eps) if shape.pre_norm else nn.Identity()
         rates = torch.linspace(0, drop_path, shape.depth).tolist()
         self.blocks = nn.ModuleList(Block(shape, r) for r in rates)
-        self.norm = nn.LayerNorm(shape.width, eps=shape.eps)
-        self.head = nn.Linear(shape.width, shape.classes)
+        if shape.last_norm:
+            self.add_module(shape.last_norm, nn.LayerNorm(shape.width, eps=shape.eps))
+        if shape.classes:
+            self.head = nn.Linear(shape.width * (1 + (shape.pool == "token+avg")), shape.classes)
+            if shape.distilled:
+                self.head_dist = nn.Linear(shape.width, shape.classes)
         if shape.aux_head:
             self.aux_head = nn.Linear(shape.width, shape.classes)
         self.score_predictor = nn.ModuleList(Predictor(shape.width) for _ in shape.prune_at)
         self.apply(initialise)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
-        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        for name, _ in self.ahead():
+            nn.init.trunc_normal_(getattr(self, name), std=0.02)
+
+    def ahead(self):
+        """(name, count) of the tokens ahead of the patches, in order."""
+        shape = self.shape
+        counts = (("cls_token", int(shape.cls)), ("dist_token", int(shape.distilled)), ("reg_token", shape.registers))
+        return [(name, count) for name, count in counts if count]
 
     def backbone_parameters(self):
         """(name, parameter) of all but the predictors."""
         return [(n, p) for n, p in self.named_parameters() if not n.startswith("score_predictor.")]
 
     def embed(self, x):
-        """Normalised pictures [B, 3, S, S] -> tokens [B, N+1, D]."""
-        x = self.patch_embed(x)
-        return torch.cat([self.cls_token.expand(len(x), -1, -1).to(x.dtype), x], 1) + self.pos_embed
+        """Normalised pictures [B, 3, S, S] -> tokens [B, P+N, D]."""
+        x, placed = self.patch_embed(x), self.shape.placed
+        tokens = [getattr(self, name).expand(len(x), -1, -1).to(x.dtype) for name, _ in self.ahead()]
+        if tokens:
+            ahead = torch.cat(tokens, 1)
+            ahead = torch.cat([ahead[:, :placed] + self.pos_embed[:, :placed], ahead[:, placed:]], 1)
+            return self.norm_pre(torch.cat([ahead, x + self.pos_embed[:, placed:]], 1))
+        return self.norm_pre(x + self.pos_embed)
 
-    def classify(self, x):
-        x = self.norm(x)
-        cls = self.head(x[:, 0])
-        if not self.shape.aux_head:
-            return Output(cls, cls, x[:, 1:])
-        aux = self.aux_head(x[:, 1:])
-        return Output(cls + 0.5 * aux.amax(1), cls, aux)
+    def classify(self, x, alive=None):
+        """The answer read off the tokens that are left; alive [B, n-P, 1], where given, weighs a mean of patches."""
+        shape = self.shape
+        each = self.norm if shape.last_norm == "norm" else nn.Identity()
+        pooled = self.fc_norm if shape.last_norm == "fc_norm" else nn.Identity()
+        x = each(x)
+        patches = x[:, shape.prefix :]
+        if shape.distilled:
+            logits = self.answer(x[:, 0], x[:, 1])
+        elif shape.pool == "token":
+            logits = self.answer(pooled(x[:, 0]))
+        elif shape.pool == "avg":
+            logits = self.answer(pooled(mean(patches, alive)))
+        else:
+            logits = self.answer(torch.cat([x[:, 0], mean(patches, alive)], -1))
+        if not shape.aux_head:
+            return Output(logits, logits, patches)
+        aux = self.aux_head(patches)
+        return Output(logits + 0.5 * aux.amax(1), logits, aux)
+
+    def answer(self, row, distilled=None):
+        """Logits of what the head reads; of a backbone the row itself."""
+        if distilled is None:
+            return self.head(row) if self.shape.classes else row
+        if not self.shape.classes:
+            return (row + distilled) / 2
+        return (self.head(row) + self.head_dist(distilled)) / 2
 
     def forward(self, x):
         x = self.embed(x)
@@ -258,16 +337,18 @@ class DynamicViT(nn.Module):
         decide(stage, logprobs [B, N, 2], previous [B, N, 1]) returns the decision [B, N, 1].
         """
         x = self.embed(x)
+        prefix = self.shape.prefix
         alive = torch.ones(len(x), self.shape.patches, 1, device=x.device)
         policy, decisions = torch.ones(len(x), x.shape[1], 1, device=x.device), []
+        ahead = policy[:, :prefix]
         for i, block in enumerate(self.blocks):
             if i in self.shape.prune_at:
                 stage = len(decisions)
-                alive = decide(stage, self.score_predictor[stage](x[:, 1:], alive), alive)
+                alive = decide(stage, self.score_predictor[stage](x[:, prefix:], alive), alive)
                 decisions.append(alive)
-                policy = torch.cat([torch.ones_like(alive[:, :1]), alive], 1)
+                policy = torch.cat([ahead, alive], 1)
             x = block(x, policy)
-        out = self.classify(x)
+        out = self.classify(x, alive)
         out.decisions = decisions
         return out
 
@@ -298,7 +379,7 @@ class DynamicViT(nn.Module):
 
     def step(self, block, x, ids, stage, counts, reduce, probe):
         """One block of the pruned pass, with the drop of its stage (-1: none)."""
-        if stage < 0 or counts[stage] >= x.shape[1] - 1:
+        if stage < 0 or counts[stage] >= ids.shape[1]:
             return block(x), ids
         if not reduce.inside:
             x, ids = reduce(self, stage, x, ids, counts[stage], probe)
@@ -310,6 +391,13 @@ class DynamicViT(nn.Module):
             return x
 
         return block.forward_scored(x, drop), ids
+
+
+def mean(patches, alive):
+    """Mean over the patches [B, n, D], weighed by alive [B, n, 1] if that is given."""
+    if alive is None:
+        return patches.mean(1)
+    return (patches * alive).sum(1) / alive.sum(1).clamp(min=0.5)
 
 
 def initialise(module):

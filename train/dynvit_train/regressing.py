@@ -129,7 +129,7 @@ class ByNoisyPredictor(ByPredictor):
 
 def worths(model, x, stage=None):
     """Lessons of each stage for pictures x, features in half; of one stage for x, the tokens ahead of its block."""
-    prune_at = model.shape.prune_at
+    prune_at, prefix = model.shape.prune_at, model.shape.prefix
     first = 0 if stage is None else prune_at[stage]
     masked = prune_at if stage is None else (first,)
     masks, features, policy = [], [], None
@@ -137,12 +137,12 @@ def worths(model, x, stage=None):
         y = model.embed(x) if stage is None else x
         for i, block in enumerate(model.blocks[first:], first):
             if i in masked:
-                features.append(y[:, 1:].detach().half())
-                masks.append(torch.ones(len(y), y.shape[1] - 1, 1, requires_grad=True))
-                ahead = policy[:, 1:] if policy is not None else 1.0
-                policy = torch.cat([torch.ones(len(y), 1, 1), ahead * masks[-1]], 1)
+                features.append(y[:, prefix:].detach().half())
+                masks.append(torch.ones(len(y), y.shape[1] - prefix, 1, requires_grad=True))
+                ahead = policy[:, prefix:] if policy is not None else 1.0
+                policy = torch.cat([torch.ones(len(y), prefix, 1), ahead * masks[-1]], 1)
             y = block(y, policy)
-        logprobs = model.classify(y).logits.float().log_softmax(-1)
+        logprobs = model.classify(y, policy[:, prefix:]).logits.float().log_softmax(-1)
     best = logprobs.detach().topk(min(CLASSES, logprobs.shape[1]))
     total = [torch.zeros(m.shape[:2]) for m in masks]
     for c in range(best.indices.shape[1]):

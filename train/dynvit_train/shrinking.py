@@ -46,7 +46,8 @@ def with_head(model, facts, folder, teacher_classes, labels):
     if missing or len(names) != model.shape.classes:
         raise UserError(f"shrink: class {(missing or ['?'])[0]} is not among the {len(names)} names of the model's")
     rows = torch.tensor([names.index(c) for c in folder.classes])
-    small = rebuilt(model, model.state_dict() | {n: model.state_dict()[n][rows] for n in ("head.weight", "head.bias")},
+    heads = [n for n in model.state_dict() if n.startswith(("head.", "head_dist."))]
+    small = rebuilt(model, model.state_dict() | {n: model.state_dict()[n][rows] for n in heads},
                     classes=len(rows))  # fmt: skip
     table = read_labels(labels) if labels else {}
     classes = tuple(table.get(c, c) for c in folder.classes)
@@ -104,9 +105,9 @@ def distance(got, want):
 def fewer_units(model, x, hidden):
     tensors, y = dict(model.state_dict()), model.embed(x)
     for i, block in enumerate(model.blocks):
-        after = y + block.attn(block.norm1(y))
-        act = F.gelu(block.mlp.fc1(block.norm2(after)))
-        y = after + block.mlp.fc2(act)
+        after = y + block.ls1(block.attn(block.norm1(y)))
+        act = block.mlp.act(block.mlp.fc1(block.norm2(after)))
+        y = after + block.ls2(block.mlp.fc2(act))
         size = act.flatten(0, 1).std(0) * block.mlp.fc2.weight.norm(dim=0)
         stay = size.topk(hidden).indices.sort().values
         mean = act.mean((0, 1))

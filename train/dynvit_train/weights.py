@@ -88,25 +88,47 @@ def numbers(text, kind):
 def shape_of(loaded, heads=0, prune_at=None, image_size=0):
     """The Shape of a checkpoint; arguments override what names, shapes and metadata tell."""
     t, meta = loaded.tensors, loaded.meta
-    if "blocks.0.attn.qkv.weight" not in t or "cls_token" not in t or "pos_embed" not in t:
-        raise UserError("model: tensors are not those of a plain vision transformer with a CLS token")
+    if "blocks.0.attn.qkv.weight" not in t or "pos_embed" not in t:
+        raise UserError("model: tensors are not those of a plain vision transformer")
     width = t["blocks.0.attn.qkv.weight"].shape[1]
     heads = heads or int(meta.get("heads", 0)) or HEADS.get(width, 0)
     if not heads:
         raise UserError(f"model: width {width} is none of the published ones: say how many heads (--heads)")
     stem = t["patch_embed.conv1.weight"].shape[0] if "patch_embed.conv1.weight" in t else 0
     patch = t["patch_embed.proj.weight"].shape[-1] * (2 if stem else 1)
-    grid = round((t["pos_embed"].shape[1] - 1) ** 0.5)
+    grid = int(t["pos_embed"].shape[1] ** 0.5)
     depth = 1 + max(int(m[1]) for n in t if (m := re.match(r"blocks\.(\d+)\.", n)))
     shape = Shape(
         width=width, depth=depth, heads=heads, hidden=t["blocks.0.mlp.fc1.weight"].shape[0],
-        classes=t["head.weight"].shape[0], patch_size=patch, stem=stem,
+        classes=classes_of(t, meta), patch_size=patch, stem=stem,
         image_size=image_size or int(meta.get("image_size", 0)) or grid * patch,
         prune_at=prune_blocks(meta, depth, prune_at), skip_lam=float(meta.get("skip_lam", 2 if stem else 1)),
         eps=float(meta.get("layer_norm_eps", 1e-5 if stem else 1e-6)),
         qkv_bias="blocks.0.attn.qkv.bias" in t, aux_head="aux_head.weight" in t,
+        **kind_of(t, meta, width, grid),
     )  # fmt: skip
     return checked(shape)
+
+
+def classes_of(t, meta):
+    """0 for a backbone, which says that it is one."""
+    if "head.weight" not in t and meta.get("head") != "none":
+        raise UserError("model: tensor head.weight is missing")
+    return len(t["head.weight"]) if "head.weight" in t else 0
+
+
+def kind_of(t, meta, width, grid):
+    """What there is besides a plain transformer, as vit/infer.go finds it."""
+    cls, fc_norm = "cls_token" in t, "fc_norm.weight" in t
+    both = "head.weight" in t and t["head.weight"].shape[1] == 2 * width
+    norm = "fc_norm" if fc_norm else "norm" if "norm.weight" in t else ""
+    return dict(
+        cls=cls, distilled="dist_token" in t, registers=t["reg_token"].shape[1] if "reg_token" in t else 0,
+        placed=t["pos_embed"].shape[1] - grid**2, pre_norm="norm_pre.weight" in t,
+        patch_bias="patch_embed.proj.bias" in t, layer_scale="blocks.0.ls1.gamma" in t, last_norm=norm,
+        act=meta.get("act", "gelu"),
+        pool=meta.get("pool", "token+avg" if both else "avg" if fc_norm or not cls else "token"),
+    )  # fmt: skip
 
 
 def checked(shape):
@@ -163,13 +185,14 @@ def fill(model, loaded, source, need_predictors=False):
 
 
 def resample(pos, grid):
-    """Position embeddings [1, 1+G·G, D] for another grid, bilinear as the reference does it."""
-    old = round((pos.shape[1] - 1) ** 0.5)
+    """Position embeddings [1, placed + G·G, D] for another grid, bilinear as the reference does it."""
+    old = int(pos.shape[1] ** 0.5)
+    placed = pos.shape[1] - old**2
     if old == grid:
         return pos
-    maps = pos[:, 1:].transpose(1, 2).unflatten(2, (old, old))
+    maps = pos[:, placed:].transpose(1, 2).unflatten(2, (old, old))
     maps = torch.nn.functional.interpolate(maps, size=(grid, grid), mode="bilinear")
-    return torch.cat([pos[:, :1], maps.flatten(2).transpose(1, 2)], 1)
+    return torch.cat([pos[:, :placed], maps.flatten(2).transpose(1, 2)], 1)
 
 
 def has_predictors(tensors):

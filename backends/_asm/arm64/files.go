@@ -3,7 +3,7 @@ package arm64
 // Heights of tiles, as package neon's Go code lists them.
 var (
 	heights     = []int{1, 4, 5, 6}
-	heightsLong = []int{1, 3, 4}
+	heightsLong = []int{1, 4, 5}
 )
 
 // NEON is the files of package neon by name, as made by command.
@@ -19,8 +19,8 @@ func NEON(command string) map[string]string {
 func products(g gen) string {
 	g.product(product{name: "mulF32", heights: heights, layout: element{gen.fmla}})
 	g.product(product{name: "mulDot", heights: heights, layout: element{gen.sdot}, codes: true})
-	g.product(product{name: "mulMatrix", heights: heights, layout: matrix{"smmla"}, codes: true})
-	g.product(product{name: "mulMatrixBF16", heights: heights, layout: matrix{"bfmmla"}})
+	g.product(product{name: "mulMatrix", heights: heights, layout: matrix{"smmla"}, codes: true, pairs: true})
+	g.product(product{name: "mulMatrixBF16", heights: heights, layout: matrix{"bfmmla"}, pairs: true})
 	g.product(product{name: "mulLong", heights: heightsLong, layout: long{}, codes: true})
 	return g.String()
 }
@@ -30,8 +30,9 @@ func rows(g gen) string {
 	g.gelu()
 	g.norm()
 	g.divide()
-	g.rowRange()
-	g.codes8()
+	g.addRow()
+	g.receiveRow()
+	g.rowsInt8()
 	g.pairsBF16()
 	g.roundBF16()
 	g.roundF16()
@@ -41,6 +42,9 @@ func rows(g gen) string {
 func packing(g gen) string {
 	g.transpose()
 	g.packRows()
+	g.packBlocks()
+	g.packPairs()
+	g.packRowsBF16()
 	return g.String()
 }
 

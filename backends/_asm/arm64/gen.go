@@ -5,6 +5,9 @@ package arm64
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 
 	"dynvit.asm/emit"
 )
@@ -28,12 +31,15 @@ func (g gen) word(word uint32, mnemonic string) {
 	g.Coded(fmt.Sprintf("WORD $0x%08x", word), mnemonic)
 }
 
-// vectors are instructions whose operands are registers alone: the code with all of them
-// 0, and the mnemonic, destination first.
-var vectors = map[string]struct {
+// instruction has registers alone for operands: the code with all of them 0, and the
+// mnemonic, destination first.
+type instruction struct {
 	code     uint32
 	mnemonic string
-}{
+}
+
+// vectors are instructions on vectors of words, and conversions from and to them.
+var vectors = map[string]instruction{
 	"fmla": {0x4e20cc00, "fmla v%d.4s, v%d.4s, v%d.4s"},
 	"fmls": {0x4ea0cc00, "fmls v%d.4s, v%d.4s, v%d.4s"},
 	"fadd": {0x4e20d400, "fadd v%d.4s, v%d.4s, v%d.4s"},
@@ -50,15 +56,15 @@ var vectors = map[string]struct {
 	"faddp":  {0x6e20d400, "faddp v%d.4s, v%d.4s, v%d.4s"},
 	"addp":   {0x4ea0bc00, "addp v%d.4s, v%d.4s, v%d.4s"},
 	"fmaxnm": {0x4e20c400, "fmaxnm v%d.4s, v%d.4s, v%d.4s"}, // ignores NaN
-	"fcmgt":  {0x6ea0e400, "fcmgt v%d.4s, v%d.4s, v%d.4s"},
 	"fcmeq":  {0x4e20e400, "fcmeq v%d.4s, v%d.4s, v%d.4s"},
 
 	"and": {0x4e201c00, "and v%d.16b, v%d.16b, v%d.16b"},
-	"bic": {0x4e601c00, "bic v%d.16b, v%d.16b, v%d.16b"},
 	"bit": {0x6ea01c00, "bit v%d.16b, v%d.16b, v%d.16b"}, // takes n where m has ones
 
 	"zip1":   {0x4e803800, "zip1 v%d.4s, v%d.4s, v%d.4s"},
 	"zip2":   {0x4e807800, "zip2 v%d.4s, v%d.4s, v%d.4s"},
+	"zip1 h": {0x4e403800, "zip1 v%d.8h, v%d.8h, v%d.8h"},
+	"zip2 h": {0x4e407800, "zip2 v%d.8h, v%d.8h, v%d.8h"},
 	"zip1 d": {0x4ec03800, "zip1 v%d.2d, v%d.2d, v%d.2d"},
 	"zip2 d": {0x4ec07800, "zip2 v%d.2d, v%d.2d, v%d.2d"},
 
@@ -67,19 +73,26 @@ var vectors = map[string]struct {
 	"smull":  {0x0e20c000, "smull v%d.8h, v%d.8b, v%d.8b"},
 	"smlal2": {0x4e208000, "smlal2 v%d.8h, v%d.16b, v%d.16b"},
 	"sadalp": {0x4e606800, "sadalp v%d.4s, v%d.8h"},
-	"sqadd":  {0x4e600c00, "sqadd v%d.8h, v%d.8h, v%d.8h"},
+	"saddlp": {0x4e602800, "saddlp v%d.4s, v%d.8h"},
+	"add h":  {0x4e608400, "add v%d.8h, v%d.8h, v%d.8h"},
+	"uzp1 h": {0x4e401800, "uzp1 v%d.8h, v%d.8h, v%d.8h"}, // the low halves of words
+	"smin":   {0x4ea06c00, "smin v%d.4s, v%d.4s, v%d.4s"},
 
-	"scvtf":   {0x4e21d800, "scvtf v%d.4s, v%d.4s"},
-	"fcvtns":  {0x4e21a800, "fcvtns v%d.4s, v%d.4s"}, // to nearest, even
-	"fcvtms":  {0x4e21b800, "fcvtms v%d.4s, v%d.4s"}, // down
-	"frintm":  {0x4e219800, "frintm v%d.4s, v%d.4s"},
-	"fsqrt":   {0x6ea1f800, "fsqrt v%d.4s, v%d.4s"},
-	"fcvtn":   {0x0e216800, "fcvtn v%d.4h, v%d.4s"},
-	"fcvtl":   {0x0e217800, "fcvtl v%d.4s, v%d.4h"},
+	"scvtf":    {0x4e21d800, "scvtf v%d.4s, v%d.4s"},
+	"fcvtns":   {0x4e21a800, "fcvtns v%d.4s, v%d.4s"}, // to nearest, even
+	"frintm":   {0x4e219800, "frintm v%d.4s, v%d.4s"},
+	"fsqrt":    {0x6ea1f800, "fsqrt v%d.4s, v%d.4s"},
+	"fcvtn":    {0x0e216800, "fcvtn v%d.4h, v%d.4s"},
+	"fcvtl":    {0x0e217800, "fcvtl v%d.4s, v%d.4h"},
+	"fcvtl d":  {0x0e617800, "fcvtl v%d.2d, v%d.2s"},
+	"fcvtl2 d": {0x4e617800, "fcvtl2 v%d.2d, v%d.4s"},
+	"fcvtzs d": {0x4ee1b800, "fcvtzs v%d.2d, v%d.2d"},
+	"fadd d":   {0x4e60d400, "fadd v%d.2d, v%d.2d, v%d.2d"},
+	"add d":    {0x4ee08400, "add v%d.2d, v%d.2d, v%d.2d"},
+
 	"bfcvtn":  {0x0ea16800, "bfcvtn v%d.4h, v%d.4s"},
 	"bfcvtn2": {0x4ea16800, "bfcvtn2 v%d.8h, v%d.4s"},
 	"sqxtn":   {0x0e614800, "sqxtn v%d.4h, v%d.4s"},
-	"sqxtn2":  {0x4e614800, "sqxtn2 v%d.8h, v%d.4s"},
 	"sqxtn b": {0x0e214800, "sqxtn v%d.8b, v%d.8h"},
 	"sqxtn2b": {0x4e214800, "sqxtn2 v%d.16b, v%d.8h"},
 
@@ -93,6 +106,9 @@ var vectors = map[string]struct {
 // v writes an instruction on vector registers, the destination first.
 func (g gen) v(name string, registers ...int) {
 	i, known := vectors[name]
+	if !known {
+		i, known = pixels[name]
+	}
 	if !known {
 		panic("arm64: no instruction " + name)
 	}
@@ -118,9 +134,14 @@ func (g gen) shiftRight(d, n, by int) {
 	g.word(0x6f000400|uint32(64-by)<<16|uint32(n)<<5|uint32(d), fmt.Sprintf("ushr v%d.4s, v%d.4s, #%d", d, n, by))
 }
 
-// dupHalves makes every half of a vector the low one of general register n.
+// dupHalves makes every half of a vector the low one of general register n, dupWords every
+// word.
 func (g gen) dupHalves(d, n int) {
 	g.word(0x4e020c00|uint32(n)<<5|uint32(d), fmt.Sprintf("dup v%d.8h, w%d", d, n))
+}
+
+func (g gen) dupWords(d, n int) {
+	g.word(0x4e040c00|uint32(n)<<5|uint32(d), fmt.Sprintf("dup v%d.4s, w%d", d, n))
 }
 
 // loadIndexed reads a vector at the sum of two general registers.
@@ -133,13 +154,17 @@ func (g gen) fmla(acc, n, m, lane int) {
 	g.word(byElement(0x4f801000, acc, n, m, lane), fmt.Sprintf("fmla v%d.4s, v%d.4s, v%d.s[%d]", acc, n, m, lane))
 }
 
-// fmulBy and mulBy are the words of n times word 0 of m.
-func (g gen) fmulBy(d, n, m int) {
-	g.word(byElement(0x4f809000, d, n, m, 0), fmt.Sprintf("fmul v%d.4s, v%d.4s, v%d.s[0]", d, n, m))
+// fmulBy and mulBy are the words of n times one word of m; mlaBy adds them.
+func (g gen) fmulBy(d, n, m, lane int) {
+	g.word(byElement(0x4f809000, d, n, m, lane), fmt.Sprintf("fmul v%d.4s, v%d.4s, v%d.s[%d]", d, n, m, lane))
 }
 
-func (g gen) mulBy(d, n, m int) {
-	g.word(byElement(0x4f808000, d, n, m, 0), fmt.Sprintf("mul v%d.4s, v%d.4s, v%d.s[0]", d, n, m))
+func (g gen) mulBy(d, n, m, lane int) {
+	g.word(byElement(0x4f808000, d, n, m, lane), fmt.Sprintf("mul v%d.4s, v%d.4s, v%d.s[%d]", d, n, m, lane))
+}
+
+func (g gen) mlaBy(acc, n, m, lane int) {
+	g.word(byElement(0x6f800000, acc, n, m, lane), fmt.Sprintf("mla v%d.4s, v%d.4s, v%d.s[%d]", acc, n, m, lane))
 }
 
 // sdot adds to each word of acc the products of the four signed bytes of n's word with
@@ -154,6 +179,11 @@ func byElement(code uint32, d, n, m, lane int) uint32 {
 	return code | uint32(lane&1)<<21 | uint32(m)<<16 | uint32(lane>>1)<<11 | uint32(n)<<5 | uint32(d)
 }
 
+// fixed makes numbers that are integers, from -256 to 255, those integers times 2²³.
+func (g gen) fixed(d, n int) {
+	g.word(0x4f00fc00|uint32(64-23)<<16|uint32(n)<<5|uint32(d), fmt.Sprintf("fcvtzs v%d.4s, v%d.4s, #23", d, n))
+}
+
 // f is floating-point register i, of as many bytes as the instruction says; pair two.
 func f(i int) string { return fmt.Sprintf("F%d", i) }
 
@@ -163,6 +193,25 @@ func at(offset int, base string) string { return fmt.Sprintf("%d(%s)", offset, b
 
 // constant makes a register a vector of equal numbers in memory, through R17.
 func (g gen) constant(r int, v float64) { g.loadSymbol(r, g.Float(v)) }
+
+// copies is a table of constants, a vector each, that loadCopies reads into registers from
+// one on, two to four at a time: what FMLA adds to it overwrites, so that a polynomial
+// wants copies of its coefficients, and reading takes fewer instructions than copying.
+func (g gen) copies(name string, values ...float64) (symbol string) {
+	var words []uint32
+	for _, v := range values {
+		words = append(words, slices.Repeat([]uint32{math.Float32bits(float32(v))}, lanes)...)
+	}
+	return g.Table(name, words) + "(SB)"
+}
+
+func (g gen) loadCopies(from string, r, n int) {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("V%d.S4", r+i)
+	}
+	g.Op("VLD1", "("+from+")", "["+strings.Join(list, ", ")+"]")
+}
 
 func (g gen) loadSymbol(r int, symbol string) {
 	g.Op("MOVD", "$"+symbol, "R17")

@@ -26,6 +26,38 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// TestPixelWords: those on halves and bytes, by GNU as likewise.
+func TestPixelWords(t *testing.T) {
+	g := newGen("a test")
+	g.byHalf("umlal2", 8, 31, 15, 7)
+	g.byHalf("sqrdmulh", 0, 1, 2, 4)
+	g.shift("shl h", 3, 4, 5)
+	g.shift("srshr", 31, 30, 11)
+	g.shift("sqrshrun2", 1, 2, 6)
+	g.ext(1, 2, 3, 14)
+	g.dupByte(5, 6, 2)
+	g.dupBytes(7, 8)
+	g.moviBytes(9, 128)
+	g.moviWords(10, 16)
+	g.v("trn2 d", 1, 2, 3)
+	want := `
+	WORD $0x6f7f2be8 // umlal2 v8.4s, v31.8h, v15.h[7]
+	WORD $0x4f42d820 // sqrdmulh v0.8h, v1.8h, v2.h[4]
+	WORD $0x4f155483 // shl v3.8h, v4.8h, #5
+	WORD $0x4f3527df // srshr v31.4s, v30.4s, #11
+	WORD $0x6f0a8c41 // sqrshrun2 v1.16b, v2.8h, #6
+	WORD $0x6e037041 // ext v1.16b, v2.16b, v3.16b, #14
+	WORD $0x4e0504c5 // dup v5.16b, v6.b[2]
+	WORD $0x4e010d07 // dup v7.16b, w8
+	WORD $0x4f04e409 // movi v9.16b, #0x80
+	WORD $0x4f00060a // movi v10.4s, #0x10
+	WORD $0x4ec36841 // trn2 v1.2d, v2.2d, v3.2d
+`
+	if got := g.String(); !strings.HasSuffix(got, want) {
+		t.Errorf("%s\nwant at its end%s", got, want)
+	}
+}
+
 // TestConstants: a vector is four words.
 func TestConstants(t *testing.T) {
 	g := newGen("a test")

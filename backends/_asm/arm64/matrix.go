@@ -7,8 +7,6 @@ package arm64
 // word there are zeros.
 type matrix struct{ name string }
 
-func (matrix) cols() int { return 16 }
-
 // sum is the register of rows 2p and 2p+1, outputs 2j and 2j+1.
 func (matrix) sum(p, j int) int { return 8 + 8*p + j }
 
@@ -26,10 +24,28 @@ func (matrix) describe(g gen, rows int) {
 // pairs is how many pairs rows make; an odd one's last row is taken twice.
 func pairs(rows int) int { return (rows + 1) / 2 }
 
+func (m matrix) tile(g gen, p product, rows int, name func(string) string) {
+	m.start(g, rows, p.codes)
+	g.rowPointers(rows, "R3", "R12")
+	g.Op("MOVD", call("Words"), "R2")
+	g.Op("SUB", round, "R1")
+	g.eachBlock(name, func(load loading) { m.products(g, rows, load) })
+	sums := m.outputs(g, rows)
+	g.finish(p, rows, name, func(to sink) {
+		if p.codes {
+			g.scaled(rows, to, sums)
+			return
+		}
+		g.floats(rows, to, sums)
+	})
+}
+
+// start begins the sums with the bias, or with the panel's header times the rows' zero
+// points.
 func (m matrix) start(g gen, rows int, codes bool) {
-	from := "R14"
-	if codes {
-		from = "R1"
+	from := "R1"
+	if !codes {
+		from = "R23"
 	}
 	g.Op("FLDPQ", at(0, from), pair(0, 1))
 	g.Op("FLDPQ", at(2*bytes, from), pair(2, 3))
@@ -42,7 +58,7 @@ func (m matrix) start(g gen, rows int, codes bool) {
 	}
 	for p := pairs(rows) - 1; p >= 0; p-- { // the first pair's sums are what others start from
 		if codes {
-			g.Op(pickString(2*p+1 < rows, "FMOVD", "FMOVS"), at(8*p, "R14"), f(4))
+			g.Op(pickString(2*p+1 < rows, "FMOVD", "FMOVS"), at(8*p, "R20"), f(4))
 			g.v("zip1", 4, 4, 4)
 		}
 		for j := range 8 {
@@ -63,13 +79,11 @@ func pickString(first bool, a, b string) string {
 	return b
 }
 
-func (m matrix) multiply(g gen, rows int, name func(string) string) {
-	g.Op("SUB", round, "R1")
-	g.eachBlock(rows, name, func() { m.products(g, rows) })
-}
-
 // products multiplies four words of each row.
-func (m matrix) products(g gen, rows int) {
+func (m matrix) products(g gen, rows int, load loading) {
+	for r := range rows {
+		load(r, r)
+	}
 	for p := range pairs(rows) {
 		first := 2 * p
 		other := min(first+1, rows-1)
@@ -93,7 +107,9 @@ func (m matrix) products(g gen, rows int) {
 	}
 }
 
-// outputs untangles the rows, through one free register at a time.
+// outputs untangles the rows, through one free register at a time: it makes all sums
+// vectors of four outputs of a row, and returns where they are, by row and vector.
+// Registers 0, 1 and 3 to 7 it leaves free.
 func (m matrix) outputs(g gen, rows int) func(r, j int) int {
 	var where [6][4]int
 	free := 2

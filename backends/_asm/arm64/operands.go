@@ -2,61 +2,47 @@ package arm64
 
 import "fmt"
 
-// Rows' operands come four words at a time, row r's into register r.
+// Rows' operands come four words at a time, from pointers that step on.
 
 // round is the bytes of a panel of 16 outputs that four words of its operands are
 // multiplied with. Where a round's first load steps on to them, the panel's pointer begins
 // as many before.
 const round = 4 * elementCols * lanes
 
-// eachFourWords writes a layout's loop over the words of the operands: body for four of
-// each row, in registers, then, where one to three are left, rest. R2 changes.
-func (g gen) eachFourWords(rows int, name func(string) string, body, rest func()) {
-	g.Op("CMP", 0, "R2")
-	g.Op("BGT", name("rest"))
+// base is the general register of row r's operands.
+func base(r int) string { return fmt.Sprintf("R%d", 6+r) }
+
+// loading reads operands of row r into a vector register.
+type loading func(r, into int)
+
+// eachFourWords writes a layout's loop over R2 words of each row's operands: body for four
+// of each, two of them a turn, then rest where one to three are left, in R2.
+func (g gen) eachFourWords(name func(string) string, body func(loading), rest func()) {
+	g.Op("SUBS", 8, "R2")
+	g.Op("BLT", name("four"))
 	g.Op("PCALIGN", 16)
 	g.Label(name("loop"))
-	for r := range rows {
-		g.loadIndexed(r, base(r), 2)
-	}
-	body()
-	g.Op("ADDS", bytes, "R2")
-	g.Op("BLE", name("loop"))
+	body(g.wholeOperands)
+	body(g.wholeOperands)
+	g.Op("SUBS", 8, "R2")
+	g.Op("BGE", name("loop"))
+	g.Label(name("four"))
+	g.Op("TBZ", 2, "R2", name("rest"))
+	body(g.wholeOperands)
 	g.Label(name("rest"))
-	g.Op("CMP", bytes, "R2")
+	g.Op("ANDS", 3, "R2")
 	g.Op("BEQ", name("end"))
 	rest()
 	g.Label(name("end"))
 }
 
 // eachBlock is eachFourWords where zeros follow a row's last words, as in its panel.
-func (g gen) eachBlock(rows int, name func(string) string, body func()) {
-	g.eachFourWords(rows, name, body, func() {
-		g.tailOperands(rows, name)
-		body()
-	})
+func (g gen) eachBlock(name func(string) string, body func(loading)) {
+	g.eachFourWords(name, body, func() { body(g.tailOperands) })
 }
 
-// tailOperands reads the last one to three words of each row, with zeros behind; R2 is 4,
-// 8 or 12 where they are three, two or one.
-func (g gen) tailOperands(rows int, name func(string) string) {
-	g.Op("TBNZ", 3, "R2", name("few"))
-	for r := range rows {
-		g.Op("FMOVD", fmt.Sprintf("(R%d)(R2)", base(r)), f(r))
-		g.Op("ADD", "R2", fmt.Sprintf("R%d", base(r)), "R13")
-		g.Op("ADD", 8, "R13")
-		g.Op("VLD1", "(R13)", fmt.Sprintf("V%d.S[2]", r))
-	}
-	g.Op("B", name("tail"))
-	g.Label(name("few"))
-	g.Op("TBNZ", 2, "R2", name("single"))
-	for r := range rows {
-		g.Op("FMOVD", fmt.Sprintf("(R%d)(R2)", base(r)), f(r))
-	}
-	g.Op("B", name("tail"))
-	g.Label(name("single"))
-	for r := range rows {
-		g.Op("FMOVS", fmt.Sprintf("(R%d)(R2)", base(r)), f(r))
-	}
-	g.Label(name("tail"))
-}
+// wholeOperands is the loading of four words.
+func (g gen) wholeOperands(r, into int) { g.Op("FMOVQ.P", at(bytes, base(r)), f(into)) }
+
+// tailOperands is the loading of a row's last R2 words, with zeros behind.
+func (g gen) tailOperands(r, into int) { g.load(true, base(r), into) }

@@ -3,6 +3,7 @@ package arm64
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"dynvit.asm/fit"
 )
@@ -12,7 +13,7 @@ func word(r, lane int) string { return fmt.Sprintf("V%d.S[%d]", r, lane) }
 
 // softmax writes softmaxRows: see host.Kernels.Softmax.
 func (g gen) softmax() {
-	const most, scale, total, none = 0, 1, 8, 9
+	const most, scale, total, none = 0, 1, 6, 7
 	g.Func("softmaxRows", 48, "(s *float32, stride, rows, n int, scale float32, total *float32)")
 	g.Op("MOVD", "s+0(FP)", "R0")
 	g.Op("MOVD", "stride+8(FP)", "R9")
@@ -46,14 +47,28 @@ func (g gen) softmax() {
 	g.v("movi 0", total)
 	g.Op("MOVD", "R0", "R1")
 	g.Op("MOVD", "R11", "R2")
+	weigh := func(n int) {
+		for i := range n {
+			g.v("fsub", expAt(i), expAt(i), most)
+		}
+		for i := range n {
+			g.v("fmul", expAt(i), expAt(i), scale)
+		}
+		g.exp2(n)
+	}
+	g.eachPair(func() {
+		g.Op("FLDPQ", at(0, "R1"), pair(expAt(0), expAt(1)))
+		weigh(2)
+		g.v("fadd", total, total, expAt(0))
+		g.v("fadd", total, total, expAt(1))
+		g.Op("FSTPQ.P", pair(expAt(0), expAt(1)), at(2*bytes, "R1"))
+	})
 	g.eachVector(func(tail bool) {
-		g.load(tail, "R1", 2)
-		g.v("fsub", 2, 2, most)
-		g.v("fmul", 2, 2, scale)
-		p := g.exp2(2)
-		g.clearPast(tail, p)
-		g.v("fadd", total, total, p)
-		g.storeNext(tail, p, "R1")
+		g.load(tail, "R1", expAt(0))
+		weigh(1)
+		g.clearPast(tail, expAt(0))
+		g.v("fadd", total, total, expAt(0))
+		g.storeNext(tail, expAt(0), "R1")
 	})
 	g.sum(total)
 	g.Op("FMOVS.P", f(total), at(4, "R12"))
@@ -63,40 +78,47 @@ func (g gen) softmax() {
 	g.Op("RET")
 }
 
-// Registers of exp2's constants: the least exponent, and coefficients.
-const (
-	expLeast        = 10
-	expCoefficients = 16
-)
+// Registers of exp2's constants: the least argument, 1, and the last coefficient; R6 is
+// where the others stand.
+const expLeast, expOne, expLast = 8, 9, 10
+
+// expAt is where vector i of exp2's is: the first of seven registers.
+func expAt(i int) int { return 12 + 7*i }
 
 func (g gen) exp2Constants() {
-	g.constant(expLeast, -126)
-	for i, c := range fit.Exp2() {
-		g.constant(expCoefficients+i, c)
+	c := fit.Exp2()
+	last := len(c) - 1
+	g.constant(expLeast, -127)
+	g.constant(expOne, c[0])
+	g.constant(expLast, c[last])
+	g.Op("MOVD", "$"+g.copies("exp2", c[4], c[3], c[2], c[1]), "R6")
+	if last != 5 {
+		panic("arm64: exp2 is written for six coefficients")
 	}
 }
 
-// exp2 makes another register 2^x, through 3 to 7, for x <= 0: 2^n·2^r, n the integer
-// below x. 0 below -126, where the normal numbers end; NaN stays.
-func (g gen) exp2(x int) (y int) {
-	const n, r, p, t = 3, 4, 5, 6
-	last := expCoefficients + len(fit.Exp2()) - 1
-	g.v("frintm", n, x)
-	g.v("fsub", r, x, n)
-	g.v("fcvtms", n, x)
-	g.v("fcmgt", 7, expLeast, x)
-	g.shiftLeft(n, n, 23)
-	g.move(p, last-1)
-	g.v("fmla", p, last, r)
-	from, to := p, t
-	for c := last - 2; c >= expCoefficients; c-- {
-		g.move(to, c)
-		g.v("fmla", to, from, r)
-		from, to = to, from
+// exp2 makes n registers of expAt 2^x, for x <= 0: 2^m·2^r, m the integer below x. From
+// -126, where the normal numbers end, to -127 it is less than 2^-126, and 0 below: 1 less
+// 127 in its exponent. NaN stays.
+func (g gen) exp2(n int) {
+	each := func(body func(x, m, r, c int)) {
+		for i := range n {
+			x := expAt(i)
+			body(x, x+1, x+2, x+3)
+		}
 	}
-	g.v("add", from, from, n)
-	g.v("bic", from, from, 7)
-	return from
+	each(func(x, m, r, c int) { g.v("fmax", x, x, expLeast) })
+	each(func(x, m, r, c int) { g.v("frintm", m, x) })
+	each(func(x, m, r, c int) { g.loadCopies("R6", c, 4) })
+	each(func(x, m, r, c int) { g.v("fsub", r, x, m) })
+	each(func(x, m, r, c int) { g.v("fmla", c, expLast, r) })
+	each(func(x, m, r, c int) { g.fixed(m, m) })
+	for k := range 3 {
+		each(func(x, m, r, c int) { g.v("fmla", c+k+1, c+k, r) })
+	}
+	each(func(x, m, r, c int) { g.move(x, expOne) })
+	each(func(x, m, r, c int) { g.v("fmla", x, c+3, r) })
+	each(func(x, m, r, c int) { g.v("add", x, x, m) })
 }
 
 // sum makes all words of a register their sum.
@@ -109,43 +131,82 @@ func (g gen) sum(r int) {
 // quotient of fit.ErfP and fit.ErfQ in x/√2. Its factors, and the divisor's first
 // coefficient, are in the constants.
 func (g gen) gelu() {
-	const low, high, half, constants = 8, 9, 11, 16
 	g.Func("geluRows", 32, "(x *float32, stride, rows, cols int)")
 	g.Op("MOVD", "x+0(FP)", "R0")
 	g.Op("MOVD", "stride+8(FP)", "R9")
 	g.Op("MOVD", "rows+16(FP)", "R10")
 	g.Op("MOVD", "cols+24(FP)", "R11")
-	g.constant(low, -fit.ErfLimit*math.Sqrt2)
-	g.constant(high, fit.ErfLimit*math.Sqrt2)
-	g.constant(half, 0.5)
-	p, q := normalQuotient()
-	for i, c := range append(p, q[1:]...) {
-		g.constant(constants+i, c)
-	}
+	g.geluConstants()
 	g.Label("row")
 	g.Op("MOVD", "R0", "R1")
 	g.Op("MOVD", "R11", "R2")
+	g.eachPair(func() {
+		g.Op("FLDPQ", at(0, "R1"), pair(geluAt(0), geluAt(1)))
+		g.geluOf(2)
+		g.Op("FSTPQ.P", pair(geluAt(0), geluAt(1)), at(2*bytes, "R1"))
+	})
 	g.eachVector(func(tail bool) {
-		const v, y, z = 0, 1, 2
-		g.load(tail, "R1", v)
-		g.v("fmin", y, v, high)
-		g.v("fmax", y, y, low)
-		g.v("fmul", z, y, y)
-		g.move(3, constants+1)
-		g.v("fmla", 3, constants, z)
-		over := g.horner(constants+2, len(p)-2, z, 3, 4)
-		g.v("fadd", 5, z, constants+len(p))
-		under := g.horner(constants+len(p)+1, len(q)-2, z, 5, 6)
-		g.v("fmul", y, y, over)
-		g.v("fdiv", y, y, under)
-		g.v("fadd", y, y, half)
-		g.v("fmul", v, v, y)
-		g.storeNext(tail, v, "R1")
+		g.load(tail, "R1", geluAt(0))
+		g.geluOf(1)
+		g.storeNext(tail, geluAt(0), "R1")
 	})
 	g.Op("ADD", "R9<<2", "R0")
 	g.Op("SUBS", 1, "R10")
 	g.Op("BNE", "row")
 	g.Op("RET")
+}
+
+// Registers of GELU's constants: where Φ is 0 and 1, ½, and the first coefficients of p and
+// of q behind its 1; R5 to R7 are where the others stand.
+const geluLow, geluHigh, geluHalf, geluP, geluQ = 0, 1, 2, 3, 4
+
+// geluAt is where vector i of GELU's is: the first of twelve registers.
+func geluAt(i int) int { return 5 + 12*i }
+
+func (g gen) geluConstants() {
+	p, q := normalQuotient()
+	if len(p) != 7 || len(q) != 5 {
+		panic("arm64: GELU is written for seven coefficients by five")
+	}
+	g.constant(geluLow, -fit.ErfLimit*math.Sqrt2)
+	g.constant(geluHigh, fit.ErfLimit*math.Sqrt2)
+	g.constant(geluHalf, 0.5)
+	g.constant(geluP, p[0])
+	g.constant(geluQ, q[1])
+	g.Op("MOVD", "$"+g.copies("normal", slices.Concat(p[1:], q[2:])...), "R5")
+	g.Op("ADD", 4*bytes, "R5", "R6")
+	g.Op("ADD", 6*bytes, "R5", "R7")
+}
+
+// geluOf makes n registers of geluAt x·Φ(x).
+func (g gen) geluOf(n int) {
+	each := func(body func(v int)) {
+		for i := range n {
+			body(geluAt(i))
+		}
+	}
+	const y, z, p, q = 1, 2, 3, 9 // behind v; p of six registers, q of three
+	each(func(v int) { g.v("fmin", v+y, v, geluHigh) })
+	each(func(v int) { g.loadCopies("R5", v+p, 4) })
+	each(func(v int) { g.v("fmax", v+y, v+y, geluLow) })
+	each(func(v int) { g.loadCopies("R7", v+q, 3) })
+	each(func(v int) { g.v("fmul", v+z, v+y, v+y) })
+	each(func(v int) { g.loadCopies("R6", v+p+4, 2) })
+	each(func(v int) { g.v("fmla", v+p, geluP, v+z) })
+	each(func(v int) { g.v("fmla", v+p+1, v+p, v+z) })
+	each(func(v int) { g.v("fadd", v+p, v+z, geluQ) }) // q so far
+	each(func(v int) { g.v("fmla", v+p+2, v+p+1, v+z) })
+	each(func(v int) { g.v("fmla", v+q, v+p, v+z) })
+	for k := 2; k < 5; k++ {
+		each(func(v int) { g.v("fmla", v+p+k+1, v+p+k, v+z) })
+		if k < 4 {
+			each(func(v int) { g.v("fmla", v+q+k-1, v+q+k-2, v+z) })
+		}
+	}
+	each(func(v int) { g.v("fmul", v+y, v+y, v+p+5) })
+	each(func(v int) { g.v("fdiv", v+y, v+y, v+q+2) })
+	each(func(v int) { g.v("fadd", v+y, v+y, geluHalf) })
+	each(func(v int) { g.v("fmul", v, v, v+y) })
 }
 
 // normalQuotient is Φ(x) - ½ as x·p(x²)/q(x²), the highest powers' coefficients first; the
@@ -160,17 +221,6 @@ func normalQuotient() (p, q []float64) {
 		q = append(q, c*power(len(fit.ErfQ), i)/scale)
 	}
 	return p, q
-}
-
-// horner goes on evaluating a polynomial in z, so far in a, by n coefficients in registers
-// from first on, by turns in b and a. It returns the last one.
-func (g gen) horner(first, n, z, a, b int) int {
-	for c := first; c < first+n; c++ {
-		g.move(b, c)
-		g.v("fmla", b, a, z)
-		a, b = b, a
-	}
-	return a
 }
 
 // Registers of norm: a row's mean as rounded, what was left of it, the mean square of what
@@ -199,6 +249,19 @@ func (g gen) norm() {
 	g.Op("MOVD", "gamma+16(FP)", "R4")
 	g.Op("MOVD", "beta+24(FP)", "R5")
 	g.Op("MOVD", "R11", "R2")
+	g.eachPair(func() {
+		g.Op("FLDPQ.P", at(2*bytes, "R3"), pair(0, 1))
+		g.Op("FLDPQ.P", at(2*bytes, "R4"), pair(2, 3))
+		g.Op("FLDPQ.P", at(2*bytes, "R5"), pair(4, 5))
+		for i := range 2 {
+			g.v("fsub", i, i, normMean)
+			g.v("fsub", i, i, normLeft)
+			g.v("fmul", i, i, normInverse)
+		}
+		g.v("fmla", 4, 0, 2)
+		g.v("fmla", 5, 1, 3)
+		g.Op("FSTPQ.P", pair(4, 5), at(2*bytes, "R0"))
+	})
 	g.eachVector(func(tail bool) {
 		g.loadNext(tail, "R3", 0)
 		g.loadNext(tail, "R4", 1)
@@ -243,6 +306,20 @@ func (g gen) normFirst() {
 func (g gen) normSecond() {
 	g.Op("MOVD", "R3", "R1")
 	g.Op("MOVD", "R11", "R2")
+	const left2, squares2 = 14, 15 // of every other vector
+	g.v("movi 0", left2)
+	g.v("movi 0", squares2)
+	g.eachFour(func() {
+		for i := range 4 {
+			g.v("fsub", 2+i, 2+i, normMean)
+		}
+		for i := range 4 {
+			g.v("fadd", [2]int{normLeft, left2}[i%2], [2]int{normLeft, left2}[i%2], 2+i)
+			g.v("fmla", [2]int{normSquares, squares2}[i%2], 2+i, 2+i)
+		}
+	})
+	g.v("fadd", normLeft, normLeft, left2)
+	g.v("fadd", normSquares, normSquares, squares2)
 	g.eachVector(func(tail bool) {
 		g.loadNext(tail, "R1", 0)
 		g.v("fsub", 0, 0, normMean)
@@ -291,5 +368,50 @@ func (g gen) divide() {
 	g.Op("ADD", "R8<<2", "R3")
 	g.Op("SUBS", 1, "R10")
 	g.Op("BNE", "row")
+	g.Op("RET")
+}
+
+// addRow writes addRow: n numbers, a multiple of 4 and more than 0, added to sums in
+// float64.
+func (g gen) addRow() {
+	g.Func("addRow", 24, "(sums *float64, x *float32, n int)")
+	g.Op("MOVD", "sums+0(FP)", "R0")
+	g.Op("MOVD", "x+8(FP)", "R1")
+	g.Op("MOVD", "n+16(FP)", "R2")
+	g.Label("loop")
+	g.Op("FMOVQ.P", at(bytes, "R1"), f(0))
+	g.Op("FLDPQ", at(0, "R0"), pair(3, 4))
+	g.v("fcvtl d", 1, 0)
+	g.v("fcvtl2 d", 2, 0)
+	g.v("fadd d", 3, 3, 1)
+	g.v("fadd d", 4, 4, 2)
+	g.Op("FSTPQ.P", pair(3, 4), at(2*bytes, "R0"))
+	g.Op("SUBS", lanes, "R2")
+	g.Op("BNE", "loop")
+	g.Op("RET")
+}
+
+// receiveRow writes receiveRow: n weights, a multiple of 4 and more than 0, times share,
+// cut off to integers and added.
+func (g gen) receiveRow() {
+	const share = 5
+	g.Func("receiveRow", 28, "(received *int64, weights *float32, n int, share float32)")
+	g.Op("MOVD", "received+0(FP)", "R0")
+	g.Op("MOVD", "weights+8(FP)", "R1")
+	g.Op("MOVD", "n+16(FP)", "R2")
+	g.Op("FMOVS", "share+24(FP)", f(share))
+	g.Label("loop")
+	g.Op("FMOVQ.P", at(bytes, "R1"), f(0))
+	g.Op("FLDPQ", at(0, "R0"), pair(3, 4))
+	g.fmulBy(0, 0, share, 0)
+	g.v("fcvtl d", 1, 0)
+	g.v("fcvtl2 d", 2, 0)
+	g.v("fcvtzs d", 1, 1)
+	g.v("fcvtzs d", 2, 2)
+	g.v("add d", 3, 3, 1)
+	g.v("add d", 4, 4, 2)
+	g.Op("FSTPQ.P", pair(3, 4), at(2*bytes, "R0"))
+	g.Op("SUBS", lanes, "R2")
+	g.Op("BNE", "loop")
 	g.Op("RET")
 }

@@ -82,20 +82,46 @@ func (g gen) storeNext(tail bool, r int, to string) {
 	g.Op("FMOVQ.P", f(r), at(bytes, to))
 }
 
-// eachFour writes a loop over as many of R2 words as make four vectors a round, from R1 on,
-// which is pushed on: body for what is in registers 2 to 5.
-func (g gen) eachFour(body func()) {
+// eachSome writes a loop over as many of R2 words as make n vectors a round: body for
+// those, which pushes pointers on.
+func (g gen) eachSome(n int, body func()) {
 	loop, rest := g.NewLabel("loop"), g.NewLabel("rest")
-	g.Op("SUBS", 4*lanes, "R2")
+	g.Op("SUBS", n*lanes, "R2")
 	g.Op("BLT", rest)
 	g.Label(loop)
-	g.Op("FLDPQ.P", at(2*bytes, "R1"), pair(2, 3))
-	g.Op("FLDPQ.P", at(2*bytes, "R1"), pair(4, 5))
 	body()
-	g.Op("SUBS", 4*lanes, "R2")
+	g.Op("SUBS", n*lanes, "R2")
 	g.Op("BGE", loop)
 	g.Label(rest)
-	g.Op("ADD", 4*lanes, "R2")
+	g.Op("ADD", n*lanes, "R2")
+}
+
+// eachPair is eachSome of two vectors, written twice where there are four.
+func (g gen) eachPair(body func()) {
+	done := g.NewLabel("done")
+	g.eachSome(4, func() {
+		body()
+		body()
+	})
+	g.Op("TBZ", 3, "R2", done)
+	body()
+	g.Op("SUB", 2*lanes, "R2")
+	g.Label(done)
+}
+
+// eachFour is eachSome of four vectors, read from R1 on into registers 2 to 5.
+func (g gen) eachFour(body func()) {
+	g.eachSome(4, func() {
+		g.loadMore(2, 4)
+		body()
+	})
+}
+
+// loadMore reads n vectors, an even number, from R1 on into registers from one on.
+func (g gen) loadMore(r, n int) {
+	for i := 0; i < n; i += 2 {
+		g.Op("FLDPQ.P", at(2*bytes, "R1"), pair(r+i, r+i+1))
+	}
 }
 
 // eachVector writes a loop over R2 words: body for whole vectors, which pushes pointers

@@ -44,7 +44,7 @@ func (f *File) Op(name string, operands ...any) {
 
 // Coded writes an instruction that Go's assembler does not know, or writes in a form that
 // some processors lack: by the directives BYTE or WORD. The mnemonic beside it is what a
-// disassembler must make of it, which hosttest.Encodings asks GNU's.
+// disassembler must make of it, which package encodings asks GNU's.
 func (f *File) Coded(directives, mnemonic string) {
 	fmt.Fprintf(&f.text, "\t%s // %s\n", directives, mnemonic)
 }

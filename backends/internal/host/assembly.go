@@ -18,11 +18,39 @@ type Rows struct {
 	GELU    func(x *float32, stride, rows, cols int)
 	Norm    func(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)
 	Divide  func(dst *float32, dstStride int, src *float32, srcStride, rows, cols int, total *float32)
+
+	// Of n numbers, a multiple of Step and more than 0. Step is 0 where there are none.
+	Add     func(sums *float64, x *float32, n int)
+	Receive func(received *int64, weights *float32, n int, share float32)
+	Step    int
 }
 
 // in sets the entries of k.
 func (r *Rows) in(k *Kernels) {
 	k.Softmax, k.GELU, k.Norm, k.Divide = r.softmax, r.gelu, r.norm, r.divide
+	k.Add, k.Receive = add, receive
+	if r.Step > 0 {
+		k.Add, k.Receive = r.add, r.receive
+	}
+}
+
+// add leaves to plain Go what is behind the last whole step, as receive does.
+func (r *Rows) add(sums []float64, x []float32) {
+	whole := len(x) / r.Step * r.Step
+	if whole > 0 {
+		_ = sums[whole-1]
+		r.Add(&sums[0], &x[0], whole)
+	}
+	add(sums[whole:], x[whole:])
+}
+
+func (r *Rows) receive(received []int64, weights []float32, share float32) {
+	whole := len(weights) / r.Step * r.Step
+	if whole > 0 {
+		_ = received[whole-1]
+		r.Receive(&received[0], &weights[0], whole, share)
+	}
+	receive(received[whole:], weights[whole:], share)
 }
 
 func (r *Rows) softmax(s []float32, stride, rows, n int, scale float32, total []float32) {
@@ -144,21 +172,18 @@ func Headed(cols int, pack func(panel, rows []uint32, stride, n, words int)) fun
 	}
 }
 
-// Codes are kernels that make a row of numbers int8's codes less Below, which is 128 where
-// a product takes signed bytes.
+// Codes are kernels that make a row of numbers int8's codes.
 type Codes struct {
 	Range func(src *float32, n int) (most, least uint32) // see ScaleOf
-	// Bytes writes min(round(src·inverse)+zero, 255-Below), n of them: a multiple of Step,
-	// more than 0.
+	// Bytes writes min(round(src·inverse)+zero, 255), n of them: a multiple of Step, more
+	// than 0.
 	Bytes func(dst *uint32, src *float32, n int, inverse float32, zero int32)
 	Step  int
-	Below int32
 }
 
 // Row converts a row for EachRow, four codes to a word.
 func (c *Codes) Row(dst []uint32, src []float32) (scale float32, zero int32) {
 	scale, inverse, zero := ScaleOf(c.Range, src)
-	zero -= c.Below
 	codes := Bytes(dst)
 	whole := len(src) / c.Step * c.Step
 	if whole > 0 {
@@ -167,7 +192,7 @@ func (c *Codes) Row(dst []uint32, src []float32) (scale float32, zero int32) {
 	}
 	clear(codes[whole:])
 	for i, v := range src[whole:] {
-		codes[whole+i] = int8(min(Code(v, inverse)+zero, 255-c.Below))
+		codes[whole+i] = int8(min(Code(v, inverse)+zero, 255))
 	}
 	return scale, zero
 }
@@ -192,25 +217,30 @@ func Checked(p Product, header int, mul func(*Call)) Product {
 		if !c.fits(&p, header) {
 			panic("host: a kernel's arguments do not fit")
 		}
-		mul(c)
+		if p.Beside {
+			mul(c)
+			return
+		}
+		c.each(p.Cols, mul)
 	}
 	return p
 }
 
 // fits reports whether all that a call reads and writes is there.
 func (c *Call) fits(p *Product, header int) bool {
-	if c.Rows < 1 || !slices.Contains(p.Heights, c.Tile) || c.Rows%c.Tile != 0 || c.Words < 1 || c.AStride < 0 || c.DstStride < 0 {
+	if c.Panels < 1 || c.Rows < 1 || !slices.Contains(p.Heights, c.Tile) || c.Rows%c.Tile != 0 || c.Words < 1 || c.AStride < 0 || c.DstStride < 0 {
 		return false
 	}
-	if p.Codes && (len(c.Scale) < c.Rows || len(c.Zero) < c.Rows || len(c.Unit) < p.Cols) {
+	cols := c.Panels * p.Cols
+	if p.Codes && (len(c.Scale) < c.Rows || len(c.Zero) < c.Rows || len(c.Unit) < cols) {
 		return false
 	}
-	outputs := (c.Rows-1)*c.DstStride + p.Cols
+	outputs := (c.Rows-1)*c.DstStride + cols
 	if c.Pairs {
-		outputs -= p.Cols / 2
+		outputs -= cols / 2
 	}
 	if len(c.Dst) < outputs || c.Res != nil && (c.Pairs || len(c.Res) < outputs) {
 		return false
 	}
-	return len(c.Bias) >= p.Cols && len(c.Panel) >= (header+c.Words)*p.Cols && len(c.A) >= (c.Rows-1)*c.AStride+c.Words
+	return len(c.Bias) >= cols && len(c.Panel) >= (header+c.Words)*cols && len(c.A) >= (c.Rows-1)*c.AStride+c.Words
 }

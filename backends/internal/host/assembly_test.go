@@ -9,7 +9,7 @@ func TestChecked(t *testing.T) {
 		return &Call{
 			Dst: make([]float32, 3*10+8), A: make([]uint32, 3*7+5), Panel: make([]uint32, 6*8), Bias: make([]float32, 8),
 			Res: make([]float32, 3*10+8), Scale: make([]float32, 4), Unit: make([]float32, 8), Zero: make([]int32, 4),
-			Rows: 4, Tile: 2, Words: 5, DstStride: 10, AStride: 7,
+			Panels: 1, Rows: 4, Tile: 2, Words: 5, DstStride: 10, AStride: 7,
 		}
 	}
 	ran := 0
@@ -32,6 +32,8 @@ func TestChecked(t *testing.T) {
 		"height":         func(c *Call) { c.Rows, c.Tile = 3, 3 },
 		"part of a tile": func(c *Call) { c.Rows = 3 },
 		"no rows":        func(c *Call) { c.Rows = 0 },
+		"no panels":      func(c *Call) { c.Panels = 0 },
+		"two panels":     func(c *Call) { c.Panels = 2 },
 		"no words":       func(c *Call) { c.Words = 0 },
 		"backwards":      func(c *Call) { c.AStride = -1 },
 		"res of pairs":   func(c *Call) { c.Pairs = true },

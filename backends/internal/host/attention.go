@@ -32,7 +32,7 @@ type attention struct {
 	by       backends.Score
 	keys     []uint32  // [heads, panels of n, panel of width inputs]
 	values   []uint32  // [heads, panels of width, panel of n inputs]
-	zeros    []float32 // [Cols]: no bias
+	zeros    []float32 // [panels of n or of width]: no bias
 	norms    []float32 // [heads, n]: ‖v‖, if by is Received
 }
 
@@ -41,7 +41,7 @@ func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Preci
 	n, c := qkv.Rows, qkv.Cols/3
 	b.need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0 && dst.Cols == c && dst.Rows <= n, "shapes differ")
 	b.need("Attention", p < backends.Int8, "products are f32, bf16 or f16")
-	b.need("Attention", score.IsZero() || (score.Rows == n-1 && score.Cols == 1), "score is not [n-1, 1]")
+	b.need("Attention", score.IsZero() || ((score.Rows == n-1 || score.Rows == n && by == backends.Received) && score.Cols == 1), "score is not [n-1, 1]")
 	b.need("Attention", score.IsZero() || by == backends.CLS || (by == backends.Received && dst.Rows == n), "score needs all queries")
 	if dst.Rows == 0 {
 		return
@@ -87,7 +87,7 @@ func (b *driver) attend(p backends.Precision) {
 	a, s, mul := &b.attention, &b.scratch, &b.k.Products[p]
 	s.reserveHeads(&b.k, a.n, a.c, a.heads)
 	a.k, a.mul, a.lanes, a.width = &b.k, mul, s.lanes, a.c/a.heads
-	a.keys, a.values, a.zeros, a.norms = s.keys, s.values, s.zeros[:mul.Cols], s.norms
+	a.keys, a.values, a.zeros, a.norms = s.keys, s.values, s.zeros, s.norms
 	a.block = max(1, tokenBlock/mul.Cols) * mul.Cols
 	a.tiles = tile(a.dst.Rows, mul.Heights, queryRows, 1)
 	b.pool.run(packing{a}, a.heads*panels(a.n, a.block))
@@ -106,6 +106,12 @@ func (a *attention) from(part, h, i int) []float32 {
 func (a *attention) panelOf(all []uint32, h, p, outputs, inputs int) []uint32 {
 	size := a.mul.PanelWords(inputs)
 	return all[(h*panels(outputs, a.mul.Cols)+p)*size:][:size]
+}
+
+// panelsOf are all panels of a head.
+func (a *attention) panelsOf(all []uint32, h, outputs, inputs int) []uint32 {
+	size := panels(outputs, a.mul.Cols) * a.mul.PanelWords(inputs)
+	return all[h*size:][:size]
 }
 
 // packing is the first task of an attention: converting and packing keys and values.
@@ -190,7 +196,7 @@ func (a *attention) attend(l *lane, h, from, rows int) {
 	a.k.Softmax(l.score, stride, rows, a.n, float32(1/math.Sqrt(float64(a.width))), l.total)
 	for r := range rows {
 		if a.by == backends.Received || (a.by == backends.CLS && from+r == 0) {
-			l.receive(h*a.n, l.score[r*stride:][:a.n], l.total[r])
+			l.receive(a.k, h*a.n, l.score[r*stride:][:a.n], l.total[r])
 		}
 	}
 	a.mix(l, h, from, rows, stride)
@@ -203,11 +209,11 @@ func (a *attention) logits(l *lane, h, from, rows int) (stride int) {
 	cols := a.mul.Cols
 	stride = roundUp(a.n, cols)
 	c := &l.call
-	*c = Call{A: query, AStride: step, Words: a.mul.Words(a.width), Rows: rows, Tile: rows, Bias: a.zeros, DstStride: stride}
-	for p := range stride / cols {
-		c.Dst, c.Panel = l.score[p*cols:], a.panelOf(a.keys, h, p, a.n, a.width)
-		a.mul.Mul(c)
+	*c = Call{
+		Dst: l.score, A: query, Panel: a.panelsOf(a.keys, h, a.n, a.width), Bias: a.zeros,
+		Panels: stride / cols, Rows: rows, Tile: rows, Words: a.mul.Words(a.width), DstStride: stride, AStride: step,
 	}
+	a.mul.Mul(c)
 	return stride
 }
 
@@ -221,10 +227,10 @@ func (a *attention) mix(l *lane, h, from, rows, stride int) {
 	cols := a.mul.Cols
 	wide := roundUp(a.width, cols)
 	c := &l.call
-	*c = Call{A: weights, AStride: step, Words: a.mul.Words(a.n), Rows: rows, Tile: rows, Bias: a.zeros, DstStride: wide}
-	for p := range wide / cols {
-		c.Dst, c.Panel = l.mixed[p*cols:], a.panelOf(a.values, h, p, a.width, a.n)
-		a.mul.Mul(c)
+	*c = Call{
+		Dst: l.mixed, A: weights, Panel: a.panelsOf(a.values, h, a.width, a.n), Bias: a.zeros,
+		Panels: wide / cols, Rows: rows, Tile: rows, Words: a.mul.Words(a.n), DstStride: wide, AStride: step,
 	}
+	a.mul.Mul(c)
 	a.k.Divide(a.dst.Host[from*a.c+h*a.width:], a.c, l.mixed, wide, rows, a.width, l.total)
 }

@@ -13,9 +13,7 @@ func (b *driver) MeanHalf(x backends.Tensor) {
 	sums, means := b.scratch.sums[:half], b.scratch.means[:half]
 	clear(sums)
 	for i := range x.Rows {
-		for j, v := range x.Host[i*x.Cols+half:][:half] {
-			sums[j] += float64(v)
-		}
+		b.k.Add(sums, x.Host[i*x.Cols+half:][:half])
 	}
 	for j, total := range sums {
 		means[j] = float32(total / float64(x.Rows))

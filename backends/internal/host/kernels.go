@@ -15,6 +15,9 @@ type Kernels struct {
 	Precisions []backends.Precision
 	// Products carry them, by the precision's number.
 	Products [4]Product
+	// PartRows is about how many rows make a part of a Linear, 0 for many. Where cores
+	// differ, few rows leave little to wait for when a slow one takes the last part.
+	PartRows int
 
 	// Softmax replaces each s of a row by exp(scale·s − max) where max is the row's
 	// largest scale·s, and writes the sums of the rows to total. Rows with a NaN
@@ -28,6 +31,11 @@ type Kernels struct {
 	Norm func(dst, x, gamma, beta []float32, rows int, eps float32)
 	// Divide writes rows of cols elements, each times 1/total of its row.
 	Divide func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int, total []float32)
+	// Add adds numbers to sums as long.
+	Add func(sums []float64, x []float32)
+	// Receive adds each weight's float32 product with share, cut off to an integer, to
+	// what was received, as long.
+	Receive func(received []int64, weights []float32, share float32)
 	// Peak does n rounds of the multiply-adds that carry p, with operands in
 	// registers alone. It returns how many operations (2 a multiply-add) that
 	// was, and a number that depends on all of them.
@@ -79,6 +87,8 @@ type Product struct {
 	Mul func(c *Call)
 	// Pairs: Mul can write bfloat16.
 	Pairs bool
+	// Beside: the kernel in assembly takes all panels of a call itself.
+	Beside bool
 }
 
 // EachRow makes a Product's Convert of the function for one row, which returns the
@@ -132,7 +142,7 @@ func (p *Product) words(dst []uint32, codes []int8) {
 // Words is the length of a row of n operands.
 func (p *Product) Words(n int) int { return p.Lead + panels(n, p.Group) }
 
-// Call is one multiplication of some rows, in tiles of equal height, with a panel:
+// Call is one multiplication of some rows, in tiles of equal height, with panels:
 //
 //	Dst[r·DstStride+j] = Σ_i (A[r, i]-Zero[r])·W[j, i]·(Scale[r]·Unit[j]) + Bias[j] + Res[r·DstStride+j]
 //
@@ -148,11 +158,40 @@ type Call struct {
 	Scale []float32 // [Rows]
 	Unit  []float32 // [Cols]
 
+	// Panels of equal length lie one behind the other in Panel, whose outputs, biases and
+	// units lie beside each other: instead of Cols there are Panels times as many.
+	Panels int
+
 	Rows, Tile                int // Tile rows at a time, one of the product's heights; Rows is a multiple
 	Words, DstStride, AStride int
 
 	Zero  []int32 // [Rows], what codes of four a word have as their zero points
 	Pairs bool    // Dst is to hold bfloat16, two outputs a word, and there is no Res
+}
+
+// each calls mul, which multiplies with one panel of cols outputs, for each of a call's.
+func (c *Call) each(cols int, mul func(*Call)) {
+	if c.Panels == 1 {
+		mul(c)
+		return
+	}
+	dst, panel, bias, res, unit := c.Dst, c.Panel, c.Bias, c.Res, c.Unit
+	size, step := len(panel)/c.Panels, cols
+	if c.Pairs {
+		step /= 2
+	}
+	mul(c)
+	for range c.Panels - 1 {
+		c.Dst, c.Panel, c.Bias = c.Dst[step:], c.Panel[size:], c.Bias[cols:]
+		if res != nil {
+			c.Res = c.Res[step:]
+		}
+		if unit != nil {
+			c.Unit = c.Unit[cols:]
+		}
+		mul(c)
+	}
+	c.Dst, c.Panel, c.Bias, c.Res, c.Unit = dst, panel, bias, res, unit
 }
 
 // panels is how many panels of cols columns n outputs fill.

@@ -2,9 +2,9 @@ package host
 
 import "dynvit/backends"
 
-// A part of a Linear is about partRows rows by partCols outputs: of DeiT-T's layers
-// 30 to 250 of them, enough to keep many threads busy to the end, and its CLS row
-// alone still makes 4 to 24; none below a microsecond.
+// A part of a Linear is about partRows rows, or as many as its kernels ask for, by
+// partCols outputs: of DeiT-T's layers 30 to 250 of them, enough to keep many threads busy
+// to the end, and its CLS row alone still makes 4 to 24; none below a microsecond.
 const (
 	partRows = 128
 	partCols = 48
@@ -74,10 +74,17 @@ func (b *driver) product(x []float32, stride, rows int) {
 	k := l.w.product
 	l.k, l.lanes = &b.k, b.scratch.lanes
 	b.convert(x, stride, rows)
-	l.tiles = tile(rows, k.Heights, partRows, b.pool.threads())
+	l.tiles = tile(rows, k.Heights, b.k.partRows(), b.pool.threads())
 	l.panels = max(1, partCols/k.Cols)
 	l.across = panels(l.w.panels(), l.panels)
 	b.pool.run(l, l.tiles.parts()*l.across)
+}
+
+func (k *Kernels) partRows() int {
+	if k.PartRows > 0 {
+		return k.PartRows
+	}
+	return partRows
 }
 
 // part does some row tiles of some panels. A thread's parts are those of a band of rows,
@@ -94,8 +101,12 @@ func (l *linear) part(lane, i int) {
 	direct := l.direct()
 	s := &l.lanes[lane]
 	s.call.AStride, s.call.Words = l.stride, l.w.product.Words(l.w.in)
-	for p := first; p < last; p++ {
-		l.aim(&s.call, p)
+	for p, n := first, 0; p < last; p += n {
+		n = 1
+		if p < direct && l.pairs == nil {
+			n = min(last, direct) - p
+		}
+		l.aim(&s.call, p, n)
 		end := to
 		if p < l.few {
 			end = min(to, l.tiles.holding(l.rows))
@@ -127,11 +138,12 @@ func (l *linear) direct() int {
 	return l.w.out / l.w.product.Cols
 }
 
-// aim sets what a kernel's arguments have in common for all rows of a panel.
-func (l *linear) aim(c *Call, panel int) {
+// aim sets what a kernel's arguments have in common for all rows of n panels.
+func (l *linear) aim(c *Call, panel, n int) {
 	w, cols := l.w, l.w.product.Cols
 	column := panel * cols
-	c.Panel, c.Bias, c.Unit = w.packed[panel*w.panel:][:w.panel], w.bias[column:][:cols], w.unit[column:][:cols]
+	c.Panels, c.Panel = n, w.packed[panel*w.panel:][:n*w.panel]
+	c.Bias, c.Unit = w.bias[column:][:n*cols], w.unit[column:][:n*cols]
 }
 
 // multiply writes tiles of equal height to dst, but for the activation. It sets a call's
@@ -188,6 +200,10 @@ func (l *linear) activate(y []float32, stride, rows, cols int) {
 		l.k.GELU(y, stride, rows, cols)
 	case backends.ReLU:
 		relu(y, stride, rows, cols)
+	case backends.QuickGELU:
+		quickGELU(y, stride, rows, cols)
+	case backends.TanhGELU:
+		tanhGELU(y, stride, rows, cols)
 	}
 }
 

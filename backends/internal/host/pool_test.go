@@ -70,6 +70,47 @@ func (m *meeting) part(lane, _ int) {
 	<-m.all
 }
 
+// slow is a task whose lane 1 is a core so slow that all other parts are done before its
+// first is.
+type slow struct {
+	parts  int
+	done   atomic.Int32
+	begun  chan struct{} // closed when lane 1 has a part
+	others chan struct{} // closed when the others are done
+	taken  atomic.Int32  // by lane 1
+}
+
+func (s *slow) part(lane, _ int) {
+	if lane == 1 {
+		if s.taken.Add(1) == 1 {
+			close(s.begun)
+			<-s.others
+		}
+		return
+	}
+	<-s.begun
+	if int(s.done.Add(1)) == s.parts-1 {
+		close(s.others)
+	}
+}
+
+// TestPoolSlowLane: a slow core holds a task up by one part, the first that it took: the
+// others do all the rest of its share. With shares that nobody else may touch this waits
+// for ever.
+func TestPoolSlowLane(t *testing.T) {
+	for _, threads := range []int{2, 4, 8} {
+		p := newPool(threads)
+		for range 20 {
+			s := &slow{parts: 8 * threads, begun: make(chan struct{}), others: make(chan struct{})}
+			p.run(s, s.parts)
+			if n := s.taken.Load(); n != 1 {
+				t.Errorf("%d threads: the slow lane did %d parts of %d, want 1", threads, n, s.parts)
+			}
+		}
+		p.close()
+	}
+}
+
 // TestPoolEnds: close waits for workers that sleep; synctest fails on any left over.
 func TestPoolEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

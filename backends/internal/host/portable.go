@@ -20,7 +20,7 @@ func Portable() Kernels {
 	for i := range heights {
 		heights[i] = i + 1
 	}
-	float := Product{Heights: heights, Cols: 3, Group: 1, PanelWords: floatWords, Pack: packFloat, PackRows: packFloatRows, Mul: mulFloat}
+	float := Product{Heights: heights, Cols: 3, Group: 1, PanelWords: floatWords, Pack: packFloat, PackRows: packFloatRows, Mul: eachPanel(3, mulFloat)}
 	bf16, f16 := float, float
 	bf16.Convert, bf16.PackRows = eachRound(convertBF16), packBF16Rows
 	f16.Convert, f16.PackRows = eachRound(convertF16), packF16Rows
@@ -30,12 +30,17 @@ func Portable() Kernels {
 		GELU:       gelu,
 		Norm:       norm,
 		Divide:     divide,
+		Add:        add,
+		Receive:    receive,
 		Peak:       peak,
 	}
 	k.Products[backends.F32], k.Products[backends.BF16], k.Products[backends.F16] = float, bf16, f16
-	k.Products[backends.Int8] = Product{Heights: heights, Cols: fieldCols, Group: 4, Codes: true, Convert: EachRow(4, 0, convertInt8), PanelWords: fieldWords, Pack: packFields, Mul: mulFields}
+	k.Products[backends.Int8] = Product{Heights: heights, Cols: fieldCols, Group: 4, Codes: true, Convert: EachRow(4, 0, convertInt8), PanelWords: fieldWords, Pack: packFields, Mul: eachPanel(fieldCols, mulFields)}
 	return k
 }
+
+// eachPanel makes a Product's Mul of the function for one panel.
+func eachPanel(cols int, mul func(*Call)) func(*Call) { return func(c *Call) { c.each(cols, mul) } }
 
 // portablePrecisions: DeiT-T dense on one thread of a Zen 3 took 280 ms in int8 and 299
 // in f32 at best (a busy machine; medians 318-347 and 467); bf16 and f16 are

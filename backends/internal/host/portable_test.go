@@ -28,7 +28,7 @@ func TestFloatMul(t *testing.T) {
 			for i := range c {
 				c[i] = untouched
 			}
-			k.Mul(&Call{Dst: c, DstStride: ldc, A: Words(a), AStride: lda, Rows: rows, Tile: rows, Words: in, Panel: panel, Bias: bias})
+			k.Mul(&Call{Panels: 1, Dst: c, DstStride: ldc, A: Words(a), AStride: lda, Rows: rows, Tile: rows, Words: in, Panel: panel, Bias: bias})
 			for r := range rows {
 				for j := range ldc {
 					want := float64(untouched)
@@ -91,7 +91,7 @@ func checkInt8(t *testing.T, k Product, in int, input, weight func() int8) {
 	for i := range c {
 		c[i] = untouched
 	}
-	k.Mul(&Call{Dst: c, DstStride: ldc, A: a, AStride: lda, Rows: rows, Tile: rows, Words: words, Panel: panel,
+	k.Mul(&Call{Panels: 1, Dst: c, DstStride: ldc, A: a, AStride: lda, Rows: rows, Tile: rows, Words: words, Panel: panel,
 		Bias: make([]float32, k.Cols), Unit: ones, Scale: ones, Zero: zero})
 	for r := range rows {
 		for j := range k.Cols {

@@ -15,16 +15,12 @@ const unit = 1 << 40
 // receive adds a query's attention to what the tokens of a head received, at being the
 // head's place. Integers, because the lanes' sums must add up to the same
 // whichever lane saw which query.
-func (l *lane) receive(at int, weights []float32, total float32) {
+func (l *lane) receive(k *Kernels, at int, weights []float32, total float32) {
 	if total != total {
 		l.broken = true
 		return
 	}
-	share := unit / total
-	received := l.received[at:][:len(weights)]
-	for j, w := range weights {
-		received[j] += int64(w * share)
-	}
+	k.Receive(l.received[at:][:len(weights)], weights, unit/total)
 }
 
 func (a *attention) clearScores() {
@@ -34,16 +30,17 @@ func (a *attention) clearScores() {
 	}
 }
 
-// score writes the importance of the patches: what each received, over the heads.
+// score writes the importance of the last tokens, as many as dst has room for: what each
+// received, over the heads.
 func (a *attention) score(dst []float32) {
-	broken := false
+	broken, first := false, a.n-len(dst)
 	for i := range a.lanes {
 		broken = broken || a.lanes[i].broken
 	}
 	for j := range dst {
 		total := 0.0
 		for h := range a.heads {
-			total += a.importance(h, j+1)
+			total += a.importance(h, first+j)
 		}
 		dst[j] = float32(total / float64(a.heads))
 		if broken {

@@ -142,6 +142,45 @@ func geluRow(x []float32) {
 	}
 }
 
+// quickGELU and tanhGELU have no kernels in assembly: few models want them.
+func quickGELU(x []float32, stride, rows, cols int) { logistic(x, stride, rows, cols, 1.702, 0) }
+
+func tanhGELU(x []float32, stride, rows, cols int) {
+	const slope = 2 * 0.7978845608028654 // 2·√(2/π): (1+tanh u)/2 is 1/(1+e^-2u)
+	logistic(x, stride, rows, cols, slope, slope*0.044715)
+}
+
+func logistic(x []float32, stride, rows, cols int, linear, cubic float64) {
+	for r := range rows {
+		logisticRow(x[r*stride:][:cols], linear, cubic)
+	}
+}
+
+// logisticRow makes x to x/(1+e^-z), z = linear·x + cubic·x³, to 1e-7, with softmaxRow's
+// exponential. Beyond ±87 it is that of 87: x, or nothing that a float32 sum would notice.
+func logisticRow(x []float32, linear, cubic float64) {
+	for i, v := range x {
+		w := float64(v)
+		z := -w * (linear + cubic*min(w*w, 1e9)) // 0·∞ is none
+		if z > 87 {
+			z = 87
+		}
+		if z < -87 {
+			z = -87
+		}
+		n := int(z*math.Log2E + 127.5) // never negative: to the nearest, and 127
+		r := z - float64(n-127)*math.Ln2
+		p := 1.9875691500e-4
+		p = p*r + 1.3981999507e-3
+		p = p*r + 8.3334519073e-3
+		p = p*r + 4.1665795894e-2
+		p = p*r + 1.6666665459e-1
+		p = p*r + 5.0000001201e-1
+		p = p*r*r + r + 1
+		x[i] = float32(w / (1 + p*float64(math.Float32frombits(uint32(n)<<23))))
+	}
+}
+
 func norm(dst, x, gamma, beta []float32, rows int, eps float32) {
 	n := len(gamma)
 	for r := range rows {
@@ -167,6 +206,20 @@ func divide(dst []float32, dstStride int, src []float32, srcStride, rows, cols i
 		for i, v := range src[r*srcStride:][:cols] {
 			y[i] = v * factor
 		}
+	}
+}
+
+func add(sums []float64, x []float32) {
+	sums = sums[:len(x)]
+	for j, v := range x {
+		sums[j] += float64(v)
+	}
+}
+
+func receive(received []int64, weights []float32, share float32) {
+	received = received[:len(weights)]
+	for j, w := range weights {
+		received[j] += int64(w * share)
 	}
 }
 

@@ -21,7 +21,7 @@ type scratch struct {
 	keys   []uint32  // attention: keys and values of all heads in panels
 	values []uint32
 	norms  []float32 // attention: ‖v‖ by head and token
-	zeros  []float32 // of a panel's width
+	zeros  []float32 // attention: of all panels' width
 
 	lanes []lane
 }
@@ -42,7 +42,6 @@ type lane struct {
 
 func (s *scratch) open(k *Kernels, threads int) {
 	rows, cols := k.tallest(), k.widest()
-	s.zeros = make([]float32, cols)
 	s.lanes = make([]lane, threads)
 	for i := range s.lanes {
 		l := &s.lanes[i]
@@ -101,6 +100,7 @@ func (s *scratch) reserveHeads(k *Kernels, n, c, heads int) {
 		}
 	}
 	grow(&s.norms, heads*n)
+	grow(&s.zeros, max(n, c/heads)+cols)
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		grow(&l.query, max(rows, cols)*c)

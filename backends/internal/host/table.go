@@ -11,6 +11,8 @@ type Assembly struct {
 	Packing Packing
 
 	MulF32              func(*Call)
+	Beside              bool                // see Product
+	PartRows            int                 // see Kernels
 	PeakF32             func(n int) float32 // see Table.Carry
 	RoundBF16, RoundF16 Rounding
 }
@@ -26,7 +28,7 @@ type Table struct {
 func (a *Assembly) Table() *Table {
 	t := &Table{peaks: peaks{lanes: a.Lanes}}
 	t.Precisions = []backends.Precision{backends.Int8, backends.F32, backends.BF16, backends.F16}
-	t.Peak = t.peaks.run
+	t.Peak, t.PartRows = t.peaks.run, a.PartRows
 	a.Rows.in(&t.Kernels)
 	t.Carry(backends.F32, a.floats(Product{PackRows: a.Packing.PackRows}), a.PeakF32, 1)
 	t.Carry(backends.BF16, a.rounded(a.RoundBF16), a.PeakF32, 1)
@@ -36,7 +38,7 @@ func (a *Assembly) Table() *Table {
 
 // floats completes a product of operands in float32.
 func (a *Assembly) floats(p Product) Product {
-	p.Heights, p.Cols, p.Group, p.Pack = a.Heights, a.Packing.width(), 1, a.Packing.Pack
+	p.Heights, p.Cols, p.Group, p.Pack, p.Beside = a.Heights, a.Packing.width(), 1, a.Packing.Pack, a.Beside
 	return Checked(p, 0, a.MulF32)
 }
 

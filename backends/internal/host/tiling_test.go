@@ -80,3 +80,24 @@ func TestCut(t *testing.T) {
 		}
 	}
 }
+
+// TestPartRows: no part has more rows than a table asks for, so that a slow core which
+// takes the last has so many to do.
+func TestPartRows(t *testing.T) {
+	heights := []int{1, 4, 5, 6}
+	for rows := 1; rows < 600; rows++ {
+		for _, bands := range []int{1, 2, 4, 8} {
+			tiles := tile(rows, heights, 24, bands)
+			for i := range tiles.parts() {
+				first, last := tiles.part(i/tiles.blocks, i%tiles.blocks)
+				if first == last {
+					continue
+				}
+				from, _ := tiles.rows(first)
+				if _, to := tiles.rows(last - 1); to-from > 24 {
+					t.Fatalf("%d rows in %d bands: part %d has %d", rows, bands, i, to-from)
+				}
+			}
+		}
+	}
+}

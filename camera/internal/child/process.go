@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -35,15 +36,17 @@ type process struct {
 }
 
 // start runs words[0], which must be a path, with the rest as arguments.
-// fed says that we write to its standard input, which else is empty.
-func start(name string, words []string, fed bool, log *slog.Logger) (*process, error) {
+// fed says that we write to its standard input, which else is empty; hide is what
+// is not shown of its standard error.
+func start(name string, words []string, fed bool, hide *strings.Replacer, log *slog.Logger) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	defer w.Close()
 	c := &process{name: name, out: r, exited: make(chan struct{})}
-	c.stderr.told = newTeller(log, name)
+	c.stderr.hide = hide
+	c.stderr.told = newTeller(log, name, hide)
 	cmd := exec.Command(words[0], words[1:]...)
 	if fed {
 		in, err := c.feed(cmd)

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,6 +28,7 @@ type Program struct {
 	name  string // for errors, without secrets
 	words []string
 	fed   bool // its standard input is ours
+	hide  *strings.Replacer
 	stall time.Duration
 	log   *slog.Logger // nil: none
 	r     *bufio.Reader
@@ -45,6 +48,16 @@ func NewProgram(name string, words []string, o camera.Options) *Program {
 		Lifetime: lifetime.New(), name: name, words: words, stall: o.StallLimit(), log: o.Log,
 		r: bufio.NewReaderSize(nil, 64<<10),
 	}
+}
+
+// Hide has these words shown as *** where the program says them itself. It is called
+// before the first Read.
+func (p *Program) Hide(words []string) {
+	var pairs []string
+	for _, w := range slices.SortedFunc(slices.Values(words), func(a, b string) int { return len(b) - len(a) }) {
+		pairs = append(pairs, w, "***")
+	}
+	p.hide = strings.NewReplacer(pairs...)
 }
 
 // NewFed is NewProgram for one whose standard input Exchange writes.
@@ -128,7 +141,7 @@ func (p *Program) running() (*process, error) {
 	case p.child != nil:
 		return p.child, nil
 	}
-	c, err := start(p.name, p.words, p.fed, p.log)
+	c, err := start(p.name, p.words, p.fed, p.hide, p.log)
 	if err != nil {
 		p.broken = err
 		return nil, err

@@ -2,6 +2,7 @@ package child
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +18,8 @@ const maxTail = 2048
 type tail struct {
 	mu   sync.Mutex
 	buf  []byte
-	told *teller // nil: nobody
+	told *teller           // nil: nobody
+	hide *strings.Replacer // what else is not shown; nil: nothing
 }
 
 // Write never fails.
@@ -44,7 +46,15 @@ func (t *tail) last() string {
 	if i := bytes.LastIndexAny(text, "\r\n"); i >= 0 {
 		text = text[i+1:]
 	}
-	return address.RedactText(string(text))
+	return redacted(string(text), t.hide)
+}
+
+// redacted is a line without credentials and what else is not shown.
+func redacted(line string, hide *strings.Replacer) string {
+	if hide != nil {
+		line = hide.Replace(line)
+	}
+	return address.RedactText(line)
 }
 
 // suffix is last as the end of an error's text, "" if nothing was written.

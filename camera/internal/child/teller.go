@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"strings"
 	"time"
-
-	"dynvit/camera/internal/address"
 )
 
 // Limits of what a child process may write to our log.
@@ -20,18 +18,19 @@ const (
 // goroutine uses it at a time.
 type teller struct {
 	log  *slog.Logger
-	line []byte // begun, not ended
+	hide *strings.Replacer // what is not shown, beside credentials; nil: nothing
+	line []byte            // begun, not ended
 	left int    // lines that may still be told in this period
 	more int    // lines that were not
 	ends time.Time
 }
 
 // newTeller is nil where there is no log.
-func newTeller(log *slog.Logger, name string) *teller {
+func newTeller(log *slog.Logger, name string, hide *strings.Replacer) *teller {
 	if log == nil {
 		return nil
 	}
-	return &teller{log: log.With("program", name)}
+	return &teller{log: log.With("program", name), hide: hide}
 }
 
 // write takes what was written at now. Lines end with a newline or, as progress
@@ -49,7 +48,7 @@ func (t *teller) write(p []byte, now time.Time) {
 
 // tell logs the line that has ended, if this period has room for it.
 func (t *teller) tell(now time.Time) {
-	text := address.RedactText(string(t.line))
+	text := redacted(string(t.line), t.hide)
 	text = strings.ToValidUTF8(text[:min(len(text), tellLine)], "")
 	if t.line = t.line[:0]; text == "" {
 		return

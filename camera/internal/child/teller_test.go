@@ -12,7 +12,7 @@ import (
 // TestTeller: lines are bounded in length and number, and show no secrets.
 func TestTeller(t *testing.T) {
 	var out bytes.Buffer
-	tell := newTeller(slog.New(slog.NewTextHandler(&out, nil)), "ffmpeg")
+	tell := newTeller(slog.New(slog.NewTextHandler(&out, nil)), "ffmpeg", nil)
 	now := time.Now()
 	tell.write([]byte("cannot open rtsp://me:s3cret@cam/x\n\n10 %\r20"), now)
 	tell.write([]byte(" %\n"+strings.Repeat("x", 100_000)+"\n"), now)
@@ -36,7 +36,7 @@ func TestTeller(t *testing.T) {
 func newTellerIsNil(t *testing.T) {
 	t.Helper()
 	var said tail // without a log
-	if said.Write([]byte("x\n")); newTeller(nil, "x") != nil || said.last() != "x" {
+	if said.Write([]byte("x\n")); newTeller(nil, "x", nil) != nil || said.last() != "x" {
 		t.Error("a log where there is none")
 	}
 }

@@ -46,21 +46,23 @@ func limitOf(p backends.Precision) float64 {
 func (b *bench) attentions(list []heed) {
 	for _, p := range b.products() {
 		for _, h := range list {
-			for _, by := range []backends.Score{backends.NoScore, backends.CLS, backends.Received} {
-				if by != backends.NoScore && h.tokens == 1 || by == backends.Received && h.queries != h.tokens {
-					continue
-				}
-				b.attention(p, h, by)
+			b.attention(p, h, backends.NoScore, 1)
+			if h.tokens > 1 {
+				b.attention(p, h, backends.CLS, 1)
+			}
+			if h.tokens > 1 && h.queries == h.tokens {
+				b.attention(p, h, backends.Received, h.width%2)
 			}
 		}
 	}
 }
 
-func (b *bench) attention(p backends.Precision, h heed, by backends.Score) {
+// attention has scores from token skip on.
+func (b *bench) attention(p backends.Precision, h heed, by backends.Score, skip int) {
 	d := h.heads * h.width
 	data := b.random(h.tokens * 3 * d)
 	qkv := b.floats(data)
-	dst, score := b.result(make([]float32, h.queries*d)), b.result(make([]float32, h.tokens-1))
+	dst, score := b.result(make([]float32, h.queries*d)), b.result(make([]float32, h.tokens-skip))
 	strips := 1
 	if by == backends.Received {
 		strips = ceil(h.queries, 16)
@@ -79,9 +81,9 @@ func (b *bench) attention(p backends.Precision, h heed, by backends.Score) {
 		qkv, 3*d, 0, dst.address(), to, int(by), left.address(), h.tokens, h.queries, h.heads, h.width, scaleOf(h.width))
 	want, wantScore := b.tensor(h.queries, d, nil), backends.Tensor{}
 	if by != backends.NoScore {
-		b.launch("attention_scores", [3]int{ceil(h.tokens-1, 4), 1, 1}, 128,
-			to, strips, qkv, 3*d, score.address(), int(by), h.tokens, h.heads, h.width)
-		wantScore = b.tensor(h.tokens-1, 1, nil)
+		b.launch("attention_scores", [3]int{ceil(h.tokens-skip, 4), 1, 1}, 128,
+			to, strips, qkv, 3*d, score.address(), int(by), h.tokens, h.heads, h.width, skip)
+		wantScore = b.tensor(h.tokens-skip, 1, nil)
 	}
 	b.want.Attention(want, b.tensor(h.tokens, 3*d, data), h.heads, p, wantScore, by)
 	what := fmt.Sprintf("attention %v %+v score %d", p, h, by)

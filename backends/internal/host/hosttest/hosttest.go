@@ -35,6 +35,8 @@ func Run(t *testing.T, k host.Kernels) {
 	t.Run("Normal", func(t *testing.T) { normal(t, k) })
 	t.Run("Norm", func(t *testing.T) { norm(t, k, twin) })
 	t.Run("Divide", func(t *testing.T) { divide(t, k) })
+	t.Run("Add", func(t *testing.T) { add(t, k) })
+	t.Run("Receive", func(t *testing.T) { receive(t, k) })
 	t.Run("Allocations", func(t *testing.T) { allocations(t, k) })
 }
 
@@ -185,7 +187,7 @@ func oneCall(t *testing.T, k host.Product, p backends.Precision, height, tiles, 
 	rows, aStride, dstStride := height*tiles, k.Words(in)+1, k.Cols+5
 	c := host.Call{
 		Dst: guardpage.Ending[float32](t, (rows-1)*dstStride+k.Cols), A: guardpage.Ending[uint32](t, (rows-1)*aStride+k.Words(in)),
-		Panel: panel, Bias: bias, Rows: rows, Tile: height, Words: k.Words(in), DstStride: dstStride, AStride: aStride,
+		Panel: panel, Bias: bias, Panels: 1, Rows: rows, Tile: height, Words: k.Words(in), DstStride: dstStride, AStride: aStride,
 	}
 	if p == backends.Int8 {
 		c.Scale, c.Zero, c.Unit = guardpage.Ending[float32](t, rows), guardpage.Ending[int32](t, rows), unit
@@ -207,6 +209,7 @@ func oneCall(t *testing.T, k host.Product, p backends.Precision, height, tiles, 
 		c.Res = guardpage.Copied(t, random(len(c.Dst)))
 	}
 	k.Mul(&c)
+	beside(t, k, c)
 	if k.Pairs && !residual {
 		pairs(t, k, c)
 	}
@@ -224,6 +227,46 @@ func oneCall(t *testing.T, k host.Product, p backends.Precision, height, tiles, 
 		for j := k.Cols; j < dstStride && r < rows-1; j++ {
 			if c.Dst[r*dstStride+j] != sentinel {
 				t.Errorf("%d rows: wrote beside row %d", rows, r)
+			}
+		}
+	}
+}
+
+// beside: panels of one call give what each gives in one of its own.
+func beside(t *testing.T, k host.Product, c host.Call) {
+	t.Helper()
+	const n = 3
+	one := c
+	c.Panels, c.DstStride = n, n*k.Cols+1
+	c.Panel, c.Bias = guardpage.Copied(t, slices.Repeat(c.Panel, n)), guardpage.Copied(t, slices.Repeat(c.Bias, n))
+	if c.Unit != nil {
+		c.Unit = guardpage.Copied(t, slices.Repeat(c.Unit, n))
+	}
+	for i := range k.Cols { // what is of its own, the middle one's
+		c.Bias[k.Cols+i] *= 2
+		if c.Unit != nil {
+			c.Unit[k.Cols+i] *= 2
+		}
+	}
+	c.Dst = guardpage.Ending[float32](t, (c.Rows-1)*c.DstStride+n*k.Cols)
+	if c.Res != nil {
+		c.Res = guardpage.Copied(t, random(len(c.Dst)))
+	}
+	k.Mul(&c)
+	for i := range n {
+		one.Dst, one.DstStride = make([]float32, (c.Rows-1)*c.DstStride+k.Cols), c.DstStride
+		one.Panel, one.Bias = c.Panel[i*len(one.Panel):][:len(one.Panel)], c.Bias[i*k.Cols:]
+		if c.Unit != nil {
+			one.Unit = c.Unit[i*k.Cols:]
+		}
+		if c.Res != nil {
+			one.Res = c.Res[i*k.Cols:]
+		}
+		k.Mul(&one)
+		for r := range c.Rows {
+			got, want := c.Dst[r*c.DstStride+i*k.Cols:][:k.Cols], one.Dst[r*c.DstStride:][:k.Cols]
+			if !slices.Equal(got, want) {
+				t.Fatalf("%d rows, panel %d of %d, row %d: %v, alone %v", c.Rows, i, n, r, got, want)
 			}
 		}
 	}
@@ -471,14 +514,47 @@ func divide(t *testing.T, k host.Kernels) {
 	}
 }
 
+// add and receive are exact.
+func add(t *testing.T, k host.Kernels) {
+	for n := range most {
+		x := guardpage.Copied(t, random(n))
+		got, want := guardpage.Ending[float64](t, n), make([]float64, n)
+		for i := range want {
+			got[i] = float64(i) * 0x1p30
+			want[i] = got[i] + float64(x[i])
+		}
+		if k.Add(got, x); !slices.Equal(got, want) {
+			t.Errorf("%d numbers: %v, want %v", n, got, want)
+		}
+	}
+}
+
+func receive(t *testing.T, k host.Kernels) {
+	const share = 0x1.234p39
+	for n := range most {
+		weights := guardpage.Copied(t, random(n))
+		got, want := guardpage.Ending[int64](t, n), make([]int64, n)
+		for i := range want {
+			weights[i] *= weights[i]
+			got[i] = int64(i) << 50
+			want[i] = got[i] + int64(float32(weights[i]*share))
+		}
+		if k.Receive(got, weights, share); !slices.Equal(got, want) {
+			t.Errorf("%d weights: %v, want %v", n, got, want)
+		}
+	}
+}
+
 func allocations(t *testing.T, k host.Kernels) {
 	x, y, scale, zero := random(64), random(64), random(4), make([]int32, 4)
-	w := make([]uint32, 64)
+	w, sums, received := make([]uint32, 64), make([]float64, 64), make([]int64, 64)
 	if n := testing.AllocsPerRun(10, func() {
 		k.Softmax(x, 16, 4, 16, 1, scale)
 		k.GELU(x, 8, 8, 8)
 		k.Norm(y, x, x[:16], x[:16], 4, 1e-6)
 		k.Divide(y, 16, x, 16, 4, 16, scale)
+		k.Add(sums, x)
+		k.Receive(received, x, 3)
 		for _, p := range k.Precisions {
 			if convert := k.Products[p].Convert; convert != nil {
 				convert(w, x, 16, 4, 16, scale, zero)

@@ -1,7 +1,8 @@
-package hosttest
+// Package encodings holds the instructions that files of assembly give as numbers, since
+// Go's assembler does not know them, to what they say in a comment that they are.
+package encodings
 
 import (
-	"dynvit/internal/needs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"dynvit/internal/needs"
 )
 
 // Disassembler is GNU objdump for an architecture.
@@ -34,9 +37,9 @@ var (
 	}
 )
 
-// Encodings has GNU objdump disassemble the instructions that a file of assembly gives as
+// Check has GNU objdump disassemble the instructions that a file of assembly gives as
 // bytes or words, and compares with their comments. want is the least number of them.
-func Encodings(t *testing.T, d Disassembler, file string, want int) {
+func Check(t *testing.T, d Disassembler, file string, want int) {
 	t.Helper()
 	objdump := needs.Program(t, d.program, d.pkg)
 	text, err := os.ReadFile(file)
@@ -85,24 +88,4 @@ func (d *Disassembler) coded(text string) (code []byte, comments []string) {
 		comments = append(comments, m[2])
 	}
 	return code, comments
-}
-
-// Heights holds the tiles that a kernel of a file of assembly has code for to the heights
-// that Go code lists: another one would run as tiles of one row, right and slow.
-func Heights(t *testing.T, file, kernel string, want []int) {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, body, found := strings.Cut(string(text), "\nTEXT ·"+kernel+"(SB)")
-	body, _, _ = strings.Cut(body, "\nTEXT ")
-	var got []int
-	for _, m := range regexp.MustCompile(`(?m)^rows(\d+):$`).FindAllStringSubmatch(body, -1) {
-		n, _ := strconv.Atoi(m[1])
-		got = append(got, n)
-	}
-	if !found || !slices.Equal(got, want) {
-		t.Errorf("%s: %s has tiles of %v rows, want %v", file, kernel, got, want)
-	}
 }

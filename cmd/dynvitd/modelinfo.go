@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"dynvit/engine"
+	"dynvit/vit"
+)
+
+func newModelInfo() *cobra.Command {
+	return &cobra.Command{
+		Use:   "info MODEL",
+		Short: "Print what a model file says of itself",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			f, name, err := engine.OpenFile(args[0], modelStore())
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			config, err := vit.Read(f)
+			if err != nil {
+				return fmt.Errorf("model %s: %w", name, err)
+			}
+			w := c.OutOrStdout()
+			printLine(w, "%-16s %s", "model", name)
+			printLine(w, "%-16s %s", "sha256", f.SHA256())
+			printLine(w, "%-16s %d", "tensors", len(f.Names()))
+			meta := config.Manifest().Encode()
+			for k, v := range f.Meta {
+				meta[k] = v
+			}
+			keys := make([]string, 0, len(meta))
+			for k := range meta {
+				keys = append(keys, k)
+			}
+			sort.Strings(keys)
+			for _, k := range keys {
+				printLine(w, "%-16s %.200s", k, meta[k])
+			}
+			printLine(w, "a picture is")
+			for i, step := range steps(config) {
+				printLine(w, "%3d. %s", i+1, step)
+			}
+			return nil
+		},
+	}
+}
+
+// steps say what becomes of a picture, in order.
+func steps(c vit.Config) []string {
+	return slices.DeleteFunc([]string{
+		"decoded to R, G, B (JPEG, PNG or a camera's raw pixels; run and bench decode large JPEGs at a fraction of their size), turned as its Exif says (eval and verify --against: not), cut to the camera's region",
+		resizeStep(c),
+		cropStep(c),
+		fmt.Sprintf("scaled: (level/255 - mean) / std, mean %v, std %v of R, G, B", c.Mean, c.Std),
+		embedStep(c),
+		blockStep(c),
+		pruneStep(c),
+		headStep(c),
+		labelStep(c),
+	}, func(s string) bool { return s == "" })
+}
+
+func resizeStep(c vit.Config) string {
+	to := fmt.Sprintf("resized, its short side to %d pixels, the long one in proportion", c.Resize)
+	switch {
+	case c.Resize == 0:
+		to = fmt.Sprintf("warped to %d by %d pixels, whatever its shape", c.ImageSize, c.ImageSize)
+	case c.Squash:
+		to = fmt.Sprintf("warped to %d by %d pixels, whatever its shape", c.Resize, c.Resize)
+	}
+	return fmt.Sprintf("%s: %s, antialiased, in 8 bits as Pillow does", to, c.Interpolation)
+}
+
+func cropStep(c vit.Config) string {
+	if c.Resize == 0 {
+		return ""
+	}
+	round := "a half pixel goes to the even side, as in torchvision and timm"
+	if c.FloorCrop {
+		round = "a half pixel goes left and up, as in transformers"
+	}
+	return fmt.Sprintf("cropped to the %d by %d pixels in the middle (%s)", c.ImageSize, c.ImageSize, round)
+}
+
+func embedStep(c vit.Config) string {
+	how := ""
+	if c.ConvStem > 0 {
+		how = fmt.Sprintf(", through convolutions of %d channels", c.ConvStem)
+	}
+	var ahead []string
+	for _, t := range []struct {
+		is   bool
+		name string
+	}{{!c.NoCLS, "CLS"}, {c.Distilled, "a distillation token"}, {c.Registers > 0, fmt.Sprintf("%d registers", c.Registers)}} {
+		if t.is {
+			ahead = append(ahead, t.name)
+		}
+	}
+	tokens := ""
+	if len(ahead) > 0 {
+		tokens = ", behind " + strings.Join(ahead, ", ")
+	}
+	norm := ""
+	if c.PreNorm {
+		norm = ", and normalised"
+	}
+	return fmt.Sprintf("parted into %d patches of %d by %d pixels%s, each a token of %d numbers with its position added%s%s",
+		c.Patches(), c.PatchSize, c.PatchSize, how, c.Width, tokens, norm)
+}
+
+func blockStep(c vit.Config) string {
+	act := c.Act
+	if act == "" {
+		act = vit.ActGELU
+	}
+	more := ""
+	if c.LayerScale {
+		more += ", LayerScale"
+	}
+	if c.SkipLam != 1 {
+		more += fmt.Sprintf(", branches divided by %v", c.SkipLam)
+	}
+	return fmt.Sprintf("passed through %d blocks: attention of %d heads, an MLP of %d numbers with %s, LayerNorm with eps %v%s", c.Depth, c.Heads, c.Hidden, act, c.Eps, more)
+}
+
+func pruneStep(c vit.Config) string {
+	if len(c.PruneAt) == 0 {
+		return "never pruned"
+	}
+	by := "attention scores"
+	if c.Predictors {
+		by = "the trained predictors score"
+	}
+	return fmt.Sprintf("pruned at blocks %v (from 0) of the patches that %s lowest, unless --keep is 1", c.PruneAt, by)
+}
+
+func headStep(c vit.Config) string {
+	reads := map[string]string{"": "CLS", vit.PoolToken: "CLS", vit.PoolMean: "the mean of the patches that are left", vit.PoolBoth: "CLS and the mean of the patches that are left, side by side"}[c.Pool]
+	switch {
+	case c.Distilled:
+		reads = "CLS and the distillation token, each with a head of its own, whose mean counts"
+	case c.AuxHead:
+		reads = "CLS, and half the largest logit of the patches"
+	}
+	if c.Classes == 0 {
+		return "a backbone's: it has no classes"
+	}
+	return fmt.Sprintf("judged by a head of %d classes, which reads %s", c.Classes, reads)
+}
+
+func labelStep(c vit.Config) string {
+	switch {
+	case c.Classes == 0:
+		return ""
+	case len(c.Labels) > 0:
+		return fmt.Sprintf("named by the model's labels: class 0 is %.60q", c.Labels[0])
+	case c.Classes == 1000:
+		return "named by ImageNet's 1000 labels, since the model has none of its own (assumed)"
+	}
+	return "named by the number of its class: the model has no labels"
+}

@@ -1,0 +1,15 @@
+package preprocess
+
+import (
+	"testing"
+
+	"dynvit/internal/encodings"
+)
+
+// TestEncodings: what the files call the words that Go's assembler does not know is what
+// they are.
+func TestEncodings(t *testing.T) {
+	encodings.Check(t, encodings.ARM64, "colour_arm64.s", 200)
+	encodings.Check(t, encodings.ARM64, "triangle_arm64.s", 20)
+	encodings.Check(t, encodings.ARM64, "resample_arm64.s", 150)
+}
