@@ -281,10 +281,9 @@ ATTENTION(attention_f16, Scalar<__half>)
 ATTENTION(attention_bf16, Tensor<__nv_bfloat16>)
 #endif
 
-// attention_scores adds up what a token got in each head and strip, a warp a token from token skip
-// on, and under RECEIVED weighs it by the length of the token's value.
-KERNEL(THREADS, attention_scores, const float *shares, int strips, const float *qkv, int ld, float *score, int by, int tokens, int heads, int width,
-		int skip) {
+// attention_scores adds up what a token got in each head and strip, a warp a token from
+// skip on, and under RECEIVED weighs it by the length of the token's value.
+KERNEL(THREADS, attention_scores, const float *shares, int strips, const float *qkv, int ld, float *score, int by, int tokens, int heads, int width, int skip) {
 	const int token = skip + blockIdx.x * (THREADS / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
 	if (token >= tokens) return;
 	float sum = 0;

@@ -387,12 +387,10 @@ template <class E> __device__ void prepare(const Gemm &g, Row *of, int first, in
 }
 
 __device__ inline float activated(float v, int act) {
-	switch (act) {
-	case GELU: return 0.5f * v * (1 + erff(v * 0.70710678f));
-	case RELU: return v < 0 ? 0 : v; // NaN stays
-	case QUICK_GELU: return v / (1 + expf(-1.702f * v));
-	case TANH_GELU: return 0.5f * v * (1 + tanhf(0.79788456f * (v + 0.044715f * v * v * v)));
-	}
+	if (act == GELU) return 0.5f * v * (1 + erff(v * 0.70710678f));
+	if (act == RELU) return v < 0 ? 0 : v; // NaN stays
+	if (act == QUICK_GELU) return v / (1 + expf(-1.702f * v));
+	if (act == TANH_GELU) return 0.5f * v * (1 + tanhf(0.7978845608f * (v + 0.044715f * v * v * v)));
 	return v;
 }
 

@@ -46,18 +46,20 @@ func limitOf(p backends.Precision) float64 {
 func (b *bench) attentions(list []heed) {
 	for _, p := range b.products() {
 		for _, h := range list {
-			b.attention(p, h, backends.NoScore, 1)
-			if h.tokens > 1 {
-				b.attention(p, h, backends.CLS, 1)
-			}
-			if h.tokens > 1 && h.queries == h.tokens {
-				b.attention(p, h, backends.Received, h.width%2)
+			for _, by := range []backends.Score{backends.NoScore, backends.CLS, backends.Received} {
+				if by != backends.NoScore && h.tokens == 1 || by == backends.Received && h.queries != h.tokens {
+					continue
+				}
+				b.attention(p, h, by, 1)
+				if by == backends.Received {
+					b.attention(p, h, by, 0)
+				}
 			}
 		}
 	}
 }
 
-// attention has scores from token skip on.
+// attention scores tokens from skip on.
 func (b *bench) attention(p backends.Precision, h heed, by backends.Score, skip int) {
 	d := h.heads * h.width
 	data := b.random(h.tokens * 3 * d)
@@ -86,7 +88,7 @@ func (b *bench) attention(p backends.Precision, h heed, by backends.Score, skip 
 		wantScore = b.tensor(h.tokens-skip, 1, nil)
 	}
 	b.want.Attention(want, b.tensor(h.tokens, 3*d, data), h.heads, p, wantScore, by)
-	what := fmt.Sprintf("attention %v %+v score %d", p, h, by)
+	what := fmt.Sprintf("attention %v %+v score %d from %d", p, h, by, skip)
 	got := dst.read(what)
 	near(what, got, want.Host, limitOf(p))
 	checkRanges(what, left.read(what), parted(got, h.width), 64*chunks, 64)
