@@ -3,7 +3,6 @@ package kernels_test
 import (
 	"encoding/binary"
 	"math"
-	"slices"
 	"strings"
 	"testing"
 
@@ -125,19 +124,4 @@ func fromHalf(bits uint16) float32 {
 		v = -v
 	}
 	return float32(v)
-}
-
-// TestDefects: the list is as long as is promised, and has races between blocks in it.
-func TestDefects(t *testing.T) {
-	between := 0
-	for _, d := range defects {
-		if strings.HasPrefix(d.name, "blocks ") || strings.HasPrefix(d.name, "strips ") || strings.HasPrefix(d.name, "every block ") {
-			if slices.Contains(d.by, threads) {
-				between++
-			}
-		}
-	}
-	if len(defects) < 30 || between < 5 {
-		t.Errorf("%d defects, %d of them races between blocks", len(defects), between)
-	}
 }

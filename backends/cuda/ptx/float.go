@@ -55,13 +55,27 @@ func power(f float32) float32 {
 	if y == 0 || math.IsInf(float64(y), 0) || y != y || y == 1 {
 		return flushed(y)
 	}
-	switch b := math.Float32bits(f) * 2654435761 >> 29; b {
-	case 0:
-		y = math.Nextafter32(y, 0)
-	case 1:
-		y = math.Nextafter32(y, math.MaxFloat32)
+	return flushed(about(y, f))
+}
+
+// reciprocal is rcp.approx.ftz.f32: within a unit in the last place, as power is.
+func reciprocal(f float32) float32 {
+	y := 1 / flushed(f)
+	if y == 0 || math.IsInf(float64(y), 0) || y != y {
+		return y
 	}
-	return flushed(y)
+	return flushed(about(y, f))
+}
+
+// about is y, or for two arguments f of eight a neighbour of it.
+func about(y, f float32) float32 {
+	switch math.Float32bits(f) * 2654435761 >> 29 {
+	case 0:
+		return math.Nextafter32(y, 0)
+	case 1:
+		return math.Nextafter32(y, float32(math.Copysign(math.MaxFloat32, float64(y))))
+	}
+	return y
 }
 
 // smaller and larger are min and max: the number where the other is none.

@@ -118,6 +118,24 @@ func TestPower(t *testing.T) {
 	}
 }
 
+// TestReciprocal: within a unit in the last place, which the ISA allows, and not always exact.
+func TestReciprocal(t *testing.T) {
+	off := 0
+	for i := range 100_000 {
+		x := float32(i-50_000) / 7
+		got, want := reciprocal(x), 1/x
+		if math.Abs(float64(got)/float64(want)-1) > 0x1p-23 && x != 0 {
+			t.Fatalf("1/%v: %v, want %v", x, got, want)
+		}
+		if got != want {
+			off++
+		}
+	}
+	if off < 10_000 || !math.IsInf(float64(reciprocal(0x1p-127)), 1) || reciprocal(float32(math.Inf(-1))) != 0 {
+		t.Errorf("%d of 100000 differ, 1/2^-127 is %v", off, reciprocal(0x1p-127))
+	}
+}
+
 // TestToInteger: beyond the range the nearest, no number 0.
 func TestToInteger(t *testing.T) {
 	for _, c := range []struct {

@@ -12,8 +12,8 @@
 //   - Instructions it doesn't know are refused when the text is read.
 //
 // In what order threads and blocks run is drawn from a seed. Sums on tensor cores are
-// rounded once an instruction; those of hardware differ in the last bits. ex2.approx is off
-// by a unit in the last place now and then, as the ISA allows it to be.
+// rounded once an instruction; those of hardware differ in the last bits. ex2.approx and
+// rcp.approx are off by a unit in the last place now and then, as the ISA allows them to be.
 //
 // The ISA is NVIDIA's "Parallel Thread Execution ISA", version 8.8; sections are cited by
 // the names of instructions.

@@ -203,6 +203,8 @@ func one(name string, mods []string, k kind) func(x uint64) uint64 {
 		return func(x uint64) uint64 { return x &^ (1 << 31) }
 	case name == "ex2" && f && is("approx", "ftz"):
 		return func(x uint64) uint64 { return bits32(power(f32(x))) }
+	case name == "rcp" && f && is("approx", "ftz"):
+		return func(x uint64) uint64 { return bits32(reciprocal(f32(x))) }
 	case name == "rcp" && f && is("rn"):
 		return func(x uint64) uint64 { return bits32(1 / f32(x)) }
 	case name == "sqrt" && f && is("rn"):
