@@ -281,10 +281,10 @@ ATTENTION(attention_f16, Scalar<__half>)
 ATTENTION(attention_bf16, Tensor<__nv_bfloat16>)
 #endif
 
-// attention_scores adds up what a patch got in each head and strip, a warp a patch, and
-// under RECEIVED weighs it by the length of the patch's value.
-KERNEL(THREADS, attention_scores, const float *shares, int strips, const float *qkv, int ld, float *score, int by, int tokens, int heads, int width) {
-	const int token = 1 + blockIdx.x * (THREADS / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
+// attention_scores adds up what a token got in each head and strip, a warp a token from
+// skip on, and under RECEIVED weighs it by the length of the token's value.
+KERNEL(THREADS, attention_scores, const float *shares, int strips, const float *qkv, int ld, float *score, int by, int tokens, int heads, int width, int skip) {
+	const int token = skip + blockIdx.x * (THREADS / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
 	if (token >= tokens) return;
 	float sum = 0;
 	for (int h = 0; h < heads; h++) {
@@ -299,7 +299,7 @@ KERNEL(THREADS, attention_scores, const float *shares, int strips, const float *
 		}
 		sum += share / heads;
 	}
-	if (lane == 0) score[token - 1] = sum;
+	if (lane == 0) score[token - skip] = sum;
 }
 
 } // namespace attention

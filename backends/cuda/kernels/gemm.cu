@@ -13,7 +13,7 @@ namespace gemm {
 enum : int { ROWS = 32, OUTS = 64, THREADS = 128 };
 enum : int { TILE = 4096, TILE_ROW = 64 }; // bytes
 
-enum : int { NONE, GELU, RELU }; // backends.Act
+enum : int { NONE, GELU, RELU, QUICK_GELU, TANH_GELU }; // backends.Act
 enum : int { STORE_F32, STORE_F16, STORE_BF16 };
 
 struct Gemm {
@@ -389,6 +389,8 @@ template <class E> __device__ void prepare(const Gemm &g, Row *of, int first, in
 __device__ inline float activated(float v, int act) {
 	if (act == GELU) return 0.5f * v * (1 + erff(v * 0.70710678f));
 	if (act == RELU) return v < 0 ? 0 : v; // NaN stays
+	if (act == QUICK_GELU) return v / (1 + expf(-1.702f * v));
+	if (act == TANH_GELU) return 0.5f * v * (1 + tanhf(0.7978845608f * (v + 0.044715f * v * v * v)));
 	return v;
 }
 

@@ -50,17 +50,21 @@ func (b *bench) attentions(list []heed) {
 				if by != backends.NoScore && h.tokens == 1 || by == backends.Received && h.queries != h.tokens {
 					continue
 				}
-				b.attention(p, h, by)
+				b.attention(p, h, by, 1)
+				if by == backends.Received {
+					b.attention(p, h, by, 0)
+				}
 			}
 		}
 	}
 }
 
-func (b *bench) attention(p backends.Precision, h heed, by backends.Score) {
+// attention scores tokens from skip on.
+func (b *bench) attention(p backends.Precision, h heed, by backends.Score, skip int) {
 	d := h.heads * h.width
 	data := b.random(h.tokens * 3 * d)
 	qkv := b.floats(data)
-	dst, score := b.result(make([]float32, h.queries*d)), b.result(make([]float32, h.tokens-1))
+	dst, score := b.result(make([]float32, h.queries*d)), b.result(make([]float32, h.tokens-skip))
 	strips := 1
 	if by == backends.Received {
 		strips = ceil(h.queries, 16)
@@ -79,12 +83,12 @@ func (b *bench) attention(p backends.Precision, h heed, by backends.Score) {
 		qkv, 3*d, 0, dst.address(), to, int(by), left.address(), h.tokens, h.queries, h.heads, h.width, scaleOf(h.width))
 	want, wantScore := b.tensor(h.queries, d, nil), backends.Tensor{}
 	if by != backends.NoScore {
-		b.launch("attention_scores", [3]int{ceil(h.tokens-1, 4), 1, 1}, 128,
-			to, strips, qkv, 3*d, score.address(), int(by), h.tokens, h.heads, h.width)
-		wantScore = b.tensor(h.tokens-1, 1, nil)
+		b.launch("attention_scores", [3]int{ceil(h.tokens-skip, 4), 1, 1}, 128,
+			to, strips, qkv, 3*d, score.address(), int(by), h.tokens, h.heads, h.width, skip)
+		wantScore = b.tensor(h.tokens-skip, 1, nil)
 	}
 	b.want.Attention(want, b.tensor(h.tokens, 3*d, data), h.heads, p, wantScore, by)
-	what := fmt.Sprintf("attention %v %+v score %d", p, h, by)
+	what := fmt.Sprintf("attention %v %+v score %d from %d", p, h, by, skip)
 	got := dst.read(what)
 	near(what, got, want.Host, limitOf(p))
 	checkRanges(what, left.read(what), parted(got, h.width), 64*chunks, 64)
