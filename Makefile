@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-arm64 test-faults test-vm test-ha package test-package cuda package-cuda test-cuda always soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 test-faults test-vm test-ha package test-package cuda package-cuda test-cuda cuda-ptx test-cuda-kernels always soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -105,6 +105,36 @@ test-cuda: cuda $(CUDA)/fake/libcuda.so.1 ## the CUDA backend on a fake driver, 
 	$(ON_FAKE)=orin $(FAKE) -run '^TestGolden$$/./^cuda$$' ./vit
 	qemu-aarch64-static -L /usr/aarch64-linux-gnu $(CUDA)/arm64/dynvitd devices | grep 'cuda .* no NVIDIA driver'
 	$(FAKE) -short ./backends/all ./vit ./engine ./tuning ./failover ./cmd/...
+
+# NVIDIA's compiler, for the kernels' PTX, comes from PyPI too; its disassembler of before CUDA
+# 13, which knows old devices, in triton's wheel alone.
+KERNELS := backends/cuda/kernels
+$(CUDA_VENV)/kernels: $(CUDA_VENV)/ready $(KERNELS)/requirements.txt
+	$(CUDA_VENV)/bin/pip install -q -r $(KERNELS)/requirements.txt
+	rm -rf $(CUDA)/wheels
+	$(CUDA_VENV)/bin/pip download -q --no-deps --only-binary :all: --python-version 3.11 -d $(CUDA)/wheels triton==3.1.0
+	python3 -m zipfile -e $(CUDA)/wheels/triton-*.whl $(CUDA)/wheels
+	mv $(CUDA)/wheels/triton/backends/nvidia/bin/nvdisasm $(CUDA_VENV)/bin/
+	chmod +x $(CUDA_VENV)/bin/nvdisasm
+	rm -rf $(CUDA)/wheels
+	touch $@
+
+cuda-ptx: $(CUDA_VENV)/kernels ## compile the CUDA kernels to the PTX that is committed (1 min; 400 MB from PyPI)
+	$(CUDA_VENV)/bin/python $(KERNELS)/build.py $(KERNELS)/ptx
+
+# The last lines: the check itself sees spills, and products without tensor cores.
+CHECK_PTX = NVDISASM=$(CUDA_VENV)/bin/nvdisasm $(CUDA_VENV)/bin/python $(KERNELS)/check.py
+test-cuda-kernels: $(CUDA_VENV)/kernels ## is the committed PTX its sources', and what do ptxas and nvdisasm say of it? (1 min; 400 MB from PyPI)
+	rm -rf $(CUDA)/ptx $(CUDA)/planted
+	$(CUDA_VENV)/bin/python $(KERNELS)/build.py $(CUDA)/ptx
+	diff -r $(CUDA)/ptx $(KERNELS)/ptx
+	$(CHECK_PTX) $(KERNELS)/ptx
+	mkdir -p $(CUDA)/planted/sm_53 $(CUDA)/planted/sm_72
+	cp $(KERNELS)/ptx/sm_53/gemm.ptx $(CUDA)/planted/sm_53
+	sed 's/^.target sm_53/.target sm_72/' $(KERNELS)/ptx/sm_53/gemm.ptx >$(CUDA)/planted/sm_72/gemm.ptx
+	! $(CHECK_PTX) $(CUDA)/planted --maxrregcount=32 --override-directive-values >$(CUDA)/planted/said
+	grep -q 'sm_53 gemm_f32 .* of spills' $(CUDA)/planted/said
+	grep -q 'sm_72 gemm_int8 .* 0 IMMA' $(CUDA)/planted/said
 
 test-faults: ## the faults of docs/reliability.md, in full, with their figures (10 min)
 	@mkdir -p bin

@@ -23,13 +23,13 @@ class Compiler:
         self.lib = ctypes.CDLL(str(NVIDIA / "cuda_nvrtc/lib/libnvrtc.so.12"))
         self.includes = [NVIDIA / "cuda_runtime/include", NVIDIA / "cuda_nvcc/include", HERE]
 
-    def ptx(self, source, target, *more):
+    def ptx(self, source, target):
         """PTX of a source file for a target such as sm_53."""
         program = ctypes.c_void_p()
         name = source.name.encode()
         self.must(self.lib.nvrtcCreateProgram(ctypes.byref(program), source.read_bytes(), name, 0, None, None))
         options = [f"--gpu-architecture=compute_{target[3:]}", "--std=c++17", "--device-as-default-execution-space"]
-        options += [f"--include-path={i}" for i in self.includes] + list(more)
+        options += [f"--include-path={i}" for i in self.includes]
         array = (ctypes.c_char_p * len(options))(*[o.encode() for o in options])
         if self.lib.nvrtcCompileProgram(program, len(options), array) != 0:
             sys.exit(f"{source.name} for {target}:\n" + self.text(program, "ProgramLog"))

@@ -1,3 +1,5 @@
+//go:build !purego
+
 package kernels_test
 
 import (
@@ -18,6 +20,9 @@ func TestEmulated(t *testing.T) {
 			orders []int
 		}{{emulate.Plain, []int{0, -1, 7}}, {emulate.Addresses, []int{0}}, {emulate.Threads, []int{0, 5}}} {
 			t.Run(fmt.Sprintf("%s/%s", target.Name, c.mode), func(t *testing.T) {
+				if testing.Short() && c.mode != emulate.Plain {
+					t.Skip("sanitizers take a minute")
+				}
 				program := emulate.Build(t, t.TempDir(), "", 10*target.Major+target.Minor, c.mode)
 				for _, order := range c.orders {
 					t.Run(fmt.Sprint("order ", order), func(t *testing.T) {

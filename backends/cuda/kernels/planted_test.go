@@ -1,3 +1,7 @@
+//go:build !purego
+
+// The kernels know nothing of purego: once is enough.
+
 package kernels_test
 
 import (
@@ -199,3 +203,18 @@ func plant(t *testing.T, defects []defect) string {
 }
 
 var planted = regexp.MustCompile(`\bP\b`)
+
+// TestDefects: the list is as long as is promised, and has races between blocks in it.
+func TestDefects(t *testing.T) {
+	between := 0
+	for _, d := range defects {
+		if strings.HasPrefix(d.name, "blocks ") || strings.HasPrefix(d.name, "strips ") || strings.HasPrefix(d.name, "every block ") {
+			if slices.Contains(d.by, threads) {
+				between++
+			}
+		}
+	}
+	if len(defects) < 30 || between < 5 {
+		t.Errorf("%d defects, %d of them races between blocks", len(defects), between)
+	}
+}

@@ -37,6 +37,7 @@ KERNEL(RANKERS, topk, int *kept, const float *score, int n, int k) {
 				before += s.orders[j] > mine || (s.orders[j] == mine && other + j < i);
 			}
 		}
+		// The next scores' barriers keep s.kept from being written before it was read.
 		const bool keep = before < k - 1;
 		const unsigned lanes = __ballot_sync(ALL, keep);
 		if (lane == 0) s.kept[warp] = __popc(lanes);
@@ -47,7 +48,6 @@ KERNEL(RANKERS, topk, int *kept, const float *score, int n, int k) {
 			found += s.kept[w];
 		}
 		if (keep) kept[at] = 1 + i;
-		__syncthreads(); // kept is read
 	}
 }
 
