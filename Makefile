@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-arm64 test-faults test-vm test-ha package test-package soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 test-faults test-vm test-ha package test-package cuda package-cuda test-cuda cuda-ptx test-cuda-kernels always soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -44,6 +44,97 @@ package: ## deb, rpm, container image, add-on, compose file, bills of materials 
 
 test-package: ## build the packages twice, install, upgrade, remove and run them in copies of this machine (2 min; root)
 	$(GO) -C packaging test -count 1 ./...
+
+# The CUDA backend is linked with the shim instead of a driver. CUDA's header is NVIDIA's
+# and comes from PyPI; Go's own resolver and user database are in, as without cgo.
+CUDA := bin/cuda
+CUDA_VENV := $(CUDA)/venv
+CUDA_INCLUDE = $(abspath $(wildcard $(CUDA_VENV)/lib/python3*/site-packages/nvidia/cuda_runtime/include))
+SHIM := backends/cuda/_shim
+CC_amd64 := gcc
+CC_arm64 := aarch64-linux-gnu-gcc
+CUDA_TAGS := cuda,netgo,osusergo
+HOST = $(shell $(GO) env GOHOSTARCH)
+CUDA_ENV = CGO_ENABLED=1 GOARCH=$1 SHIM_CC="$(CC_$1)" CC=$(abspath $(SHIM)/cc) CGO_CFLAGS="-O2 -I$(CUDA_INCLUDE)" CGO_LDFLAGS="-L$(abspath $(CUDA)/$1) -ldl"
+
+$(CUDA_VENV)/ready: backends/cuda/requirements.txt
+	python3 -m venv $(CUDA_VENV)
+	$(CUDA_VENV)/bin/pip install -q -r $<
+	touch $@
+
+$(CUDA)/%/libcuda.a: $(SHIM)/shim.c $(SHIM)/shim.h $(SHIM)/symbols.h $(SHIM)/jumps.S
+	mkdir -p $(@D)
+	$(CC_$*) -O2 -fPIC -Wall -c $(SHIM)/shim.c -o $(@D)/shim.o
+	$(CC_$*) -c $(SHIM)/jumps.S -o $(@D)/jumps.o
+	rm -f $@
+	ar rcs $@ $(@D)/shim.o $(@D)/jumps.o
+
+$(CUDA)/%/dynvitd: $(CUDA)/%/libcuda.a $(CUDA_VENV)/ready always
+	$(call CUDA_ENV,$*) $(GO) build -tags $(CUDA_TAGS) -trimpath -buildvcs=false -ldflags=-s -o $@ ./cmd/dynvitd
+
+always:
+.SECONDARY: $(CUDA)/amd64/libcuda.a $(CUDA)/arm64/libcuda.a
+
+cuda: $(CUDA)/amd64/dynvitd $(CUDA)/arm64/dynvitd ## build bin/cuda/{amd64,arm64}/dynvitd with the CUDA backend; no driver is needed (2 min; gcc, gcc-aarch64-linux-gnu)
+	$(GO) run ./$(SHIM)/gen $(CUDA_INCLUDE) $(CUDA)
+	cmp $(CUDA)/symbols.h $(SHIM)/symbols.h
+	cmp $(CUDA)/jumps.S $(SHIM)/jumps.S
+
+# Debian's cross compiler binds a program to its own glibc; JetPack 4 has 2.27.
+ZIG = $(abspath $(CUDA_VENV))/bin/python -m ziglang cc -target aarch64-linux-gnu.2.27
+$(CUDA_VENV)/zig: $(CUDA_VENV)/ready
+	$(CUDA_VENV)/bin/pip install -q ziglang==0.13.0
+	touch $@
+
+package-cuda: $(CUDA_VENV)/zig ## the deb with the CUDA backend for Jetson in bin/package-cuda (3 min; gcc-aarch64-linux-gnu, 370 MB of ziglang from PyPI)
+	$(MAKE) CUDA=$(CUDA)/jetson CUDA_VENV=$(CUDA_VENV) CC_arm64="$(ZIG)" $(CUDA)/jetson/arm64/dynvitd
+	@test "$$(aarch64-linux-gnu-objdump -T $(CUDA)/jetson/arm64/dynvitd | grep -o 'GLIBC_[0-9.]*' | sort -u)" = GLIBC_2.17 || { echo "needs another glibc than 2.17"; exit 1; }
+	rm -rf bin/package-cuda
+	$(GO) -C packaging run . -o $(CURDIR)/bin/package-cuda -arch arm64 -cuda $(CURDIR)/$(CUDA)/jetson/arm64/dynvitd -epoch $(EPOCH)
+
+$(CUDA)/fake/libcuda.so.1: $(CUDA_VENV)/ready $(wildcard backends/cuda/fake/* backends/cuda/kernels/*.cu* backends/cuda/kernels/emulate/cxx/*)
+	backends/cuda/fake/build $(CUDA)/fake $(CUDA_INCLUDE)
+
+FAKE = FAKECUDA=$(abspath $(CUDA)/fake) $(call CUDA_ENV,$(HOST)) $(GO) test -timeout 30m -tags $(CUDA_TAGS)
+ON_FAKE = LD_LIBRARY_PATH=$(abspath $(CUDA)/fake) FAKECUDA_KERNELS=$(abspath $(CUDA)/fake) FAKECUDA_DEVICE
+test-cuda: cuda $(CUDA)/fake/libcuda.so.1 ## the CUDA backend on a fake driver, and its program without one (5 min; g++, qemu-user-static)
+	$(call CUDA_ENV,$(HOST)) $(GO) vet -tags $(CUDA_TAGS) ./backends/cuda/... ./cmd/...
+	$(call CUDA_ENV,$(HOST)) $(GO) tool staticcheck -tags $(CUDA_TAGS) ./backends/cuda/...
+	$(FAKE) ./backends/cuda
+	$(FAKE) -race -short ./backends/cuda
+	$(ON_FAKE)=orin $(FAKE) -run '^TestGolden$$/./^cuda$$' ./vit
+	qemu-aarch64-static -L /usr/aarch64-linux-gnu $(CUDA)/arm64/dynvitd devices | grep 'cuda .* no NVIDIA driver'
+	$(FAKE) -short ./backends/all ./vit ./engine ./tuning ./failover ./cmd/...
+
+# NVIDIA's compiler, for the kernels' PTX, comes from PyPI too; its disassembler of before CUDA
+# 13, which knows old devices, in triton's wheel alone.
+KERNELS := backends/cuda/kernels
+$(CUDA_VENV)/kernels: $(CUDA_VENV)/ready $(KERNELS)/requirements.txt
+	$(CUDA_VENV)/bin/pip install -q -r $(KERNELS)/requirements.txt
+	rm -rf $(CUDA)/wheels
+	$(CUDA_VENV)/bin/pip download -q --no-deps --only-binary :all: --python-version 3.11 -d $(CUDA)/wheels triton==3.1.0
+	python3 -m zipfile -e $(CUDA)/wheels/triton-*.whl $(CUDA)/wheels
+	mv $(CUDA)/wheels/triton/backends/nvidia/bin/nvdisasm $(CUDA_VENV)/bin/
+	chmod +x $(CUDA_VENV)/bin/nvdisasm
+	rm -rf $(CUDA)/wheels
+	touch $@
+
+cuda-ptx: $(CUDA_VENV)/kernels ## compile the CUDA kernels to the PTX that is committed (1 min; 400 MB from PyPI)
+	$(CUDA_VENV)/bin/python $(KERNELS)/build.py $(KERNELS)/ptx
+
+# The last lines: the check itself sees spills, and products without tensor cores.
+CHECK_PTX = NVDISASM=$(CUDA_VENV)/bin/nvdisasm $(CUDA_VENV)/bin/python $(KERNELS)/check.py
+test-cuda-kernels: $(CUDA_VENV)/kernels ## is the committed PTX its sources', and what do ptxas and nvdisasm say of it? (1 min; 400 MB from PyPI)
+	rm -rf $(CUDA)/ptx $(CUDA)/planted
+	$(CUDA_VENV)/bin/python $(KERNELS)/build.py $(CUDA)/ptx
+	diff -r $(CUDA)/ptx $(KERNELS)/ptx
+	$(CHECK_PTX) $(KERNELS)/ptx
+	mkdir -p $(CUDA)/planted/sm_53 $(CUDA)/planted/sm_72
+	cp $(KERNELS)/ptx/sm_53/gemm.ptx $(CUDA)/planted/sm_53
+	sed 's/^.target sm_53/.target sm_72/' $(KERNELS)/ptx/sm_53/gemm.ptx >$(CUDA)/planted/sm_72/gemm.ptx
+	! $(CHECK_PTX) $(CUDA)/planted --maxrregcount=32 --override-directive-values >$(CUDA)/planted/said
+	grep -q 'sm_53 gemm_f32 .* of spills' $(CUDA)/planted/said
+	grep -q 'sm_72 gemm_int8 .* 0 IMMA' $(CUDA)/planted/said
 
 test-faults: ## the faults of docs/reliability.md, in full, with their figures (10 min)
 	@mkdir -p bin

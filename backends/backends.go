@@ -28,6 +28,14 @@ import "errors"
 // machine; the message says what is missing ("cpu lacks avx512vnni").
 var ErrUnavailable = errors.New("unavailable")
 
+// ErrNoMemory is wrapped by the error of a load-time method for which the device has no
+// memory left.
+var ErrNoMemory = errors.New("out of memory")
+
+// ErrLost is wrapped by the error of a Download after which nothing more comes of the
+// Backend: each further Download returns it. It is to be closed; another may be opened.
+var ErrLost = errors.New("device lost")
+
 // Weight is a matrix [out, in] with its bias, packed by one Backend.
 type Weight interface {
 	Dims() (out, in int)
@@ -164,7 +172,8 @@ type Recorder interface {
 	// same ones on the same operands. It stays valid: the Backend may call it now
 	// and in any Replay, as to load kernels before it captures them, or
 	// each time where it cannot capture. After Record what do would write
-	// holds anything.
+	// holds anything. What an operation writes, and a later one of the recording
+	// writes again from the same first row on, a Replay need not have written.
 	Record(do func()) Recording
 }
 

@@ -2,6 +2,7 @@ package backends
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,4 +35,15 @@ func Pick(list []Candidate, name string, o Options) (be Backend, why string, err
 		return nil, "", fmt.Errorf("backend %s", strings.Join(refused, "; "))
 	}
 	return nil, "", fmt.Errorf("backend %q: want auto, %s", name, strings.Join(names, ", "))
+}
+
+// Without returns the list with one that refuses, for a reason that Pick tells.
+func Without(list []Candidate, name string, why error) []Candidate {
+	rest := slices.Clone(list)
+	for i := range rest {
+		if rest[i].Name == name {
+			rest[i].Open = func(Options) (Backend, error) { return nil, why }
+		}
+	}
+	return rest
 }

@@ -21,6 +21,8 @@ func (t *Table) Matches(now Origin) error {
 		{"architecture", m.Arch, n.Arch},
 		{"CPU", m.CPU, n.CPU},
 		{"GPU", m.GPU, n.GPU},
+		{"GPU clock", megahertz(m.GPUClockMHz), megahertz(n.GPUClockMHz)},
+		{"power mode", m.PowerMode, n.PowerMode},
 		{"number of cores", fmt.Sprint(m.Cores), fmt.Sprint(n.Cores)},
 		{"frequency governor", m.Governor, n.Governor},
 	} {
@@ -32,6 +34,14 @@ func (t *Table) Matches(now Origin) error {
 		return fmt.Errorf("made for other CPU features: %s", diff)
 	}
 	return nil
+}
+
+// megahertz writes a clock, "" where there is none.
+func megahertz(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d MHz", n)
 }
 
 // identity is the file's content; random weights have a name alone.

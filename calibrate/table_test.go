@@ -147,6 +147,8 @@ func TestMatches(t *testing.T) {
 		{func(o *Origin) { o.Machine.Arch = "arm64" }, "another architecture"},
 		{func(o *Origin) { o.Machine.CPU = "Pi" }, "another CPU"},
 		{func(o *Origin) { o.Machine.GPU = "H200" }, "another GPU: none"},
+		{func(o *Origin) { o.Machine.GPUClockMHz = 624 }, "another GPU clock: none, here \"624 MHz\""},
+		{func(o *Origin) { o.Machine.PowerMode = "7W" }, "another power mode: none, here \"7W\""},
 		{func(o *Origin) { o.Machine.Cores = 4 }, `cores: "2", here "4"`},
 		{func(o *Origin) { o.Machine.Governor = "powersave" }, "governor"},
 		{func(o *Origin) { o.Machine.Features = []string{"avx2", "avx512f"} }, `"-fma +avx512f"`},

@@ -85,7 +85,7 @@ func countFrames(t *testing.T, c tuning.Classifier, picture camera.Frame) lastMe
 	feed.status.opened(time.Hour)
 	defer feed.status.closed("")
 	w := &inference{
-		model: m, tuner: newTuner(config.Default("box").Latency, m.plan, m.ratio), queue: q, roster: new(roster),
+		model: m, looks: looksOf(m.info), tuner: newTuner(config.Default("box").Latency, m.plan, m.ratio), queue: q, roster: new(roster),
 		out: &announcer{out: out, log: log}, encoder: messages.NewEncoder(messages.Engine{}, "b00t"), listeners: []*Listener{NewListener(4)},
 		synced: machine.ClockSynced, now: time.Now, pulse: new(systemd.Health).Loop("inference", time.Hour), log: log,
 	}

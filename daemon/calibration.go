@@ -87,6 +87,9 @@ func (c *calibration) measure(ctx context.Context) error {
 	if c.path == "" {
 		return errors.New("calibration is off: there is no folder to keep it in")
 	}
+	if now := c.model.Info(); now.Backend != c.model.info.Backend {
+		return fmt.Errorf("not calibrated: %s stands in for %s", now.Backend, c.model.info.Backend)
+	}
 	if !c.running.TryLock() {
 		return errors.New("calibration is running already")
 	}

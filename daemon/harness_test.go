@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"dynvit/backends"
 	"dynvit/camera"
 	schemes "dynvit/camera/all"
 	"dynvit/config"
@@ -23,11 +24,12 @@ import (
 // fake is a classifier of four classes: a frame's first byte is its class, the
 // second its score in percent. A frame without bytes is damaged.
 type fake struct {
-	takes  time.Duration         // for a frame
-	hang   chan struct{}         // if set, Classify waits for it
-	calls  int                   // of Classify
-	closed bool                  // Close was called
-	seen   func(f *camera.Frame) // if set
+	takes   time.Duration         // for a frame
+	hang    chan struct{}         // if set, Classify waits for it
+	calls   int                   // of Classify
+	closed  bool                  // Close was called
+	seen    func(f *camera.Frame) // if set
+	standIn string                // the backend that looks from the third frame on, if set
 }
 
 var fakeLabels = []string{"cat", "dog", `a "quoted" owl`, "fox"}
@@ -38,6 +40,9 @@ var errDamaged = errors.New("picture ends early")
 var errTerminated = errors.New("terminated signal received")
 
 func (c *fake) Info() engine.Info {
+	if c.standIn != "" && c.calls > 2 {
+		return engine.Info{Model: "fake", Backend: c.standIn, Why: "ref: device lost", Precision: backends.BF16, Classes: len(fakeLabels)}
+	}
 	return engine.Info{
 		Model: "fake", Architecture: "none", Backend: "ref", Why: "a test", Threads: 1, Scorer: "attention",
 		Patches: 196, Stages: 3, Classes: len(fakeLabels), ShortSide: 256,

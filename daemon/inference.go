@@ -29,7 +29,10 @@ type inference struct {
 	roster    *roster
 	orders    *orders
 	out       *announcer
+	looks     messages.Engine // at the frames
+	bootID    string
 	encoder   *messages.Encoder
+	changed   func(engine.Info) // publishes what looks at the frames
 	listeners []*Listener
 	synced    func() bool
 	now       func() time.Time
@@ -129,7 +132,9 @@ func (w *inference) frame() bool {
 func (w *inference) look(feed *feed, f *camera.Frame) {
 	w.pulse.Busy(feed.busy)
 	defer w.pulse.Idle("no frame came")
-	if err := w.model.Classify(&w.result, f, feed.config.Load().Region, w.tuner.plan); err != nil {
+	err := w.model.Classify(&w.result, f, feed.config.Load().Region, w.tuner.plan)
+	w.notice(w.model.Info())
+	if err != nil {
 		feed.counts.failed.Add(1)
 		feed.status.unread(err)
 		feed.log.Warn("frame not classified", "picture", f.Name, "err", err)
@@ -152,6 +157,20 @@ func (w *inference) look(feed *feed, f *camera.Frame) {
 	feed.counts.frame.Add(r.Frame)
 	feed.counts.age.Add(w.now().Sub(r.Captured))
 	w.tune(r.Frame)
+}
+
+// notice tells of a classifier that looks by another backend than before.
+func (w *inference) notice(now engine.Info) {
+	looks := looksOf(now)
+	if looks == w.looks {
+		return
+	}
+	w.looks, w.encoder = looks, messages.NewEncoder(looks, w.bootID)
+	for _, l := range w.listeners {
+		l.begin(looks)
+	}
+	w.log.Warn("backend changed", "backend", now.Backend, "precision", looks.Precision, "why", now.Why)
+	w.changed(now)
 }
 
 // report fills r with the result of a frame, but for the label that holds.

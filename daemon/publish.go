@@ -60,7 +60,7 @@ func (a *announcer) answer(command string, o messages.Outcome) {
 func birth(t messages.Topics, i messages.Info, s messages.Settings) []mqtt.Message {
 	return []mqtt.Message{
 		statusMessage(t, messages.NodeOnline),
-		{Topic: t.Info, Payload: messages.Encode(i), QoS: 1, Retain: true},
+		infoMessage(t, i),
 		settingsMessage(t, s),
 	}
 }
@@ -68,6 +68,10 @@ func birth(t messages.Topics, i messages.Info, s messages.Settings) []mqtt.Messa
 // statusMessage is the node's condition in a word.
 func statusMessage(t messages.Topics, word string) mqtt.Message {
 	return mqtt.Message{Topic: t.Status, Payload: []byte(word), QoS: 1, Retain: true}
+}
+
+func infoMessage(t messages.Topics, i messages.Info) mqtt.Message {
+	return mqtt.Message{Topic: t.Info, Payload: messages.Encode(i), QoS: 1, Retain: true}
 }
 
 func settingsMessage(t messages.Topics, s messages.Settings) mqtt.Message {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"dynvit/engine"
 	"dynvit/homeassistant"
 	"dynvit/httpserver"
 	"dynvit/messages"
@@ -75,15 +76,21 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 }
 
 func (d *Daemon) newInference(m *model, t *tuner, q *queue.Queue, o *orders, out *announcer) *inference {
-	looks := messages.Engine{Backend: m.info.Backend, Precision: m.info.Precision.String(), Model: m.info.Model}
+	looks := looksOf(m.info)
 	for _, l := range d.deps.Listeners {
 		l.begin(looks)
 	}
 	return &inference{
-		model: m, tuner: t, queue: q, roster: &d.roster, orders: o, out: out, encoder: messages.NewEncoder(looks, d.bootID),
+		model: m, tuner: t, queue: q, roster: &d.roster, orders: o, out: out, looks: looks, bootID: d.bootID, encoder: messages.NewEncoder(looks, d.bootID),
+		changed:   func(now engine.Info) { out.send(infoMessage(d.topics, d.info(now))) },
 		listeners: d.deps.Listeners, synced: d.deps.synced, now: d.deps.now, log: d.log,
 		pulse: d.loops.Loop("inference", inferenceLimit),
 	}
+}
+
+// looksOf is what of a model is told with every frame.
+func looksOf(m engine.Info) messages.Engine {
+	return messages.Engine{Backend: m.Backend, Precision: m.Precision.String(), Model: m.Model}
 }
 
 // run works until ctx ends or all sources have, and takes leave of the broker.

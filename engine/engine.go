@@ -40,6 +40,7 @@ type Info struct {
 	Architecture string
 	Backend      string
 	Why          string // why that backend and those kernels
+	Device       string // what computes, where that is not the processor (backends.Facts)
 	Precision    backends.Precision
 	Threads      int
 	Threaded     bool // whether their number has a say in how fast the backend is
@@ -76,7 +77,8 @@ const loadingGC = 10
 // are packed at once would leave it where the first put it.
 var loading sync.Mutex
 
-// Open loads the model and opens the first candidate that serves.
+// Open loads the model and opens the first candidate that serves, and that has the memory
+// for it.
 func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 	loading.Lock()
 	defer loading.Unlock()
@@ -93,17 +95,24 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	be, why, err := backends.Pick(candidates, o.Backend, backends.Options{Threads: o.Threads})
-	if err != nil {
-		return nil, err
+	for {
+		be, why, err := backends.Pick(candidates, o.Backend, backends.Options{Threads: o.Threads})
+		if err != nil {
+			return nil, err
+		}
+		e := &Engine{config: m.config, labels: labelsOf(m.config), scorer: scorer, be: be}
+		if err = e.load(m, o); err == nil {
+			e.info.Why, e.info.Threads = why, o.Threads
+			debug.FreeOSMemory() // what loading left behind: 10 MB of DeiT-S's 64 in int8
+			return e, nil
+		}
+		name := be.Facts().Name
+		err = errors.Join(err, be.Close())
+		if !errors.Is(err, backends.ErrNoMemory) || o.Backend == name {
+			return nil, fmt.Errorf("model %s: %w", m.name, err)
+		}
+		candidates = backends.Without(candidates, name, err)
 	}
-	e := &Engine{config: m.config, labels: labelsOf(m.config), scorer: scorer, be: be}
-	if err := e.load(m, o); err != nil {
-		return nil, errors.Join(fmt.Errorf("model %s: %w", m.name, err), be.Close())
-	}
-	e.info.Why, e.info.Threads = why, o.Threads
-	debug.FreeOSMemory() // what loading left behind: 10 MB of DeiT-S's 64 in int8
-	return e, nil
 }
 
 // load packs the weights, allocates, and describes what it did.
@@ -133,7 +142,7 @@ func (e *Engine) load(m *model, o Options) error {
 		short = c.ImageSize
 	}
 	e.info = Info{
-		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: facts.Name, Threaded: facts.Threaded, Precision: p,
+		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: facts.Name, Device: facts.Device, Threaded: facts.Threaded, Precision: p,
 		Scorer: e.scorer.String(), Patches: c.Patches(), Prefix: c.Prefix(), Stages: len(c.PruneAt), Classes: c.Classes, ShortSide: short,
 	}
 	return nil

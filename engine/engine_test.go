@@ -15,6 +15,7 @@ import (
 
 	"dynvit/backends"
 	"dynvit/backends/all"
+	"dynvit/backends/ref"
 	"dynvit/camera"
 	"dynvit/camera/files"
 	"dynvit/internal/needs"
@@ -217,6 +218,42 @@ func TestDamagedPicture(t *testing.T) {
 		t.Error("not usable afterwards:", err)
 	}
 }
+
+// small is a backend without memory for a model's activations.
+type small struct{ backends.Backend }
+
+func (s small) Alloc(rows, cols int) (backends.Tensor, error) {
+	return backends.Tensor{}, fmt.Errorf("small: %w: %d rows", backends.ErrNoMemory, rows)
+}
+
+// TestNoMemory: a model that a device has no memory for is opened on the next, and that
+// is said; but not where the device was asked for by name.
+func TestNoMemory(t *testing.T) {
+	closed := 0
+	list := append([]backends.Candidate{{Name: backends.Ref, Auto: true, Open: func(o backends.Options) (backends.Backend, error) {
+		be, err := ref.Open(o)
+		return closing{small{be}, &closed}, err
+	}}}, all.List()...)
+	e, err := Open(Options{}, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if i := e.Info(); i.Backend == backends.Ref || !strings.HasPrefix(i.Why, "ref: small: out of memory: ") || closed != 1 {
+		t.Errorf("%s, %q, closed %d times", i.Backend, i.Why, closed)
+	}
+	if _, err := Open(Options{Backend: backends.Ref}, list[:1]); !errors.Is(err, backends.ErrNoMemory) {
+		t.Errorf("by name: %v", err)
+	}
+}
+
+// closing counts Close.
+type closing struct {
+	backends.Backend
+	times *int
+}
+
+func (c closing) Close() error { *c.times++; return c.Backend.Close() }
 
 func TestOpenErrors(t *testing.T) {
 	nan, bare := filepath.Join(t.TempDir(), "nan.safetensors"), filepath.Join(t.TempDir(), "bare.safetensors")

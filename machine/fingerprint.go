@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"io/fs"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +15,8 @@ type Fingerprint struct {
 	Cores        int      `json:"cores"`    // that the program may use
 	Governor     string   `json:"governor,omitempty"`
 	GPU          string   `json:"gpu,omitempty"`
+	GPUClockMHz  int      `json:"gpu_clock_mhz,omitempty"` // the most that the power mode allows
+	PowerMode    string   `json:"power_mode,omitempty"`    // nvpmodel's
 	TemperatureC *float64 `json:"temperature_c,omitempty"` // when measured; not compared
 }
 
@@ -25,7 +26,7 @@ func (m Machine) Fingerprint(cores int) Fingerprint {
 	return Fingerprint{
 		Arch: runtime.GOARCH, CPU: m.cpuName(cpu), Features: features(cpu), Cores: cores,
 		Governor: m.line("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-		GPU:      m.gpus(), TemperatureC: m.Temperature(),
+		GPU:      m.gpus(), GPUClockMHz: m.gpuClock(), PowerMode: m.powerMode(), TemperatureC: m.Temperature(),
 	}
 }
 
@@ -85,22 +86,4 @@ func inAll(lists []string, word string) bool {
 		}
 	}
 	return true
-}
-
-// gpus are the names that NVIDIA's driver gives; on Jetson the board says it.
-func (m Machine) gpus() string {
-	paths, err := fs.Glob(m.root, "proc/driver/nvidia/gpus/*/information")
-	if err != nil {
-		return ""
-	}
-	var names []string
-	for _, path := range paths {
-		m.scan(path, func(text string) bool {
-			if name, ok := strings.CutPrefix(text, "Model:"); ok {
-				names = append(names, strings.TrimSpace(name))
-			}
-			return true
-		})
-	}
-	return strings.Join(names, ", ")
 }

@@ -104,6 +104,26 @@ func TestFingerprint(t *testing.T) {
 	if m := At(arm).Fingerprint(4); m.CPU != "Raspberry Pi 5 Model B" {
 		t.Errorf("CPU %q", m.CPU)
 	}
+	jetson := fstest.MapFS{
+		"proc/device-tree/model":                  file("NVIDIA Jetson Orin Nano Developer Kit\x00"),
+		"sys/class/devfreq/17000000.gpu/max_freq": file("624750000\n"),
+		"sys/class/devfreq/15340000.vic/max_freq": file("729600000\n"),
+		"var/lib/nvpmodel/status":                 file("pmode:0001\n"),
+		"etc/nvpmodel.conf":                       file("# modes\n< POWER_MODEL ID=0 NAME=15W >\nCPU_ONLINE CORE_0 1\n< POWER_MODEL ID=1 NAME=7W >\n< POWER_MODEL ID=10 NAME=25W >\n"),
+		"sys/class/thermal/thermal_zone1/temp":    file("52343\n"),
+	}
+	if m := At(jetson).Fingerprint(6); m.GPUClockMHz != 624 || m.PowerMode != "7W" || *m.TemperatureC != 52.343 {
+		t.Errorf("%+v", m)
+	}
+	delete(jetson, "etc/nvpmodel.conf")
+	jetson["sys/class/devfreq/17000000.gpu/max_freq"] = file("off\n")
+	if m := At(jetson).Fingerprint(6); m.GPUClockMHz != 0 || m.PowerMode != "1" {
+		t.Errorf("%+v", m)
+	}
+	jetson["var/lib/nvpmodel/status"] = file("broken\n")
+	if m := At(jetson).Fingerprint(6); m.PowerMode != "" {
+		t.Errorf("%+v", m)
+	}
 	if m := At(fstest.MapFS{}).Fingerprint(1); m.CPU != "" || m.Features != nil || m.TemperatureC != nil {
 		t.Errorf("of an empty root: %+v", m)
 	}

@@ -29,26 +29,39 @@ It holds a latency budget by itself. Films and RTSP need ffmpeg.`
 // places.
 type distribution struct {
 	kind    string // nfpm's packager
+	name    string // of the package
 	zsh     string // folder of completions
 	legal   string // folder of licences
 	depends []string
-	scripts nfpm.Scripts
+	// replaces are packages that this one stands for, and can't be beside.
+	replaces []string
+	scripts  nfpm.Scripts
 }
 
 func distributions(root string) []distribution {
 	deb, rpm := filepath.Join(root, "packaging", "deb"), filepath.Join(root, "packaging", "rpm")
 	return []distribution{
 		{
-			kind: "deb", zsh: "/usr/share/zsh/vendor-completions", legal: "/usr/share/doc/dynvit",
+			kind: "deb", name: "dynvit", zsh: "/usr/share/zsh/vendor-completions", legal: "/usr/share/doc/dynvit",
 			depends: []string{"systemd | systemd-standalone-sysusers | systemd-sysusers"},
 			scripts: nfpm.Scripts{PostInstall: deb + "/postinst", PreRemove: deb + "/prerm", PostRemove: deb + "/postrm"},
 		},
 		{
-			kind: "rpm", zsh: "/usr/share/zsh/site-functions", legal: "/usr/share/licenses/dynvit",
+			kind: "rpm", name: "dynvit", zsh: "/usr/share/zsh/site-functions", legal: "/usr/share/licenses/dynvit",
 			depends: []string{"systemd"},
 			scripts: nfpm.Scripts{PostInstall: rpm + "/post", PreRemove: rpm + "/preun", PostRemove: rpm + "/postun"},
 		},
 	}
+}
+
+// cudaDistribution is Debian's, of a program that needs a C library for the sake of CUDA's
+// driver, and stands in the place of that which needs none.
+func cudaDistribution(root string) distribution {
+	d := distributions(root)[0]
+	d.name, d.legal = "dynvit-cuda", "/usr/share/doc/dynvit-cuda"
+	d.depends = append(d.depends, "libc6 (>= 2.17)")
+	d.replaces = []string{"dynvit"}
+	return d
 }
 
 // installed are the files of a package for Linux.
@@ -58,7 +71,7 @@ func (b *bundle) installed(arch string, l distribution) ([]file, error) {
 		{"/usr/share/bash-completion/completions/dynvitd", 0o644, b.program.shells["bash"]},
 		{"/usr/share/fish/vendor_completions.d/dynvitd.fish", 0o644, b.program.shells["fish"]},
 		{l.zsh + "/_dynvitd", 0o644, b.program.shells["zsh"]},
-		{"/usr/share/doc/dynvit/dynvit.cdx.json", 0o644, b.bills[arch]},
+		{"/usr/share/doc/" + l.name + "/dynvit.cdx.json", 0o644, b.bills[arch]},
 		{l.legal + "/THIRD-PARTY.gz", 0o644, gzipped(b.notices)},
 	}
 	for name, page := range b.pages {
@@ -78,8 +91,10 @@ func (b *bundle) installed(arch string, l distribution) ([]file, error) {
 		copied["LICENSE"] = l.legal + "/LICENSE"
 	} else {
 		copied["packaging/deb/copyright"] = l.legal + "/copyright"
-		copied["packaging/deb/overrides"] = "/usr/share/lintian/overrides/dynvit"
-		list = append(list, file{l.legal + "/changelog.gz", 0o644, gzipped(b.debianChangelog())})
+		if l.replaces == nil {
+			copied["packaging/deb/overrides"] = "/usr/share/lintian/overrides/" + l.name
+		}
+		list = append(list, file{l.legal + "/changelog.gz", 0o644, gzipped(b.debianChangelog(l.name))})
 	}
 	for from, to := range copied {
 		data, err := os.ReadFile(filepath.Join(b.root, from))
@@ -96,9 +111,9 @@ func (b *bundle) installed(arch string, l distribution) ([]file, error) {
 }
 
 // debianChangelog is the package's changelog in Debian's format.
-func (b *bundle) debianChangelog() []byte {
-	return fmt.Appendf(nil, "dynvit (%s) unstable; urgency=medium\n\n  * What has changed: CHANGELOG.md of the sources.\n\n -- %s  %s\n",
-		debianVersion(b.program.version), maintainer, b.at.UTC().Format(time.RFC1123Z))
+func (b *bundle) debianChangelog(name string) []byte {
+	return fmt.Appendf(nil, "%s (%s) unstable; urgency=medium\n\n  * What has changed: CHANGELOG.md of the sources.\n\n -- %s  %s\n",
+		name, debianVersion(b.program.version), maintainer, b.at.UTC().Format(time.RFC1123Z))
 }
 
 // debianVersion orders what comes before a release before it.
@@ -135,10 +150,11 @@ func (b *bundle) linuxPackage(arch string, l distribution, list []file) (product
 // info is what a package says of itself.
 func (b *bundle) info(arch string, l distribution, contents files.Contents) *nfpm.Info {
 	return nfpm.WithDefaults(&nfpm.Info{
-		Name: "dynvit", Arch: arch, Platform: "linux", Version: b.program.version, MTime: b.at, DisableGlobbing: true,
+		Name: l.name, Arch: arch, Platform: "linux", Version: b.program.version, MTime: b.at, DisableGlobbing: true,
 		Section: "video", Priority: "optional", Maintainer: maintainer, Description: description, License: "Apache-2.0",
 		Overridables: nfpm.Overridables{
 			Contents: contents, Scripts: l.scripts, Depends: l.depends, Recommends: []string{"ffmpeg"},
+			Provides: l.replaces, Conflicts: l.replaces, Replaces: l.replaces,
 			RPM: nfpm.RPM{BuildHost: "localhost", Summary: summary},
 		},
 	})
@@ -156,18 +172,27 @@ func (b *bundle) content(f file, source string) *files.Content {
 	return c
 }
 
+// packageFor makes a distribution's package of an architecture.
+func (b *bundle) packageFor(arch string, l distribution) (product, error) {
+	list, err := b.installed(arch, l)
+	if err != nil {
+		return product{}, err
+	}
+	p, err := b.linuxPackage(arch, l, list)
+	if err != nil {
+		err = fmt.Errorf("%s for %s: %w", l.kind, arch, err)
+	}
+	return p, err
+}
+
 // linuxPackages makes the deb and the rpm of each architecture.
 func (b *bundle) linuxPackages() ([]product, error) {
 	var made []product
 	for _, l := range distributions(b.root) {
 		for _, arch := range slices.Sorted(slices.Values(b.archs)) {
-			list, err := b.installed(arch, l)
+			p, err := b.packageFor(arch, l)
 			if err != nil {
 				return nil, err
-			}
-			p, err := b.linuxPackage(arch, l, list)
-			if err != nil {
-				return nil, fmt.Errorf("%s for %s: %w", l.kind, arch, err)
 			}
 			made = append(made, p)
 		}

@@ -38,24 +38,30 @@ func main() {
 	root := flag.String("root", "..", "the repository")
 	out := flag.String("o", "", "folder for what is made")
 	archs := flag.String("arch", "amd64,arm64", "architectures")
+	cuda := flag.String("cuda", "", "program with the CUDA backend for the one -arch (make cuda): makes its deb alone")
 	epoch := flag.Int64("epoch", 0, "time to put into files, in seconds since 1970")
 	flag.Parse()
-	if *out == "" || flag.NArg() > 0 {
+	list := strings.Split(*archs, ",")
+	if *out == "" || flag.NArg() > 0 || *cuda != "" && len(list) != 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*root, *out, strings.Split(*archs, ","), time.Unix(*epoch, 0)); err != nil {
+	if err := run(*root, *out, list, *cuda, time.Unix(*epoch, 0)); err != nil {
 		fmt.Fprintln(os.Stderr, "packaging: "+err.Error())
 		os.Exit(1)
 	}
 }
 
-func run(root, out string, archs []string, at time.Time) error {
-	b, err := gather(root, archs, at)
+func run(root, out string, archs []string, cuda string, at time.Time) error {
+	b, err := gather(root, archs, cuda, at)
 	if err != nil {
 		return err
 	}
-	made, err := b.products()
+	products := b.products
+	if cuda != "" {
+		products = b.cudaProducts
+	}
+	made, err := products()
 	if err != nil {
 		return err
 	}
@@ -81,15 +87,22 @@ func (b *bundle) products() ([]product, error) {
 	return append(made, checksums(made)), nil
 }
 
-// gather builds the program and writes what stands beside it in every product.
-func gather(root string, archs []string, at time.Time) (*bundle, error) {
+// cudaProducts are the deb of a program with the CUDA backend and its checksum.
+func (b *bundle) cudaProducts() ([]product, error) {
+	deb, err := b.packageFor(b.archs[0], cudaDistribution(b.root))
+	return []product{deb, checksums([]product{deb})}, err
+}
+
+// gather builds the program, or takes that of a file, and writes what stands beside it in
+// every product.
+func gather(root string, archs []string, cuda string, at time.Time) (*bundle, error) {
 	dir, err := os.MkdirTemp("", "dynvit-build")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	b := &bundle{root: root, at: at.UTC(), archs: archs, bills: map[string][]byte{}}
-	if b.program, err = build(root, dir, archs); err != nil {
+	if b.program, err = build(root, dir, archs, cuda); err != nil {
 		return nil, err
 	}
 	list, err := licences(root, b.program)

@@ -40,7 +40,7 @@ func need(t *testing.T, name, pkg string) string {
 	return path
 }
 
-var once = sync.OnceValues(func() (*bundle, error) { return gather("..", archs, at) })
+var once = sync.OnceValues(func() (*bundle, error) { return gather("..", archs, "", at) })
 
 // gathered is the bundle that the tests share; they don't change it.
 func gathered(t *testing.T) *bundle {
@@ -118,7 +118,7 @@ func TestReproducible(t *testing.T) {
 	for name, value := range map[string]string{"TZ": "Asia/Tokyo", "HOSTNAME": "other", "TMPDIR": t.TempDir(), "SOURCE_DATE_EPOCH": "1"} {
 		t.Setenv(name, value)
 	}
-	other, err := gather(elsewhere, archs, at)
+	other, err := gather(elsewhere, archs, "", at)
 	if err != nil {
 		t.Fatal(err)
 	}

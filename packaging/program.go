@@ -22,15 +22,20 @@ type program struct {
 	golang  string            // the Go release, such as go1.26.8
 }
 
-// build compiles dynvitd in the repository root for all architectures, into dir.
-func build(root, dir string, archs []string) (*program, error) {
+// build compiles dynvitd in the repository root for all architectures, into dir; or, where
+// cuda names a program for the only one, takes that.
+func build(root, dir string, archs []string, cuda string) (*program, error) {
 	p := &program{binary: map[string][]byte{}, shells: map[string][]byte{}}
 	fileOf := func(arch string) string { return filepath.Join(dir, arch, "dynvitd") }
 	for _, arch := range archs {
-		if err := compile(root, fileOf(arch), arch); err != nil {
-			return nil, err
+		file := cuda
+		if cuda == "" {
+			file = fileOf(arch)
+			if err := compile(root, file, arch); err != nil {
+				return nil, err
+			}
 		}
-		data, err := os.ReadFile(fileOf(arch))
+		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +46,7 @@ func build(root, dir string, archs []string) (*program, error) {
 		return nil, err
 	}
 	p.modules, p.golang = info.Deps, info.GoVersion
-	if p.binary[runtime.GOARCH] == nil {
+	if p.binary[runtime.GOARCH] == nil || cuda != "" {
 		if err := compile(root, fileOf(runtime.GOARCH), runtime.GOARCH); err != nil {
 			return nil, err
 		}

@@ -61,7 +61,7 @@ func TestUnit(t *testing.T) {
 		"Service.StateDirectory":           "dynvit",
 		"Service.Restart":                  "on-failure",
 		"Service.RestartPreventExitStatus": "78",
-		"Service.Environment":              "GOTRACEBACK=crash",
+		"Service.Environment":              "GOTRACEBACK=crash CUDA_CACHE_PATH=%S/dynvit/cuda",
 		"Install.WantedBy":                 "multi-user.target",
 	} {
 		if got := u.one(t, key); got != want {

@@ -18,9 +18,13 @@ const CalibrationFile = "calibration.json"
 
 // Origin is what a calibration's figures hold for.
 func Origin(info engine.Info, version string, root fs.FS) calibrate.Origin {
+	box := machine.At(root).Fingerprint(runtime.GOMAXPROCS(0))
+	if info.Device != "" {
+		box.GPU = info.Device // with its driver, which has a say in the times
+	}
 	return calibrate.Origin{
 		Program: version, Model: calibrate.Model{Name: info.Model, SHA256: info.SHA256}, Scorer: info.Scorer, Backend: info.Backend,
-		Machine: machine.At(root).Fingerprint(runtime.GOMAXPROCS(0)),
+		Machine: box,
 	}
 }
 

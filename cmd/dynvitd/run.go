@@ -13,11 +13,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"dynvit/backends"
 	"dynvit/backends/all"
 	schemes "dynvit/camera/all"
 	"dynvit/config"
 	"dynvit/daemon"
 	"dynvit/engine"
+	"dynvit/failover"
 	"dynvit/logging"
 	"dynvit/messages"
 	"dynvit/systemd"
@@ -132,11 +134,11 @@ func (f *runFlags) run(c *cobra.Command) error {
 func (f *runFlags) deps(log *slog.Logger, notify *systemd.Notifier) daemon.Deps {
 	return daemon.Deps{
 		Open: func(o engine.Options) (tuning.Classifier, error) {
-			e, err := engine.Open(o, all.List())
+			c, err := failover.New(openEngine, o, all.List(), log)
 			if err != nil {
-				return nil, err // not e: a nil *Engine is not a nil Classifier
+				return nil, err // not c: a nil *Classifier is not a nil tuning.Classifier
 			}
-			return e, nil
+			return c, nil
 		},
 		Schemes: schemes.List(), Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
 	}
@@ -154,6 +156,14 @@ func (f *runFlags) serve(ctx context.Context, conf config.Config, deps daemon.De
 		return d.Run(ctx)
 	}
 	return f.show(ctx, conf, deps)
+}
+
+func openEngine(o engine.Options, list []backends.Candidate) (tuning.Classifier, error) {
+	e, err := engine.Open(o, list)
+	if err != nil {
+		return nil, err // likewise
+	}
+	return e, nil
 }
 
 // show runs the daemon and prints what it sees.

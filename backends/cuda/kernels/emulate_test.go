@@ -1,0 +1,38 @@
+//go:build !purego
+
+package kernels_test
+
+import (
+	"fmt"
+	"testing"
+
+	"dynvit/backends/cuda/kernels"
+	"dynvit/backends/cuda/kernels/emulate"
+	"dynvit/backends/cuda/kernels/kerneltest"
+)
+
+// TestEmulated runs the sources of each target on the processor in several orders of
+// blocks and threads, and under sanitizers.
+func TestEmulated(t *testing.T) {
+	for _, target := range kernels.Targets() {
+		for _, c := range []struct {
+			mode   emulate.Mode
+			orders []int
+		}{{emulate.Plain, []int{0, -1, 7}}, {emulate.Addresses, []int{0}}, {emulate.Threads, []int{0, 5}}} {
+			t.Run(fmt.Sprintf("%s/%s", target.Name, c.mode), func(t *testing.T) {
+				t.Parallel()
+				if testing.Short() && c.mode != emulate.Plain {
+					t.Skip("sanitizers take a minute")
+				}
+				program := emulate.Build(t, t.TempDir(), "", 10*target.Major+target.Minor, c.mode)
+				for _, order := range c.orders {
+					t.Run(fmt.Sprint("order ", order), func(t *testing.T) {
+						p := emulate.Start(t, program)
+						p.Order(order)
+						kerneltest.Run(t, p, target)
+					})
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dynvit/config"
+)
+
+// TestStandIn: when another backend looks at the frames, the frames from then on name it,
+// and the node's info says why; nothing is calibrated meanwhile.
+func TestStandIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "calibration.json")
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Publish.Frame = true })
+		r := run(t, c, sources{"http://door/": {newScripted(time.Second, nil, shots(0, 4)...)}}, func(r *rig, _ *Deps) {
+			r.model.standIn = "portable"
+		})
+		after(20 * time.Second)
+		r.halt()
+		for _, want := range []struct{ topic, field, words string }{
+			{"/camera/door/frame", "backend", "ref portable portable portable"},
+			{"/camera/door/frame", "precision", "f32 bf16 bf16 bf16"},
+			{"/info", "backend", "ref portable"},
+			{"/info", "backend_why", "a test ref: device lost"},
+		} {
+			if got := r.list(want.topic, want.field); got != want.words {
+				t.Errorf("%s %s: %s, want %s", want.topic, want.field, got, want.words)
+			}
+		}
+		r.service.calibration.path = path
+		if err := r.service.calibration.measure(t.Context()); err == nil || !strings.Contains(err.Error(), "portable stands in for ref") {
+			t.Errorf("calibrated: %v", err)
+		}
+	})
+}
