@@ -16,19 +16,28 @@ demo: build ## build, look at drawn scenes for 20 s, publish over an embedded br
 test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 	$(GO) test ./...
 
-# Emulated processors, and how each must say that it multiplies.
+# Emulated processors, and how each must say that it multiplies; and instructions that each
+# must not know, so that a kernel which uses them where they are missing ends with SIGILL.
 RUNGS := "cortex-a72:int8 by SMULL" "cortex-a76:int8 by SDOT" "max:int8 by SMMLA, bf16 by BFMMLA"
+TRAPS := cortex-a72:SDOT cortex-a72:SMMLA cortex-a72:BFMMLA cortex-a76:SMMLA cortex-a76:BFMMLA
 # The frame path has no rungs: the first processor, which has the least, tells all.
-test-arm64: ## the NEON kernels, small golden models and the default one on three emulated processors (6 min; Debian's qemu-user-static)
+test-arm64: ## the NEON kernels, frame path, golden models and a whole run on three emulated processors; plain Go on 32 bits (9 min; Debian's qemu-user-static)
 	@dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && \
 	for p in backends/neon vit engine preprocess preprocess/baseline; do GOARCH=arm64 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
+	for trap in $(TRAPS); do ! text=$$(TRAP=$${trap#*:} qemu-aarch64-static -cpu $${trap%%:*} $$dir/neon -test.run '^TestTrap$$' 2>&1) && \
+	case "$$text" in *SIGILL*) ;; *) echo "$$trap is no illegal instruction: $$text"; exit 1; esac || exit 1; done && \
 	for rung in $(RUNGS); do emulated="qemu-aarch64-static -cpu $${rung%%:*} $$dir" && echo "$$rung" && \
 	(cd backends/neon && DYNVIT_RUNG="$${rung#*:}" $$emulated/neon) && \
 	(cd vit && GOMAXPROCS=1 $$emulated/vit -test.run '^TestGolden$$/./^neon$$') && \
 	(cd engine && GOMAXPROCS=1 $$emulated/engine -test.short -test.run '^Test(Default|Precisions|Stem|NoAllocations|DamagedPicture)$$') || exit 1; \
 	done && echo "frame path" && for p in preprocess preprocess/baseline; do \
 	(cd $$p && GOMAXPROCS=1 qemu-aarch64-static -cpu cortex-a72 $$dir/$$(basename $$p) -test.short -test.skip '^Test(MemoryIsForeseen|Shed|ReferenceShapes)$$') || exit 1; \
-	done
+	done && \
+	echo "32 bits: plain Go" && \
+	for p in backends/internal/host vit; do CGO_ENABLED=0 GOARCH=arm GOARM=7 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
+	(cd backends/internal/host && qemu-arm-static $$dir/host) && \
+	(cd vit && GOMAXPROCS=1 qemu-arm-static $$dir/vit -test.run '^TestGolden$$/^mini_deit$$/^portable$$')
+	EMULATED_CPUS="cortex-a72 cortex-a76 max" $(GO) test -count 1 ./cmd/dynvitd -run '^TestEmulatedRun$$'
 
 test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, the first time 6; root, qemu)
 	camera/vm/run
