@@ -226,7 +226,7 @@ func TestInterfaceEnvironment(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		forTests := strings.HasSuffix(d.Name(), "test") // hosttest, mqtttest, cameratest
+		forTests := strings.HasSuffix(d.Name(), "test") || d.Name() == "needs" // hosttest, mqtttest, cameratest
 		if d.IsDir() && (forTests || d.Name() == ".git" || d.Name() == "train") {
 			return filepath.SkipDir
 		}
