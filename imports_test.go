@@ -90,7 +90,9 @@ var allowed = map[string][]string{
 	"models":        {},
 	"preprocess":    {"camera", "exif", "preprocess/baseline"},
 
-	"homeassistant/announced": {"atomicfile", "homeassistant", "mqtt"},
+	"retained": {"atomicfile", "homeassistant", "mqtt"},
+	"queue":    {"camera"},
+	"presence": {"backoff", "messages", "mqtt"},
 
 	"preprocess/baseline": {},
 	"vit":                 {"backends", "modelfile"},

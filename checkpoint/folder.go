@@ -75,6 +75,9 @@ func findIn(folder string) (weights, error) {
 	}
 	switch len(others) {
 	case 0:
+		if slices.Contains(there, "snapshots") {
+			return weights{}, fmt.Errorf("%s: is a folder of the hub's cache: name the one in its snapshots", folder)
+		}
 		return weights{}, fmt.Errorf("%s: no weights in this folder: want model.safetensors, pytorch_model.bin, or one .safetensors, .pth, .pt, .ckpt or .bin", folder)
 	case 1:
 		return find(filepath.Join(folder, others[0]))
@@ -84,7 +87,7 @@ func findIn(folder string) (weights, error) {
 
 // Bounds of an index: its bytes, and the files that it may name.
 const (
-	maxIndex  = 32 << 20
+	maxIndex  = 8 << 20
 	maxShards = 1000
 )
 

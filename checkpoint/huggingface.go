@@ -37,7 +37,7 @@ var activations = map[string]string{
 }
 
 // huggingFace reads the config.json of transformers.
-func huggingFace(o object) ([]Facts, error) {
+func huggingFace(o object) (facts []Facts, doubt, err error) {
 	r := &reader{o: o}
 	kind := r.text("model_type")
 	f, known := families[kind]
@@ -56,7 +56,7 @@ func huggingFace(o object) ([]Facts, error) {
 	}
 	m.set("act", activation(shape.text("hidden_act")))
 	if shape.yes("use_swiglu_ffn", false) {
-		return nil, fmt.Errorf("use_swiglu_ffn: MLPs of SwiGLU are not taken")
+		return nil, nil, fmt.Errorf("use_swiglu_ffn: MLPs of SwiGLU are not taken")
 	}
 	class := task(r)
 	switch {
@@ -65,21 +65,19 @@ func huggingFace(o object) ([]Facts, error) {
 	case strings.HasSuffix(class, "Model") || strings.HasSuffix(class, "Backbone"):
 		m.set("head", "none")
 	}
-	if err := hfLabels(m, r); err != nil {
-		return nil, err
-	}
+	doubt = hfLabels(m, r)
 	for _, part := range []*reader{r, shape} {
 		if part.err != nil {
-			return nil, part.err
+			return nil, nil, part.err
 		}
 	}
-	facts := []Facts{{From: "config.json", Meta: m}}
+	facts = []Facts{{From: "config.json", Meta: m}}
 	if known {
 		usual := meta{"layer_norm_eps": f.eps, "act": f.act}
 		usual.setWhole("heads", f.heads)
 		facts = append([]Facts{{From: "transformers' default", Meta: usual}}, facts...)
 	}
-	return facts, nil
+	return facts, doubt, nil
 }
 
 // activation translates transformers' name.

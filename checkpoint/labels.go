@@ -24,7 +24,7 @@ func labels(names, described any) (classes, synsets string, err error) {
 	}
 	l, err := modelfile.ParseLabels(text)
 	if err != nil {
-		return "", "", errors.New(err.Error() + " (--labels names a file with others)")
+		return "", "", err
 	}
 	m := modelfile.Manifest{Classes: l.Names, Synsets: l.Synsets}.Encode()
 	return m["classes"], m["synsets"], nil

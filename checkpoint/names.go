@@ -28,7 +28,7 @@ var wrappers = []string{"module.", "model.", "_forward_module.", "backbone.", "n
 
 // training are words in names of what a training program keeps in a state dict beside
 // the model.
-var training = regexp.MustCompile(`(?i)(^|[._])(criterion|loss|losses|loss_fn|loss_func|metrics?|acc|accuracy|auroc|auc|f1|precision|recall|confmat|confusion_matrix|n_averaged|mixup|optimizer)([._]|\d*$)`)
+var training = regexp.MustCompile(`(?i)(^|[._])([a-z]*(criterion|loss|losses|metrics?|accuracy|auroc|f1|f1score|precision|recall|confusionmatrix)|acc|auc|confmat|confusion_matrix|n_averaged|mixup|optimizer)\d*([._]|$)`)
 
 // adapters are the names of LoRA's and other adapters' tensors (peft).
 var adapters = regexp.MustCompile(`(^|\.)(lora_[A-Za-z_]+|base_layer|hada_w\d|ia3_l|modules_to_save)(\.|$)`)
@@ -71,6 +71,9 @@ func choose(tensors []modelfile.Tensor, key string) (prefix string, others []str
 	prefixes := prefixesOf(tensors)
 	if key != "" {
 		at := slices.IndexFunc(prefixes, func(p string) bool { return strings.HasPrefix(p, strings.TrimSuffix(key, ".")+".") })
+		if len(prefixes) == 0 {
+			return "", nil, fmt.Errorf("key %.80q: no vision transformer's patch projection under it, or anywhere", key)
+		}
 		if at < 0 {
 			return "", nil, fmt.Errorf("key %.80q: no model of that name: there is %s", key, list(prefixes, shownPrefix))
 		}
@@ -133,17 +136,22 @@ type sorting struct {
 	prefix  string
 	others  []string           // prefixes of other models
 	outside []modelfile.Tensor // that nothing is known of
-	passed  []string           // left out, of training or of another model
+	passed  []string           // left out: of training
+	rivals  []string           // left out: of another model
 }
 
 func (s *sorting) sort(t modelfile.Tensor) {
 	name, in := strings.CutPrefix(t.Name, s.prefix)
-	other := slices.ContainsFunc(s.others, func(p string) bool { return len(p) > len(s.prefix) && strings.HasPrefix(t.Name, p) })
+	rival := slices.ContainsFunc(s.others, func(p string) bool {
+		return strings.HasPrefix(t.Name, p) && (!in || len(p) > len(s.prefix))
+	})
 	switch {
-	case in && !other && !(s.prefix == "" && training.MatchString(name)):
+	case rival:
+		s.rivals = append(s.rivals, t.Name)
+	case in && !(s.prefix == "" && training.MatchString(name)):
 		t.Name = name
 		s.c.Tensors = append(s.c.Tensors, t)
-	case other || training.MatchString(t.Name) || slices.ContainsFunc(s.others, func(p string) bool { return strings.HasPrefix(t.Name, p) && p != "" }):
+	case training.MatchString(t.Name):
 		s.passed = append(s.passed, t.Name)
 	default:
 		s.outside = append(s.outside, t)
@@ -193,16 +201,28 @@ func (s *sorting) head() string {
 
 // report says what was left out.
 func (s *sorting) report() {
+	var outside []string
+	for _, t := range s.outside {
+		outside = append(outside, t.Name)
+	}
 	if len(s.passed) > 0 {
-		s.c.Notes = append(s.c.Notes, fmt.Sprintf("passed over %d tensors of training: %s", len(s.passed), list(s.passed, func(n string) string { return n })))
+		s.c.Notes = append(s.c.Notes, "passed over "+counted(s.passed, "of training"))
 	}
-	if len(s.outside) > 0 {
-		var outside []string
-		for _, t := range s.outside {
-			outside = append(outside, t.Name)
-		}
-		s.c.Warnings = append(s.c.Warnings, fmt.Sprintf("passed over %d tensors outside of %s*: %s", len(outside), s.prefix, list(outside, func(n string) string { return n })))
+	if len(s.rivals) > 0 {
+		s.c.Notes = append(s.c.Notes, "passed over "+counted(s.rivals, "of another model"))
 	}
+	if len(outside) > 0 {
+		s.c.Warnings = append(s.c.Warnings, "passed over "+counted(outside, "outside of "+s.prefix+"*"))
+	}
+}
+
+// counted is how many tensors there are of a kind, and the first names.
+func counted(names []string, of string) string {
+	noun := "tensors"
+	if len(names) == 1 {
+		noun = "tensor"
+	}
+	return fmt.Sprintf("%d %s %s: %s", len(names), noun, of, list(names, func(n string) string { return n }))
 }
 
 // unique refuses names that are the same without what was taken off.

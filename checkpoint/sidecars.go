@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"dynvit/regular"
 )
 
 // maxSidecar bounds a JSON file beside the weights, in bytes: one of 21,000 labels takes
 // 2 MB.
-const maxSidecar = 16 << 20
+const maxSidecar = 8 << 20
 
 // sidecars reads the JSON files beside the weights.
 func (c *Checkpoint) sidecars(folder string) error {
@@ -39,10 +40,20 @@ func (c *Checkpoint) sidecars(folder string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
+		c.compare(config, name, meta["image_size"])
 		c.Facts = append(c.Facts, Facts{From: name, Meta: meta})
 		break
 	}
 	return nil
+}
+
+// compare warns where pictures are made of another size than the model's, which of
+// transformers' models only DINOv2 takes: its positions are brought to the pictures' grid.
+func (c *Checkpoint) compare(config object, name, size string) {
+	r := reader{o: config}
+	if model := r.side("image_size"); model > 0 && fmt.Sprint(model) != size && !strings.HasPrefix(r.text("model_type"), "dinov2") {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("config.json's model takes pictures of %d pixels, %s makes some of %s: taken at the latter, which transformers refuses", model, name, size))
+	}
 }
 
 // sidecar reads one, nil where there is none.
@@ -63,7 +74,8 @@ func (c *Checkpoint) sidecar(folder, name string) (object, string, error) {
 }
 
 // config reads a config.json: timm's, which names an architecture, or transformers', which
-// names the type of the model.
+// names the type of the model. Labels that a model file cannot hold are no reason to refuse
+// the model.
 func (c *Checkpoint) config(o object) error {
 	read := huggingFace
 	switch {
@@ -73,9 +85,12 @@ func (c *Checkpoint) config(o object) error {
 		c.Notes = append(c.Notes, "config.json is neither timm's nor transformers': not read")
 		return nil
 	}
-	facts, err := read(o)
+	facts, doubt, err := read(o)
 	if err != nil {
 		return err
+	}
+	if doubt != nil {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("config.json's labels are left out, %v: --labels names a file with others", doubt))
 	}
 	c.Facts = append(c.Facts, facts...)
 	return nil

@@ -18,12 +18,12 @@ const (
 // timmConfig reads what timm's save_for_hf and push_to_hf_hub write, and transformers'
 // TimmWrapper; that of before 2023 had no pretrained_cfg. The definition of the
 // architecture says what the configuration leaves out.
-func timmConfig(o object) ([]Facts, error) {
+func timmConfig(o object) (facts []Facts, doubt, err error) {
 	r := reader{o: o}
 	name := r.text("architecture")
 	defined, known, err := timm.Lookup(name)
 	if err != nil {
-		return nil, fmt.Errorf("architecture %.60q: %w", name, err)
+		return nil, nil, fmt.Errorf("architecture %.60q: %w", name, err)
 	}
 	m := meta{}
 	args, pretrained := r.part("model_args"), r.part("pretrained_cfg")
@@ -37,21 +37,19 @@ func timmConfig(o object) ([]Facts, error) {
 	}
 	m.setWhole("image_size", size)
 	timmPicture(m, pretrained, size)
-	if err := timmLabels(m, &r, pretrained); err != nil {
-		return nil, err
-	}
+	doubt = timmLabels(m, &r, pretrained)
 	for _, part := range []*reader{&r, args, pretrained} {
 		if part.err != nil {
-			return nil, part.err
+			return nil, nil, part.err
 		}
 	}
 	usual := meta{"mean": timmMean, "std": timmStd, "interpolation": timmInterpolation}
 	usual.set("resize", cropped(size, timmCrop))
-	facts := []Facts{{From: "timm's default", Meta: usual}, {From: "config.json", Meta: m}}
+	facts = []Facts{{From: "timm's default", Meta: usual}, {From: "config.json", Meta: m}}
 	if known {
 		facts = append([]Facts{{From: "timm's " + name, Meta: defined}}, facts...)
 	}
-	return facts, nil
+	return facts, doubt, nil
 }
 
 // timmShape reads what the model was built with.

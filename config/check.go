@@ -34,6 +34,7 @@ var (
 	notOfNode  = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 	hostName   = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 	cameraName = regexp.MustCompile(`^[a-z0-9_-]+$`)
+	cameraKeys = regexp.MustCompile(`^cameras\.[a-z0-9_-]+\.(.+)$`)
 )
 
 // IsCameraName reports whether a camera may have that name.

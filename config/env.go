@@ -63,7 +63,7 @@ func keyOf(variable string, c *Config) (string, error) {
 			return key, nil
 		}
 	}
-	return "", errors.New("no key has this variable: `dynvitd config schema` lists them")
+	return "", unknownVariable(variable)
 }
 
 // cameraKey finds the key of a variable's rest such as FRONT_DOOR_MAX_FPS.

@@ -13,7 +13,9 @@ import (
 
 // Config is everything that a user can set. The tags are the table of keys:
 // yaml names one, doc is its line in the schema, oneof lists allowed values,
-// min and max bound numbers and durations.
+// min and max bound numbers and durations, reload says that a change of it, or of
+// those below it, is taken up while the daemon runs: yes, or by a client of the
+// broker, but for the embedded one.
 type Config struct {
 	Node          string            `yaml:"node" doc:"name of this box in topics, [A-Za-z0-9_-]+; default: the host name, dots become -"`
 	Model         string            `yaml:"model" doc:"name in the model store or path to .safetensors; default: the embedded model"`
@@ -22,11 +24,11 @@ type Config struct {
 	Backend       string            `yaml:"backend" oneof:"auto ref portable avx512 avx2 neon cuda" doc:"what computes"`
 	Precision     string            `yaml:"precision" oneof:"auto f32 bf16 f16 int8" doc:"of the packed weights"`
 	Threads       int               `yaml:"threads" min:"0" max:"1024" doc:"threads, decoding included; 0: all usable cores"`
-	Latency       Latency           `yaml:"latency"`
+	Latency       Latency           `yaml:"latency" reload:"yes"`
 	Log           Log               `yaml:"log"`
 	MQTT          MQTT              `yaml:"mqtt"`
-	HomeAssistant HomeAssistant     `yaml:"homeassistant"`
-	Cameras       map[string]Camera `yaml:"cameras" doc:"by name, [a-z0-9_-]+"`
+	HomeAssistant HomeAssistant     `yaml:"homeassistant" reload:"yes"`
+	Cameras       map[string]Camera `yaml:"cameras" reload:"yes" doc:"by name, [a-z0-9_-]+"`
 	HTTP          HTTP              `yaml:"http"`
 
 	from origins // where each key was set, for errors that only the model can find
@@ -41,24 +43,24 @@ type Latency struct {
 
 // Log says what goes to stderr.
 type Log struct {
-	Level  string `yaml:"level" oneof:"debug info warn error" doc:"least level that is written"`
+	Level  string `yaml:"level" reload:"yes" oneof:"debug info warn error" doc:"least level that is written"`
 	Format string `yaml:"format" oneof:"text json" doc:"of a line; text gets journald priorities under systemd"`
 }
 
 // MQTT says where results go.
 type MQTT struct {
-	Broker       string `yaml:"broker" doc:"mqtt://host:1883, mqtts://host:8883, or embedded: a broker on loopback in this process"`
-	Protocol     string `yaml:"protocol" oneof:"3.1.1 5" doc:"version of MQTT; in 5 the broker says what it does not take, and why"`
-	Username     string `yaml:"username" doc:"at the broker"`
-	PasswordFile string `yaml:"password_file" doc:"file whose first line is the password; default: systemd's credential mqtt, where there is one"`
-	CAFile       string `yaml:"ca_file" doc:"PEM file of the authorities that may have signed the broker's certificate; default: the system's"`
-	CertFile     string `yaml:"cert_file" doc:"PEM file of this client's certificate, for brokers that want one"`
-	KeyFile      string `yaml:"key_file" doc:"PEM file of the key of cert_file"`
-	Retain       bool   `yaml:"retain" doc:"whether states are retained; false for brokers that know no retained messages"`
-	QoS          int    `yaml:"qos" min:"0" max:"1" doc:"of states and events; 0 for brokers that know no other: what is on its way when a connection breaks is lost"`
-	ClientID     string `yaml:"client_id" doc:"at the broker; default: dynvit-<node>"`
+	Broker       string `yaml:"broker" reload:"client" doc:"mqtt://host:1883, mqtts://host:8883, or embedded: a broker on loopback in this process"`
+	Protocol     string `yaml:"protocol" reload:"client" oneof:"3.1.1 5" doc:"version of MQTT; in 5 the broker says what it does not take, and why"`
+	Username     string `yaml:"username" reload:"client" doc:"at the broker"`
+	PasswordFile string `yaml:"password_file" reload:"client" doc:"file whose first line is the password; default: systemd's credential mqtt, where there is one"`
+	CAFile       string `yaml:"ca_file" reload:"client" doc:"PEM file of the authorities that may have signed the broker's certificate; default: the system's"`
+	CertFile     string `yaml:"cert_file" reload:"client" doc:"PEM file of this client's certificate, for brokers that want one"`
+	KeyFile      string `yaml:"key_file" reload:"client" doc:"PEM file of the key of cert_file"`
+	Retain       bool   `yaml:"retain" reload:"client" doc:"whether states are retained; false for brokers that know no retained messages"`
+	QoS          int    `yaml:"qos" reload:"client" min:"0" max:"1" doc:"of states and events; 0 for brokers that know no other: what is on its way when a connection breaks is lost"`
+	ClientID     string `yaml:"client_id" reload:"client" doc:"at the broker; default: dynvit-<node>"`
 	TopicPrefix  string `yaml:"topic_prefix" doc:"first words of every topic"`
-	Commands     bool   `yaml:"commands" doc:"whether commands are taken over MQTT"`
+	Commands     bool   `yaml:"commands" reload:"yes" doc:"whether commands are taken over MQTT"`
 	Outbox       Outbox `yaml:"outbox"`
 }
 

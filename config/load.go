@@ -79,9 +79,11 @@ func readFile(path string) ([]byte, error) {
 // derive fills the defaults that follow from other values.
 func (c *Config) derive() {
 	if c.MQTT.ClientID == "" {
-		c.MQTT.ClientID = "dynvit-" + c.Node
+		c.MQTT.ClientID = clientID(c.Node)
 	}
 }
+
+func clientID(node string) string { return "dynvit-" + node }
 
 func applyFlags(o LoadOptions, c *Config, from origins) error {
 	for _, s := range append(sourceSettings(o.Sources, c), o.Settings...) {

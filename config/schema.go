@@ -12,11 +12,13 @@ import (
 )
 
 // Schema is the configuration's JSON schema (draft 2020-12), with the variable
-// and the default of each key, as editors and `config schema` show it.
+// and the default of each key and whether a change of it needs a restart, as editors
+// and `config schema` show it.
 func Schema() []byte {
 	c := Default("")
-	root := groupSchema("", reflect.ValueOf(&c).Elem())
+	root := groupSchema("", false, reflect.ValueOf(&c).Elem())
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["$id"] = "urn:dynvit:config:" + strconv.Itoa(Version)
 	root["title"] = "dynvitd configuration"
 	root["required"] = []string{"mqtt"}
 	root["properties"].(map[string]any)["mqtt"].(map[string]any)["required"] = []string{"broker"}
@@ -27,25 +29,28 @@ func Schema() []byte {
 	return append(out, '\n')
 }
 
-func groupSchema(key string, v reflect.Value) map[string]any {
+func groupSchema(key string, reload bool, v reflect.Value) map[string]any {
 	properties := map[string]any{}
 	for _, f := range fields(v) {
-		properties[f.name] = f.schema(joinKey(key, f.name))
+		properties[f.name] = f.schema(joinKey(key, f.name), reload || f.reloads(false))
 	}
 	return map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
 }
 
-func (f field) schema(key string) map[string]any {
+func (f field) schema(key string, reload bool) map[string]any {
 	var s map[string]any
 	switch {
 	case f.isGroup():
-		return groupSchema(key, f.value)
+		return groupSchema(key, reload, f.value)
 	case f.name == "cameras":
 		s = camerasSchema()
 	default:
 		s = valueSchema(f.value.Interface())
 		s["default"] = defaultValue(f.value.Interface())
 		s["x-variable"] = EnvName(key)
+		if !reload {
+			s["x-restart"] = true
+		}
 		if allowed := f.tag.Get("oneof"); allowed != "" {
 			s["enum"] = strings.Fields(allowed)
 		}
@@ -57,7 +62,7 @@ func (f field) schema(key string) map[string]any {
 
 func camerasSchema() map[string]any {
 	cam := DefaultCamera()
-	one := groupSchema("cameras.<name>", reflect.ValueOf(&cam).Elem())
+	one := groupSchema("cameras.<name>", true, reflect.ValueOf(&cam).Elem())
 	one["required"] = []string{"source"}
 	return map[string]any{
 		"type":                 "object",

@@ -156,7 +156,7 @@ func (y yamlReader) group(key string, node ast.Node, v reflect.Value) error {
 	return y.each(key, entries, func(name, key string, entry *ast.MappingValueNode) error {
 		f, ok := find(list, name)
 		if !ok {
-			return y.fail(entry.Key.GetToken(), key, fmt.Errorf("unknown key: want one of %s", names(list)))
+			return y.fail(entry.Key.GetToken(), key, unknown(key, list))
 		}
 		return y.value(key, entry.Value, f)
 	})

@@ -15,6 +15,7 @@ import (
 	"dynvit/messages"
 	"dynvit/mqtt"
 	"dynvit/preprocess"
+	"dynvit/queue"
 	"dynvit/systemd"
 	"dynvit/tuning"
 	"dynvit/vit"
@@ -69,23 +70,27 @@ func countFrames(t *testing.T, c tuning.Classifier, picture camera.Frame) lastMe
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, out := &model{Classifier: c, info: c.Info(), plan: plan, ratio: 0.7}, &lastMessage{}
+	m, out := &model{Classifier: c, info: c.Info(), asked: asked{plan: plan, ratio: 0.7}}, &lastMessage{}
 	conf := config.DefaultCamera()
 	conf.Stable, conf.Publish.Frame, conf.Motion = 1, true, 0.02
 	log := slog.New(slog.DiscardHandler)
 	feed := &feed{
-		name: "door", config: conf, topics: messages.NewTopics("dynvit", "box").Camera("door"), counts: new(counts), log: log,
+		name: "door", topics: messages.NewTopics("dynvit", "box").Camera("door"), counts: new(counts), log: log,
 		busy: "a frame", motion: gate.NewMotion(conf, new(preprocess.Thumbnailer)), debounce: gate.NewDebounce(conf, nil),
 	}
-	feed.status = &status{timeout: time.Hour, log: log, publish: func(string) {}}
-	feed.status.opened()
+	feed.config.Store(&conf)
+	q := queue.New()
+	feed.lane = q.Add()
+	feed.status = &status{log: log, publish: func(string) {}}
+	feed.status.opened(time.Hour)
 	defer feed.status.closed("")
 	w := &inference{
-		model: m, looks: looksOf(m.info), tuner: newTuner(config.Default("box").Latency, m.plan, m.ratio), queue: newQueue(1), feeds: feeds{feed},
+		model: m, looks: looksOf(m.info), tuner: newTuner(config.Default("box").Latency, m.plan, m.ratio), queue: q, roster: new(roster),
 		out: &announcer{out: out, log: log}, encoder: messages.NewEncoder(messages.Engine{}, "b00t"), listeners: []*Listener{NewListener(4)},
 		synced: machine.ClockSynced, now: time.Now, pulse: new(systemd.Health).Loop("inference", time.Hour), log: log,
 	}
-	r := &reader{feed: feed, queue: w.queue, frame: &camera.Frame{}, pace: gate.NewPace(0)}
+	w.roster.set(feeds{feed})
+	r := &reader{feed: feed, frame: &camera.Frame{}}
 	one := func() {
 		picture.Data[0]++ // for the fake another label each time: state, event and frame
 		f := r.frame
@@ -95,10 +100,10 @@ func countFrames(t *testing.T, c tuning.Classifier, picture camera.Frame) lastMe
 		f.Captured = time.Now()
 		feed.status.frame()
 		r.pass()
-		i, taken := w.queue.take()
+		lane, taken := w.queue.Take()
 		feed.isStill(taken, w.now()) // looked at all the same
 		w.look(feed, taken)
-		w.queue.giveBack(i, taken)
+		lane.GiveBack(taken)
 		w.beat(f.Captured)
 		w.untilBeat(f.Captured)
 	}

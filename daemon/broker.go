@@ -28,6 +28,7 @@ const (
 // connection leads to the broker, which may be in this process.
 type connection struct {
 	client   *mqtt.Client
+	options  mqtt.Options
 	embedded *broker.Broker // nil: it is another program
 	last     mqtt.Message   // what it ends with
 	log      *slog.Logger
@@ -50,6 +51,7 @@ func (d *Daemon) connect(in *inbox, birth []mqtt.Message) (*connection, error) {
 	if d.deps.State != "" && c.embedded == nil {
 		o.OpenDisk = d.openDisk
 	}
+	c.options = o
 	var err error
 	if c.client, err = mqtt.New(o); err != nil {
 		return nil, errors.Join(config.Invalid("mqtt.broker", "%w", err), c.closeBroker())
@@ -67,6 +69,33 @@ func (d *Daemon) clientOptions(in *inbox, birth []mqtt.Message) mqtt.Options {
 		NoRetain: !m.Retain, NoQoS1: m.QoS == 0,
 		QueueBytes: m.Outbox.SizeMiB << 20, EventTTL: m.Outbox.TTL,
 	}
+}
+
+// by is how the client would connect by another configuration. What the embedded
+// broker asks for stays.
+func (c *connection) by(m *config.MQTT, password string) mqtt.Options {
+	o := c.options
+	if c.embedded == nil {
+		o.Broker, o.Protocol, o.Username, o.Password, o.ClientID = m.Broker, m.Version(), m.Username, password, m.ClientID
+		o.TLS = m.TLS()
+	}
+	o.NoRetain, o.NoQoS1 = !m.Retain, m.QoS == 0
+	return o
+}
+
+// change has the client connect by another configuration, which is checked, where
+// it differs.
+func (c *connection) change(m *config.MQTT, password string, filters []string) {
+	o := c.by(m, password)
+	o.Subscribe = filters
+	if o.Same(c.options) {
+		return
+	}
+	if err := c.client.Change(o); err != nil {
+		c.log.Warn("the connection to the broker stays as it is", "err", err) // a file that went away meanwhile
+		return
+	}
+	c.options = o
 }
 
 // openDisk opens the folder of events that wait. An embedded broker is there as

@@ -66,6 +66,9 @@ func (c *calibration) follow(ctx context.Context) error {
 // recall follows the calibration that is kept. The inference does it.
 func (c *calibration) recall() error {
 	table, err := calibrate.ReadFile(c.path)
+	if err == nil && table.Percentile != c.tuner.shown().percentile {
+		err = fmt.Errorf("made for p%v", table.Percentile)
+	}
 	if err == nil {
 		err = table.Matches(tuning.Origin(c.model.info, c.version, c.root))
 	}

@@ -91,10 +91,10 @@ func TestEnabled(t *testing.T) {
 			t.Error("the source of a camera that is off is open")
 		}
 		status("off", "disabled offline online")
-		before := r.feeds[0].counts.looked.Load()
+		before := r.all()[0].counts.looked.Load()
 		after(time.Hour)
 		status("door", "offline online disabled")
-		if n := r.feeds[0].counts.looked.Load(); n != before {
+		if n := r.all()[0].counts.looked.Load(); n != before {
 			t.Errorf("%d frames looked at of a camera that is off", n-before)
 		}
 		// Retained, and with a name that no camera can have.
@@ -107,7 +107,7 @@ func TestEnabled(t *testing.T) {
 		after(time.Second)
 		settings("true", "true")
 		status("door", "offline online disabled offline online")
-		if r.feeds[0].counts.looked.Load() == before {
+		if r.all()[0].counts.looked.Load() == before {
 			t.Error("a camera that is on again is not looked at")
 		}
 		r.halt()
@@ -157,7 +157,7 @@ func TestEndedIsShownAgain(t *testing.T) {
 			r.commands.obey(t.Context(), "camera/door/enabled", []byte(value), false)
 			after(10 * time.Second)
 		}
-		if n := r.feeds[0].counts.looked.Load(); n != 7 {
+		if n := r.all()[0].counts.looked.Load(); n != 7 {
 			t.Errorf("%d frames", n)
 		}
 		if err := r.ended(); err != nil {
@@ -268,7 +268,7 @@ func TestMotion(t *testing.T) {
 		source := cameratest.New()
 		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Motion, c.Heartbeat = 0.02, 30*time.Second })
 		r := run(t, c, sources{"http://door/": {source}}, nil)
-		u := func() *feed { return r.feeds[0] }
+		u := func() *feed { return r.all()[0] }
 		show := func(n int, f camera.Frame) {
 			for range n {
 				source.Push(f)
@@ -294,7 +294,7 @@ func TestMotion(t *testing.T) {
 		if l := u().counts.looked.Load(); l < 7 || l > 10 {
 			t.Errorf("%d looked at: a heartbeat lets one in, and two more that its label holds", l)
 		}
-		if d := r.feeds[0].counts.drops(); d.Still == 0 || d.Total() != d.Still {
+		if d := r.all()[0].counts.drops(); d.Still == 0 || d.Total() != d.Still {
 			t.Errorf("drops %+v", d)
 		}
 		r.halt()
@@ -313,7 +313,7 @@ func TestMotionLetsInWhatItCannotSee(t *testing.T) {
 		r := run(t, c, sources{"http://door/": {newScripted(100*time.Millisecond, nil, list...)}}, nil)
 		after(5 * time.Second)
 		r.halt()
-		if d := r.feeds[0].counts.drops(); d.Failed != 5 {
+		if d := r.all()[0].counts.drops(); d.Failed != 5 {
 			t.Errorf("%+v", d)
 		}
 	})
@@ -327,7 +327,8 @@ func FuzzEnabled(f *testing.F) {
 	f.Add("camera/../enabled", []byte("false"))
 	f.Add("camera//enabled", []byte("false"))
 	f.Fuzz(func(t *testing.T, name string, payload []byte) {
-		c := &commands{feeds: feeds{{name: "door", enabled: newEnabled(true, "")}, {name: "yard", enabled: newEnabled(true, "")}}}
+		c := &commands{roster: new(roster)}
+		c.roster.set(feeds{{name: "door", enabled: newEnabled(true, "")}, {name: "yard", enabled: newEnabled(true, "")}})
 		c.out = &announcer{out: new(lastMessage), settings: func() messages.Settings { return messages.Settings{} }}
 		do := c.named(name)
 		if do == nil || !strings.HasPrefix(name, "camera/") {
@@ -341,7 +342,7 @@ func FuzzEnabled(f *testing.F) {
 		if err != nil && (got != nil || strings.ContainsAny(err.Error(), "\n")) {
 			t.Errorf("%s %q: %v, %v", name, payload, got, err)
 		}
-		for _, u := range c.feeds {
+		for _, u := range c.roster.all() {
 			off := !u.enabled.isOn()
 			if wanted := name == "camera/"+u.name+"/enabled" && strings.TrimSpace(string(value)) == "false"; off != wanted {
 				t.Errorf("%s %q: %s is off: %v", name, payload, u.name, off)

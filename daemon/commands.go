@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"dynvit/calibrate"
@@ -18,12 +19,12 @@ import (
 
 // commands carries out what comes in over MQTT, one after another.
 type commands struct {
-	allowed     bool // by configuration
+	allowed     atomic.Bool // by configuration
 	model       *model
 	tuner       *tuner
 	orders      *orders
 	calibration *calibration
-	feeds       feeds
+	roster      *roster
 	out         *announcer
 	log         *slog.Logger
 }
@@ -45,7 +46,7 @@ func (c *commands) obey(ctx context.Context, name string, payload []byte, retain
 	}
 	id, value, err := messages.ParseCommand(payload)
 	out := messages.Outcome{ID: id}
-	if err == nil && !c.allowed {
+	if err == nil && !c.allowed.Load() {
 		err = errors.New("commands are off: mqtt.commands is false")
 	}
 	if err == nil {
@@ -155,14 +156,14 @@ func (c *commands) snapshot(ctx context.Context, value json.RawMessage) (any, er
 	if err := json.Unmarshal(value, &name); err != nil {
 		return nil, fmt.Errorf("snapshot %s: want the name of a camera", value)
 	}
-	f := c.feeds.named(name)
+	f := c.roster.all().named(name)
 	if f == nil {
 		return nil, fmt.Errorf("snapshot %s: there is no such camera", value)
 	}
 	if now := f.status.get(); now.Word != messages.CameraOnline {
 		return nil, fmt.Errorf("camera %s is %s", name, join(now.Word, now.Reason))
 	}
-	wait := min(f.config.Timeout, snapshotWait)
+	wait := min(f.config.Load().Timeout, snapshotWait)
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	r := &request{ctx: waiting, done: make(chan error, 1)}
@@ -186,7 +187,7 @@ func (c *commands) snapshot(ctx context.Context, value json.RawMessage) (any, er
 // enabled switches a camera on or off.
 func (c *commands) enabled(name string) func(context.Context, json.RawMessage) (any, error) {
 	return func(_ context.Context, value json.RawMessage) (any, error) {
-		f := c.feeds.named(name)
+		f := c.roster.all().named(name)
 		if f == nil {
 			return nil, fmt.Errorf("camera %q: there is no such camera", name)
 		}

@@ -12,20 +12,9 @@ import (
 	"dynvit/timing"
 )
 
-// counters are of all cameras by name, made once: the map does not change. They
-// only grow; whoever reads them keeps what it saw last for a period of its own.
-type counters map[string]*counts
-
-func newCounters(names []string) counters {
-	c := make(counters)
-	for _, name := range names {
-		c[name] = new(counts)
-	}
-	return c
-}
-
-// counts are of one camera's frames since the start of the daemon. They are safe
-// for concurrent use.
+// counts are of one camera's frames since it is configured. They are safe for
+// concurrent use and only grow; whoever reads them keeps what it saw last for a
+// period of its own.
 type counts struct {
 	looked  atomic.Uint64 // classified
 	damaged atomic.Uint64 // those of them that lack a part
@@ -54,7 +43,7 @@ func (c *counts) drops() messages.Drops {
 // period since the last one: it keeps what the counters were then. What is scraped has
 // no period. It is safe for concurrent use.
 type statistics struct {
-	feeds   feeds
+	roster  *roster
 	tuner   *tuner
 	machine machine.Machine
 	outbox  func() mqtt.Status
@@ -63,29 +52,45 @@ type statistics struct {
 
 	mu     sync.Mutex
 	since  time.Time
-	before readings
+	before map[*feed]*reading
 }
 
-// readings are what the counters held at some time.
-type readings struct {
-	looked              []uint64 // by feed
+// reading is what a camera's counters held at some time, or how much they grew.
+type reading struct {
+	looked              uint64
 	latency, frame, age timing.Counts
 }
 
-func (l feeds) read() (r readings) {
-	for _, f := range l {
-		r.looked = append(r.looked, f.counts.looked.Load())
-		r.latency.AddFrom(&f.counts.latency)
-		r.frame.AddFrom(&f.counts.frame)
-		r.age.AddFrom(&f.counts.age)
-	}
+func (c *counts) read() *reading {
+	r := &reading{looked: c.looked.Load()}
+	r.latency.AddFrom(&c.latency)
+	r.frame.AddFrom(&c.frame)
+	r.age.AddFrom(&c.age)
 	return r
 }
 
-func (d *Daemon) newStatistics(l feeds, t *tuner, outbox func() mqtt.Status) *statistics {
+// since is how much it grew since an earlier reading; nil: since ever.
+func (r *reading) since(before *reading) *reading {
+	if before == nil {
+		return r
+	}
+	return &reading{
+		looked: r.looked - before.looked, latency: *r.latency.Since(&before.latency),
+		frame: *r.frame.Since(&before.frame), age: *r.age.Since(&before.age),
+	}
+}
+
+func (r *reading) add(o *reading) {
+	r.looked += o.looked
+	r.latency.Add(&o.latency)
+	r.frame.Add(&o.frame)
+	r.age.Add(&o.age)
+}
+
+func (d *Daemon) newStatistics(t *tuner, outbox func() mqtt.Status) *statistics {
 	return &statistics{
-		feeds: l, tuner: t, machine: d.machine, outbox: outbox, limit: d.config.MQTT.Outbox.SizeMiB << 20, started: d.started,
-		since: time.Now(), before: l.read(),
+		roster: &d.roster, tuner: t, machine: d.machine, outbox: outbox, limit: d.config.MQTT.Outbox.SizeMiB << 20, started: d.started,
+		since: time.Now(),
 	}
 }
 
@@ -93,21 +98,26 @@ func (d *Daemon) newStatistics(l feeds, t *tuner, outbox func() mqtt.Status) *st
 func (s *statistics) take() messages.Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, read, force := time.Now(), s.feeds.read(), s.tuner.shown()
+	now, force := time.Now(), s.tuner.shown()
 	m := messages.Stats{
 		Schema: messages.Schema, At: messages.Time(now), Uptime: now.Sub(s.started).Round(time.Second).Seconds(),
-		Latency: spread(read.latency.Since(&s.before.latency)), Frame: spread(read.frame.Since(&s.before.frame)), Age: spread(read.age.Since(&s.before.age)),
 		KeepRatio: force.ratio, Rate: force.rate, Temperature: s.machine.Temperature(), RSS: s.machine.RSS(),
 		Outbox: outboxStats(s.outbox()), Cameras: map[string]messages.CameraStats{},
 	}
-	for i, f := range s.feeds {
+	var all reading
+	read := map[*feed]*reading{}
+	for _, f := range s.roster.all() {
+		read[f] = f.counts.read()
+		period := read[f].since(s.before[f])
+		all.add(period)
 		one := messages.CameraStats{
-			FPS:    float64(read.looked[i]-s.before.looked[i]) / now.Sub(s.since).Seconds(),
-			Frames: read.looked[i], Damaged: f.counts.damaged.Load(), Status: f.status.get().Word, Drops: f.counts.drops(),
+			FPS:    float64(period.looked) / now.Sub(s.since).Seconds(),
+			Frames: read[f].looked, Damaged: f.counts.damaged.Load(), Status: f.status.get().Word, Drops: f.counts.drops(),
 		}
 		m.Drops.Add(one.Drops)
 		m.Cameras[f.name] = one
 	}
+	m.Latency, m.Frame, m.Age = spread(&all.latency), spread(&all.frame), spread(&all.age)
 	s.since, s.before = now, read
 	return m
 }
@@ -120,7 +130,7 @@ func (s *statistics) Read() metrics.Readings {
 		Outbox: s.outbox(), OutboxLimit: s.limit, Temperature: s.machine.Temperature(),
 		RSS: s.machine.RSS(), Started: s.started,
 	}
-	for _, f := range s.feeds {
+	for _, f := range s.roster.all() {
 		c := f.counts
 		r.Cameras = append(r.Cameras, metrics.Camera{
 			Name: f.name, Status: f.status.get().Word, Looked: c.looked.Load(), Damaged: c.damaged.Load(), Late: c.late.Load(), Drops: c.drops(),

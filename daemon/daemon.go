@@ -19,6 +19,12 @@
 // do it between two frames, by an order, and waits. Calibration runs in a
 // goroutine of its own and orders one frame at a time, each camera's turn between.
 //
+// # Reload
+//
+// On SIGHUP the goroutine of Run reads the configuration anew and takes up what has
+// changed (reload.go): what the frames pass between two of them, by an order; then
+// readers, connection and announcements. What has not changed is not touched.
+//
 // # What is told to whom
 //
 // The announcer publishes all that is not of a frame: birth, settings, stats, a
@@ -83,6 +89,16 @@ type Deps struct {
 	// embedded broker may take another port when 1883 is in use.
 	NoFile bool
 
+	// Configuration is the file's path where it names the node: what earlier names
+	// left at the broker is taken back. "": there is none.
+	Configuration string
+
+	// Reload gives a value when Load is to read the configuration anew, after which
+	// what has changed is taken up. Level is the log's, to be changed then.
+	Reload <-chan os.Signal              // nil: never
+	Load   func() (config.Config, error) // nil: there is nothing to read
+	Level  *slog.LevelVar                // nil: stays
+
 	Listeners []*Listener // of the results
 
 	// Set by tests.
@@ -107,8 +123,7 @@ type Daemon struct {
 	started  time.Time
 	machine  machine.Machine
 	topics   messages.Topics
-	enabled  map[string]*enabled // by camera
-	counters counters
+	roster   roster
 	loops    *systemd.Health
 }
 
@@ -116,14 +131,8 @@ type Daemon struct {
 // token. A wrong
 // configuration is a *config.Error.
 func New(c config.Config, deps Deps) (*Daemon, error) {
-	if err := c.Validate(deps.Schemes); err != nil {
-		return nil, c.Place(err)
-	}
-	if len(c.Cameras) == 0 {
-		return nil, c.Place(config.Invalid("cameras", "no camera named: want one under cameras, or --source"))
-	}
 	deps = deps.withDefaults()
-	password, err := c.Password(deps.Getenv)
+	password, err := check(&c, &deps)
 	if err != nil {
 		return nil, c.Place(err)
 	}
@@ -131,30 +140,34 @@ func New(c config.Config, deps Deps) (*Daemon, error) {
 	if err != nil {
 		return nil, c.Place(err)
 	}
-	if err := c.ReadTLS(); err != nil {
-		return nil, c.Place(err)
-	}
 	return &Daemon{
 		config: c, deps: deps, log: deps.Log, password: password, token: token,
 		bootID: deps.bootID, started: time.Now(), machine: machine.At(deps.root),
-		topics: messages.NewTopics(c.MQTT.TopicPrefix, c.Node), enabled: allEnabled(&c), counters: newCounters(c.CameraNames()),
-		loops: new(systemd.Health),
+		topics: messages.NewTopics(c.MQTT.TopicPrefix, c.Node), loops: new(systemd.Health),
 	}, nil
 }
 
-func allEnabled(c *config.Config) map[string]*enabled {
-	all := make(map[string]*enabled)
-	for name, cam := range c.Cameras {
-		all[name] = newEnabled(cam.Enabled, "by configuration")
+// check finds what is wrong with a configuration that needs no model to be found,
+// and reads the broker's password.
+func check(c *config.Config, deps *Deps) (password string, err error) {
+	if err := c.Validate(deps.Schemes); err != nil {
+		return "", err
 	}
-	return all
+	if len(c.Cameras) == 0 {
+		return "", config.Invalid("cameras", "no camera named: want one under cameras, or --source")
+	}
+	if password, err = c.Password(deps.Getenv); err != nil {
+		return "", err
+	}
+	return password, c.ReadTLS()
 }
 
-// Totals are the frames classified and dropped since the start.
+// Totals are the frames classified and dropped since the start, of the cameras that
+// are configured.
 func (d *Daemon) Totals() (frames, dropped uint64) {
-	for _, c := range d.counters {
-		frames += c.looked.Load()
-		dropped += c.drops().Total()
+	for _, f := range d.roster.all() {
+		frames += f.counts.looked.Load()
+		dropped += f.counts.drops().Total()
 	}
 	return frames, dropped
 }
@@ -176,8 +189,14 @@ func (d *Daemon) settings(t *tuner) messages.Settings {
 		Schema: messages.Schema, Auto: now.auto, Keep: now.ratio,
 		BudgetMS: timing.Rounded(now.budget), Percentile: now.percentile, Cameras: map[string]messages.CameraSettings{},
 	}
-	for name, e := range d.enabled {
-		s.Cameras[name] = messages.CameraSettings{Enabled: e.isOn()}
+	list := d.roster.all()
+	for _, f := range list {
+		s.Cameras[f.name] = messages.CameraSettings{Enabled: f.enabled.isOn()}
+	}
+	if list == nil { // nothing is built yet
+		for name, c := range d.config.Cameras {
+			s.Cameras[name] = messages.CameraSettings{Enabled: c.Enabled}
+		}
 	}
 	return s
 }

@@ -128,7 +128,7 @@ func TestMaxFPS(t *testing.T) {
 		r := run(t, c, sources{"http://door/": {newScripted(time.Second/30, nil, shots(1, 300)...)}}, nil)
 		after(15 * time.Second)
 		r.halt()
-		if n, d := r.feeds[0].counts.looked.Load(), r.feeds[0].counts.drops(); n < 49 || n > 51 || n+d.TooFast != 300 {
+		if n, d := r.all()[0].counts.looked.Load(), r.all()[0].counts.drops(); n < 49 || n > 51 || n+d.TooFast != 300 {
 			t.Errorf("%d looked at, %+v", n, d)
 		}
 	})
@@ -175,9 +175,9 @@ func TestReopened(t *testing.T) {
 		if !first.IsClosed() {
 			t.Error("the broken source is still open")
 		}
-		u := r.feeds[0]
-		if u.counts.missed.Load() != 3+2 || r.feeds[0].newest.Seq != 5 {
-			t.Errorf("frame %d, %+v", r.feeds[0].newest.Seq, u.counts.drops())
+		u := r.all()[0]
+		if u.counts.missed.Load() != 3+2 || r.all()[0].newest.Seq != 5 {
+			t.Errorf("frame %d, %+v", r.all()[0].newest.Seq, u.counts.drops())
 		}
 		r.halt()
 		// The first offline may have given way to online before the client connected.

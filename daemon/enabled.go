@@ -14,6 +14,9 @@ type enabled struct {
 	end    context.CancelFunc // of the period
 }
 
+// byConfiguration is why a camera is on or off that no command has switched.
+const byConfiguration = "by configuration"
+
 func newEnabled(on bool, why string) *enabled {
 	e := &enabled{on: on, why: why}
 	e.period, e.end = context.WithCancel(context.Background())
@@ -31,6 +34,14 @@ func (e *enabled) now() (on bool, why string, period context.Context) {
 func (e *enabled) isOn() bool {
 	on, _, _ := e.now()
 	return on
+}
+
+// renew begins a new period of the same.
+func (e *enabled) renew() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.end()
+	e.period, e.end = context.WithCancel(context.Background())
 }
 
 // set begins a new period, unless that holds already.

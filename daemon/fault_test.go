@@ -139,7 +139,7 @@ func (f *faulty) watch(do func()) float64 {
 	return rate
 }
 
-func (f *faulty) feedNamed(name string) *feed { return f.feeds.named(name) }
+func (f *faulty) feedNamed(name string) *feed { return f.cameras.roster.all().named(name) }
 
 // looked waits until n more frames of a camera have been classified.
 func (f *faulty) looked(name string, n uint64) {

@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"dynvit/camera"
@@ -9,16 +11,18 @@ import (
 	"dynvit/gate"
 	"dynvit/messages"
 	"dynvit/preprocess"
+	"dynvit/queue"
 )
 
 // feed is one camera as the daemon sees it.
 type feed struct {
 	name    string
-	config  config.Camera
+	config  atomic.Pointer[config.Camera] // as the last reload left it
 	topics  messages.CameraTopics
 	status  *status
 	enabled *enabled
 	counts  *counts
+	lane    *queue.Lane
 	log     *slog.Logger
 
 	// The inference's alone.
@@ -31,26 +35,34 @@ type feed struct {
 	published time.Time       // when the state last was; zero: never
 }
 
-// feeds are all cameras, in the order in which they are served: by name.
-type feeds []*feed
-
-// newFeeds makes the feeds of a configuration. wanted says by camera which of
-// the model's classes count.
-func (d *Daemon) newFeeds(wanted map[string][]bool, announce *announcer) feeds {
-	var list feeds
-	thumbs := new(preprocess.Thumbnailer)
-	for _, name := range d.config.CameraNames() {
-		c := d.config.Cameras[name]
-		f := &feed{
-			name: name, config: c, topics: d.topics.Camera(name), enabled: d.enabled[name], counts: d.counters[name],
-			log: d.log.With("camera", name), busy: "a frame of camera " + name,
-			motion: gate.NewMotion(c, thumbs), debounce: gate.NewDebounce(c, wanted[name]),
-		}
-		f.newest.Camera = name
-		f.status = &status{timeout: c.Timeout, log: f.log, publish: func(word string) { announce.camera(f.topics, word) }}
-		list = append(list, f)
+// newFeed makes the feed of a camera. wanted says which of the model's classes
+// count.
+func (d *Daemon) newFeed(name string, c config.Camera, wanted []bool, thumbs *preprocess.Thumbnailer, announce *announcer) *feed {
+	f := &feed{
+		name: name, topics: d.topics.Camera(name), enabled: newEnabled(c.Enabled, byConfiguration), counts: new(counts),
+		log: d.log.With("camera", name), busy: "a frame of camera " + name,
+		motion: gate.NewMotion(c, thumbs), debounce: gate.NewDebounce(c, wanted),
 	}
-	return list
+	f.config.Store(&c)
+	f.newest.Camera = name
+	f.status = &status{log: f.log, publish: func(word string) { announce.camera(f.topics, word) }}
+	return f
+}
+
+// adopt takes up another configuration between two frames; what holds goes on.
+func (f *feed) adopt(c config.Camera, wanted []bool) {
+	f.config.Store(&c)
+	f.motion.Limit(c)
+	f.debounce.Limit(c, wanted)
+}
+
+// leave gives up the camera between two frames.
+func (f *feed) leave() {
+	f.lane.Remove()
+	if r := f.request; r != nil {
+		f.request = nil
+		r.done <- fmt.Errorf("camera %s is no longer configured", f.name)
+	}
 }
 
 // first is a camera's word at the start, and why.
@@ -63,12 +75,12 @@ func (f *feed) first() (word, reason string) {
 
 // isStill reports that a frame need not be looked at.
 func (f *feed) isStill(frame *camera.Frame, now time.Time) bool {
-	return f.motion.IsStill(frame, f.config.Region, f.debounce.Settled(), now)
+	return f.motion.IsStill(frame, f.config.Load().Region, f.debounce.Settled(), now)
 }
 
 // due reports whether the state was not published for a heartbeat, or never.
 func (f *feed) due(now time.Time) bool {
-	return now.Sub(f.published) >= f.config.Heartbeat
+	return now.Sub(f.published) >= f.config.Load().Heartbeat
 }
 
 // beats reports whether the state is to be repeated. A camera that does not
@@ -76,6 +88,9 @@ func (f *feed) due(now time.Time) bool {
 func (f *feed) beats() bool {
 	return !f.published.IsZero() && f.status.get().Word == messages.CameraOnline
 }
+
+// feeds are cameras, by name. A list does not change; a reload makes another.
+type feeds []*feed
 
 // named is the feed of that name, nil where there is none.
 func (l feeds) named(name string) *feed {
@@ -86,3 +101,27 @@ func (l feeds) named(name string) *feed {
 	}
 	return nil
 }
+
+// of is the feed whose lane it is, nil where it is gone.
+func (l feeds) of(lane *queue.Lane) *feed {
+	for _, f := range l {
+		if f.lane == lane {
+			return f
+		}
+	}
+	return nil
+}
+
+// roster are the cameras that there are now. It is safe for concurrent use; the
+// service's goroutine alone changes it.
+type roster struct{ list atomic.Pointer[feeds] }
+
+// all lists the cameras; none before the service is built.
+func (r *roster) all() feeds {
+	if list := r.list.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+func (r *roster) set(list feeds) { r.list.Store(&list) }

@@ -276,6 +276,9 @@ func whenReady(t *testing.T, deps *Deps) (wait func() *service) {
 	}
 }
 
+// all are the cameras that there are now.
+func (r *rig) all() feeds { return r.roster.all() }
+
 // ended waits for Run to return and closes the broker.
 func (r *rig) ended() error {
 	r.t.Helper()

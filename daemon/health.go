@@ -43,8 +43,9 @@ type OutboxHealth struct {
 type condition struct {
 	loops  *systemd.Health
 	outbox func() mqtt.Status
-	feeds  feeds
-	ready  atomic.Bool // started, and not stopping
+	roster *roster
+	ready  atomic.Bool            // started, and not stopping
+	reload atomic.Pointer[string] // why the last reload changed nothing; nil: it did, or there was none
 }
 
 // health gathers what holds now.
@@ -63,7 +64,7 @@ func (c *condition) health() Health {
 		h.Broker.Error = s.LastError
 	}
 	h.Outbox = OutboxHealth{Events: s.Events, Unsynced: s.Unsynced, OnDisk: s.OnDisk, Error: s.DiskError}
-	for _, f := range c.feeds {
+	for _, f := range c.roster.all() {
 		h.Cameras[f.name] = f.status.get()
 	}
 	return h
@@ -74,7 +75,8 @@ func (c *condition) line() string {
 	h := c.health()
 	online := 0
 	var parts []string
-	for _, f := range c.feeds {
+	all := c.roster.all()
+	for _, f := range all {
 		s := h.Cameras[f.name]
 		if s.Word == messages.CameraOnline {
 			online++
@@ -86,7 +88,10 @@ func (c *condition) line() string {
 	if !h.Broker.Connected {
 		broker = join("broker away", h.Broker.Error)
 	}
-	parts = append([]string{fmt.Sprintf("%d of %d cameras online", online, len(c.feeds)), broker}, parts...)
+	if why := c.reload.Load(); why != nil {
+		parts = append(parts, join("configuration not reloaded", *why))
+	}
+	parts = append([]string{fmt.Sprintf("%d of %d cameras online", online, len(all)), broker}, parts...)
 	return strings.Join(append(h.Reasons, parts...), "; ")
 }
 

@@ -3,10 +3,12 @@ package daemon
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"dynvit/messages"
 	"dynvit/mqtt"
+	"dynvit/presence"
 )
 
 const (
@@ -20,32 +22,40 @@ const (
 
 // inbox is what other programs say to the daemon over MQTT.
 type inbox struct {
-	commands string // what command topics begin with
-	birth    string // topic of Home Assistant's status, "" where it is of no interest
-	presence *presence
+	commands string                 // what command topics begin with
+	birth    atomic.Pointer[string] // topic of Home Assistant's status, "" where it is of no interest
+	presence *presence.Presence
 	waiting  chan mqtt.Message
 }
 
 // newInbox takes commands below a node's topics, what others make of its status
 // and, where discovery names its prefix, Home Assistant's birth.
-func newInbox(t messages.Topics, discovery string, p *presence) *inbox {
+func newInbox(t messages.Topics, discovery string, p *presence.Presence) *inbox {
 	b := &inbox{commands: t.Commands, presence: p, waiting: make(chan mqtt.Message, inboxSize)}
-	if discovery != "" {
-		b.birth = discovery + "/status"
-	}
+	b.listen(discovery)
 	return b
+}
+
+// listen takes the birth of a Home Assistant of that prefix, "": of none.
+func (b *inbox) listen(discovery string) {
+	birth := ""
+	if discovery != "" {
+		birth = discovery + "/status"
+	}
+	b.birth.Store(&birth)
 }
 
 // filters are the topics to subscribe to: commands, but not their results. Where
 // neither commands nor Home Assistant's birth are wanted there is none, since some
 // brokers allow none.
 func (b *inbox) filters(commands bool) []string {
-	if !commands && b.birth == "" {
+	birth := *b.birth.Load()
+	if !commands && birth == "" {
 		return nil
 	}
-	list := []string{b.commands + "+", b.commands + "camera/+/enabled", b.presence.topic}
-	if b.birth != "" {
-		list = append(list, b.birth)
+	list := []string{b.commands + "+", b.commands + "camera/+/enabled", b.presence.Topic()}
+	if birth != "" {
+		list = append(list, birth)
 	}
 	return list
 }
@@ -53,8 +63,8 @@ func (b *inbox) filters(commands bool) []string {
 // put is called by the connection's reader, which must not wait: what finds no
 // room is dropped.
 func (b *inbox) put(m mqtt.Message) {
-	if m.Topic == b.presence.topic {
-		b.presence.hear(m)
+	if m.Topic == b.presence.Topic() {
+		b.presence.Hear(m)
 		return
 	}
 	select {
@@ -76,7 +86,7 @@ func (b *inbox) run(ctx context.Context, c *commands, born func()) {
 			born()
 		case m := <-b.waiting:
 			switch {
-			case m.Topic != b.birth:
+			case m.Topic != *b.birth.Load():
 				c.obey(ctx, strings.TrimPrefix(m.Topic, b.commands), m.Payload, m.Retain)
 			case string(m.Payload) == "online" && !m.Retain:
 				soon.Reset(afterBirth)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"dynvit/messages"
+	"dynvit/presence"
 )
 
 func TestFilters(t *testing.T) {
@@ -19,7 +20,7 @@ func TestFilters(t *testing.T) {
 		{false, "homeassistant", append(commands, "homeassistant/status")}, // to say that commands are off
 		{false, "", nil},
 	} {
-		if got := newInbox(messages.NewTopics("dynvit", "box"), c.discovery, newPresence(messages.NewTopics("dynvit", "box"), nil)).filters(c.commands); !slices.Equal(got, c.want) {
+		if got := newInbox(messages.NewTopics("dynvit", "box"), c.discovery, presence.New(messages.NewTopics("dynvit", "box").Status, nil)).filters(c.commands); !slices.Equal(got, c.want) {
 			t.Errorf("commands %v, discovery %q: %q, want %q", c.commands, c.discovery, got, c.want)
 		}
 	}

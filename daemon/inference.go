@@ -10,6 +10,7 @@ import (
 	"dynvit/engine"
 	"dynvit/messages"
 	"dynvit/mqtt"
+	"dynvit/queue"
 	"dynvit/timing"
 )
 
@@ -24,8 +25,8 @@ type pulse interface {
 type inference struct {
 	model     *model
 	tuner     *tuner
-	queue     *queue
-	feeds     feeds // by the queue's index
+	queue     *queue.Queue
+	roster    *roster
 	orders    *orders
 	out       *announcer
 	looks     messages.Engine // at the frames
@@ -61,14 +62,14 @@ func (w *inference) run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-w.queue.ready:
+		case <-w.queue.Ready():
 		case o := <-w.orders.soon:
 			w.carryOut(o)
 		case o := <-w.orders.inTurn:
 			w.carryOut(o)
 		case <-heartbeat.C:
-		case <-w.queue.ended:
-			if w.queue.over() {
+		case <-w.queue.Ended():
+			if w.queue.Over() {
 				return
 			}
 		}
@@ -81,7 +82,7 @@ func (w *inference) next() bool {
 	if w.obey(w.orders.soon) {
 		return true
 	}
-	if w.turns < len(w.feeds) && w.frame() {
+	if w.turns < len(w.roster.all()) && w.frame() {
 		w.turns++
 		return true
 	}
@@ -108,12 +109,12 @@ func (w *inference) carryOut(o order) {
 
 // frame takes the next frame that waits, and reports whether there was one.
 func (w *inference) frame() bool {
-	i, f := w.queue.take()
+	lane, f := w.queue.Take()
 	if f == nil {
 		return false
 	}
-	defer w.queue.giveBack(i, f)
-	feed := w.feeds[i]
+	defer lane.GiveBack(f)
+	feed := w.roster.all().of(lane)
 	w.serveRequest(feed, f)
 	switch {
 	case feed.isStill(f, w.now()):
@@ -131,7 +132,7 @@ func (w *inference) frame() bool {
 func (w *inference) look(feed *feed, f *camera.Frame) {
 	w.pulse.Busy(feed.busy)
 	defer w.pulse.Idle("no frame came")
-	err := w.model.Classify(&w.result, f, feed.config.Region, w.tuner.plan)
+	err := w.model.Classify(&w.result, f, feed.config.Load().Region, w.tuner.plan)
 	w.notice(w.model.Info())
 	if err != nil {
 		feed.counts.failed.Add(1)
@@ -210,7 +211,7 @@ func (w *inference) decide(feed *feed, r *messages.Report, f *camera.Frame) {
 	if changed {
 		w.publishChange(feed, change, f, now)
 	}
-	if feed.config.Publish.Frame {
+	if feed.config.Load().Publish.Frame {
 		w.out.send(mqtt.Message{Topic: feed.topics.Frame, Payload: w.encoder.Report(r, now)})
 	}
 	for _, l := range w.listeners {
@@ -231,7 +232,7 @@ func (w *inference) publishChange(feed *feed, c messages.Change, f *camera.Frame
 		c.Label = w.model.Label(c.Previous)
 	}
 	w.out.send(mqtt.Message{Topic: feed.topics.Event, Payload: w.encoder.Event(&feed.state, c, now), QoS: 1})
-	if !feed.config.Publish.Snapshot {
+	if !feed.config.Load().Publish.Snapshot {
 		return
 	}
 	if err := w.publishSnapshot(feed, f); err != nil {
@@ -241,7 +242,7 @@ func (w *inference) publishChange(feed *feed, c messages.Change, f *camera.Frame
 
 // beat publishes the states that are due.
 func (w *inference) beat(now time.Time) {
-	for _, f := range w.feeds {
+	for _, f := range w.roster.all() {
 		if f.beats() && f.due(now) {
 			w.publishState(f, now)
 		}
@@ -252,9 +253,9 @@ func (w *inference) beat(now time.Time) {
 // online does so with a frame, which wakes the inference.
 func (w *inference) untilBeat(now time.Time) time.Duration {
 	wait := time.Hour
-	for _, f := range w.feeds {
+	for _, f := range w.roster.all() {
 		if f.beats() {
-			wait = min(wait, max(0, f.published.Add(f.config.Heartbeat).Sub(now)))
+			wait = min(wait, max(0, f.published.Add(f.config.Load().Heartbeat).Sub(now)))
 		}
 	}
 	return wait

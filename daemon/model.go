@@ -21,10 +21,14 @@ const warmUp = "test:?frames=1"
 // model is an opened classifier with the plan in force.
 type model struct {
 	tuning.Classifier
-	info  engine.Info
-	plan  vit.Plan
-	ratio float64
+	info engine.Info
+	asked
+}
 
+// asked is what a configuration asks of a model, in the model's terms.
+type asked struct {
+	plan   vit.Plan
+	ratio  float64
 	wanted map[string][]bool // by camera: which classes count; nil: all
 }
 
@@ -35,25 +39,25 @@ func openModel(c *config.Config, d *Deps) (*model, error) {
 		return nil, err
 	}
 	m := &model{Classifier: classifier, info: classifier.Info()}
-	if err := m.adopt(c); err != nil {
+	if m.asked, err = m.ask(c); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
 
-// adopt turns what the configuration asks of the model into its own terms.
-func (m *model) adopt(c *config.Config) (err error) {
-	if m.plan, err = m.Plan(c.Latency.Keep); err != nil {
-		return config.Invalid("latency.keep", "%w", err)
+// ask turns what a configuration asks of the model into its own terms.
+func (m *model) ask(c *config.Config) (a asked, err error) {
+	if a.plan, err = m.Plan(c.Latency.Keep); err != nil {
+		return a, config.Invalid("latency.keep", "%w", err)
 	}
-	m.ratio = m.Ratio(c.Latency.Keep, m.plan)
-	m.wanted = make(map[string][]bool)
+	a.ratio = m.Ratio(c.Latency.Keep, a.plan)
+	a.wanted = make(map[string][]bool)
 	for _, name := range c.CameraNames() {
-		if m.wanted[name], err = m.classes(c.Cameras[name].Labels); err != nil {
-			return config.Invalid("cameras."+name+".labels", "%w", err)
+		if a.wanted[name], err = m.classes(c.Cameras[name].Labels); err != nil {
+			return a, config.Invalid("cameras."+name+".labels", "%w", err)
 		}
 	}
-	return nil
+	return a, nil
 }
 
 func engineOptions(c *config.Config, store []string) engine.Options {

@@ -6,9 +6,9 @@ import (
 	"sync"
 
 	"dynvit/homeassistant"
-	"dynvit/homeassistant/announced"
 	"dynvit/messages"
 	"dynvit/mqtt"
+	"dynvit/retained"
 )
 
 // publisher takes messages without waiting; *mqtt.Client is one.
@@ -86,20 +86,29 @@ func (d *Daemon) discovery() string {
 	return d.config.HomeAssistant.DiscoveryPrefix
 }
 
-// newDiscovery announces nothing where discovery is off, but takes back what an
-// earlier run announced. Nodes that share a state folder do not take back each
-// other's.
-func (d *Daemon) newDiscovery(m *model, out publisher) *announced.Discovery {
-	var list []homeassistant.Announcement
+// newRetained knows what earlier runs left at the broker. Nodes that share a state
+// folder do not take back each other's.
+func (d *Daemon) newRetained(out publisher) *retained.Retained {
+	o := retained.Owner{Node: d.config.Node, Configuration: d.deps.Configuration}
+	if d.deps.State != "" {
+		o.Folder = filepath.Join(d.deps.State, "discovery")
+	}
+	return retained.New(o, out, d.log)
+}
+
+// standing is what stands retained at the broker by the configuration: what Home
+// Assistant is told, nothing where discovery is off, and the node's own topics.
+func (d *Daemon) standing(m *model) (list []homeassistant.Announcement, topics []string) {
 	if d.config.HomeAssistant.Enabled {
 		n := d.discoveredNode(m)
 		list = n.Announcements()
 	}
-	file := ""
-	if d.deps.State != "" {
-		file = filepath.Join(d.deps.State, "discovery", d.config.Node+".json")
+	topics = []string{d.topics.Status, d.topics.Info, d.topics.Settings}
+	for _, name := range d.config.CameraNames() {
+		t := d.topics.Camera(name)
+		topics = append(topics, t.Status, t.State, t.Snapshot)
 	}
-	return announced.New(list, file, out, d.log)
+	return list, topics
 }
 
 func (d *Daemon) discoveredNode(m *model) homeassistant.Node {

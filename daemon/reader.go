@@ -7,6 +7,7 @@ import (
 
 	"dynvit/backoff"
 	"dynvit/camera"
+	"dynvit/config"
 	"dynvit/gate"
 )
 
@@ -14,10 +15,8 @@ import (
 // run method is the only user of the source.
 type reader struct {
 	*feed
-	index int // in the queue
-	open  func() (camera.Source, error)
-	queue *queue
-	pulse pulse
+	open  func(config.Camera) (camera.Source, error)
+	pulse endingPulse
 
 	ended func() // told when the source has shown all it has
 	again func() // told when it is opened once more after that
@@ -26,6 +25,16 @@ type reader struct {
 	pace  gate.Pace
 	retry backoff.Backoff
 	seq   uint64 // of the last frame, over all times the source was opened
+
+	// Of who started it.
+	stop context.CancelFunc
+	done <-chan struct{}
+}
+
+// endingPulse is of a goroutine that may end before the others.
+type endingPulse interface {
+	pulse
+	Done()
 }
 
 // run keeps the camera open as long as it is wanted, until ctx ends.
@@ -74,11 +83,12 @@ func (r *reader) attend(ctx context.Context) {
 // session opens the source and reads it until it fails.
 func (r *reader) session(ctx context.Context) error {
 	r.pulse.Idle("opening the camera")
-	source, err := r.open()
+	c := r.config.Load()
+	source, err := r.open(*c)
 	if err != nil {
 		return err
 	}
-	r.status.opened()
+	r.status.opened(c.Timeout)
 	err = r.read(ctx, source)
 	if closing := source.Close(); closing != nil {
 		r.log.Debug("camera not closed cleanly", "err", closing)
@@ -112,11 +122,12 @@ func (r *reader) read(ctx context.Context, source camera.Source) error {
 
 // pass puts the frame into the queue unless it came too fast.
 func (r *reader) pass() {
+	r.pace.Limit(r.config.Load().MaxFPS)
 	if !r.pace.Pass(r.frame.Captured) {
 		r.counts.tooFast.Add(1)
 		return
 	}
-	next, lost := r.queue.put(r.index, r.frame)
+	next, lost := r.lane.Put(r.frame)
 	r.frame = next
 	if lost {
 		r.counts.busy.Add(1)

@@ -3,14 +3,9 @@ package daemon
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"math"
 	"net"
-	"time"
 
-	"dynvit/camera"
-	"dynvit/config"
-	"dynvit/preprocess"
+	"dynvit/presence"
 )
 
 // errStuck says that the inference did not come back from a frame; it still uses
@@ -108,7 +103,7 @@ func (d *Daemon) runModel(ctx context.Context, from *beginning) error {
 	if err != nil {
 		return err
 	}
-	in := newInbox(d.topics, d.discovery(), newPresence(d.topics, d.log))
+	in := newInbox(d.topics, d.discovery(), presence.New(d.topics.Status, d.log))
 	c, err := d.connect(in, birth(d.topics, d.info(from.model.info), d.settings(from.tuner)))
 	if err != nil {
 		if port != nil {
@@ -143,22 +138,6 @@ func (d *Daemon) checkSources(m *model) error {
 		source.Close() // nothing was read
 	}
 	return nil
-}
-
-func (d *Daemon) openCamera(m *model, c config.Camera, log *slog.Logger) (camera.Source, error) {
-	return d.deps.openSource(c.Source, camera.Options{
-		ShortSide: shortSide(m.info.ShortSide, c.Region),
-		// The status says stalled before the source gives up.
-		Stall: c.Timeout + time.Second,
-		Trust: c.Trust(),
-		Log:   log,
-	})
-}
-
-// shortSide is what a whole picture's short side must be for the region's to be
-// at least side.
-func shortSide(side int, r preprocess.Region) int {
-	return int(math.Ceil(float64(side) / min(r.X1-r.X0, r.Y1-r.Y0)))
 }
 
 // listen takes the local server's port; nil where none is wanted.

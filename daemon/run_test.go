@@ -202,7 +202,7 @@ func TestBrokenCameraHurtsNobody(t *testing.T) {
 		if word := stats.Cameras["damaged"].Status; word != "stalled" {
 			t.Errorf("stats say %s", word)
 		}
-		for _, u := range r.feeds {
+		for _, u := range r.all() {
 			looked, failed := u.counts.looked.Load(), u.counts.failed.Load()
 			if u.name == "door" && looked != 200 || u.name == "damaged" && (looked != 0 || failed != 400) {
 				t.Errorf("%s: %d looked at, %d failed", u.name, looked, failed)
@@ -227,7 +227,7 @@ func TestCamerasAreServedFairly(t *testing.T) {
 		r.halt()
 		var counts []uint64
 		total := uint64(0)
-		for _, u := range r.feeds {
+		for _, u := range r.all() {
 			counts = append(counts, u.counts.looked.Load())
 			total += u.counts.looked.Load()
 		}

@@ -6,38 +6,44 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"dynvit/backoff"
-	"dynvit/camera"
 	"dynvit/engine"
-	"dynvit/gate"
-	"dynvit/homeassistant/announced"
+	"dynvit/homeassistant"
 	"dynvit/httpserver"
 	"dynvit/messages"
+	"dynvit/queue"
+	"dynvit/retained"
 	"dynvit/systemd"
 )
 
 // service is all that works while the daemon runs, built whole.
 type service struct {
+	model       *model
 	tuner       *tuner
-	feeds       feeds
-	queue       *queue
-	readers     []*reader
+	queue       *queue.Queue
+	cameras     *cameras
 	inference   *inference
 	calibration *calibration
 	connection  *connection
 	inbox       *inbox
 	commands    *commands
 	condition   *condition
-	discovery   *announced.Discovery
+	retained    *retained.Retained
 	reporting   *reporting
 	watchdog    *systemd.Supervisor
 	local       httpserver.Options
-	ends        bool // when all sources have ended
 	log         *slog.Logger
+
+	hangups <-chan os.Signal          // ask for a reload
+	reload  func(ctx context.Context) // reads the configuration anew
+	stand   func()                    // has what the configuration says stand at the broker
+	reloads int
+	clear   *time.Timer // runs out when topics that are gone are to be taken back
+
+	calibrating sync.WaitGroup
 }
 
 // build makes the parts, from below: feeds, what looks at them, what commands it,
@@ -45,46 +51,37 @@ type service struct {
 func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return d.settings(t) }, log: d.log}
 	t.changed = out.changed
-	list := d.newFeeds(m.wanted, out)
-	q, o := newQueue(len(list)), newOrders()
+	q, o := queue.New(), newOrders()
 	calibration := d.newCalibration(m, t, o)
-	cond := &condition{loops: d.loops, outbox: c.client.Status, feeds: list}
-	counted := d.newStatistics(list, t, c.client.Status)
-	return &service{
-		tuner: t, feeds: list, queue: q, readers: d.newReaders(m, list, q), inference: d.newInference(m, t, list, q, o, out),
-		calibration: calibration, connection: c, inbox: in, discovery: d.newDiscovery(m, c.client), condition: cond, local: d.localServer(m, cond.health, counted), ends: d.deps.NoFile, log: d.log,
+	cond := &condition{loops: d.loops, outbox: c.client.Status, roster: &d.roster}
+	counted := d.newStatistics(t, c.client.Status)
+	s := &service{
+		model: m, tuner: t, queue: q, inference: d.newInference(m, t, q, o, out),
+		calibration: calibration, connection: c, inbox: in, retained: d.newRetained(c.client), condition: cond, local: d.localServer(m, cond.health, counted), log: d.log,
 		commands: &commands{
-			allowed: d.config.MQTT.Commands, model: m, tuner: t, orders: o, calibration: calibration, feeds: list, out: out, log: d.log,
+			model: m, tuner: t, orders: o, calibration: calibration, roster: &d.roster, out: out, log: d.log,
 		},
 		reporting: &reporting{
 			notify: d.deps.Notify, condition: cond, statistics: counted, out: out, log: d.log,
 		},
 		watchdog: &systemd.Supervisor{Notifier: d.deps.Notify, Health: d.loops, Log: d.log},
+		hangups:  d.deps.Reload, clear: time.NewTimer(0),
 	}
+	s.clear.Stop()
+	s.commands.allowed.Store(d.config.MQTT.Commands)
+	s.cameras = d.newCameras(s, m, out)
+	s.reload = func(ctx context.Context) { d.reload(ctx, s) }
+	s.stand = func() { s.standBy(d.standing(m)) }
+	return s
 }
 
-func (d *Daemon) newReaders(m *model, list feeds, q *queue) []*reader {
-	var readers []*reader
-	for i, f := range list {
-		readers = append(readers, &reader{
-			feed: f, index: i, queue: q,
-			open:  func() (camera.Source, error) { return d.openCamera(m, f.config, f.log) },
-			pulse: d.loops.Loop("camera "+f.name, readerLimit),
-			frame: new(camera.Frame), pace: gate.NewPace(f.config.MaxFPS),
-			// A camera plugged in again is seen within ten seconds.
-			retry: backoff.Backoff{First: 500 * time.Millisecond, Max: 10 * time.Second, Least: 0.5},
-		})
-	}
-	return readers
-}
-
-func (d *Daemon) newInference(m *model, t *tuner, list feeds, q *queue, o *orders, out *announcer) *inference {
+func (d *Daemon) newInference(m *model, t *tuner, q *queue.Queue, o *orders, out *announcer) *inference {
 	looks := looksOf(m.info)
 	for _, l := range d.deps.Listeners {
 		l.begin(looks)
 	}
 	return &inference{
-		model: m, tuner: t, queue: q, feeds: list, orders: o, out: out, looks: looks, bootID: d.bootID, encoder: messages.NewEncoder(looks, d.bootID),
+		model: m, tuner: t, queue: q, roster: &d.roster, orders: o, out: out, looks: looks, bootID: d.bootID, encoder: messages.NewEncoder(looks, d.bootID),
 		changed:   func(now engine.Info) { out.send(infoMessage(d.topics, d.info(now))) },
 		listeners: d.deps.Listeners, synced: d.deps.synced, now: d.deps.now, log: d.log,
 		pulse: d.loops.Loop("inference", inferenceLimit),
@@ -99,7 +96,7 @@ func looksOf(m engine.Info) messages.Engine {
 // run works until ctx ends or all sources have, and takes leave of the broker.
 func (s *service) run(ctx context.Context, port net.Listener, measure bool) error {
 	err := s.serve(ctx, port, measure)
-	return errors.Join(err, s.connection.close(s.discovery.Settled))
+	return errors.Join(err, s.connection.close(s.retained.Settled))
 }
 
 // serve works, and answers on the local server's port if there is one.
@@ -121,9 +118,9 @@ func (s *service) work(ctx context.Context, measure bool) error {
 	var watchers sync.WaitGroup
 	watchers.Go(func() { s.watchdog.Run(background) })
 	watchers.Go(func() { s.reporting.run(background) })
-	s.discovery.Begin()
+	s.stand()
 	watchers.Go(func() { s.inbox.run(background, s.commands, s.born) })
-	watchers.Go(func() { s.inbox.presence.run(background, s.reporting.out.online) })
+	watchers.Go(func() { s.inbox.presence.Run(background, s.reporting.out.online) })
 	defer watchers.Wait()
 	defer stopBackground()
 
@@ -132,29 +129,48 @@ func (s *service) work(ctx context.Context, measure bool) error {
 	inferring, stopInferring := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopInferring()
 	inferred := going(func() { s.inference.run(inferring) })
-	calibrated := going(func() {
-		if measure {
-			s.calibration.measure(inferring) // logged
-		}
-	})
-	read := s.startReaders(reading)
-	s.becomeReady()
-	select {
-	case <-ctx.Done():
-	case <-inferred:
-		s.log.Info("all sources have ended")
+	if measure {
+		s.calibrating.Go(func() { s.calibration.measure(inferring) }) // logged
 	}
+	s.cameras.start(reading)
+	s.becomeReady()
+	s.attend(ctx, inferred)
 	s.condition.ready.Store(false)
 	s.reporting.told(s.reporting.notify.Stopping())
 	stopReading()
 	stopInferring()
-	return s.join(inferred, calibrated, read)
+	return s.join(inferred, going(s.calibrating.Wait), going(s.cameras.running.Wait))
+}
+
+// attend reloads when it is asked to, until ctx ends or all sources have.
+func (s *service) attend(ctx context.Context, inferred <-chan struct{}) {
+	defer s.clear.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-inferred:
+			s.log.Info("all sources have ended")
+			return
+		case <-s.hangups:
+			s.reload(ctx)
+		case <-s.clear.C:
+			s.retained.Clear()
+		}
+	}
+}
+
+// standBy has other announcements and topics stand at the broker.
+func (s *service) standBy(list []homeassistant.Announcement, topics []string) {
+	if s.retained.Stand(list, topics) {
+		s.clear.Reset(afterRemoval)
+	}
 }
 
 // born tells a Home Assistant that has just started what it cannot find on the
 // broker.
 func (s *service) born() {
-	s.discovery.Announce()
+	s.retained.Announce()
 	s.reporting.stats()
 }
 
@@ -168,29 +184,10 @@ func going(do func()) <-chan struct{} {
 	return done
 }
 
-// startReaders starts the cameras' readers. The channel is closed when all have
-// returned, as they do when ctx ends. When all sources have ended by themselves,
-// and only a command could start one again, the queue ends with them.
-func (s *service) startReaders(ctx context.Context) <-chan struct{} {
-	var running sync.WaitGroup
-	var ended atomic.Int64
-	for _, r := range s.readers {
-		r.status.start(r.first())
-		r.ended = func() {
-			if ended.Add(1) == int64(len(s.readers)) && s.ends {
-				s.queue.end()
-			}
-		}
-		r.again = func() { ended.Add(-1) }
-		running.Go(func() { r.run(ctx) })
-	}
-	return going(running.Wait)
-}
-
 func (s *service) becomeReady() {
 	info := s.inference.model.info
 	s.log.Info("ready", "model", info.Model, "backend", info.Backend, "precision", info.Precision.String(),
-		"keep", s.tuner.shown().ratio, "cameras", len(s.feeds), "topics", s.inference.out.topics.Root+"/#")
+		"keep", s.tuner.shown().ratio, "cameras", len(s.cameras.roster.all()), "topics", s.inference.out.topics.Root+"/#")
 	s.condition.ready.Store(true)
 	s.reporting.told(s.reporting.notify.Ready(s.condition.line()))
 }

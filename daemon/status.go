@@ -19,11 +19,12 @@ type CameraStatus struct {
 // change of the word is published, each new reason logged. It is safe for
 // concurrent use.
 type status struct {
-	timeout time.Duration // without a frame for so long the camera is stalled
 	publish func(word string)
 	log     *slog.Logger
 
 	mu      sync.Mutex
+	retired bool          // nothing is told any more
+	timeout time.Duration // without a frame for so long the camera is stalled
 	now     CameraStatus
 	last    time.Time   // of the last frame, or of opening
 	timer   *time.Timer // runs out timeout after last; nil while the source is closed
@@ -74,12 +75,13 @@ func (s *status) get() CameraStatus {
 	return s.now
 }
 
-// opened starts to watch for a stall. Whether frames come is not known yet, so
-// the word stays.
-func (s *status) opened() {
+// opened starts to watch for a stall, which no frame for timeout is. Whether frames
+// come is not known yet, so the word stays.
+func (s *status) opened(timeout time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unwatch() // the last one may have been left without a word
+	s.timeout = timeout
 	s.last, s.stalled = time.Now(), false
 	s.timer = time.AfterFunc(s.timeout, s.check)
 }
@@ -169,6 +171,14 @@ func (s *status) stopped() {
 	}
 }
 
+// retire ends all publishing and logging: the camera is configured no more, though
+// it may be read for a moment yet.
+func (s *status) retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired = true
+}
+
 // unwatch needs s.mu.
 func (s *status) unwatch() {
 	if s.timer != nil {
@@ -179,7 +189,7 @@ func (s *status) unwatch() {
 
 // set needs s.mu.
 func (s *status) set(word, reason string) {
-	if word == s.now.Word && reason == s.now.Reason {
+	if s.retired || word == s.now.Word && reason == s.now.Reason {
 		return
 	}
 	s.turn(word, reason)
@@ -193,7 +203,7 @@ func (s *status) set(word, reason string) {
 // turn needs s.mu.
 func (s *status) turn(word, reason string) {
 	s.now.Reason = reason
-	if word == s.now.Word {
+	if s.retired || word == s.now.Word {
 		return
 	}
 	s.now.Word, s.now.Since = word, time.Now()

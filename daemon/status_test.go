@@ -35,20 +35,21 @@ func TestStatus(t *testing.T) {
 		{"unreadable, then silent, then unreadable", "open frame bad 9s frame bad 9s frame bad 11s frame", "offline online stalled", "no frame could be read for 10s: no picture"},
 		{"opened anew, and no better", "open frame bad 9s frame bad 9s frame bad close open frame", "offline online stalled offline stalled", "no frame could be read for 10s: no picture"},
 		{"read after it was closed", "open frame bad 9s frame bad 9s frame bad close good", "offline online stalled offline", "cut"},
+		{"retired, and still read", "open frame gone frame 11s frame close", "offline online", ""},
 		{"disabled meanwhile", "open frame bad 9s frame bad 9s frame bad off on open frame", "offline online stalled disabled offline online", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var words []string
 				s := &status{
-					timeout: 10 * time.Second, log: slog.New(slog.DiscardHandler),
+					log:     slog.New(slog.DiscardHandler),
 					publish: func(word string) { words = append(words, word) },
 				}
 				s.start(messages.CameraOffline, "at first")
 				steps := map[string]func(){
-					"open": s.opened, "frame": s.frame, "close": func() { s.closed("cut") },
+					"open": func() { s.opened(10 * time.Second) }, "frame": s.frame, "close": func() { s.closed("cut") },
 					"good": s.read, "bad": func() { s.unread(errors.New("no picture")) },
-					"off": func() { s.disabled("a test") }, "on": s.enabled,
+					"off": func() { s.disabled("a test") }, "on": s.enabled, "gone": s.retire,
 				}
 				for _, step := range strings.Fields(c.script) {
 					if do, ok := steps[step]; ok {

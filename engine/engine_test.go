@@ -320,3 +320,23 @@ func TestLabelsDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a label", n)
 	}
 }
+
+// TestBackbone: a model without a head is refused in words, not ranked by its features.
+func TestBackbone(t *testing.T) {
+	c, err := vit.Named("deit_tiny")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Depth, c.PruneAt, c.Classes, c.Predictors = 1, nil, 0, false
+	tensors, err := vit.Random{Config: c, Seed: 1}.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "backbone.safetensors")
+	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Model: path}, all.List()); err == nil || err.Error() != "model backbone: it has no classes: a backbone without a head" {
+		t.Error(err)
+	}
+}

@@ -124,10 +124,10 @@ func Against(e *engine.Engine, s Stored) ([]Difference, error) {
 	var r engine.Result
 	for _, path := range s.Pictures {
 		want := s.Logits[path]
-		err := files.ReadPicture(&frame, path)
-		if err == nil {
-			err = e.Classify(&r, &frame, preprocess.Whole, plan)
+		if err := files.ReadPicture(&frame, path); err != nil {
+			return nil, err
 		}
+		err := e.Classify(&r, &frame, preprocess.Whole, plan)
 		if err == nil && len(r.Logits) != len(want) {
 			err = fmt.Errorf("%d logits are stored, the model gives %d", len(want), len(r.Logits))
 		}

@@ -22,10 +22,16 @@ type Debounce struct {
 
 // NewDebounce is of a camera; wanted says by class which count, nil: all.
 func NewDebounce(c config.Camera, wanted []bool) Debounce {
-	return Debounce{
-		stable: c.Stable, minScore: float32(c.MinScore), wanted: wanted,
-		holds: messages.NoClass, candidate: messages.NoClass,
-	}
+	d := Debounce{holds: messages.NoClass, candidate: messages.NoClass}
+	d.Limit(c, wanted)
+	return d
+}
+
+// Limit goes by another configuration from the next frame on. The class that holds
+// does so until frames say otherwise.
+func (d *Debounce) Limit(c config.Camera, wanted []bool) {
+	d.stable, d.minScore, d.wanted = c.Stable, float32(c.MinScore), wanted
+	d.run = min(d.run, d.stable-1)
 }
 
 // Class is best where it counts, else messages.NoClass.

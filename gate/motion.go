@@ -24,7 +24,14 @@ type Motion struct {
 // NewMotion is of a camera. thumbs may be shared by those that one goroutine
 // looks at.
 func NewMotion(c config.Camera, thumbs *preprocess.Thumbnailer) Motion {
-	return Motion{share: c.Motion, heartbeat: c.Heartbeat, thumbs: thumbs}
+	m := Motion{thumbs: thumbs}
+	m.Limit(c)
+	return m
+}
+
+// Limit goes by another configuration from now on. The next frame is looked at.
+func (m *Motion) Limit(c config.Camera) {
+	m.share, m.heartbeat, m.last = c.Motion, c.Heartbeat, time.Time{}
 }
 
 // IsStill reports that a frame need not be looked at: it shows what the last one

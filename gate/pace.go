@@ -10,11 +10,20 @@ type Pace struct {
 
 // NewPace lets through fps frames a second; 0: all.
 func NewPace(fps float64) Pace {
-	if fps == 0 {
-		return Pace{}
+	var p Pace
+	p.Limit(fps)
+	return p
+}
+
+// Limit lets through fps frames a second from now on; 0: all.
+func (p *Pace) Limit(fps float64) {
+	var period time.Duration
+	if fps > 0 {
+		period = time.Duration(min(float64(time.Second)/fps, float64(24*time.Hour)))
 	}
-	period := min(float64(time.Second)/fps, float64(24*time.Hour))
-	return Pace{period: time.Duration(period)}
+	if period != p.period {
+		*p = Pace{period: period}
+	}
 }
 
 // Pass reports whether a frame captured at t is let through. A quarter of a

@@ -17,9 +17,10 @@ import (
 
 // Options say what is written and how.
 type Options struct {
-	Level   string // least level: debug, info, warn or error
-	JSON    bool   // an object a line; else text, key=value
-	Journal bool   // w is systemd's journal
+	Level   string         // least level: debug, info, warn or error
+	Var     *slog.LevelVar // holds it, for who changes it later; nil: nobody does
+	JSON    bool           // an object a line; else text, key=value
+	Journal bool           // w is systemd's journal
 }
 
 // New writes lines to w. For a journal each line begins with its priority, <6>
@@ -30,8 +31,12 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(o.Level)); err != nil {
 		return nil, fmt.Errorf("%q: want debug, info, warn or error", o.Level)
 	}
+	if o.Var == nil {
+		o.Var = new(slog.LevelVar)
+	}
+	o.Var.Set(level)
 	lines := &lineWriter{to: w, journal: o.Journal}
-	ho := &slog.HandlerOptions{Level: level}
+	ho := &slog.HandlerOptions{Level: o.Var}
 	if o.Journal && !o.JSON {
 		ho.ReplaceAttr = withoutTime
 	}

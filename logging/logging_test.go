@@ -67,6 +67,23 @@ func TestLoggerJSONAndLevel(t *testing.T) {
 	}
 }
 
+// TestLevelChanges: also of loggers that were made of the first before.
+func TestLevelChanges(t *testing.T) {
+	var out bytes.Buffer
+	var level slog.LevelVar
+	log, err := New(&out, Options{Level: "warn", Var: &level})
+	if err != nil {
+		t.Fatal(err)
+	}
+	door := log.With("camera", "door")
+	door.Info("before")
+	level.Set(slog.LevelInfo)
+	door.Info("after")
+	if got := out.String(); strings.Contains(got, "before") || !strings.Contains(got, "msg=after camera=door") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestLoggerForTheJournal(t *testing.T) {
 	var out bytes.Buffer
 	log, err := New(&out, Options{Level: "debug", Journal: true})

@@ -3,6 +3,7 @@ package modelfile
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"path"
@@ -41,6 +42,9 @@ const (
 // foreign is an error that says what a file is, where its first bytes tell that it is no
 // model; nil else.
 func foreign(data []byte) error {
+	if hasHeader(data) {
+		return nil
+	}
 	head := data[:min(len(data), 512)]
 	text := bytes.ToLower(bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n"))
 	for _, k := range []struct {
@@ -68,6 +72,12 @@ func foreign(data []byte) error {
 		return errors.New("is " + isZeros)
 	}
 	return nil
+}
+
+// hasHeader reports whether a safetensors header may begin the file: its length is a
+// number of any bytes, also of those that other files begin with.
+func hasHeader(data []byte) bool {
+	return len(data) > lengthBytes && data[lengthBytes] == '{' && binary.LittleEndian.Uint64(data) <= uint64(len(data)-lengthBytes)
 }
 
 // isProtobuf knows an ONNX model: its ir_version, and behind it the producer's name or the

@@ -53,6 +53,17 @@ func strangers(t testing.TB) map[string][]byte {
 	}
 }
 
+// TestLengths: whatever bytes a header's length has, the file is none of them.
+func TestLengths(t *testing.T) {
+	for _, length := range []int{0x7b20, 0x8b1f, 0x7b, 0x120308, 0x61a181} {
+		header := "{" + f32("w", "[1]", 0, 4) + "}"
+		header += strings.Repeat(" ", length-len(header))
+		if f, err := Parse(raw(header, 4)); err != nil || !f.Has("w") {
+			t.Errorf("header of %#x bytes: %v", length, err)
+		}
+	}
+}
+
 // TestForeign: what is no model is named for what it is, with what to do, by whoever opens it.
 func TestForeign(t *testing.T) {
 	for what, data := range strangers(t) {

@@ -56,6 +56,9 @@ func findPickle(entries map[string][]byte) (object []byte, root string, err erro
 func zipEntries(data []byte) (map[string][]byte, error) {
 	r := &boundedReader{from: bytes.NewReader(data), left: maxDirectory}
 	z, err := zip.NewReader(r, int64(len(data)))
+	if errors.Is(err, zip.ErrFormat) {
+		return nil, errors.New("a zip without a whole list of entries at its end: cut short, as by a download that broke off, or damaged")
+	}
 	if err != nil {
 		return nil, err
 	}

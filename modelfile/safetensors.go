@@ -97,7 +97,7 @@ func (e entry) check(at, size int) error {
 	case e.end < e.begin:
 		return fmt.Errorf("bytes %d to %d run backwards", e.begin, e.end)
 	case e.end > size:
-		return fmt.Errorf("bytes %d to %d of %d", e.begin, e.end, size)
+		return fmt.Errorf("bytes %d to %d of %d: the file is cut short, or damaged", e.begin, e.end, size)
 	case e.begin < at:
 		return fmt.Errorf("begins at %d, within the tensor before, which ends at %d", e.begin, at)
 	case e.begin > at:

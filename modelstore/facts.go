@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"dynvit/checkpoint"
 	"dynvit/modelfile"
@@ -99,11 +100,16 @@ func (m merged) explain(written map[string]string, c vit.Config) []Value {
 	var values []Value
 	for _, k := range modelfile.Keys() {
 		text, is := written[k]
-		if !is {
+		from := m.source(k)
+		switch {
+		case is:
+		case k == "crop_mode": // goes with the resize
+			text, from = silent[k], m.source("resize")
+		default:
 			text = silent[k]
 		}
 		if text != "" {
-			values = append(values, Value{k, text, m.source(k), is})
+			values = append(values, Value{k, text, from, is})
 		}
 	}
 	return values
@@ -122,7 +128,20 @@ func (m merged) source(key string) string {
 	return assumed
 }
 
-// said reports whether a source says it, and not custom.
+// blame adds to an error of a metadata's key who said it.
+func (m merged) blame(err error) error {
+	words := strings.Fields(err.Error())
+	if len(words) < 2 || words[0] != "metadata" || m.from[words[1]] == "" {
+		return err
+	}
+	from := m.from[words[1]]
+	if strings.HasSuffix(from, ".json") {
+		from += ": where it is another model's, put the weights into a folder of their own"
+	}
+	return fmt.Errorf("%w (from %s)", err, from)
+}
+
+// said reports whether a source says it, and not what is usual alone.
 func (m merged) said(key string) bool { return m.from[key] != "" && !m.assumed[key] }
 
 // doubts are the assumptions that can be wrong without anything showing it.

@@ -72,7 +72,7 @@ func convert(c *checkpoint.Checkpoint, predictors *modelfile.File, o ImportOptio
 	written, tensors, config, err := vit.Import(modelfile.New(nil, named), predictors, merged.manifest)
 	m.Config = config
 	if err != nil {
-		return m, nil, err
+		return m, nil, merged.blame(err)
 	}
 	m.Values = merged.explain(written, config)
 	m.Warnings = append(m.Warnings, merged.doubts(config)...)

@@ -19,10 +19,8 @@ const closeGrace = 300 * time.Millisecond
 // Client publishes to one broker. Its methods may be called from several
 // goroutines at once.
 type Client struct {
-	options Options
-	broker  address
-	log     *slog.Logger
-	pulse   Pulse
+	plain *slog.Logger // names no broker
+	pulse Pulse
 
 	outbox    *outbox
 	persister *persister // nil: events are in memory alone
@@ -31,7 +29,10 @@ type Client struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the goroutine has ended
 
-	// Of the goroutine.
+	// Of the goroutine, and of its turn.
+	options  Options
+	broker   address // written under mu, too
+	log      *slog.Logger
 	told     telling
 	topics   *subscriptions
 	closings closings
@@ -40,6 +41,8 @@ type Client struct {
 	mu          sync.Mutex
 	status      Status   // what it says of the connection
 	session     *session // the open one, to be cut by Close
+	next        *turn    // what Change asks for; nil: nothing new
+	endTurn     context.CancelFunc
 	connections uint64
 	started     bool
 	closing     *farewell // set once, before ctx ends
@@ -60,24 +63,21 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	o.Log = o.Log.With("broker", at.String())
 	if err := o.check(); err != nil {
 		return nil, err
 	}
 	c := &Client{
-		options: o,
-		broker:  at,
-		log:     o.Log,
-		pulse:   o.Pulse,
-		outbox:  newOutbox(o.QueueMessages, o.QueueBytes, o.EventTTL, o.OpenDisk != nil),
-		done:    make(chan struct{}),
-		status:  Status{Broker: at.String(), Since: time.Now()},
+		plain:  o.Log,
+		pulse:  o.Pulse,
+		outbox: newOutbox(o.QueueMessages, o.QueueBytes, o.EventTTL, o.OpenDisk != nil),
+		done:   make(chan struct{}),
+		status: Status{Broker: at.String(), Since: time.Now()},
 	}
 	if o.OpenDisk != nil {
-		c.persister = newPersister(c.outbox, o.OpenDisk, c.log)
+		c.persister = newPersister(c.outbox, o.OpenDisk, c.plain)
 	}
-	c.topics = newSubscriptions(&c.options, c.log)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.next, c.endTurn = &turn{options: o, broker: at}, func() {}
 	for _, m := range o.Birth {
 		if err := c.Publish(m); err != nil {
 			return nil, fmt.Errorf("birth message: %w", err)
@@ -190,22 +190,29 @@ func (c *Client) abort() {
 	}
 }
 
-// run connects again and again until Close.
+// run connects again and again until Close, to one broker after another.
 func (c *Client) run() {
 	defer close(c.done)
+	for ctx := c.take(); c.connect(ctx); ctx = c.take() {
+	}
+}
+
+// connect connects again and again until ctx ends, and reports whether that was
+// for another turn.
+func (c *Client) connect(ctx context.Context) (more bool) {
 	pause := backoff.Backoff{First: time.Second, Max: 10 * time.Second}
 	other := rival{id: c.options.ClientID}
 	var out outage
 	for {
 		c.pulse.Idle("connecting to the broker")
-		s, err := open(c.ctx, &c.options, c.broker, c.topics)
+		s, err := open(ctx, &c.options, c.broker, c.topics)
 		if err == nil {
 			began := time.Now()
 			out.ended(c.log, began)
 			c.tellLimits(s.limits)
 			var explanation error
-			if err, explanation = c.serve(s); err == nil {
-				return
+			if err, explanation = c.serve(ctx, s); err == nil {
+				return c.ctx.Err() == nil
 			}
 			lasted, sound := time.Since(began), s.acknowledged && explanation == nil
 			if sound && !forLater(err) || lasted >= steady {
@@ -218,13 +225,16 @@ func (c *Client) run() {
 		}
 		if c.ctx.Err() != nil {
 			c.closeOffline(err)
-			return
+			return false
+		}
+		if ctx.Err() != nil {
+			return true
 		}
 		c.failed(err)
 		out.failed(c.log, reason(err))
 		c.told.tell(c.log, c.outbox.drops(), time.Now())
 		c.pulse.Idle("broker away")
-		backoff.Wait(c.ctx, pause.Next()) // or until Close
+		backoff.Wait(ctx, pause.Next())
 	}
 }
 

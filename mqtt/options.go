@@ -107,6 +107,14 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// Check reports what New would not take.
+func (o Options) Check() error {
+	if err := Check(o.Broker); err != nil {
+		return err
+	}
+	return o.check()
+}
+
 func (o *Options) check() error {
 	if o.QueueMessages < 0 || o.QueueBytes < 0 {
 		return fmt.Errorf("mqtt: outbox of %d messages and %d bytes", o.QueueMessages, o.QueueBytes)
@@ -137,4 +145,18 @@ func (o *Options) check() error {
 		}
 	}
 	return nil
+}
+
+// Same reports whether a client would connect in the same way.
+func (o Options) Same(p Options) bool {
+	type way struct {
+		broker, user, password, id string
+		protocol                   Protocol
+		noRetain, noQoS1           bool
+		tls                        TLS
+	}
+	of := func(o *Options) way {
+		return way{o.Broker, o.Username, o.Password, o.ClientID, o.Protocol, o.NoRetain, o.NoQoS1, o.TLS}
+	}
+	return of(&o) == of(&p) && slices.Equal(o.Subscribe, p.Subscribe)
 }

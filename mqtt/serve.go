@@ -8,16 +8,17 @@ import (
 )
 
 // serve publishes over s until the connection is lost, which it returns as an
-// error, or until Close has been carried out. explanation is a message of ours
-// that made the broker close it.
-func (c *Client) serve(s *session) (err, explanation error) {
+// error, or until ctx has ended: then Close has been carried out, or another turn
+// begins. explanation is a message of ours that made the broker close it.
+func (c *Client) serve(ctx context.Context, s *session) (err, explanation error) {
 	c.begin(s)
-	err = c.pump(s, c.ctx.Done(), maxInFlight, false)
-	if err == nil {
+	err = c.pump(s, ctx.Done(), maxInFlight, false)
+	closing := c.ctx.Err() != nil
+	if err == nil && closing {
 		err = c.depart(s)
 	}
 	c.pulse.Busy("closing the connection")
-	if err == nil {
+	if err == nil && closing {
 		s.leave()
 	} else {
 		s.end()

@@ -80,6 +80,8 @@ func (b *bundle) installed(arch string, l distribution) ([]file, error) {
 	copied := map[string]string{
 		"systemd/dynvitd.service":  "/usr/lib/systemd/system/dynvitd.service",
 		"systemd/dynvitd.sysusers": "/usr/lib/sysusers.d/dynvitd.conf",
+		"systemd/dynvitd.tmpfiles": "/usr/lib/tmpfiles.d/dynvitd.conf",
+		"systemd/dynvitd.rules":    "/usr/lib/udev/rules.d/70-dynvitd.rules",
 		"config/dynvit.yaml":       "/etc/dynvit/dynvit.yaml",
 		"NOTICE":                   l.legal + "/NOTICE",
 		"metrics/alerts.yaml":      "/usr/share/dynvit/alerts.yaml",

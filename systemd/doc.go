@@ -11,6 +11,7 @@
 // camera or an absent broker never gets the daemon killed, and an inference
 // that hangs does.
 //
-// The folder also holds the unit, dynvitd.service, and what creates its user,
-// dynvitd.sysusers.
+// The folder also holds the unit, dynvitd.service, and what goes with it: its user
+// (dynvitd.sysusers), its folders (dynvitd.tmpfiles), and what makes device units of
+// cameras (dynvitd.rules).
 package systemd

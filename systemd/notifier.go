@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // notifyTimeout bounds a notification: the manager reads its socket when it
@@ -79,6 +81,16 @@ func (n *Notifier) WatchdogInterval() time.Duration { return n.interval }
 
 // Ready says that the daemon is up, with a first status line.
 func (n *Notifier) Ready(status string) error { return n.send("READY=1\nSTATUS=" + oneLine(status)) }
+
+// Reloading says that the configuration is being read anew, to which Ready is the
+// end. Its time tells the manager which request to reload it answers.
+func (n *Notifier) Reloading() error {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return fmt.Errorf("systemd: notify RELOADING: %w", err)
+	}
+	return n.send(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/1000))
+}
 
 // Status replaces the line that systemctl status shows.
 func (n *Notifier) Status(status string) error { return n.send("STATUS=" + oneLine(status)) }

@@ -91,6 +91,7 @@ func TestNotifier(t *testing.T) {
 			calls := []func() error{
 				func() error { return n.Ready("imagenette on avx512, waiting for a camera") },
 				n.Watchdog,
+				n.Reloading,
 				func() error { return n.Status("two\nlines\x00") },
 				n.Stopping,
 			}
@@ -99,7 +100,17 @@ func TestNotifier(t *testing.T) {
 					t.Errorf("call %d: %v", i, err)
 				}
 			}
-			m.want("READY=1\nSTATUS=imagenette on avx512, waiting for a camera", "WATCHDOG=1", "STATUS=two lines", "STOPPING=1")
+			list := m.drain()
+			if len(list) == 5 { // its time is the clock's
+				var usec int64
+				if _, err := fmt.Sscanf(list[2], "RELOADING=1\nMONOTONIC_USEC=%d", &usec); err != nil || usec <= 0 {
+					t.Errorf("reloading: %q", list[2])
+				}
+				list = slices.Delete(list, 2, 3)
+			}
+			if want := []string{"READY=1\nSTATUS=imagenette on avx512, waiting for a camera", "WATCHDOG=1", "STATUS=two lines", "STOPPING=1"}; !slices.Equal(list, want) {
+				t.Errorf("the manager got %q, want %q", list, want)
+			}
 			n.Status(strings.Repeat("ü", 600))
 			if got := m.drain(); len(got) != 1 || len(got[0]) > 600 || !strings.HasSuffix(got[0], "ü") {
 				t.Errorf("a long status arrived as %q", got)
@@ -116,7 +127,7 @@ func TestNotifierWithoutManager(t *testing.T) {
 	if n.WatchdogInterval() != 0 {
 		t.Errorf("watchdog %v without a manager", n.WatchdogInterval())
 	}
-	for i, err := range []error{n.Ready("x"), n.Status("x"), n.Watchdog(), n.Stopping(), n.Close()} {
+	for i, err := range []error{n.Ready("x"), n.Status("x"), n.Watchdog(), n.Reloading(), n.Stopping(), n.Close()} {
 		if err != nil {
 			t.Errorf("call %d: %v", i, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -55,6 +56,7 @@ func TestUnit(t *testing.T) {
 		"Service.NotifyAccess":             "main",
 		"Service.ExecStart":                "/usr/bin/dynvitd run --config /etc/dynvit/dynvit.yaml",
 		"Service.User":                     "dynvit",
+		"Service.NoNewPrivileges":          "yes",
 		"Service.SupplementaryGroups":      "video render",
 		"Service.StateDirectory":           "dynvit",
 		"Service.Restart":                  "on-failure",
@@ -111,6 +113,48 @@ func TestSystemdAcceptsTheUnit(t *testing.T) {
 	out, err := exec.Command(analyze, "verify", file).CombinedOutput()
 	if err != nil || len(out) > 0 { // unknown directives are a line, not a failure
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
+// TestExposure holds what systemd makes of the unit's hardening; what it leaves open
+// is what cameras and GPUs need, which TestUnit names.
+func TestExposure(t *testing.T) {
+	const most = "2.0"
+	out, err := exec.Command(needs.Program(t, "systemd-analyze", "systemd"), "security", "--offline=true", "--no-pager", "--threshold="+strings.ReplaceAll(most, ".", ""), "dynvitd.service").CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	last := lines[len(lines)-1]
+	if err != nil || !strings.Contains(last, "exposure level for dynvitd.service: ") {
+		t.Errorf("%v, want at most %s: %s", err, most, last)
+	}
+	t.Log(last)
+}
+
+// TestSystemdAcceptsTheFolders makes them in an empty root that has the user.
+func TestSystemdAcceptsTheFolders(t *testing.T) {
+	if os.Getuid() != 0 {
+		needs.Missing(t, "only root gives folders away")
+	}
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range map[string]string{"passwd": "dynvit:x:4711:4711::/:/bin/false\n", "group": "dynvit:x:4711:\n"} {
+		if err := os.WriteFile(filepath.Join(root, "etc", file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := filepath.Abs("dynvitd.tmpfiles")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(needs.Program(t, "systemd-tmpfiles", "systemd"), "--create", "--root="+root, file).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("systemd-tmpfiles: %v\n%s", err, out)
+	}
+	for folder, mode := range map[string]os.FileMode{"var/lib/dynvit": 0o750, "var/lib/dynvit/models": 0o755} {
+		info, err := os.Stat(filepath.Join(root, folder))
+		if err != nil || info.Mode().Perm() != mode || info.Sys().(*syscall.Stat_t).Uid != 4711 {
+			t.Errorf("%s: %v, %v", folder, info, err)
+		}
 	}
 }
 

@@ -52,6 +52,13 @@ func (c *Counts) AddFrom(h *Histogram) {
 	}
 }
 
+// Add adds what o holds.
+func (c *Counts) Add(o *Counts) {
+	for i, n := range o {
+		c[i] += n
+	}
+}
+
 // Since is what came after the earlier counts o.
 func (c *Counts) Since(o *Counts) *Counts {
 	var d Counts

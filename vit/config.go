@@ -165,8 +165,6 @@ func (c Config) checkKind() error {
 		return fmt.Errorf("pool %s: there is no CLS token, only avg is possible", c.pool())
 	case c.Distilled && c.pool() != PoolToken:
 		return fmt.Errorf("pool %s: a distillation token goes with token alone", c.pool())
-	case c.Distilled && c.NoCLS:
-		return errors.New("a distillation token goes with a CLS token")
 	case c.pool() == PoolBoth && (c.Classes == 0 || c.FCNorm):
 		return errors.New("pool token+avg: want a head, and norm instead of fc_norm")
 	case c.NoNorm && (c.FCNorm || c.Classes == 0 || c.pool() != PoolMean):

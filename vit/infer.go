@@ -349,8 +349,8 @@ func (c Config) Manifest() modelfile.Manifest {
 	if c.act() != ActGELU {
 		m.Act = c.Act
 	}
-	if c.pool() != PoolToken {
-		m.Pool = c.Pool
+	if c.pool() != PoolToken || c.FCNorm { // with which avg would be taken for granted
+		m.Pool = c.pool()
 	}
 	if c.Classes == 0 {
 		m.Head = modelfile.NoHead

@@ -52,6 +52,9 @@ type benched struct {
 	Fraction  float64   `json:"peak_fraction"`
 	Allocs    float64   `json:"allocs_per_frame"`
 	RSS       int64     `json:"rss_bytes"`
+	Why       string    `json:"why"` // the backend and its kernels were picked
+
+	Machine machine.Fingerprint `json:"machine"`
 }
 
 // benchFlags lists what is combined.
@@ -216,7 +219,7 @@ func (b *combination) summary(arch, frame string) (benched, error) {
 		Arch: arch, Backend: info.Backend, Precision: info.Precision.String(), Threads: b.threads,
 		KeepRatio: b.ratio, Keep: b.plan.Keep, Tokens: b.result.Tokens, Frame: frame, Frames: len(b.latency),
 		LatencyMS: summarise(b.latency), FrameMS: summarise(b.frame),
-		GMACs: float64(b.e.MACs(b.plan)) / 1e9, Peak: b.e.Peak() / 1e9,
+		GMACs: float64(b.e.MACs(b.plan)) / 1e9, Peak: b.e.Peak() / 1e9, Why: info.Why,
 	}
 	if arch == "" {
 		out.Model = info.Model
@@ -227,7 +230,8 @@ func (b *combination) summary(arch, frame string) (benched, error) {
 	}
 	var err error
 	out.Allocs, err = b.allocations()
-	out.RSS = int64(machine.At(os.DirFS("/")).RSS())
+	box := machine.At(os.DirFS("/"))
+	out.RSS, out.Machine = int64(box.RSS()), box.Fingerprint(runtime.GOMAXPROCS(0))
 	return out, err
 }
 

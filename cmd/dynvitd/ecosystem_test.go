@@ -333,12 +333,50 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// TestAgainst: another model's answers, and what is no file of them.
+func TestAgainst(t *testing.T) {
+	model, _, _ := imported(t, container{of: "timm-augreg"})
+	dir, _ := exampleOf(t, "timm-ema")
+	stored, pictures := filepath.Join(dir, "expected.json"), filepath.Join(filepath.Dir(dir), "pictures")
+	stdout, stderr, code := outcome(t, dynvitd(t, "model", "verify", model, "--against", stored, "--data", pictures))
+	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "4 of 4 pictures differ") || strings.Count(stdout, ": differs\n") != 4 {
+		t.Errorf("another model: exit %d, %s%s", code, stdout, stderr)
+	}
+	if _, stderr, code := outcome(t, dynvitd(t, "model", "verify", model, "--against", stored, "--data", pictures, "--tolerance", "100")); code != 1 {
+		t.Errorf("another class within the tolerance: exit %d, %s", code, stderr)
+	}
+	lines := filepath.Join(t.TempDir(), "lines.json")
+	answers, stderr, code := outcome(t, dynvitd(t, "classify", "--model", model, "--json", "--logits", filepath.Join(pictures, "80x80.png"), picture))
+	if err := os.WriteFile(lines, []byte(answers), 0o600); err != nil || code != 0 {
+		t.Fatalf("%v, %s", err, stderr)
+	}
+	if stdout, stderr, code := outcome(t, dynvitd(t, "model", "verify", model, "--against", lines, "--tolerance", "0")); code != 0 || strings.Count(stdout, ": ok\n") != 2 {
+		t.Errorf("its own answers: exit %d, %s%s", code, stdout, stderr)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--data", pictures}, 2, "--against"},
+		{[]string{"--against", stored, "--tolerance", "-1"}, 2, "--tolerance"},
+		{[]string{"--against", "/nowhere.json"}, 1, "/nowhere.json"},
+		{[]string{"--against", stored}, 1, "131x90.png"},
+		{[]string{"--against", model}, 1, "JSON"},
+	} {
+		_, stderr, code := outcome(t, dynvitd(t, append([]string{"model", "verify", model}, c.args...)...))
+		if code != c.code || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%v: exit %d, %q", c.args, code, stderr)
+		}
+	}
+}
+
 // TestProvenance: import says of each value where it comes from, warns of what may be wrong, and
 // refuses that when it is asked to.
 func TestProvenance(t *testing.T) {
 	_, stdout, stderr := imported(t, container{of: "timm-labels"})
 	for _, line := range []string{
-		"mean 0.485,0.456,0.406 config.json", "resize 71 config.json", "heads 3 config.json", "mlp_ratio 4 tensors", "interpolation bicubic config.json",
+		"mean 0.485,0.456,0.406 config.json", "resize 71 config.json", "crop_mode center config.json", "heads 3 config.json", "mlp_ratio 4 tensors", "interpolation bicubic config.json",
 		"prune_at 1,2,3 default", "classes thing 0|thing 1|thing 2|thing 3|thing 4|thing 5|thing 6 config.json",
 	} {
 		if !hasLine(stdout, line) {
@@ -350,7 +388,7 @@ func TestProvenance(t *testing.T) {
 	}
 	_, stdout, stderr = imported(t, container{of: "lightning"})
 	for _, line := range []string{"heads 3 flag", "mean 0.485,0.456,0.406 assumed", "layer_norm_eps 1e-06 assumed", "took the tensors of entry state_dict",
-		"took the prefix model. off the names", "passed over 1 tensors of training: criterion.weight"} {
+		"took the prefix model. off the names", "passed over 1 tensor of training: criterion.weight"} {
 		if !hasLine(stdout, line) {
 			t.Errorf("no line %q in\n%s", line, stdout)
 		}

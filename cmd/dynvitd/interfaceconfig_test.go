@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type key struct {
 	Default    any            `json:"default"`
 	Variable   string         `json:"x-variable"`
 	Pattern    string         `json:"pattern"`
+	Restart    bool           `json:"x-restart"`
 
 	AdditionalProperties json.RawMessage `json:"additionalProperties"`
 }
@@ -79,6 +81,47 @@ func TestInterfaceKeys(t *testing.T) {
 		}
 		if want := plain(t, k.Default); want != "" && (len(codes(row[2])) != 1 || plain(t, codes(row[2])[0]) != want) {
 			t.Errorf("%s: the page says default %s, the schema %v", name, row[2], k.Default)
+		}
+	}
+}
+
+// TestInterfaceRestart: the page names the keys that need a restart, all of them.
+func TestInterfaceRestart(t *testing.T) {
+	_, rest, _ := strings.Cut(string(page(t).below(t, "### Reload")), "Held from the next start on, and named in the log: ")
+	list, _, ok := strings.Cut(rest, ".\n")
+	if !ok {
+		t.Fatal("docs/interface.md does not list the keys that need a restart")
+	}
+	var need []string
+	for name, k := range keys(t) {
+		if k.Restart {
+			need = append(need, name)
+		}
+	}
+	same(t, "keys that need a restart", codes(list), need)
+}
+
+// TestUnit: the unit's commands and flags are the program's, which takes the
+// configuration that the packages bring.
+func TestUnit(t *testing.T) {
+	unit, err := os.ReadFile("../../systemd/dynvitd.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile(`(?m)^Exec(Start|Reload)=/usr/bin/dynvitd (.*)$`).FindAllStringSubmatch(string(unit), -1)
+	if len(commands) != 2 {
+		t.Fatalf("the unit runs %q", commands)
+	}
+	for _, m := range commands {
+		args := strings.Fields(strings.ReplaceAll(m[2], "/etc/dynvit/dynvit.yaml", "../../config/dynvit.yaml"))
+		if m[1] == "Start" {
+			args = append(args, "--help") // refused beside a flag that is not known
+		}
+		if _, stderr, code := outcome(t, dynvitd(t, args...)); code != 0 {
+			t.Errorf("%q: exit %d, %s", args, code, stderr)
+		}
+		if _, _, code := outcome(t, dynvitd(t, append(args, "--flag-of-no-version")...)); code != exitUsage {
+			t.Errorf("%q and a flag that is not known: exit %d", args, code)
 		}
 	}
 }

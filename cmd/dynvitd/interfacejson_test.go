@@ -115,7 +115,9 @@ func TestInterfaceJSON(t *testing.T) {
 		"visualize DIR": {"visualize", dir, "-o", filepath.Join(out, "a.html")},
 		"devices":       {"devices"},
 	} {
-		alike(t, name, page[name], answerOf(t, append(args, "--json")...), map[string][]string{"devices": {"precisions"}}[name]...)
+		alike(t, name, page[name], answerOf(t, append(args, "--json")...), map[string][]string{
+			"devices": {"precisions"}, "bench": {"governor", "gpu", "temperature_c"},
+		}[name]...)
 	}
 }
 

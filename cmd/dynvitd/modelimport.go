@@ -75,7 +75,7 @@ func (f importFlags) run(w, warnings io.Writer, in string) error {
 		printLine(w, "%s", note)
 	}
 	for _, warning := range m.Warnings {
-		printLine(warnings, "warning: %s", warning)
+		printLine(warnings, "dynvitd: warning: %s", warning)
 	}
 	c := m.Config
 	printLine(w, "%s: width %d, depth %d, %d heads, %d classes, prunes at %v, predictors %v",

@@ -105,12 +105,14 @@ func (f *runFlags) settings(flags *pflag.FlagSet) []config.Setting {
 }
 
 func (f *runFlags) run(c *cobra.Command) error {
+	anew := hangups()
 	conf, err := f.load(c.Flags())
 	if err != nil {
 		return err
 	}
+	level := new(slog.LevelVar)
 	log, err := logging.New(os.Stderr, logging.Options{
-		Level: conf.Log.Level, JSON: conf.Log.Format == "json", Journal: logging.UnderJournal(os.Stderr, os.Getenv),
+		Level: conf.Log.Level, Var: level, JSON: conf.Log.Format == "json", Journal: logging.UnderJournal(os.Stderr, os.Getenv),
 	})
 	if err != nil {
 		return conf.Place(config.Invalid("log.level", "%w", err))
@@ -121,11 +123,16 @@ func (f *runFlags) run(c *cobra.Command) error {
 	settle(c.Context(), log)
 	notify := serviceManager(log)
 	defer notify.Close()
-	return f.serve(c.Context(), conf, log, notify)
+	deps := f.deps(log, notify)
+	deps.Level, deps.Configuration = level, f.named(c.Flags())
+	if deps.Reload = anew; f.file != "" {
+		deps.Load = func() (config.Config, error) { return f.load(c.Flags()) }
+	}
+	return f.serve(c.Context(), conf, deps)
 }
 
-func (f *runFlags) serve(ctx context.Context, conf config.Config, log *slog.Logger, notify *systemd.Notifier) error {
-	deps := daemon.Deps{
+func (f *runFlags) deps(log *slog.Logger, notify *systemd.Notifier) daemon.Deps {
+	return daemon.Deps{
 		Open: func(o engine.Options) (tuning.Classifier, error) {
 			c, err := failover.New(openEngine, o, all.List(), log)
 			if err != nil {
@@ -135,8 +142,11 @@ func (f *runFlags) serve(ctx context.Context, conf config.Config, log *slog.Logg
 		},
 		Schemes: schemes.List(), Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
 	}
+}
+
+func (f *runFlags) serve(ctx context.Context, conf config.Config, deps daemon.Deps) error {
 	if deps.State == "" {
-		log.Warn("nothing outlives a restart, and nothing is calibrated: there is no folder to keep it in; set STATE_DIRECTORY or HOME")
+		deps.Log.Warn("nothing outlives a restart, and nothing is calibrated: there is no folder to keep it in; set STATE_DIRECTORY or HOME")
 	}
 	if f.file != "" && !f.json {
 		d, err := daemon.New(conf, deps)

@@ -17,7 +17,6 @@ import (
 func settle(ctx context.Context, log *slog.Logger) {
 	signal.Ignore(syscall.SIGPIPE) // a stderr that went away does not end the daemon; stdout is looked after
 	limitMemory(log)
-	go outliveHangup(ctx, log)
 	if os.Getpid() == 1 {
 		go orphans.Reap(ctx)
 	}
@@ -34,22 +33,6 @@ func limitMemory(log *slog.Logger) {
 	limit -= limit / 10
 	debug.SetMemoryLimit(limit)
 	log.Info("memory is limited by the control group", "heap_mib", limit>>20)
-}
-
-// outliveHangup says that SIGHUP does nothing. systemd would take an end by it for
-// a clean one, and not start the daemon again.
-func outliveHangup(ctx context.Context, log *slog.Logger) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-hangup:
-			log.Warn("SIGHUP ignored: nothing is loaded anew while it runs; restart to take up another configuration")
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // serviceManager is who the environment says watches over the daemon; nobody where

@@ -15,7 +15,8 @@ func drawnRun(args ...string) []string {
 	return append([]string{"run", "--node", "box", "--source", "test:?fps=10", "--keep", "0.7", "--broker", "mqtt://127.0.0.1:1"}, args...)
 }
 
-// TestRunOutlivesHangup: SIGHUP ends no daemon, before it is ready or later.
+// TestRunOutlivesHangup: SIGHUP ends no daemon, before it is ready or later. Without
+// a file it does nothing else.
 func TestRunOutlivesHangup(t *testing.T) {
 	d := start(t, dynvitd(t, drawnRun()...))
 	d.await("msg=ready")

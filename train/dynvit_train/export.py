@@ -55,7 +55,10 @@ def metadata(shape, facts):
         meta["resize"] = str(facts.resize)
     if shape.stem:
         meta |= {"stem": "lvvit", "skip_lam": number(shape.skip_lam)}
-    meta |= {k: v for k, v in (("act", shape.act), ("pool", shape.pool)) if v not in ("gelu", "token")}
+    if shape.act != "gelu":
+        meta["act"] = shape.act
+    if shape.pool != "token" or shape.last_norm == "fc_norm":  # with which avg would be taken for granted
+        meta["pool"] = shape.pool
     if not shape.classes:
         meta["head"] = "none"
     bad = [c for c in (*facts.classes, *facts.synsets) if "|" in c or not c.strip()]

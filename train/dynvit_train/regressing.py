@@ -142,15 +142,23 @@ def worths(model, x, stage=None):
                 ahead = policy[:, prefix:] if policy is not None else 1.0
                 policy = torch.cat([torch.ones(len(y), prefix, 1), ahead * masks[-1]], 1)
             y = block(y, policy)
-        logprobs = model.classify(y, policy[:, prefix:]).logits.float().log_softmax(-1)
-    best = logprobs.detach().topk(min(CLASSES, logprobs.shape[1]))
+        numbers, shares = parts_of_answer(model, model.classify(y, policy[:, prefix:]).logits.float())
     total = [torch.zeros(m.shape[:2]) for m in masks]
-    for c in range(best.indices.shape[1]):
-        chosen = logprobs.gather(1, best.indices[:, c : c + 1]).sum()
-        gradients = torch.autograd.grad(chosen, masks, retain_graph=c + 1 < best.indices.shape[1])
-        share = best.values[:, c : c + 1].exp()
-        total = [t + share * g[..., 0].float() ** 2 for t, g in zip(total, gradients)]
+    for c in range(numbers.shape[1]):
+        gradients = torch.autograd.grad(numbers[:, c].sum(), masks, retain_graph=c + 1 < numbers.shape[1])
+        total = [t + shares[:, c : c + 1] * g[..., 0].float() ** 2 for t, g in zip(total, gradients)]
     return [Lessons(f, log_worth(t)) for f, t in zip(features, total)]
+
+
+def parts_of_answer(model, answer):
+    """Numbers [B, k] whose squared gradients, each times its share [B, k], say how much the answer changes: the
+    likeliest classes' log-probabilities; of a backbone, which has none, sums of its features with random signs."""
+    if not model.shape.classes:
+        signs = torch.randint(0, 2, (answer.shape[1], CLASSES)) * 2.0 - 1
+        return answer @ signs, torch.full((len(answer), CLASSES), 1 / CLASSES)
+    logprobs = answer.log_softmax(-1)
+    best = logprobs.detach().topk(min(CLASSES, logprobs.shape[1]))
+    return logprobs.gather(1, best.indices), best.values.exp()
 
 
 def log_worth(squares):

@@ -15,8 +15,8 @@ type Kernels struct {
 	Precisions []backends.Precision
 	// Products carry them, by the precision's number.
 	Products [4]Product
-	// PartRows is about how many rows make a part of a Linear, 0 for many. Where cores
-	// differ, few rows leave little to wait for when a slow one takes the last part.
+	// PartRows is about how many rows make a part of a Linear that threads share, 0 for
+	// many. Where cores differ, few rows leave little to wait for when a slow one takes the last part.
 	PartRows int
 
 	// Softmax replaces each s of a row by exp(scale·s − max) where max is the row's
@@ -133,6 +133,10 @@ func (p *Product) Weights(dst []uint32, row []float32) (scale float32) {
 // words writes codes as the bytes or int16 of words.
 func (p *Product) words(dst []uint32, codes []int8) {
 	clear(dst)
+	if p.Group == 4 {
+		copy(Bytes(dst), codes)
+		return
+	}
 	bits := 32 / p.Group
 	for i, c := range codes {
 		dst[i/p.Group] |= uint32(c) & (1<<bits - 1) << (i % p.Group * bits)

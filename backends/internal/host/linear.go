@@ -74,15 +74,15 @@ func (b *driver) product(x []float32, stride, rows int) {
 	k := l.w.product
 	l.k, l.lanes = &b.k, b.scratch.lanes
 	b.convert(x, stride, rows)
-	l.tiles = tile(rows, k.Heights, b.k.partRows(), b.pool.threads())
+	l.tiles = tile(rows, k.Heights, b.partRows(), b.pool.threads())
 	l.panels = max(1, partCols/k.Cols)
 	l.across = panels(l.w.panels(), l.panels)
 	b.pool.run(l, l.tiles.parts()*l.across)
 }
 
-func (k *Kernels) partRows() int {
-	if k.PartRows > 0 {
-		return k.PartRows
+func (b *driver) partRows() int {
+	if b.k.PartRows > 0 && b.pool.threads() > 1 {
+		return b.k.PartRows
 	}
 	return partRows
 }

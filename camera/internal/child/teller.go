@@ -20,8 +20,8 @@ type teller struct {
 	log  *slog.Logger
 	hide *strings.Replacer // what is not shown, beside credentials; nil: nothing
 	line []byte            // begun, not ended
-	left int    // lines that may still be told in this period
-	more int    // lines that were not
+	left int               // lines that may still be told in this period
+	more int               // lines that were not
 	ends time.Time
 }
 

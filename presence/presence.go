@@ -1,7 +1,11 @@
-package daemon
+// Package presence keeps the node's retained status true while the daemon runs: the
+// will of an earlier connection that the broker gave up late, or a second program of
+// the same node that ends, write offline or stopped over the daemon's online.
+package presence
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -14,27 +18,29 @@ import (
 // the first time again.
 const quarrel = time.Minute
 
-// presence keeps the node's retained status true while the daemon runs: the will
-// of an earlier connection that the broker gave up late, or a second program of
-// the same node that ends, write offline or stopped over the daemon's online.
-type presence struct {
+// Presence hears who writes the node's status.
+type Presence struct {
 	topic   string
 	foreign chan string // holds one: the word that somebody else wrote
 	log     *slog.Logger
 	pauses  backoff.Backoff
 }
 
-func newPresence(t messages.Topics, log *slog.Logger) *presence {
-	return &presence{
-		topic: t.Status, foreign: make(chan string, 1), log: log,
+// New keeps the status on a topic.
+func New(topic string, log *slog.Logger) *Presence {
+	return &Presence{
+		topic: topic, foreign: make(chan string, 1), log: log,
 		// Two programs that each hold on to their own word must not fill the broker.
 		pauses: backoff.Backoff{First: time.Second, Max: 10 * time.Second, Least: 0.5},
 	}
 }
 
-// hear is called by the connection's reader, which must not wait. What was
+// Topic is the status's.
+func (p *Presence) Topic() string { return p.topic }
+
+// Hear is called by the connection's reader, which must not wait. What was
 // retained is from before the connection, whose birth is newer.
-func (p *presence) hear(m mqtt.Message) {
+func (p *Presence) Hear(m mqtt.Message) {
 	if m.Retain || string(m.Payload) == messages.NodeOnline {
 		return
 	}
@@ -44,8 +50,8 @@ func (p *presence) hear(m mqtt.Message) {
 	}
 }
 
-// run has online said again, soon but not often, until ctx ends.
-func (p *presence) run(ctx context.Context, online func()) {
+// Run has online said again, soon but not often, until ctx ends.
+func (p *Presence) Run(ctx context.Context, online func()) {
 	times, last := 0, time.Time{}
 	for {
 		select {
@@ -68,7 +74,7 @@ func (p *presence) run(ctx context.Context, online func()) {
 
 // pause waits, and forgets what came meanwhile: it is answered together. False:
 // ctx has ended.
-func (p *presence) pause(ctx context.Context) bool {
+func (p *Presence) pause(ctx context.Context) bool {
 	backoff.Wait(ctx, p.pauses.Next())
 	select {
 	case <-p.foreign:
@@ -78,11 +84,11 @@ func (p *presence) pause(ctx context.Context) bool {
 }
 
 // tell names the second one of a quarrel for what it is.
-func (p *presence) tell(word string, times int) {
+func (p *Presence) tell(word string, times int) {
 	if times == 1 {
-		p.log.Info("the node's status was written by another: online again", "topic", p.topic, "was", printable(word))
+		p.log.Info("the node's status was written by another: online again", "topic", p.topic, "was", fmt.Sprintf("%.60q", word))
 		return
 	}
 	p.log.Warn("the node's status is written by another again and again: does a second program run as this node?",
-		"topic", p.topic, "was", printable(word))
+		"topic", p.topic, "was", fmt.Sprintf("%.60q", word))
 }

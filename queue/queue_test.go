@@ -1,7 +1,8 @@
-package daemon
+package queue
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -10,7 +11,7 @@ import (
 )
 
 // TestQueue does what a script says: "a1" puts frame 1 of camera a, "?" takes one
-// and gives it back. It holds what was taken, and what was lost (in brackets), to
+// and gives it back, "-a0" takes a's lane away. It holds what was taken, and what was lost (in brackets), to
 // the wish.
 func TestQueue(t *testing.T) {
 	for _, c := range []struct{ script, want string }{
@@ -19,26 +20,34 @@ func TestQueue(t *testing.T) {
 		{"a1 a2 a3 ?", "(a1) (a2) a3"},
 		{"a1 b1 c1 ? ? ? ?", "a1 b1 c1 -"},
 		{"a1 b1 ? a2 a3 ? ? ?", "a1 (a2) b1 a3 -"},
+		{"a1 b1 c1 ? -b0 ? ? ?", "a1 c1 - -"},
+		{"a1 b1 ? ? -a0 -a0 c1 a2 b2 ? ? ?", "a1 b1 c1 b2 -"},
+		{"a1 b1 c1 ? ? -a0 c2 ? b2 ? ?", "a1 b1 (c1) c2 b2 -"},
 		{"c1 ? c2 a1 b1 ? ? ?", "c1 a1 b1 c2"},
 	} {
 		t.Run(c.script, func(t *testing.T) {
-			q := newQueue(3)
+			q := New()
+			lanes := []*Lane{q.Add(), q.Add(), q.Add()}
 			held := []*camera.Frame{{}, {}, {}}
 			var got []string
 			for _, step := range strings.Fields(c.script) {
 				if step == "?" {
-					i, f := q.take()
+					l, f := q.Take()
 					if f == nil {
 						got = append(got, "-")
 						continue
 					}
 					got = append(got, f.Name)
-					q.giveBack(i, f)
+					l.GiveBack(f)
 					continue
 				}
-				i := int(step[0] - 'a')
+				i := int(step[len(step)-2] - 'a')
+				if step[0] == '-' {
+					lanes[i].Remove()
+					continue
+				}
 				held[i].Name = step
-				next, lost := q.put(i, held[i])
+				next, lost := lanes[i].Put(held[i])
 				if lost {
 					got = append(got, "("+next.Name+")")
 				}
@@ -55,7 +64,11 @@ func TestQueue(t *testing.T) {
 // is either taken or lost.
 func TestQueueCircle(t *testing.T) {
 	const cameras, puts = 3, 2000
-	q := newQueue(cameras)
+	q := New()
+	var lanes []*Lane
+	for range cameras {
+		lanes = append(lanes, q.Add())
+	}
 	var readers sync.WaitGroup
 	lost := make([]int, cameras)
 	for i := range cameras {
@@ -64,7 +77,7 @@ func TestQueueCircle(t *testing.T) {
 			for n := range puts {
 				f.Seq, f.Name = uint64(n+1), fmt.Sprint(i) // the race detector sees a frame in two hands
 				var was bool
-				if f, was = q.put(i, f); was {
+				if f, was = lanes[i].Put(f); was {
 					lost[i]++
 				}
 			}
@@ -72,9 +85,9 @@ func TestQueueCircle(t *testing.T) {
 	}
 	taken, last := make([]int, cameras), make([]uint64, cameras)
 	done := make(chan struct{})
-	go func() { readers.Wait(); q.end(); close(done) }()
+	go func() { readers.Wait(); q.End(); close(done) }()
 	for ended := false; !ended; {
-		i, f := q.take()
+		l, f := q.Take()
 		if f == nil {
 			select {
 			case <-q.ready:
@@ -83,12 +96,13 @@ func TestQueueCircle(t *testing.T) {
 			}
 			continue
 		}
+		i := slices.Index(lanes, l)
 		if f.Name != fmt.Sprint(i) || f.Seq <= last[i] {
 			t.Fatalf("camera %d: frame %d of camera %s after %d", i, f.Seq, f.Name, last[i])
 		}
 		last[i] = f.Seq
 		taken[i]++
-		q.giveBack(i, f)
+		l.GiveBack(f)
 	}
 	<-done
 	for i := range cameras {

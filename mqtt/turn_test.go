@@ -1,0 +1,165 @@
+package mqtt_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dynvit/mqtt"
+	"dynvit/mqtt/mqtttest"
+)
+
+// options are startClient's, for Change.
+func options(t *testing.T, edit func(*mqtt.Options)) mqtt.Options {
+	o := mqtt.Options{Broker: "mqtt://127.0.0.1:1883", ClientID: "dynvit-box", Will: &will, Protocol: protocolOf(t)}
+	edit(&o)
+	return o
+}
+
+// TestChangeOfBroker: the old broker publishes the will, the new one gets states
+// and the events that wait, each event once.
+func TestChangeOfBroker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old, other := mqtttest.New(), mqtttest.New()
+		defer old.Close()
+		defer other.Close()
+		c := piped(t, old)
+		publish(t, c, state("info", "v1"), event("e1"))
+		await(t, old, func(s mqtttest.State) bool { return len(s.Topic(node+"/camera/door/event")) == 1 })
+		synctest.Wait()
+		old.Set(mqtttest.Fault{NoAck: true})
+		if err := c.Change(options(t, func(o *mqtt.Options) { o.Broker, o.Dial = "mqtt://other", other.Dial })); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, c, event("e2"))
+		s := await(t, other, func(s mqtttest.State) bool { return len(s.Topic(node+"/camera/door/event")) == 1 })
+		if s.Retained[node+"/status"] != "online" || s.Retained[node+"/info"] != "v1" {
+			t.Errorf("the new broker holds %v", s.Retained)
+		}
+		if got := s.Topic(node + "/camera/door/event"); !slices.Equal(got, []string{"e2"}) {
+			t.Errorf("the new broker heard the events %q", got)
+		}
+		if s := await(t, old, func(s mqtttest.State) bool { return s.Open == 0 }); s.Retained[node+"/status"] != "offline" {
+			t.Errorf("at the old broker the node is %s", s.Retained[node+"/status"])
+		}
+		synctest.Wait()
+		if st := c.Status(); st.Broker != "mqtt://other:1883" || !st.Connected {
+			t.Errorf("%+v", st)
+		}
+		mustClose(t, c)
+	})
+}
+
+// TestChangeAtTheSameBroker: other credentials or subscriptions are one connection
+// each time, and no event is lost or out of order.
+func TestChangeAtTheSameBroker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := mqtttest.New()
+		defer b.Close()
+		c := piped(t, b)
+		const n = 20
+		for i := range n {
+			publish(t, c, event(fmt.Sprintf("%02d", i)))
+			o := options(t, func(o *mqtt.Options) {
+				o.ClientID, o.Dial = fmt.Sprint("dynvit-", i), b.Dial
+				o.Subscribe, o.Received = []string{fmt.Sprint("cmd/", i)}, func(mqtt.Message) {}
+			})
+			if err := c.Change(o); err != nil {
+				t.Fatal(err)
+			}
+			await(t, b, func(s mqtttest.State) bool { return slices.Contains(s.Subscribed, fmt.Sprint("cmd/", i)) })
+		}
+		s := await(t, b, func(s mqtttest.State) bool {
+			return slices.Contains(s.Topic(node+"/camera/door/event"), fmt.Sprintf("%02d", n-1))
+		})
+		if got := slices.Compact(s.Topic(node + "/camera/door/event")); len(got) != n || !slices.IsSorted(got) {
+			t.Errorf("events %q", got)
+		}
+		if s.Connects > n+1 {
+			t.Errorf("%d connections", s.Connects)
+		}
+		synctest.Wait()
+		mustClose(t, c)
+	})
+}
+
+// TestChangeWithoutAConnection: a broker that does not answer, or refuses, is not
+// waited for.
+func TestChangeWithoutAConnection(t *testing.T) {
+	for _, fault := range []mqtttest.Fault{{Mute: true}, {Refuse: 3}} {
+		bubble(t, func(t *testing.T) {
+			old, other := mqtttest.New(), mqtttest.New()
+			defer old.Close()
+			defer other.Close()
+			old.Set(fault)
+			c := piped(t, old)
+			publish(t, c, event("e1"))
+			time.Sleep(time.Hour)
+			before := time.Now()
+			if err := c.Change(options(t, func(o *mqtt.Options) { o.Broker, o.Dial = "mqtt://other", other.Dial })); err != nil {
+				t.Fatal(err)
+			}
+			await(t, other, func(s mqtttest.State) bool { return len(s.Topic(node+"/camera/door/event")) == 1 })
+			if took := time.Since(before); took > time.Second {
+				t.Errorf("connected after %v", took)
+			}
+			synctest.Wait()
+			mustClose(t, c)
+		})
+	}
+}
+
+// TestWrongChange changes nothing.
+func TestWrongChange(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := mqtttest.New()
+		defer b.Close()
+		c := piped(t, b)
+		await(t, b, func(s mqtttest.State) bool { return s.Retained[node+"/status"] == "online" })
+		for _, wrong := range []func(*mqtt.Options){
+			func(o *mqtt.Options) { o.Broker = "gopher://other" },
+			func(o *mqtt.Options) { o.Password = "without a name" },
+			func(o *mqtt.Options) { o.Broker, o.TLS.CA = "mqtts://other", "/missing.pem" },
+		} {
+			if err := c.Change(options(t, wrong)); err == nil {
+				t.Error("accepted")
+			} else if strings.Contains(err.Error(), "without a name") {
+				t.Errorf("%v shows the password", err)
+			}
+		}
+		time.Sleep(time.Hour)
+		if s := b.State(); s.Connects != 1 || s.Open != 1 {
+			t.Errorf("%d connections, %d open", s.Connects, s.Open)
+		}
+		mustClose(t, c)
+	})
+}
+
+// TestChangeAndClose: a client that is changed while it is closed ends all the
+// same, and its node is not left online.
+func TestChangeAndClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := mqtttest.New()
+		defer b.Close()
+		c := piped(t, b)
+		publish(t, c, event("e1"))
+		ended := make(chan struct{})
+		await(t, b, func(s mqtttest.State) bool { return s.Retained[node+"/status"] == "online" })
+		go func() {
+			defer close(ended)
+			ctx, cancel := contextFor(t, patience)
+			defer cancel()
+			c.Close(ctx, status("stopped")) // an error where it came between two connections
+		}()
+		for range 3 {
+			if err := c.Change(options(t, func(o *mqtt.Options) { o.Dial = b.Dial })); err != nil {
+				t.Error(err)
+			}
+		}
+		<-ended
+		await(t, b, func(s mqtttest.State) bool { return s.Retained[node+"/status"] != "online" })
+	})
+}
