@@ -18,11 +18,14 @@ func TestEmulated(t *testing.T) {
 		for _, c := range []struct {
 			mode   emulate.Mode
 			orders []int
-		}{{emulate.Plain, []int{0, -1, 7}}, {emulate.Addresses, []int{0}}, {emulate.Threads, []int{0, 5}}} {
+		}{{emulate.Plain, []int{0, -1, 7}}, {emulate.Addresses, []int{0}}, {emulate.Threads, []int{5}}} {
 			t.Run(fmt.Sprintf("%s/%s", target.Name, c.mode), func(t *testing.T) {
 				t.Parallel()
 				if testing.Short() && c.mode != emulate.Plain {
 					t.Skip("sanitizers take a minute")
+				}
+				if target.Name == "sm_72" && c.mode != emulate.Plain {
+					t.Skip("sm_80 is compiled of the same lines, and more")
 				}
 				program := emulate.Build(t, t.TempDir(), "", 10*target.Major+target.Minor, c.mode)
 				for _, order := range c.orders {

@@ -3,7 +3,7 @@
 //
 //	go run ./backends/cuda/_shim/gen INCLUDE OUT
 //
-// reads INCLUDE/cuda.h by the C preprocessor (CC, else gcc) and writes symbols.h and
+// reads INCLUDE/cuda.h by the C preprocessor and writes symbols.h and
 // jumps.S to OUT.
 package main
 
@@ -53,15 +53,11 @@ func run(include, out string) error {
 
 // symbols are the names to link, sorted.
 func symbols(include string) ([]string, error) {
-	cc := os.Getenv("CC")
-	if cc == "" {
-		cc = "gcc"
-	}
-	c := exec.Command(cc, "-E", "-P", "-I"+include, "-x", "c", "-")
+	c := exec.Command("gcc", "-E", "-P", "-I"+include, "-x", "c", "-")
 	c.Stdin, c.Stderr = strings.NewReader("#include <cuda.h>\n"), os.Stderr
 	text, err := c.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s of cuda.h: %w", cc, err)
+		return nil, fmt.Errorf("gcc of cuda.h: %w", err)
 	}
 	names := slices.Clone(older)
 	for _, m := range prototype.FindAllSubmatch(text, -1) {
