@@ -226,9 +226,8 @@ func TestInterfaceEnvironment(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		// hosttest, mqtttest, cameratest; needs; kernels on the processor
 		forTests := strings.HasSuffix(d.Name(), "test") || d.Name() == "needs" || d.Name() == "emulate"
-		if d.IsDir() && (forTests || d.Name() == ".git" || d.Name() == "train") {
+		if d.IsDir() && (forTests || strings.HasPrefix(d.Name(), "_") || d.Name() == ".git" || d.Name() == "train" || d.Name() == "bin") {
 			return filepath.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
