@@ -122,6 +122,7 @@ type Daemon struct {
 	bootID   string
 	started  time.Time
 	machine  machine.Machine
+	node     string // a reload cannot change it
 	topics   messages.Topics
 	roster   roster
 	loops    *systemd.Health
@@ -142,7 +143,7 @@ func New(c config.Config, deps Deps) (*Daemon, error) {
 	}
 	return &Daemon{
 		config: c, deps: deps, log: deps.Log, password: password, token: token,
-		bootID: deps.bootID, started: time.Now(), machine: machine.At(deps.root),
+		bootID: deps.bootID, started: time.Now(), machine: machine.At(deps.root), node: c.Node,
 		topics: messages.NewTopics(c.MQTT.TopicPrefix, c.Node), loops: new(systemd.Health),
 	}, nil
 }
@@ -175,7 +176,7 @@ func (d *Daemon) Totals() (frames, dropped uint64) {
 // info is what runs here.
 func (d *Daemon) info(m engine.Info) messages.Info {
 	return messages.Info{
-		Schema: messages.Schema, Version: d.deps.Version, Node: d.config.Node,
+		Schema: messages.Schema, Version: d.deps.Version, Node: d.node,
 		Model: m.Model, SHA256: m.SHA256, Architecture: m.Architecture, Classes: m.Classes,
 		Backend: m.Backend, Why: m.Why, Precision: m.Precision.String(), Threads: m.Threads, Scorer: m.Scorer,
 		Machine: messages.Hardware(d.machine.Hardware()), BootID: d.bootID, Started: messages.Time(d.started),

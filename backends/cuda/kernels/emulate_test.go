@@ -20,6 +20,7 @@ func TestEmulated(t *testing.T) {
 			orders []int
 		}{{emulate.Plain, []int{0, -1, 7}}, {emulate.Addresses, []int{0}}, {emulate.Threads, []int{0, 5}}} {
 			t.Run(fmt.Sprintf("%s/%s", target.Name, c.mode), func(t *testing.T) {
+				t.Parallel()
 				if testing.Short() && c.mode != emulate.Plain {
 					t.Skip("sanitizers take a minute")
 				}

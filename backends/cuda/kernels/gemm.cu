@@ -3,9 +3,9 @@
 // that no pass over them stands alone; under int8 each row's range is found first, or
 // comes from the kernel that wrote the row (ranges), which left it in parts of 64 columns.
 //
-// A block of 128 threads makes 32 rows × 64 outputs: of 197 rows the last strip is then
-// an eighth full, and 86 % of all strips' rows are used; strips of 64 would use 77 %. Weights
-// are packed in tiles of 64 outputs × 64 bytes of inputs (pack.go), padded with zeros.
+// A block of 128 threads makes 32 rows × 64 outputs: of the rows of 197 tokens' strips 88 % are then
+// tokens, of 68 tokens' 71 %; strips of 64 would have 77 and 53 %. Weights are packed in tiles of
+// 64 outputs × 64 bytes of inputs (pack.go), padded with zeros.
 #include "device.cuh"
 
 namespace gemm {

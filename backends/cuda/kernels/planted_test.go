@@ -130,6 +130,7 @@ func TestPlanted(t *testing.T) {
 	target, _ := kernels.For(8, 0)
 	for _, mode := range by(values, bounds, threads) {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			program := emulate.Build(t, t.TempDir(), sources, 80, mode)
 			if family, err := firstFailure(t, program, 0, target, "rows"); err != nil {
 				t.Fatalf("without a defect: %s: %v", family, err)

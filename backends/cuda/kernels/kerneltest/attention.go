@@ -22,7 +22,7 @@ type heed struct{ tokens, queries, heads, width int }
 var attentions = []heed{
 	{1, 1, 1, 4}, {2, 2, 3, 5}, {17, 17, 2, 32}, {65, 1, 2, 64}, {70, 33, 1, 33},
 	{40, 40, 1, 96}, {66, 18, 2, 130},
-	{256, 17, 1, 16}, {257, 17, 1, 16}, {330, 5, 1, 8}, {300, 20, 1, 70},
+	{256, 17, 1, 16}, {257, 17, 1, 16}, {330, 5, 1, 8}, {300, 20, 2, 70},
 }
 
 // products are the target's precisions that attention is there for.

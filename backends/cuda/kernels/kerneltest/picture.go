@@ -26,7 +26,8 @@ func (b *bench) formats() {
 	}
 }
 
-// sizes: either pass first, enlarged, padded, as it is, warped, in both layouts and filters.
+// sizes: either pass first, enlarged, padded, as it is, warped, in both layouts and filters,
+// and one of several blocks a row.
 func (b *bench) sizes() {
 	for i, size := range [][2]int{{150, 40}, {40, 150}, {12, 9}, {16, 16}, {20, 64}, {1, 1}, {300, 20}} {
 		for _, resize := range []int{0, 14, 24} {
@@ -38,6 +39,9 @@ func (b *bench) sizes() {
 			b.picture(s, camera.RGB24, size, preprocess.Whole)
 		}
 	}
+	s := imageNet // more columns than a block has threads
+	s.Size, s.Resize, s.Patch = 136, 140, 8
+	b.picture(s, camera.GREY, [2]int{160, 150}, preprocess.Whole)
 }
 
 func (b *bench) picture(s preprocess.Spec, format camera.Format, size [2]int, r preprocess.Region) {

@@ -1,0 +1,58 @@
+package vit
+
+import (
+	"slices"
+	"testing"
+
+	"dynvit/backends"
+	"dynvit/backends/cuda"
+	"dynvit/backends/cuda/device"
+	"dynvit/backends/cuda/kernels"
+	"dynvit/backends/cuda/ptx"
+)
+
+// TestGoldenPTX runs a small model on the CUDA kernels that are committed, by the
+// interpreter: the reference's kept sets, and its logits within TestGolden's limit.
+func TestGoldenPTX(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs more than a short run: it interprets models")
+	}
+	m := openMini(t, "mini_deit")
+	const example, keep = 1, "keep0.5"
+	plan, err := PlanFor(0.5, m.config.Patches(), len(m.config.PruneAt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range kernels.Targets() {
+		t.Run(target.Name, func(t *testing.T) {
+			d := ptx.NewDevice(device.Facts{Name: "interpreter", Major: target.Major, Minor: target.Minor, Driver: 13000}, 1)
+			be, err := cuda.New(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer be.Close()
+			w, err := Load(be, m.config, m.file, backends.F32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := NewSession(be, w, Predictor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := Result{WantKept: true}
+			if err := s.Run(m.config.input(m.example(t, "x", example)), plan, &r); err != nil {
+				t.Fatal(err)
+			}
+			for k, ids := range m.keptSets(t, keep, example) {
+				if !slices.Equal(r.Kept[k], slices.Sorted(slices.Values(ids))) {
+					t.Errorf("stage %d keeps another set", k)
+				}
+			}
+			d1 := relative(r.Logits, m.example(t, keep+".logits", example))
+			t.Logf("logits differ by %.2g; %d kernels, %+v", d1, d.Launches, d.Stats)
+			if d1 > 2e-5 {
+				t.Errorf("logits differ by %.2g of the largest, want at most 2e-5", d1)
+			}
+		})
+	}
+}
