@@ -56,3 +56,50 @@ func TestGoldenPTX(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkTraffic counts what a frame of DeiT-S moves to and from a GPU's memory on its own
+// kernels' PTX, beside weights and, at each border between two kernels, activations
+// once. It takes minutes: go test ./vit -run '^$' -bench Traffic -benchtime 1x -timeout 1h
+func BenchmarkTraffic(b *testing.B) {
+	target := kernels.Targets()[len(kernels.Targets())-1]
+	c, err := Named("deit_small")
+	if err != nil {
+		b.Fatal(err)
+	}
+	plan, err := PlanFor(0.7, c.Patches(), len(c.PruneAt))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, p := range []backends.Precision{backends.F16, backends.Int8} {
+		b.Run(p.String(), func(b *testing.B) {
+			d := ptx.NewDevice(device.Facts{Name: "interpreter", Major: target.Major, Minor: target.Minor, Driver: 13000}, 1)
+			be, err := cuda.New(d)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer be.Close()
+			w, err := Load(be, c, Random{Config: c, Seed: 1}, p)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := NewSession(be, w, Predictor)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var r Result
+			input := make([]float32, c.InputLen())
+			for i := range input {
+				input[i] = float32(i%7) - 3
+			}
+			for range 2 { // the first records
+				d.Launches, d.Stats = 0, ptx.Stats{}
+				if err := s.Run(input, plan, &r); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(d.Launches), "kernels/frame")
+			b.ReportMetric(float64(d.Stats.Read+d.Stats.Written)/1e6, "MB-asked/frame")
+			b.ReportMetric(float64(d.Stats.DistinctRead+d.Stats.DistinctWritten)/1e6, "MB-once-a-kernel/frame")
+		})
+	}
+}
