@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,6 +44,14 @@ func hostileModel(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// lasting is how long a command may take: those that run for ever are ended soon.
+func lasting(args []string) time.Duration {
+	if args[0] == "run" {
+		return 5 * time.Second
+	}
+	return patience
 }
 
 // ending is a command line of the program that is told to end after a while, for those
@@ -80,6 +89,9 @@ func TestHostileText(t *testing.T) {
 	model := hostileModel(t, filepath.Join(dir, "m"+tricks+".safetensors"))
 	settings := write(t, dir, tricks+".yaml", "node: box\nmqtt: {broker: \"mqtt://127.0.0.1:1\"}\ncameras: {door: {source: \"file:///x%0A%1B%E2%80%AE\"}}\n")
 	wrong := write(t, dir, "w"+tricks+".yaml", "\"a"+`\x1b\u202e\n`+"\": 1\n")
+	plot := func(limit string) []string {
+		return []string{"calibrate", "--model", model, "--budget", "1s", "--source", uri, "--limit", limit, "--keep", "0.5", "--precision", "f32", "--threads", "1", "-o", out + ".json", "--plot", out + ".svg"}
+	}
 	for _, args := range [][]string{
 		{"classify", "--model", model, still, damaged},
 		{"classify", "--model", model, "--json", still, damaged},
@@ -92,7 +104,7 @@ func TestHostileText(t *testing.T) {
 		{"bench", "--model", model, "--source", uri, "--seconds", "0.01"},
 		{"bench", "--model", model, "--source", uri, "--seconds", "0.01", "--json"},
 		{"bench", "--data", data, "--seconds", "0.01"},
-		{"calibrate", "--model", model, "--budget", "1s", "--source", uri, "--limit", "1s", "--keep", "0.5", "--precision", "f32", "--threads", "1", "-o", out + ".json", "--plot", out + ".svg"},
+		plot("1s"), plot("8s"), // the second for a busy machine, where a second is not enough to measure anything
 		{"calibrate", "--model", model, "--budget", "1s", "--source", uri, "--limit", "1s", "--keep", "0.5", "--precision", "f32", "--threads", "1", "-o", out + ".json", "--json"},
 		{"run", "--model", model, "--source", uri, "--keep", "0.7"},
 		{"run", "--model", model, "--source", "file:///none%0A%1B%E2%80%AE%E2%80%8B.jpg"},
@@ -111,7 +123,10 @@ func TestHostileText(t *testing.T) {
 		{tricks},
 		{"classify", "--" + tricks},
 	} {
-		c := ending(t, 5*time.Second, args...)
+		if _, err := os.Stat(out + ".svg"); err == nil && slices.Equal(args, plot("8s")) {
+			continue
+		}
+		c := ending(t, lasting(args), args...)
 		c.Env = append(c.Env, "DYNVIT_MODELS="+dir)
 		stdout, stderr, code := outcome(t, c)
 		name := printable.Line(strings.Join(args, " "))
