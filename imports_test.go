@@ -81,7 +81,7 @@ var allowed = map[string][]string{
 	"metrics":       {"messages", "mqtt", "timing"},
 	"logging":       {"printable"},
 	"messages":      {"timing"},
-	"config":        {"camera", "camera/trust", "mqtt", "preprocess", "regular", "vit"},
+	"config":        {"camera", "camera/trust", "mqtt", "preprocess", "regular", "vit", "printable"},
 	"tuning":        {"atomicfile", "calibrate", "camera", "camera/drawn", "engine", "machine", "preprocess", "vit"},
 	"calibrate":     {"atomicfile", "machine", "printable", "regular", "timing"},
 	"timing":        {},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"dynvit/printable"
 	"errors"
 	"fmt"
 )
@@ -22,7 +23,7 @@ func (e *Error) Error() string {
 	if e.Where != "" {
 		s = e.Where + ": " + s
 	}
-	return s
+	return printable.Line(s) // keys, anchors and tags are the file's own words
 }
 
 func (e *Error) Unwrap() error { return e.Err }
