@@ -6,7 +6,6 @@ import (
 
 	"dynvit/backends"
 	"dynvit/backends/cuda"
-	"dynvit/backends/cuda/device"
 	"dynvit/backends/cuda/kernels"
 	"dynvit/backends/cuda/ptx"
 )
@@ -25,7 +24,7 @@ func TestGoldenPTX(t *testing.T) {
 	}
 	for _, target := range kernels.Targets() {
 		t.Run(target.Name, func(t *testing.T) {
-			d := ptx.NewDevice(device.Facts{Name: "interpreter", Major: target.Major, Minor: target.Minor, Driver: 13000}, 1)
+			d := ptx.NewDevice(target.Major, target.Minor, 1)
 			be, err := cuda.New(d)
 			if err != nil {
 				t.Fatal(err)
@@ -72,7 +71,7 @@ func BenchmarkTraffic(b *testing.B) {
 	}
 	for _, p := range []backends.Precision{backends.F16, backends.Int8} {
 		b.Run(p.String(), func(b *testing.B) {
-			d := ptx.NewDevice(device.Facts{Name: "interpreter", Major: target.Major, Minor: target.Minor, Driver: 13000}, 1)
+			d := ptx.NewDevice(target.Major, target.Minor, 1)
 			be, err := cuda.New(d)
 			if err != nil {
 				b.Fatal(err)

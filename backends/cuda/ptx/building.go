@@ -49,7 +49,7 @@ func (b *building) constant(v uint64) int32 {
 }
 
 func (b *building) parameter(name string, k kind) {
-	b.params = append(b.params, parameter{name, k})
+	b.params = append(b.params, k)
 	b.slot("["+name+"]", 0)
 }
 
@@ -81,18 +81,14 @@ func (b *building) array(m []string, s string) error {
 	if m == nil {
 		return fmt.Errorf("%q", s)
 	}
-	align, err1 := strconv.Atoi(m[2])
-	size, err2 := strconv.Atoi(m[4])
+	align, err1 := strconv.Atoi(m[1])
+	size, err2 := strconv.Atoi(m[3])
 	if err1 != nil || err2 != nil || align < 1 || align > 1024 || size > most {
 		return fmt.Errorf("%q", s)
 	}
-	end := &b.Shared
-	if m[1] == "local" {
-		end = &b.local
-	}
-	at := (*end + align - 1) / align * align
-	*end = at + size
-	b.slot(m[3], uint64(at))
+	at := (b.Shared + align - 1) / align * align
+	b.Shared = at + size
+	b.slot(m[2], uint64(at))
 	return nil
 }
 

@@ -17,7 +17,7 @@ type instruction struct {
 	offset  int64      // of an address behind slot a
 	target  int        // of a jump
 	of      kind
-	gang    *gang // what a warp does as one; nil: a thread alone
+	gang    gang // what a warp does as one; nil: a thread alone
 	line    int
 	code    string
 }
@@ -35,12 +35,12 @@ const (
 type decoder func(b *building, in *instruction, mods, ops []string) error
 
 var decoders = map[string]decoder{
-	"mov": decodeMove, "ld": decodeLoad, "st": decodeStore, "cvta": decodeAddress, "cvt": decodeConvert,
+	"mov": decodeMove, "ld": decodeAccess, "st": decodeAccess, "cvta": decodeAddress, "cvt": decodeConvert,
 	"add": decodeTwo, "sub": decodeTwo, "mul": decodeTwo, "div": decodeTwo, "rem": decodeTwo, "min": decodeTwo, "max": decodeTwo,
 	"and": decodeTwo, "or": decodeTwo, "xor": decodeTwo, "shl": decodeTwo, "shr": decodeTwo,
-	"fma": decodeThree, "mad": decodeThree, "bfi": decodeFour, "bfe": decodeThree, "prmt": decodeThree,
-	"not": decodeOne, "neg": decodeOne, "abs": decodeOne, "popc": decodeOne, "clz": decodeOne, "ex2": decodeOne, "rcp": decodeOne, "sqrt": decodeOne,
-	"setp": decodeCompare, "selp": decodeSelect, "bra": decodeJump, "ret": decodeLeave, "exit": decodeLeave,
+	"fma": decodeThree, "mad": decodeThree, "bfi": decodeFour, "prmt": decodeThree,
+	"not": decodeOne, "neg": decodeOne, "abs": decodeOne, "popc": decodeOne, "ex2": decodeOne, "rcp": decodeOne, "sqrt": decodeOne,
+	"setp": decodeCompare, "selp": decodeSelect, "bra": decodeJump, "ret": decodeLeave,
 	"atom": decodeAtomic, "bar": decodeBarrier, "shfl": decodeShuffle, "vote": decodeVote, "wmma": decodeMatrix,
 }
 
@@ -129,19 +129,24 @@ func pack(t *thread, in *instruction) outcome {
 }
 
 // spaces are the state spaces that can be read and written; "" is a generic address.
-var spaces = map[string]space{"global": global, "shared": shared, "local": local}
+var spaces = map[string]space{"global": global, "shared": shared}
 
-func decodeLoad(b *building, in *instruction, mods, ops []string) error {
+// decodeAccess is ld list, [address] and st [address], list. Parameters are slots.
+func decodeAccess(b *building, in *instruction, mods, ops []string) error {
 	between, k, err := typed(mods)
 	if err != nil || len(ops) != 2 || k.of == 'p' || k.of == 'h' {
 		return unknown(mods)
 	}
 	in.of = k
-	if slices.Equal(between, []string{"param"}) {
+	if mods[0] == "ld" && slices.Equal(between, []string{"param"}) {
 		in.step = move
 		return b.operandsInto(ops, &in.d, &in.a)
 	}
-	if in.lists[0], err = b.list(ops[0]); err != nil {
+	list, address, do := ops[0], ops[1], (*thread).load
+	if mods[0] == "st" {
+		list, address, do = ops[1], ops[0], (*thread).store
+	}
+	if in.lists[0], err = b.list(list); err != nil {
 		return err
 	}
 	where, err := memoryForm(between, len(in.lists[0]))
@@ -149,10 +154,10 @@ func decodeLoad(b *building, in *instruction, mods, ops []string) error {
 		return unknown(mods)
 	}
 	in.step = func(t *thread, in *instruction) outcome {
-		t.load(where, t.r[in.a]+uint64(in.offset), in.of, in.lists[0])
+		do(t, where, t.r[in.a]+uint64(in.offset), in.of, in.lists[0])
 		return next
 	}
-	in.a, in.offset, err = b.address(ops[1])
+	in.a, in.offset, err = b.address(address)
 	return err
 }
 
@@ -171,34 +176,13 @@ func memoryForm(between []string, n int) (space, error) {
 	return 0, fmt.Errorf("unknown form of access")
 }
 
-func decodeStore(b *building, in *instruction, mods, ops []string) error {
-	between, k, err := typed(mods)
-	if err != nil || len(ops) != 2 || k.of == 'p' || k.of == 'h' {
-		return unknown(mods)
-	}
-	in.of = k
-	if in.lists[0], err = b.list(ops[1]); err != nil {
-		return err
-	}
-	where, err := memoryForm(between, len(in.lists[0]))
-	if err != nil {
-		return unknown(mods)
-	}
-	in.step = func(t *thread, in *instruction) outcome {
-		t.store(where, t.r[in.a]+uint64(in.offset), in.of, in.lists[0])
-		return next
-	}
-	in.a, in.offset, err = b.address(ops[0])
-	return err
-}
-
 // decodeAddress is cvta: between a state space's addresses and generic ones.
 func decodeAddress(b *building, in *instruction, mods, ops []string) error {
 	to := len(mods) == 4 && mods[1] == "to"
 	if !to && len(mods) != 3 || mods[len(mods)-1] != "u64" {
 		return unknown(mods)
 	}
-	base, ok := map[string]uint64{"global": 0, "shared": sharedWindow, "local": localWindow}[mods[len(mods)-2]]
+	base, ok := map[string]uint64{"global": 0, "shared": sharedWindow}[mods[len(mods)-2]]
 	if !ok {
 		return unknown(mods)
 	}
@@ -395,7 +379,7 @@ func decodeBarrier(b *building, in *instruction, mods, ops []string) error {
 		}
 		return nil
 	case slices.Equal(mods[1:], []string{"warp", "sync"}):
-		in.ganged(&gang{do: meet})
+		in.ganged(meet)
 		return b.operandsInto(ops, &in.c)
 	}
 	return unknown(mods)

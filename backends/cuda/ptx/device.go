@@ -28,9 +28,10 @@ type Device struct {
 	failed  error // the first fault, which every call returns from then on
 }
 
-// NewDevice returns a device that says these facts of itself. seed is of the order in which
+// NewDevice returns a device of a compute capability. seed is of the order in which
 // blocks and threads run.
-func NewDevice(f device.Facts, seed uint64) *Device {
+func NewDevice(major, minor int, seed uint64) *Device {
+	f := device.Facts{Name: "interpreter", Major: major, Minor: minor, Driver: 13000, Memory: 8e9}
 	return &Device{facts: f, seed: seed, graphs: map[device.Graph][]func() error{}}
 }
 
@@ -141,14 +142,16 @@ func (d *Device) Wait() error {
 	}
 	queue := d.queue
 	d.queue = nil
-	return d.do(queue)
+	if err := each(queue); err != nil {
+		d.failed = failure("launch", launchFailed, "%v", err)
+	}
+	return d.failed
 }
 
-func (d *Device) do(list []func() error) error {
+func each(list []func() error) error {
 	for _, do := range list {
 		if err := do(); err != nil {
-			d.failed = failure("launch", launchFailed, "%v", err)
-			return d.failed
+			return err
 		}
 	}
 	return nil
@@ -172,7 +175,7 @@ func (d *Device) Replay(g device.Graph) error {
 	if !ok {
 		return failure("replay", invalidValue, "no graph %d", g)
 	}
-	return d.enqueue("replay", func() error { return d.do(steps) })
+	return d.enqueue("replay", func() error { return each(steps) })
 }
 
 func (d *Device) FreeGraph(g device.Graph) error {

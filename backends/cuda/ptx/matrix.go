@@ -90,7 +90,7 @@ func (b *building) fragmentMoved(in *instruction, mods, ops []string, writes boo
 	if in.a, in.offset, err = b.address(ops[1]); err != nil {
 		return err
 	}
-	in.ganged(&gang{do: func(w *gathered) { w.moveFragment(where, p, f, layout == "col", writes) }})
+	in.ganged(func(w *gathered) { w.moveFragment(where, p, f, layout == "col", writes) })
 	return b.operandsInto(ops[2:], &in.b)
 }
 
@@ -99,7 +99,7 @@ func (b *building) fragmentMoved(in *instruction, mods, ops []string, writes boo
 // load_matrix_sync, which is this instruction. (The ISA's text wants each row
 // aligned to the bytes that a lane has of the fragment, which 8 halves of padding break.)
 func (w *gathered) moveFragment(where space, p part, f form, columns, writes bool) {
-	first := w.any()
+	first := w.lane[0] // all are there
 	base, stride := first.r[w.in.a]+uint64(w.in.offset), int(int32(first.r[w.in.b]))
 	size := f.of.bytes()
 	if base%32 != 0 || stride*size%16 != 0 {
@@ -170,7 +170,7 @@ func (b *building) multiplied(in *instruction, mods, ops []string) (err error) {
 			return unknown(mods)
 		}
 	}
-	in.ganged(&gang{do: func(w *gathered) { w.multiply(operand, sum) }})
+	in.ganged(func(w *gathered) { w.multiply(operand, sum) })
 	return nil
 }
 

@@ -7,12 +7,11 @@ import (
 	"sort"
 )
 
-// Windows of generic addresses. Global memory lies above them all.
+// Shared memory's window of generic addresses, above which global memory lies.
 const (
 	sharedWindow = 1 << 36
-	localWindow  = 1 << 37
-	globalStart  = 1 << 40
 	windowBytes  = 1 << 32
+	globalStart  = 1 << 40
 )
 
 // Memory is a device's: allocations, with gaps between them. One goroutine uses it at a time.

@@ -56,25 +56,20 @@ func (p *parser) take(line string) error {
 			}
 			p.head = true
 		case !p.head && r == '{' && strings.TrimSpace(p.begun) == "":
-			p.begun = ""
 			p.depth++
 		case !p.head && r == '}' && strings.TrimSpace(p.begun) == "":
-			p.begun = ""
 			if err := p.close(); err != nil {
 				return err
 			}
 		case !p.head && r == ';':
-			s := strings.TrimSpace(p.begun)
-			p.begun = ""
-			if err := p.statement(s); err != nil {
+			if err := p.statement(p.ended()); err != nil {
 				return err
 			}
 		case !p.head && r == ':' && label.MatchString(strings.TrimSpace(p.begun)):
 			if p.kernel == nil {
 				return errors.New("a label outside a kernel")
 			}
-			p.kernel.labels[strings.TrimSpace(p.begun)] = len(p.kernel.program)
-			p.begun = ""
+			p.kernel.labels[p.ended()] = len(p.kernel.program)
 		default:
 			p.begun += string(r)
 		}
@@ -82,12 +77,19 @@ func (p *parser) take(line string) error {
 	return p.lineEnds()
 }
 
+// ended is what was begun, now whole.
+func (p *parser) ended() string {
+	s := strings.TrimSpace(p.begun)
+	p.begun = ""
+	return s
+}
+
 var (
 	label      = regexp.MustCompile(`^\$\w+$`)
 	entryName  = regexp.MustCompile(`\.visible\s+\.entry\s+(\w+)\s*$`)
 	oneParam   = regexp.MustCompile(`^\.param\s+\.(\w+)\s+(\w+)$`)
 	registers  = regexp.MustCompile(`^\.reg\s+\.(\w+)\s+(%\w+)(?:<(\d+)>)?$`)
-	array      = regexp.MustCompile(`^\.(shared|local)\s+\.align\s+(\d+)\s+\.b8\s+(\w+)\[(\d+)\]$`)
+	array      = regexp.MustCompile(`^\.shared\s+\.align\s+(\d+)\s+\.b8\s+(\w+)\[(\d+)\]$`)
 	threadsMax = regexp.MustCompile(`^\.maxntid\s+(\d+),\s*(\d+),\s*(\d+)$`)
 )
 
@@ -112,7 +114,6 @@ func (p *parser) lineEnds() error {
 		for i := range p.kernel.Threads {
 			p.kernel.Threads[i], _ = strconv.Atoi(m[i+1])
 		}
-	case name == ".minnctapersm", name == ".maxnreg":
 	default:
 		p.begun += " "
 		return nil
@@ -122,18 +123,17 @@ func (p *parser) lineEnds() error {
 }
 
 func (p *parser) entry() error {
-	m := entryName.FindStringSubmatch(strings.TrimSpace(p.begun))
+	s := p.ended()
+	m := entryName.FindStringSubmatch(s)
 	if m == nil || p.kernel != nil {
-		return fmt.Errorf("%q", strings.TrimSpace(p.begun))
+		return fmt.Errorf("%q", s)
 	}
-	p.begun = ""
 	p.kernel = newBuilding(m[1])
 	return nil
 }
 
 func (p *parser) parameters() error {
-	text := strings.TrimSpace(p.begun)
-	p.begun = ""
+	text := p.ended()
 	if text == "" {
 		return nil
 	}

@@ -2,14 +2,15 @@
 // instruction and thread by thread, so that what is committed can be tested where there
 // is no GPU. It is slow, and strict: what CUDA leaves undefined is an error here.
 //
-//   - Memory: every access to global, shared or local memory lies within one allocation
+//   - Memory: every access to global or shared memory lies within one allocation
 //     and is aligned to its size; nothing is read that nobody wrote.
 //   - Races: two threads that touch a byte, one of them to write, are ordered by a
 //     barrier of their block or warp. Threads of different blocks never are, within a launch.
 //   - Barriers: all threads of a block reach one, none has returned. Lanes that a warp's
 //     instruction names are all there.
 //   - Matrices: a fragment's layout is nobody's business; rows are aligned as the ISA wants.
-//   - Instructions it doesn't know are refused when the text is read.
+//   - Instructions it doesn't know are refused when the text is read, and memory of a
+//     thread's own: no kernel of ours may spill.
 //
 // In what order threads and blocks run is drawn from a seed. Sums on tensor cores are
 // rounded once an instruction; those of hardware differ in the last bits. ex2.approx and
@@ -47,19 +48,12 @@ func (m *Module) Kernel(name string) *Kernel {
 // Kernel is an entry.
 type Kernel struct {
 	Name    string
-	Threads [3]int // the most that .maxntid allows; zeros: not said
-	Shared  int    // bytes a block
+	Threads Size // the most that .maxntid allows; zeros: not said
+	Shared  int  // bytes a block
 
-	params  []parameter
+	params  []kind // each in a slot behind the specials
 	program []instruction
 	first   []uint64 // what a thread's slots begin with: constants, 0 elsewhere
-	local   int      // bytes a thread
-}
-
-// parameter is one of an entry's: which slot it is in.
-type parameter struct {
-	name string
-	of   kind
 }
 
 // Size is of a grid in blocks, or of a block in threads.

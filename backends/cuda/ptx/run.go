@@ -72,12 +72,10 @@ func newBlock(l *launch) *block {
 	n := l.how.Block.count()
 	b := &block{run: l, threads: make([]thread, n), shared: newShared(l.kernel.Shared)}
 	slots := make([]uint64, n*len(l.kernel.first))
-	bytes := make([]byte, n*l.kernel.local)
 	for i := range b.threads {
 		t := &b.threads[i]
 		t.block, t.number = b, i
 		t.r, slots = slots[:len(l.kernel.first):len(l.kernel.first)], slots[len(l.kernel.first):]
-		t.local, bytes = bytes[:l.kernel.local:l.kernel.local], bytes[l.kernel.local:]
 	}
 	return b
 }
@@ -90,7 +88,7 @@ func (b *block) begin(i int) {
 	where := l.how.Grid.at(i)
 	for j := range b.threads {
 		t := &b.threads[j]
-		*t = thread{r: t.r, local: t.local, block: b, number: j}
+		*t = thread{r: t.r, block: b, number: j}
 		copy(t.r, l.kernel.first)
 		me := l.how.Block.at(j)
 		for k := range 3 {
@@ -99,10 +97,7 @@ func (b *block) begin(i int) {
 		}
 		t.r[12] = uint64(j % lanes)
 		for k, p := range l.kernel.params {
-			t.r[len(specials)+k] = l.how.Args[k] & p.of.mask()
-		}
-		for k := range t.local {
-			t.local[k] = 0xa5
+			t.r[len(specials)+k] = l.how.Args[k] & p.mask()
 		}
 	}
 }

@@ -36,7 +36,7 @@ func text(body string) string {
 	.reg .b32 %r<40>;
 	.reg .b64 %rd<19>;
 	.shared .align 16 .b8 buffer[1024];
-	.local .align 4 .b8 own[16];
+	// no memory of a thread's own
 
 	ld.param.u64 %rd1, [a];
 	ld.param.u64 %rd2, [b];
@@ -140,10 +140,6 @@ func TestFaults(t *testing.T) {
 			"which nobody wrote"},
 		{"in shared memory", "ld.global.u32 %r8, [%rd4];" + give, "ld.shared.u32 %r8, [%r7];" + give, "which nobody wrote"},
 		{"within shared memory", "st.shared.u32 [%r7+768], %r2;\nmov.u32 %r8, 1;" + give, "st.shared.u32 [%r7+960], %r2;", "of shared memory"},
-		{"within local memory",
-			"mov.u32 %r9, own;\nst.local.u32 [%r9+12], %r2;\nld.local.u32 %r8, [%r9+12];" + give,
-			"mov.u32 %r9, own;\nst.local.u32 [%r9+16], %r2;",
-			"of local memory"},
 		{"all threads reach a barrier",
 			"bar.sync 0;\nmov.u32 %r8, 1;" + give,
 			"setp.eq.s32 %p1, %r2, 5;\n@%p1 bra $out;\nbar.sync 0;\n$out:\nmov.u32 %r8, 1;" + give,
@@ -233,10 +229,8 @@ func TestResults(t *testing.T) {
 			}
 			return n
 		}},
-		{"prmt.b32 %r8, %r4, 255, 33345;", func(i uint32) uint32 { return 0 | i<<24>>24*0 | permutedByHand(i) }},
+		{"mov.u32 %r9, 0x83726150;\nmov.u32 %r10, 0xffeeddcc;\nprmt.b32 %r8, %r9, %r10, 0xB241;", func(uint32) uint32 { return 0xff72cc61 }},
 		{"bfi.b32 %r8, %r2, -1, 4, 8;", func(i uint32) uint32 { return ^uint32(0xff0) | i<<4&0xff0 }},
-		{"bfe.s32 %r8, %r2, 1, 3;", func(i uint32) uint32 { return uint32(int32(i<<28) >> 29) }},
-		{"bfe.u32 %r8, %r2, 1, 3;", func(i uint32) uint32 { return i >> 1 & 7 }},
 		{"setp.lt.u32 %p1, %r2, 9;\nsetp.gt.s32 %p2, %r2, 3;\nand.pred %p1, %p1, %p2;\nselp.b32 %r8, 1, 2, %p1;",
 			func(i uint32) uint32 { return map[bool]uint32{true: 1, false: 2}[i < 9 && i > 3] }},
 		{"mov.u32 %r8, 1;\nsetp.lt.u32 %p1, %r2, 9;\n@!%p1 mov.u32 %r8, 2;", func(i uint32) uint32 { return map[bool]uint32{true: 1, false: 2}[i < 9] }},
@@ -262,7 +256,6 @@ func TestResults(t *testing.T) {
 			}
 			return 0xfffffe00
 		}},
-		{"mov.u32 %r9, own;\ncvt.u64.u32 %rd6, %r9;\ncvta.local.u64 %rd6, %rd6;\nst.u32 [%rd6+4], %r2;\nld.u32 %r8, [%rd6+4];", func(i uint32) uint32 { return i }},
 		{"cvt.u64.u32 %rd6, %r7;\ncvta.shared.u64 %rd6, %rd6;\nst.u32 [%rd6], %r2;\nld.shared.u32 %r8, [%r7];", func(i uint32) uint32 { return i }},
 		{"st.shared.u8 [%r7], -3;\nld.shared.s8 %r8, [%r7];", func(uint32) uint32 { return 0xfffffffd }},
 	} {
@@ -279,9 +272,6 @@ func TestResults(t *testing.T) {
 		}
 	}
 }
-
-// permutedByHand: 33345 is 0x8241: byte 1, byte 4 (255), byte 2 and the sign of byte 0.
-func permutedByHand(i uint32) uint32 { return 255 << 8 }
 
 // TestMatrices multiplies 16×16 halves by themselves turned, in shared memory.
 func TestMatrices(t *testing.T) {
@@ -397,6 +387,7 @@ func TestUnknown(t *testing.T) {
 		"bar.sync 1;":                              "unknown form bar.sync",
 		"setp.lt.and.s32 %p1, %r2, %r2, %p1;":      "unknown form setp.lt.and.s32",
 		"add.s32 %r8, %r2;":                        "2 operands, want 3",
+		".local .align 4 .b8 own[16];":             ".local",
 		".reg .b128 %q<2>;":                        `unknown type "b128"`,
 		".shared .align 8 .b8 huge[99999999999];":  "huge",
 		"mma.sync.aligned.m16n8k16.row.col.f32 %r": "unknown instruction",

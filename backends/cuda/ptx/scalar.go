@@ -95,7 +95,7 @@ func twoIntegers(name string, mods []string, k kind) func(x, y uint64) uint64 {
 	return nil
 }
 
-// product is mul's, of which lo keeps the low half, hi the high one, wide both.
+// product is mul's, of which lo keeps the low half, wide both.
 func product(half string, k kind) func(x, y uint64) uint64 {
 	switch {
 	case half == "lo":
@@ -103,8 +103,6 @@ func product(half string, k kind) func(x, y uint64) uint64 {
 	case half == "wide" && k.bits <= 32:
 		m := kind{k.of, 2 * k.bits}.mask()
 		return func(x, y uint64) uint64 { return uint64(k.integer(x)*k.integer(y)) & m }
-	case half == "hi" && k.bits <= 32:
-		return func(x, y uint64) uint64 { return uint64(k.integer(x)*k.integer(y)>>k.bits) & k.mask() }
 	}
 	return nil
 }
@@ -139,33 +137,10 @@ func three(name string, mods []string, k kind) func(x, y, z uint64) uint64 {
 		return func(x, y, z uint64) uint64 { return bits32(fmaDown(f32(x), f32(y), f32(z))) }
 	case name == "mad" && (k.of == 's' || k.of == 'u') && only("lo"):
 		return func(x, y, z uint64) uint64 { return (x*y + z) & k.mask() }
-	case name == "mad" && (k.of == 's' || k.of == 'u') && k.bits <= 32 && only("wide"):
-		return func(x, y, z uint64) uint64 { return uint64(k.integer(x)*k.integer(y)) + z }
-	case name == "bfe" && (k.of == 's' || k.of == 'u') && len(mods) == 0:
-		return func(x, y, z uint64) uint64 { return extract(k, x, int(y&255), int(z&255)) }
 	case name == "prmt" && k == kind{'b', 32} && len(mods) == 0:
 		return permuted
 	}
 	return nil
-}
-
-// extract is bfe: n bits from a place on, its sign spread where the type has one.
-func extract(k kind, v uint64, at, n int) uint64 {
-	if n == 0 {
-		return 0
-	}
-	last := min(at+n-1, k.bits-1)
-	var out uint64
-	if at < k.bits {
-		out = v & k.mask() >> at & (1<<n - 1)
-	}
-	if k.of == 's' && v>>last&1 == 1 && n < 64 {
-		out |= ^uint64(0) << n
-		if at+n > k.bits {
-			out |= ^uint64(0) << max(k.bits-at, 0)
-		}
-	}
-	return out & k.mask()
 }
 
 // permuted picks each byte of the result out of 8, or its sign.
@@ -195,8 +170,6 @@ func one(name string, mods []string, k kind) func(x uint64) uint64 {
 		return func(x uint64) uint64 { return uint64(max(k.signed(x), -k.signed(x))) & k.mask() }
 	case name == "popc" && k.of == 'b' && is():
 		return func(x uint64) uint64 { return uint64(bits.OnesCount64(x & k.mask())) }
-	case name == "clz" && k.of == 'b' && is():
-		return func(x uint64) uint64 { return uint64(bits.LeadingZeros64(x&k.mask()) - 64 + k.bits) }
 	case name == "neg" && f && is():
 		return func(x uint64) uint64 { return x ^ 1<<31 }
 	case name == "abs" && f && is():
@@ -229,8 +202,6 @@ func conversion(mods []string, to, from kind) func(x uint64) uint64 {
 		return rounding(mods, to)
 	case to == single && from == single && is("rni"):
 		return func(x uint64) uint64 { return bits32(float32(math.RoundToEven(float64(f32(x))))) }
-	case to == single && from == single && is("rmi"):
-		return func(x uint64) uint64 { return bits32(float32(math.Floor(float64(f32(x))))) }
 	case to == single && from == single && is("sat"):
 		return func(x uint64) uint64 { return bits32(larger(smaller(f32(x), 1), 0)) }
 	case to == half && from == single && is("rn"):
@@ -247,7 +218,7 @@ func conversion(mods []string, to, from kind) func(x uint64) uint64 {
 
 // rounding is from float32 to an integer.
 func rounding(mods []string, to kind) func(x uint64) uint64 {
-	way := map[string]func(float64) float64{"rzi": math.Trunc, "rni": math.RoundToEven, "rmi": math.Floor, "rpi": math.Ceil}
+	way := map[string]func(float64) float64{"rzi": math.Trunc, "rni": math.RoundToEven}
 	if len(mods) != 1 || way[mods[0]] == nil {
 		return nil
 	}

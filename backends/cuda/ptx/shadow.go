@@ -1,5 +1,7 @@
 package ptx
 
+import "math"
+
 // moment is a stretch of a thread's life between two barriers. Numbers of moments only
 // grow, launch by launch.
 type moment struct {
@@ -20,6 +22,9 @@ func (m *moments) begin() {
 }
 
 func (m *moments) add(n moment) uint32 {
+	if uint64(m.base)+uint64(len(m.all)) >= math.MaxUint32 {
+		panic("ptx: more launches than moments can be numbered for: begin with new memory")
+	}
 	m.all = append(m.all, n)
 	return m.base + uint32(len(m.all))
 }

@@ -11,7 +11,6 @@ const (
 	generic space = iota
 	global
 	shared
-	local
 )
 
 // waiting is what a thread waits for.
@@ -35,7 +34,6 @@ type thread struct {
 
 	epoch, warpsEpoch int
 	at                uint32 // its moment; 0: the next access begins one
-	local             []byte
 }
 
 // moment is the number of the thread's present one.
@@ -94,8 +92,6 @@ func (t *thread) resolved(where space, at uint64) (space, uint64) {
 		return where, at
 	case at >= sharedWindow && at < sharedWindow+windowBytes:
 		return shared, at - sharedWindow
-	case at >= localWindow && at < localWindow+windowBytes:
-		return local, at - localWindow
 	}
 	return global, at
 }
@@ -128,14 +124,8 @@ func (t *thread) access(where space, at uint64, size, n int, writes bool) []byte
 	if at%uint64(all) != 0 {
 		t.fail("%d bytes at %#x, which is no multiple of that", all, at)
 	}
-	switch where {
-	case shared:
+	if where == shared {
 		return t.block.shared.access(t, at, all, writes)
-	case local:
-		if at+uint64(all) > uint64(len(t.local)) {
-			t.fail("%d bytes at %d of %d of local memory", all, at, len(t.local))
-		}
-		return t.local[at : at+uint64(all)]
 	}
 	b, i, err := t.block.run.memory.part(at, all)
 	if err != nil {

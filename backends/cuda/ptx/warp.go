@@ -3,12 +3,11 @@ package ptx
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // gang is what lanes of a warp do together, once all of them that take part are there.
-type gang struct {
-	do func(w *gathered)
-}
+type gang func(w *gathered)
 
 // gathered is the lanes that a warp's instruction has, by their number; nil: not taking part.
 type gathered struct {
@@ -16,18 +15,9 @@ type gathered struct {
 	lane [lanes]*thread
 }
 
-func (w *gathered) any() *thread {
-	for _, t := range w.lane {
-		if t != nil {
-			return t
-		}
-	}
-	return nil
-}
-
 // ganged makes an instruction one of a warp. Its operand c is the mask of the lanes that
 // take part.
-func (in *instruction) ganged(g *gang) {
+func (in *instruction) ganged(g gang) {
 	in.gang = g
 	in.step = func(t *thread, _ *instruction) outcome {
 		t.waits = forWarp
@@ -47,7 +37,7 @@ func (b *block) gangs(warp []thread) (went bool) {
 		mask := uint32(t.r[in.c])
 		tried |= mask | 1<<i
 		if w := b.gather(warp, t, in, mask); w != nil {
-			in.gang.do(w)
+			in.gang(w)
 			for _, t := range w.lane {
 				if t != nil {
 					t.waits = forNothing
@@ -104,24 +94,14 @@ func decodeShuffle(b *building, in *instruction, mods, ops []string) (err error)
 		return unknown(mods)
 	}
 	way := mods[2]
-	in.ganged(&gang{do: func(w *gathered) { shuffle(w, way) }})
-	if in.lists[0], err = b.list("{" + pair(ops[0]) + "}"); err == nil {
+	in.ganged(func(w *gathered) { shuffle(w, way) })
+	if in.lists[0], err = b.list(strings.Replace(ops[0], "|", ",", 1)); err == nil {
 		in.lists[1], err = b.list(ops[3])
 	}
 	if err != nil {
 		return err
 	}
 	return b.operandsInto([]string{ops[1], ops[2], ops[4]}, &in.a, &in.b, &in.c)
-}
-
-// pair is d|p as a list.
-func pair(s string) string {
-	for i := range s {
-		if s[i] == '|' {
-			return s[:i] + "," + s[i+1:]
-		}
-	}
-	return s
 }
 
 func shuffle(w *gathered, way string) {
@@ -175,7 +155,7 @@ func decodeVote(b *building, in *instruction, mods, ops []string) error {
 	if !slices.Equal(mods[1:], []string{"sync", "ballot", "b32"}) {
 		return unknown(mods)
 	}
-	in.ganged(&gang{do: func(w *gathered) {
+	in.ganged(func(w *gathered) {
 		var out uint64
 		for i, t := range w.lane {
 			if t != nil {
@@ -187,7 +167,7 @@ func decodeVote(b *building, in *instruction, mods, ops []string) error {
 				t.r[w.in.d] = out
 			}
 		}
-	}})
+	})
 	return b.operandsInto(ops, &in.d, &in.a, &in.c)
 }
 
