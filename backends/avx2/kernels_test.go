@@ -47,8 +47,7 @@ func TestCodes(t *testing.T) {
 // TestEncodings: VPDPBUSD in VEX form, which Go's assembler would write as EVEX
 // and processors with AVX-VNNI alone refuse.
 func TestEncodings(t *testing.T) {
-	encodings.Check(t, encodings.AMD64, "product_amd64.s", 40)
-	encodings.Check(t, encodings.AMD64, "peak_amd64.s", 12)
+	encodings.Check(t, encodings.AMD64, map[string]int{"product_amd64.s": 40, "peak_amd64.s": 12})
 }
 
 func TestHeights(t *testing.T) {
