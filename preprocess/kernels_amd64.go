@@ -151,15 +151,15 @@ func (a *axis) across(dst0, dst1, row0, row1 []byte) int {
 // down makes a row of as many rows of its length as there are weights, and
 // reports whether the kernel could.
 func down(dst, rows []byte, weights []int32) bool {
+	const block = 32
 	n := len(dst)
-	if !inAssembly || n < 32 || len(weights) == 0 {
+	if !inAssembly || n < block || len(weights) == 0 {
 		return false
 	}
 	_ = rows[len(weights)*n-1]
-	downAVX2(&dst[0], &rows[0], n, &weights[0], len(weights), n/32)
-	if n%32 != 0 {
-		downAVX2(&dst[n-32], &rows[n-32], n, &weights[0], len(weights), 1)
-	}
+	inGroups(n, block, func(at, blocks int) {
+		downAVX2(&dst[at], &rows[at], n, &weights[0], len(weights), blocks)
+	})
 	return true
 }
 

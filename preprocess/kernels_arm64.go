@@ -61,10 +61,7 @@ func spread(dst, src []byte) int {
 	if !inAssembly || n < group {
 		return 0
 	}
-	greyNEON(&dst[0], &src[0], n/group)
-	if last := n - group; n%group != 0 {
-		greyNEON(&dst[3*last], &src[last], 1)
-	}
+	inGroups(n, group, func(at, groups int) { greyNEON(&dst[3*at], &src[at], groups) })
 	return n
 }
 
@@ -76,10 +73,9 @@ func triangle(dst, near, far []byte, c int, even, odd uint16) int {
 	if !inAssembly || c < 1 || n < group {
 		return 0
 	}
-	triangleNEON(&dst[0], &near[c], &far[c], n/group, even, odd)
-	if last := n - group; n%group != 0 {
-		triangleNEON(&dst[2*last], &near[c+last], &far[c+last], 1, even, odd)
-	}
+	inGroups(n, group, func(at, groups int) {
+		triangleNEON(&dst[2*at], &near[c+at], &far[c+at], groups, even, odd)
+	})
 	return n
 }
 
@@ -128,18 +124,16 @@ func bytesAbove(weights []int32) bool {
 // columns.
 func turnBand(dst, rows []byte, n int) {
 	_, _ = dst[bandRows*n-1], rows[bandRows*n-1]
-	transposeNEON(&dst[0], &rows[0], bandRows, n, bandRows*bandRows, bandRows, n/bandRows)
-	if last := n - bandRows; n%bandRows != 0 {
-		transposeNEON(&dst[last*bandRows], &rows[last], bandRows, n, 0, 0, 1)
-	}
+	inGroups(n, bandRows, func(at, blocks int) {
+		transposeNEON(&dst[at*bandRows], &rows[at], bandRows, n, bandRows*bandRows, bandRows, blocks)
+	})
 }
 
 func turnBack(dst []byte, stride int, columns []byte, n int) {
 	_, _ = dst[(bandRows-1)*stride+n-1], columns[bandRows*n-1]
-	transposeNEON(&dst[0], &columns[0], stride, bandRows, bandRows, bandRows*bandRows, n/bandRows)
-	if last := n - bandRows; n%bandRows != 0 {
-		transposeNEON(&dst[last], &columns[last*bandRows], stride, bandRows, 0, 0, 1)
-	}
+	inGroups(n, bandRows, func(at, blocks int) {
+		transposeNEON(&dst[at], &columns[at*bandRows], stride, bandRows, bandRows, bandRows*bandRows, blocks)
+	})
 }
 
 // down makes a row of as many rows of its length as there are weights, and reports
@@ -150,10 +144,9 @@ func down(dst, rows []byte, weights []int32) bool {
 		return false
 	}
 	_ = rows[len(weights)*n-1]
-	rowsNEON(&dst[0], &rows[0], n, &weights[0], len(weights), n/strip)
-	if last := n - strip; n%strip != 0 {
-		rowsNEON(&dst[last], &rows[last], n, &weights[0], len(weights), 1)
-	}
+	inGroups(n, strip, func(at, strips int) {
+		rowsNEON(&dst[at], &rows[at], n, &weights[0], len(weights), strips)
+	})
 	return true
 }
 
@@ -166,10 +159,7 @@ func sumRows(dst []uint16, src []byte, stride, rows int) bool {
 		return false
 	}
 	_ = src[(rows-1)*stride+n-1]
-	sumsNEON(&dst[0], &src[0], stride, rows, n/block)
-	if last := n - block; n%block != 0 {
-		sumsNEON(&dst[last], &src[last], stride, rows, 1)
-	}
+	inGroups(n, block, func(at, blocks int) { sumsNEON(&dst[at], &src[at], stride, rows, blocks) })
 	return true
 }
 

@@ -22,16 +22,13 @@ var (
 	heightsInt16 = []int{1, 4}
 )
 
-// What every processor with AVX2 runs.
-var (
-	common = host.Assembly{
-		Lanes: lanes, Heights: heights,
-		Rows:    host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows},
-		Packing: host.Packing{Lanes: lanes, Transpose: transpose, Rows: packRows},
-		MulF32:  mulF32, PeakF32: peakF32, RoundBF16: roundBF16, RoundF16: roundF16,
-	}
-	byteCodes = host.Codes{Range: rowRange, Bytes: codes8, Step: lanes}
-)
+// common is what every processor with AVX2 runs.
+var common = host.Assembly{
+	Lanes: lanes, Heights: heights,
+	Rows:    host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows},
+	Packing: host.Packing{Lanes: lanes, Transpose: transpose, Rows: packRows},
+	MulF32:  mulF32, PeakF32: peakF32, RoundBF16: roundBF16, RoundF16: roundF16,
+}
 
 func open(o backends.Options) (backends.Backend, error) {
 	k, why := table(o)
@@ -56,7 +53,7 @@ func pickInt8(t *host.Table, vnni bool) (why string) {
 		return "int8 by VPMADDWD: no AVX-VNNI"
 	}
 	p.Heights, p.Group = heights, 4
-	p.Convert, p.Pack = host.EachRow(4, 0, byteCodes.Row), host.Headed(tileCols, common.Packing.Pack)
+	p.Convert, p.Pack = host.EachRow(4, 0, convertInt8), host.Headed(tileCols, common.Packing.Pack)
 	t.Carry(backends.Int8, host.Checked(p, 1, mulInt8), peakInt8, perWord)
 	return "int8 by VPDPBUSD"
 }

@@ -33,7 +33,7 @@ func TestCodes(t *testing.T) {
 		words := make([]uint32, (n+3)/4)
 		got, codes := host.Bytes(words), make([]uint8, n)
 		want, wantZero, _ := backends.QuantizeInput(codes, row)
-		if scale, zero := byteCodes.Row(words, row); scale != want || zero != int32(wantZero) {
+		if scale, zero := convertInt8(words, row); scale != want || zero != int32(wantZero) {
 			t.Errorf("%d elements: scale %v zero %v, want %v %v", n, scale, zero, want, wantZero)
 		}
 		for i, v := range got {
@@ -47,8 +47,7 @@ func TestCodes(t *testing.T) {
 // TestEncodings: VPDPBUSD in VEX form, which Go's assembler would write as EVEX
 // and processors with AVX-VNNI alone refuse.
 func TestEncodings(t *testing.T) {
-	encodings.Check(t, encodings.AMD64, "product_amd64.s", 40)
-	encodings.Check(t, encodings.AMD64, "peak_amd64.s", 12)
+	encodings.Check(t, encodings.AMD64, map[string]int{"product_amd64.s": 40, "peak_amd64.s": 12})
 }
 
 func TestHeights(t *testing.T) {

@@ -91,7 +91,7 @@ func pickInt8(t *host.Table, vnni bool) (why string) {
 		return "int8 by VPMADDWD: no AVX512_VNNI"
 	}
 	p.Group, p.Pairs = 4, true
-	p.Convert, p.Pack = convertInt8, host.Headed(tileCols, common.Packing.Pack)
+	p.Convert, p.Pack = host.Quantising(rowsInt8).Convert, host.Headed(tileCols, common.Packing.Pack)
 	t.Carry(backends.Int8, host.Checked(p, 1, mulInt8), peakInt8, 4)
 	return "int8 by VPDPBUSD"
 }

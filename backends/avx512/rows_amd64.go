@@ -12,14 +12,6 @@ func convertPairs(dst []uint32, src []float32, stride, rows, cols int, _ []float
 	}
 }
 
-// convertInt8 writes codes, four to a word.
-func convertInt8(dst []uint32, src []float32, stride, rows, cols int, scale []float32, zero []int32) {
-	if rows > 0 && cols > 0 {
-		_, _, _, _ = dst[rows*((cols+3)/4)-1], src[(rows-1)*stride+cols-1], scale[rows-1], zero[rows-1]
-		rowsInt8(&dst[0], &src[0], stride, rows, cols, &scale[0], &zero[0])
-	}
-}
-
 // convertInt16 writes codes less their zero point as int16, two to a word.
 func convertInt16(dst []uint32, src []float32) (scale float32, zero int32) {
 	scale, inverse, zero := host.ScaleOf(rowRange, src)

@@ -67,7 +67,8 @@ func pickBF16(t *host.Table, f features) (why string) {
 // pickInt8 takes the widest multiplication there is. Panels begin with a word an output
 // that its sums start from.
 func pickInt8(t *host.Table, f features) (why string) {
-	p := host.Product{Heights: heights, Cols: tileCols, Group: 4, Codes: true, Beside: true, Convert: convertInt8}
+	p := host.Product{Heights: heights, Cols: tileCols, Group: 4, Codes: true, Beside: true}
+	p.Convert = host.Quantising(rowsInt8).Convert
 	switch {
 	case f.matrix:
 		p.Pack, p.Pairs = host.Headed(tileCols, packMatrix), f.matrixBF16

@@ -62,10 +62,9 @@ func TestRung(t *testing.T) {
 // TestEncodings: what the files call the words that Go's assembler does not know is what
 // they are.
 func TestEncodings(t *testing.T) {
-	encodings.Check(t, encodings.ARM64, "product_arm64.s", 1000)
-	encodings.Check(t, encodings.ARM64, "rows_arm64.s", 100)
-	encodings.Check(t, encodings.ARM64, "pack_arm64.s", 30)
-	encodings.Check(t, encodings.ARM64, "peak_arm64.s", 60)
+	encodings.Check(t, encodings.ARM64, map[string]int{
+		"product_arm64.s": 1000, "rows_arm64.s": 100, "pack_arm64.s": 30, "peak_arm64.s": 60,
+	})
 }
 
 func BenchmarkNEON(b *testing.B) { backendtest.Bench(b, Open) }

@@ -19,6 +19,7 @@ import (
 type Disassembler struct {
 	program   string
 	pkg       string // Debian's
+	files     string // of assembly
 	arguments []string
 	directive string
 	// instruction is one line of directives and the comment that says what they are.
@@ -28,28 +29,52 @@ type Disassembler struct {
 // The architectures that kernels are written for.
 var (
 	AMD64 = Disassembler{
-		"objdump", "binutils", []string{"-m", "i386:x86-64", "-M", "intel"}, "BYTE",
+		"objdump", "binutils", "*_amd64.s", []string{"-m", "i386:x86-64", "-M", "intel"}, "BYTE",
 		regexp.MustCompile(`^\t((?:BYTE \$0x[0-9a-f]{2}(?:; )?)+) // (.+)$`),
 	}
 	ARM64 = Disassembler{
-		"aarch64-linux-gnu-objdump", "binutils-aarch64-linux-gnu", []string{"-m", "aarch64"}, "WORD",
+		"aarch64-linux-gnu-objdump", "binutils-aarch64-linux-gnu", "*_arm64.s", []string{"-m", "aarch64"}, "WORD",
 		regexp.MustCompile(`^\t(WORD \$0x[0-9a-f]{8}) // (.+)$`),
 	}
 )
 
-// Check has GNU objdump disassemble the instructions that a file of assembly gives as
-// bytes or words, and compares with their comments. want is the least number of them.
-func Check(t *testing.T, d Disassembler, file string, want int) {
+// Check has GNU objdump disassemble the instructions that the folder's files of assembly give
+// as bytes or words, and compares with their comments. want is the least number of them by
+// file, of all files that have any.
+func Check(t *testing.T, d Disassembler, want map[string]int) {
 	t.Helper()
 	objdump := needs.Program(t, d.program, d.pkg)
-	text, err := os.ReadFile(file)
+	files, err := filepath.Glob(d.files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, comments := d.coded(string(text))
-	if lines := regexp.MustCompile(`(?m)^\t`+d.directive).FindAllString(string(text), -1); len(comments) != len(lines) || len(comments) < want {
-		t.Fatalf("%s: %d instructions in %ss have a comment, of %d; want all, and at least %d", file, len(comments), d.directive, len(lines), want)
+	for file := range want {
+		if !slices.Contains(files, file) {
+			t.Errorf("%s is missing", file)
+		}
 	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, comments := d.coded(string(text))
+		given, least := strings.Count(string(text), "\n\t"+d.directive+" "), want[file]
+		if given > 0 && least == 0 {
+			t.Errorf("%s gives %d instructions in %ss and is not listed", file, given, d.directive)
+		}
+		if len(comments) != given || given < least {
+			t.Fatalf("%s: %d instructions in %ss have a comment, of %d; want all, and at least %d", file, len(comments), d.directive, given, least)
+		}
+		if given > 0 {
+			d.compare(t, objdump, file, code, comments)
+		}
+	}
+}
+
+// compare has code disassembled, which is what comments says.
+func (d *Disassembler) compare(t *testing.T, objdump, file string, code []byte, comments []string) {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "code")
 	if err := os.WriteFile(binary, code, 0o600); err != nil {
 		t.Fatal(err)

@@ -8,4 +8,6 @@ import (
 
 // TestEncodings: what the file calls the words that Go's assembler does not know is what
 // they are.
-func TestEncodings(t *testing.T) { encodings.Check(t, encodings.ARM64, "inverse_arm64.s", 200) }
+func TestEncodings(t *testing.T) {
+	encodings.Check(t, encodings.ARM64, map[string]int{"inverse_arm64.s": 200})
+}

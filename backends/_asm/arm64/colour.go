@@ -1,30 +1,15 @@
 package arm64
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Colour conversions, to the bit those of package preprocess's colour.go, whose fixed
 // point has 16 fractional bits and factors of up to 18. A factor is 65536 times some
 // integer and a rest that 16 bits hold, or a few times one: what is whole is added after
 // the shift, which is the same.
-
-// bytesList names registers of bytes for VLD and VST.
-func bytesList(first, n int) string {
-	list := "["
-	for i := range n {
-		if i > 0 {
-			list += ", "
-		}
-		list += fmt.Sprintf("V%d.B16", first+i)
-	}
-	return list + "]"
-}
-
-// pointers loads the arguments from the first on, all of 8 bytes, into R0, R1, ….
-func (g gen) pointers(names ...string) {
-	for i, name := range names {
-		g.Op("MOVD", fmt.Sprintf("%s+%d(FP)", name, 8*i), fmt.Sprintf("R%d", i))
-	}
-}
 
 // ycc writes yccNEON: groups of 16 pixels of JFIF's colours.
 //
@@ -37,14 +22,14 @@ func (g gen) pointers(names ...string) {
 func (g gen) ycc() {
 	const luma, cb, cr, factors, centre = 0, 1, 2, 15, 14
 	g.Func("yccNEON", 40, "(dst, luma, cb, cr *byte, groups int)")
-	g.pointers("dst", "luma", "cb", "cr", "groups")
+	g.arguments("dst", "luma", "cb", "cr", "groups")
 	g.halves(factors, "ycc", 22971, -22554, -23401, 29033)
 	g.moviBytes(centre, 128)
 	g.Op("PCALIGN", 16)
 	g.Label("convert")
-	g.Op("VLD1.P", "16(R1)", bytesList(luma, 1))
-	g.Op("VLD1.P", "16(R2)", bytesList(cb, 1))
-	g.Op("VLD1.P", "16(R3)", bytesList(cr, 1))
+	g.Op("VLD1.P", "16(R1)", list(luma, 1, "B16"))
+	g.Op("VLD1.P", "16(R2)", list(cb, 1, "B16"))
+	g.Op("VLD1.P", "16(R3)", list(cr, 1, "B16"))
 	g.usubl(3, cb, centre)
 	g.usubl(5, cr, centre)
 	for i := range 2 {
@@ -65,7 +50,7 @@ func (g gen) ycc() {
 		g.v("sqxtun", 28+c, terms)
 		g.v("sqxtun2", 28+c, terms+1)
 	}
-	g.Op("VST3.P", bytesList(28, 3), "48(R0)")
+	g.Op("VST3.P", list(28, 3, "B16"), "48(R0)")
 	g.Op("SUBS", 1, "R4")
 	g.Op("BNE", "convert")
 	g.Op("RET")
@@ -74,12 +59,12 @@ func (g gen) ycc() {
 // grey writes greyNEON: groups of 16 pixels whose channels are equal.
 func (g gen) grey() {
 	g.Func("greyNEON", 24, "(dst, src *byte, groups int)")
-	g.pointers("dst", "src", "groups")
+	g.arguments("dst", "src", "groups")
 	g.Label("spread")
-	g.Op("VLD1.P", "16(R1)", bytesList(0, 1))
+	g.Op("VLD1.P", "16(R1)", list(0, 1, "B16"))
 	g.move(1, 0)
 	g.move(2, 0)
-	g.Op("VST3.P", bytesList(0, 3), "48(R0)")
+	g.Op("VST3.P", list(0, 3, "B16"), "48(R0)")
 	g.Op("SUBS", 1, "R2")
 	g.Op("BNE", "spread")
 	g.Op("RET")
@@ -108,13 +93,9 @@ const (
 //	g = (76309·(y-16) -  25675·(u-128) -  53279·(v-128) + half) >> 16
 //	b = (76309·(y-16) + 132201·(u-128)                  + half) >> 16
 func (g gen) studio(name string, in studioBytes, load func(), sources ...string) {
-	arguments := append(append([]string{"dst"}, sources...), "groups")
-	signature := "(dst"
-	for _, s := range sources {
-		signature += ", " + s
-	}
-	g.Func(name, 8*len(arguments), signature+" *byte, groups int)")
-	g.pointers(arguments...)
+	names := slices.Concat([]string{"dst"}, sources, []string{"groups"})
+	g.Func(name, 8*len(names), "("+strings.Join(names[:len(names)-1], ", ")+" *byte, groups int)")
+	g.arguments(names...)
 	g.halves(studioFactors, "studio", 76309-65536, 26149, -13320, -25675, 16525)
 	g.moviBytes(studioBlack, 16)
 	g.moviBytes(studioCentre, 128)
@@ -128,9 +109,9 @@ func (g gen) studio(name string, in studioBytes, load func(), sources ...string)
 		g.v("zip1 b", c, 28+c, 10+c)
 		g.v("zip2 b", 3+c, 28+c, 10+c)
 	}
-	g.Op("VST3.P", bytesList(0, 3), "48(R0)")
-	g.Op("VST3.P", bytesList(3, 3), "48(R0)")
-	g.Op("SUBS", 1, fmt.Sprintf("R%d", len(arguments)-1))
+	g.Op("VST3.P", list(0, 3, "B16"), "48(R0)")
+	g.Op("VST3.P", list(3, 3, "B16"), "48(R0)")
+	g.Op("SUBS", 1, fmt.Sprintf("R%d", len(names)-1))
 	g.Op("BNE", "convert")
 	g.Op("RET")
 }
@@ -182,15 +163,15 @@ func (g gen) colours() string {
 	g.grey()
 	g.ycc()
 	interleaved, planes := studioBytes{even: 6, u: 7, odd: 8, v: 9}, studioBytes{even: 6, odd: 7, u: 8, v: 9}
-	g.studio("yuyvNEON", interleaved, func() { g.Op("VLD4.P", "64(R1)", bytesList(6, 4)) }, "line")
+	g.studio("yuyvNEON", interleaved, func() { g.Op("VLD4.P", "64(R1)", list(6, 4, "B16")) }, "line")
 	g.studio("nv12NEON", planes, func() {
-		g.Op("VLD2.P", "32(R1)", bytesList(6, 2))
-		g.Op("VLD2.P", "32(R2)", bytesList(8, 2))
+		g.Op("VLD2.P", "32(R1)", list(6, 2, "B16"))
+		g.Op("VLD2.P", "32(R2)", list(8, 2, "B16"))
 	}, "luma", "uv")
 	g.studio("i420NEON", planes, func() {
-		g.Op("VLD2.P", "32(R1)", bytesList(6, 2))
-		g.Op("VLD1.P", "16(R2)", bytesList(8, 1))
-		g.Op("VLD1.P", "16(R3)", bytesList(9, 1))
+		g.Op("VLD2.P", "32(R1)", list(6, 2, "B16"))
+		g.Op("VLD1.P", "16(R2)", list(8, 1, "B16"))
+		g.Op("VLD1.P", "16(R3)", list(9, 1, "B16"))
 	}, "luma", "u", "v")
 	return g.String()
 }

@@ -135,7 +135,7 @@ func (g gen) codes32() {
 // to a word.
 func (g gen) pairsBF16() {
 	g.Func("pairsBF16", 24, "(dst *uint32, src *float32, n int)")
-	g.rowArguments()
+	g.arguments("dst", "src", "n")
 	g.Label("loop")
 	g.Op("FLDPQ.P", at(2*bytes, "R1"), pair(0, 1))
 	g.v("bfcvtn", 2, 0)
@@ -151,7 +151,7 @@ func (g gen) pairsBF16() {
 func (g gen) roundBF16() {
 	const one, below, high, x, y, same = 8, 9, 10, 0, 1, 2
 	g.Func("roundBF16", 24, "(dst *uint32, src *float32, n int)")
-	g.rowArguments()
+	g.arguments("dst", "src", "n")
 	g.loadSymbol(one, g.Word(1))
 	g.loadSymbol(below, g.Word(0x7fff))
 	g.loadSymbol(high, g.Word(0xffff0000))
@@ -173,7 +173,7 @@ func (g gen) roundBF16() {
 func (g gen) roundF16() {
 	const least, most = 8, 9
 	g.Func("roundF16", 24, "(dst *uint32, src *float32, n int)")
-	g.rowArguments()
+	g.arguments("dst", "src", "n")
 	g.constant(least, -65504)
 	g.constant(most, 65504)
 	g.eachVector(func(tail bool) {
@@ -185,10 +185,4 @@ func (g gen) roundF16() {
 		g.storeNext(tail, 0, "R0")
 	})
 	g.Op("RET")
-}
-
-func (g gen) rowArguments() {
-	g.Op("MOVD", "dst+0(FP)", "R0")
-	g.Op("MOVD", "src+8(FP)", "R1")
-	g.Op("MOVD", "n+16(FP)", "R2")
 }

@@ -40,13 +40,7 @@ func (e element) tile(g gen, p product, rows int, name func(string) string) {
 			}
 		}
 	}, func() { e.rest(g, rows, name("one")) })
-	g.finish(p, rows, name, func(to sink) {
-		if p.codes {
-			g.scaled(rows, to, e.sum)
-			return
-		}
-		g.floats(rows, to, e.sum)
-	})
+	g.finish(p, rows, name, e.sum)
 }
 
 // start begins every row's sums with the bias.

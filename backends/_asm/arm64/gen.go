@@ -1,6 +1,6 @@
-// Package arm64 writes the kernels of package neon: vectors of 128 bits. General registers
-// and memory are in Go's assembly, whose assembler lacks most instructions on vectors:
-// those are words, each beside its mnemonic.
+// Package arm64 writes the kernels of packages neon, preprocess and baseline: vectors of 128
+// bits. General registers and memory are in Go's assembly, whose assembler lacks most
+// instructions on vectors: those are words, each beside its mnemonic.
 package arm64
 
 import (
@@ -70,8 +70,6 @@ var vectors = map[string]instruction{
 
 	"smmla":  {0x4e80a400, "smmla v%d.4s, v%d.16b, v%d.16b"},
 	"bfmmla": {0x6e40ec00, "bfmmla v%d.4s, v%d.8h, v%d.8h"},
-	"smull":  {0x0e20c000, "smull v%d.8h, v%d.8b, v%d.8b"},
-	"smlal2": {0x4e208000, "smlal2 v%d.8h, v%d.16b, v%d.16b"},
 	"sadalp": {0x4e606800, "sadalp v%d.4s, v%d.8h"},
 	"saddlp": {0x4e602800, "saddlp v%d.4s, v%d.8h"},
 	"add h":  {0x4e608400, "add v%d.8h, v%d.8h, v%d.8h"},
@@ -154,7 +152,8 @@ func (g gen) fmla(acc, n, m, lane int) {
 	g.word(byElement(0x4f801000, acc, n, m, lane), fmt.Sprintf("fmla v%d.4s, v%d.4s, v%d.s[%d]", acc, n, m, lane))
 }
 
-// fmulBy and mulBy are the words of n times one word of m; mlaBy adds them.
+// fmulBy and mulBy are the words of n times one word of m; mlaBy adds them, mlsBy takes
+// them away.
 func (g gen) fmulBy(d, n, m, lane int) {
 	g.word(byElement(0x4f809000, d, n, m, lane), fmt.Sprintf("fmul v%d.4s, v%d.4s, v%d.s[%d]", d, n, m, lane))
 }
@@ -165,6 +164,10 @@ func (g gen) mulBy(d, n, m, lane int) {
 
 func (g gen) mlaBy(acc, n, m, lane int) {
 	g.word(byElement(0x6f800000, acc, n, m, lane), fmt.Sprintf("mla v%d.4s, v%d.4s, v%d.s[%d]", acc, n, m, lane))
+}
+
+func (g gen) mlsBy(acc, n, m, lane int) {
+	g.word(byElement(0x6f804000, acc, n, m, lane), fmt.Sprintf("mls v%d.4s, v%d.4s, v%d.s[%d]", acc, n, m, lane))
 }
 
 // sdot adds to each word of acc the products of the four signed bytes of n's word with
@@ -191,6 +194,25 @@ func pair(i, j int) string { return fmt.Sprintf("(F%d, F%d)", i, j) }
 
 func at(offset int, base string) string { return fmt.Sprintf("%d(%s)", offset, base) }
 
+// word is one word of a vector register.
+func word(r, lane int) string { return fmt.Sprintf("V%d.S[%d]", r, lane) }
+
+// list is n vector registers from one on for VLD and VST, arranged as S4 or B16.
+func list(r, n int, arranged string) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("V%d.%s", r+i, arranged)
+	}
+	return "[" + strings.Join(names, ", ") + "]"
+}
+
+// arguments loads those from the first on, all of 8 bytes, into R0, R1, ….
+func (g gen) arguments(names ...string) {
+	for i, name := range names {
+		g.Op("MOVD", fmt.Sprintf("%s+%d(FP)", name, 8*i), fmt.Sprintf("R%d", i))
+	}
+}
+
 // constant makes a register a vector of equal numbers in memory, through R17.
 func (g gen) constant(r int, v float64) { g.loadSymbol(r, g.Float(v)) }
 
@@ -206,11 +228,7 @@ func (g gen) copies(name string, values ...float64) (symbol string) {
 }
 
 func (g gen) loadCopies(from string, r, n int) {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = fmt.Sprintf("V%d.S4", r+i)
-	}
-	g.Op("VLD1", "("+from+")", "["+strings.Join(list, ", ")+"]")
+	g.Op("VLD1", "("+from+")", list(r, n, "S4"))
 }
 
 func (g gen) loadSymbol(r int, symbol string) {

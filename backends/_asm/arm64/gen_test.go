@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWords: instructions as GNU as (2.40) assembles them. That every mnemonic in package
-// neon's files is the disassembler's is that package's test.
+// TestWords: instructions as GNU as (2.40) assembles them. That every mnemonic in a
+// package's files is the disassembler's is that package's test.
 func TestWords(t *testing.T) {
 	g := newGen("a test")
 	for _, r := range [][4]int{{0, 1, 2, 0}, {31, 17, 30, 3}, {8, 9, 18, 1}} {

@@ -27,7 +27,7 @@ const (
 // inverseFunc begins a function of the inverse DCT, whose arguments go to R0 to R2.
 func (g gen) inverseFunc(name string) {
 	g.Func(name, 24, "(dst *byte, stride int, coef *[64]int32)")
-	g.pointers("dst", "stride", "coef")
+	g.arguments("dst", "stride", "coef")
 	var words []uint32
 	for _, c := range idctFactors {
 		words = append(words, uint32(c.factor))
@@ -50,17 +50,17 @@ func factor(name string) (r, lane int) {
 // times makes d the product of n and a factor; plus and minus add it to d and take it away.
 func (g gen) times(d, n int, name string) {
 	r, lane := factor(name)
-	g.word(byElement(0x4f808000, d, n, r, lane), fmt.Sprintf("mul v%d.4s, v%d.4s, v%d.s[%d]", d, n, r, lane))
+	g.mulBy(d, n, r, lane)
 }
 
 func (g gen) plus(d, n int, name string) {
 	r, lane := factor(name)
-	g.word(byElement(0x6f800000, d, n, r, lane), fmt.Sprintf("mla v%d.4s, v%d.4s, v%d.s[%d]", d, n, r, lane))
+	g.mlaBy(d, n, r, lane)
 }
 
 func (g gen) minus(d, n int, name string) {
 	r, lane := factor(name)
-	g.word(byElement(0x6f804000, d, n, r, lane), fmt.Sprintf("mls v%d.4s, v%d.4s, v%d.s[%d]", d, n, r, lane))
+	g.mlsBy(d, n, r, lane)
 }
 
 // both makes sum a + b and difference a - b.
@@ -93,33 +93,33 @@ func (g gen) pass8(x []int) {
 	g.v("add", 17, 17, 16)     // t3
 	g.minus(16, x[6], "1847")  // t2
 	g.both(18, 19, x[0], x[4]) // t0, t1
-	g.shiftLeft(18, 18, 13)    //
-	g.shiftLeft(19, 19, 13)    //
+	g.shiftLeft(18, 18, 13)
+	g.shiftLeft(19, 19, 13)
 	g.both(20, 21, 18, 17)     // e0, e3
 	g.both(22, 23, 19, 16)     // e1, e2
 	g.v("add", 16, x[7], x[3]) // z3
 	g.v("add", 17, x[5], x[1]) // z4
-	g.v("add", 19, x[7], x[1]) //
-	g.v("add", 24, x[5], x[3]) //
-	g.v("add", 18, 16, 17)     //
-	g.times(18, 18, "1175")    // z5
-	g.times(19, 19, "-0899")   // z1
-	g.times(24, 24, "-2562")   // z2
-	g.times(16, 16, "-1961")   //
-	g.v("add", 16, 16, 18)     // z3 + z5
-	g.plus(18, 17, "-0390")    // z4 + z5
-	g.v("add", 25, 19, 16)     //
-	g.v("add", 26, 24, 18)     //
-	g.v("add", 27, 24, 16)     //
-	g.v("add", 17, 19, 18)     //
-	g.plus(25, x[7], "0298")   // o0
-	g.plus(26, x[5], "2053")   // o1
-	g.plus(27, x[3], "3072")   // o2
-	g.plus(17, x[1], "1501")   // o3
-	g.both(x[0], x[7], 20, 17) //
-	g.both(x[1], x[6], 22, 27) //
-	g.both(x[2], x[5], 23, 26) //
-	g.both(x[3], x[4], 21, 25) //
+	g.v("add", 19, x[7], x[1])
+	g.v("add", 24, x[5], x[3])
+	g.v("add", 18, 16, 17)
+	g.times(18, 18, "1175")  // z5
+	g.times(19, 19, "-0899") // z1
+	g.times(24, 24, "-2562") // z2
+	g.times(16, 16, "-1961")
+	g.v("add", 16, 16, 18)  // z3 + z5
+	g.plus(18, 17, "-0390") // z4 + z5
+	g.v("add", 25, 19, 16)
+	g.v("add", 26, 24, 18)
+	g.v("add", 27, 24, 16)
+	g.v("add", 17, 19, 18)
+	g.plus(25, x[7], "0298") // o0
+	g.plus(26, x[5], "2053") // o1
+	g.plus(27, x[3], "3072") // o2
+	g.plus(17, x[1], "1501") // o3
+	g.both(x[0], x[7], 20, 17)
+	g.both(x[1], x[6], 22, 27)
+	g.both(x[2], x[5], 23, 26)
+	g.both(x[3], x[4], 21, 25)
 }
 
 // inverse8 writes inverse8: of row y of the coefficients the first half is in register y,

@@ -69,10 +69,10 @@ func (l long) products(g gen, rows int, load loading, add string) {
 		load(r, a)
 		t := func(j int) int { return longProducts + (longCols*r+j)%6 }
 		for j := range longCols {
-			g.v("smull", t(j), a, longWeights+j)
+			g.v("smull h", t(j), a, longWeights+j)
 		}
 		for j := range longCols {
-			g.v("smlal2", t(j), a, longWeights+j)
+			g.v("smlal2h", t(j), a, longWeights+j)
 		}
 		for j := range longCols {
 			g.v(add, l.sum(r, j), t(j))

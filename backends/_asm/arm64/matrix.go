@@ -30,14 +30,7 @@ func (m matrix) tile(g gen, p product, rows int, name func(string) string) {
 	g.Op("MOVD", call("Words"), "R2")
 	g.Op("SUB", round, "R1")
 	g.eachBlock(name, func(load loading) { m.products(g, rows, load) })
-	sums := m.outputs(g, rows)
-	g.finish(p, rows, name, func(to sink) {
-		if p.codes {
-			g.scaled(rows, to, sums)
-			return
-		}
-		g.floats(rows, to, sums)
-	})
+	g.finish(p, rows, name, m.outputs(g, rows))
 }
 
 // start begins the sums with the bias, or with the panel's header times the rows' zero

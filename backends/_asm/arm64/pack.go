@@ -7,10 +7,7 @@ const square = 2 * lanes
 // dstStep bytes apart.
 func (g gen) transpose() {
 	g.Func("transpose", 32, "(dst, src *uint32, dstStep, srcStep int)")
-	g.Op("MOVD", "dst+0(FP)", "R0")
-	g.Op("MOVD", "src+8(FP)", "R1")
-	g.Op("MOVD", "dstStep+16(FP)", "R2")
-	g.Op("MOVD", "srcStep+24(FP)", "R3")
+	g.arguments("dst", "src", "dstStep", "srcStep")
 	for r := range square { // row r's halves in registers r and 8+r
 		g.Op("FLDPQ", "(R1)", pair(r, square+r))
 		g.Op("ADD", "R3", "R1")
@@ -45,10 +42,7 @@ func (g gen) square4(r, t int) {
 // packRows writes packRows: rows of four vectors, one behind the other.
 func (g gen) packRows() {
 	g.Func("packRows", 32, "(panel *uint32, src *float32, step, rows int)")
-	g.Op("MOVD", "panel+0(FP)", "R0")
-	g.Op("MOVD", "src+8(FP)", "R1")
-	g.Op("MOVD", "step+16(FP)", "R2")
-	g.Op("MOVD", "rows+24(FP)", "R3")
+	g.arguments("panel", "src", "step", "rows")
 	g.Label("row")
 	for j := 0; j < 4; j += 2 {
 		g.Op("FLDPQ", at(j*bytes, "R1"), pair(j, j+1))
@@ -67,10 +61,7 @@ func (g gen) packRows() {
 // two eight vectors behind.
 func (g gen) packBlocks() {
 	g.Func("packBlocks", 32, "(panel, src *uint32, step, blocks int)")
-	g.Op("MOVD", "panel+0(FP)", "R0")
-	g.Op("MOVD", "src+8(FP)", "R1")
-	g.Op("MOVD", "step+16(FP)", "R2")
-	g.Op("MOVD", "blocks+24(FP)", "R3")
+	g.arguments("panel", "src", "step", "blocks")
 	g.Op("ADD", "R1", "R2")
 	g.Label("block")
 	g.Op("FMOVQ.P", at(bytes, "R1"), f(0))
@@ -89,10 +80,7 @@ func (g gen) packBlocks() {
 // block of a panel: of each output two words, of the rows' two pairs. n times.
 func (g gen) packFours(name, from string, load func(row int)) {
 	g.Func(name, 32, "(panel *uint32, src "+from+", step, n int)")
-	g.Op("MOVD", "panel+0(FP)", "R0")
-	g.Op("MOVD", "src+8(FP)", "R1")
-	g.Op("MOVD", "step+16(FP)", "R2")
-	g.Op("MOVD", "n+24(FP)", "R3")
+	g.arguments("panel", "src", "step", "n")
 	g.Label("four")
 	for row := range 4 {
 		load(row)

@@ -33,8 +33,8 @@ func (g gen) peaks() {
 	g.peak("peakMatrix", func(acc int) { g.v("smmla", acc, peakA, peakB) })
 	g.peak("peakMatrixBF16", func(acc int) { g.v("bfmmla", acc, peakA, peakB) })
 	g.peak("peakLong", func(acc int) {
-		g.v("smull", peakSums+acc, peakA, peakB)
-		g.v("smlal2", peakSums+acc, peakA, peakB)
+		g.v("smull h", peakSums+acc, peakA, peakB)
+		g.v("smlal2h", peakSums+acc, peakA, peakB)
 		g.v("sadalp", acc, peakSums+acc)
 	})
 }

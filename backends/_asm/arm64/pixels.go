@@ -5,7 +5,6 @@ import "fmt"
 // pixels are instructions on bytes and 16-bit halves, as vectors are: what follows a name's
 // space is the size of the elements that come out, where there are several.
 var pixels = map[string]instruction{
-	"add h":   {0x4e608400, "add v%d.8h, v%d.8h, v%d.8h"},
 	"sub b":   {0x6e208400, "sub v%d.16b, v%d.16b, v%d.16b"},
 	"sub":     {0x6ea08400, "sub v%d.4s, v%d.4s, v%d.4s"},
 	"eor":     {0x6e201c00, "eor v%d.16b, v%d.16b, v%d.16b"},
@@ -16,8 +15,6 @@ var pixels = map[string]instruction{
 	"uxtl2":   {0x6f08a400, "uxtl2 v%d.8h, v%d.16b"},
 	"usubl":   {0x2e202000, "usubl v%d.8h, v%d.8b, v%d.8b"},
 	"usubl2":  {0x6e202000, "usubl2 v%d.8h, v%d.16b, v%d.16b"},
-	"uaddl":   {0x2e200000, "uaddl v%d.8h, v%d.8b, v%d.8b"},
-	"uaddl2":  {0x6e200000, "uaddl2 v%d.8h, v%d.16b, v%d.16b"},
 	"uaddw":   {0x2e201000, "uaddw v%d.8h, v%d.8h, v%d.8b"},
 	"uaddw2":  {0x6e201000, "uaddw2 v%d.8h, v%d.8h, v%d.16b"},
 	"saddw":   {0x0e601000, "saddw v%d.4s, v%d.4s, v%d.4h"},
@@ -94,11 +91,11 @@ var shifts = map[string]struct {
 	mnemonic string
 }{
 	"shl h":     {0x4f105400, true, "shl v%d.8h, v%d.8h, #%d"},
-	"srshr":     {0x4f402400, false, "srshr v%d.4s, v%d.4s, #%d"},      // rounds
-	"sqshrn b":  {0x0f109400, false, "sqshrn v%d.8b, v%d.8h, #%d"},     // saturates
-	"sqshrn2b":  {0x4f109400, false, "sqshrn2 v%d.16b, v%d.8h, #%d"},   //
-	"sqrshrun":  {0x2f108c00, false, "sqrshrun v%d.8b, v%d.8h, #%d"},   // rounds, saturates to bytes without sign
-	"sqrshrun2": {0x6f108c00, false, "sqrshrun2 v%d.16b, v%d.8h, #%d"}, //
+	"srshr":     {0x4f402400, false, "srshr v%d.4s, v%d.4s, #%d"},  // rounds
+	"sqshrn b":  {0x0f109400, false, "sqshrn v%d.8b, v%d.8h, #%d"}, // saturates
+	"sqshrn2b":  {0x4f109400, false, "sqshrn2 v%d.16b, v%d.8h, #%d"},
+	"sqrshrun":  {0x2f108c00, false, "sqrshrun v%d.8b, v%d.8h, #%d"}, // rounds, saturates to bytes without sign
+	"sqrshrun2": {0x6f108c00, false, "sqrshrun2 v%d.16b, v%d.8h, #%d"},
 }
 
 // shift writes an instruction of shifts.

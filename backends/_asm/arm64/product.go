@@ -33,9 +33,8 @@ const tileCols = 4 * lanes
 type layout interface {
 	// describe says in a comment where what is.
 	describe(g gen, rows int)
-	// tile writes the multiplication of a tile, and calls finish with what stores it in
-	// one of the ways there are. R2 is the number of a row's words, its operands are at
-	// base(r), and the panel is at R1.
+	// tile writes the multiplication of a tile, whose panel is at R1, and what stores it
+	// and goes on to the tile below.
 	tile(g gen, p product, rows int, name func(string) string)
 }
 
@@ -122,9 +121,10 @@ const (
 	sinkKinds = iota
 )
 
-// finish writes store once for every sink of a product, behind what picks the call's, and
-// goes on to the tile below.
-func (g gen) finish(p product, rows int, name func(string) string, store func(to sink)) {
+// finish stores a tile, whose vectors of four outputs are in the registers sums, by row and
+// vector: code for every sink of a product, behind what picks the call's, that goes on to
+// the tile below.
+func (g gen) finish(p product, rows int, name func(string) string, sums func(r, j int) int) {
 	labels := [sinkKinds]string{"", name("residual"), name("pairs")}
 	g.Op("MOVD", call("Res"), "R13")
 	g.Op("CBNZ", "R13", labels[residual])
@@ -138,7 +138,11 @@ func (g gen) finish(p product, rows int, name func(string) string, store func(to
 		if to != plain {
 			g.Label(labels[to])
 		}
-		store(to)
+		if p.codes {
+			g.scaled(rows, to, sums)
+		} else {
+			g.floats(rows, to, sums)
+		}
 		g.next(p, rows, name("rows"))
 	}
 }

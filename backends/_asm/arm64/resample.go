@@ -81,7 +81,7 @@ func (g gen) weighed(step string, first bool) {
 // resampleRows writes rowsNEON: strips side by side, of rows under one another.
 func (g gen) resampleRows() {
 	g.Func("rowsNEON", 48, "(dst, rows *byte, stride int, weights *int32, count, strips int)")
-	g.pointers("dst", "rows", "stride", "weights", "count", "strips")
+	g.arguments("dst", "rows", "stride", "weights", "count", "strips")
 	g.moviBytes(stripMinus, 128)
 	g.Label("strip")
 	g.Op("MOVD", "R1", "R9")
@@ -97,7 +97,7 @@ func (g gen) resampleRows() {
 // resampleTaps writes tapsNEON: a strip of each tap, of those one behind the other.
 func (g gen) resampleTaps() {
 	g.Func("tapsNEON", 40, "(dst, strips *byte, taps *tap, weights *int32, outs int)")
-	g.pointers("dst", "strips", "taps", "weights", "outs")
+	g.arguments("dst", "strips", "taps", "weights", "outs")
 	g.moviBytes(stripMinus, 128)
 	g.Op("MOVD", strip, "R5")
 	g.Label("tap")
@@ -118,16 +118,16 @@ func (g gen) resampleTaps() {
 func (g gen) transpose16() {
 	const side = 16
 	g.Func("transposeNEON", 56, "(dst, src *byte, dstStep, srcStep, dstNext, srcNext, blocks int)")
-	g.pointers("dst", "src", "dstStep", "srcStep", "dstNext", "srcNext", "blocks")
+	g.arguments("dst", "src", "dstStep", "srcStep", "dstNext", "srcNext", "blocks")
 	g.Label("block")
 	g.Op("MOVD", "R0", "R8")
 	g.Op("MOVD", "R1", "R9")
 	for r := range side {
-		g.Op("VLD1.P", "(R9)(R3)", bytesList(r, 1))
+		g.Op("VLD1.P", "(R9)(R3)", list(r, 1, "B16"))
 	}
 	from := g.turn(0, side, "b", "h", "s", "d")
 	for r := range side {
-		g.Op("VST1.P", bytesList(from+r, 1), "(R8)(R2)")
+		g.Op("VST1.P", list(from+r, 1, "B16"), "(R8)(R2)")
 	}
 	g.Op("ADD", "R4", "R0")
 	g.Op("ADD", "R5", "R1")

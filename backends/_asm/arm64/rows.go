@@ -1,15 +1,11 @@
 package arm64
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
 	"dynvit.asm/fit"
 )
-
-// word is one word of a vector register.
-func word(r, lane int) string { return fmt.Sprintf("V%d.S[%d]", r, lane) }
 
 // softmax writes softmaxRows: see host.Kernels.Softmax.
 func (g gen) softmax() {
@@ -375,9 +371,7 @@ func (g gen) divide() {
 // float64.
 func (g gen) addRow() {
 	g.Func("addRow", 24, "(sums *float64, x *float32, n int)")
-	g.Op("MOVD", "sums+0(FP)", "R0")
-	g.Op("MOVD", "x+8(FP)", "R1")
-	g.Op("MOVD", "n+16(FP)", "R2")
+	g.arguments("sums", "x", "n")
 	g.Label("loop")
 	g.Op("FMOVQ.P", at(bytes, "R1"), f(0))
 	g.Op("FLDPQ", at(0, "R0"), pair(3, 4))
@@ -396,9 +390,7 @@ func (g gen) addRow() {
 func (g gen) receiveRow() {
 	const share = 5
 	g.Func("receiveRow", 28, "(received *int64, weights *float32, n int, share float32)")
-	g.Op("MOVD", "received+0(FP)", "R0")
-	g.Op("MOVD", "weights+8(FP)", "R1")
-	g.Op("MOVD", "n+16(FP)", "R2")
+	g.arguments("received", "weights", "n")
 	g.Op("FMOVS", "share+24(FP)", f(share))
 	g.Label("loop")
 	g.Op("FMOVQ.P", at(bytes, "R1"), f(0))

@@ -4,7 +4,7 @@ package arm64
 // in so many rows, stride bytes apart.
 func (g gen) sums() {
 	g.Func("sumsNEON", 40, "(dst *uint16, src *byte, stride, rows, blocks int)")
-	g.pointers("dst", "src", "stride", "rows", "blocks")
+	g.arguments("dst", "src", "stride", "rows", "blocks")
 	g.Label("block")
 	g.Op("ADD", "R2", "R1", "R9")
 	g.Op("SUB", 1, "R3", "R10")
@@ -36,7 +36,7 @@ func (g gen) sums() {
 func (g gen) differing() {
 	const least, count = 16, 17 // and 18
 	g.Func("differingNEON", 36, "(a, b *byte, blocks, least int) uint32")
-	g.pointers("a", "b", "blocks", "least")
+	g.arguments("a", "b", "blocks", "least")
 	g.dupBytes(least, 3)
 	g.moviBytes(count, 0)
 	g.moviBytes(count+1, 0)

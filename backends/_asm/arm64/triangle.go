@@ -12,7 +12,7 @@ func (g gen) triangle() {
 	const last, next, even, odd = 0, 3, 28, 29 // sums; those in between are here's
 	const nearBy, farBy = 30, 31
 	g.Func("triangleNEON", 36, "(dst, near, far *byte, groups int, even, odd uint16)")
-	g.pointers("dst", "near", "far", "groups")
+	g.arguments("dst", "near", "far", "groups")
 	for i, name := range []string{"even+32(FP)", "odd+34(FP)"} {
 		g.Op("MOVHU", name, "R4")
 		g.Op("LSL", 4, "R4")
@@ -50,7 +50,7 @@ func (g gen) triangle() {
 		g.v(two, 25, after, odd)
 	}
 	g.move(last, 2)
-	g.Op("VST2.P", bytesList(24, 2), "32(R0)")
+	g.Op("VST2.P", list(24, 2, "B16"), "32(R0)")
 	g.Op("SUBS", 1, "R3")
 	g.Op("BNE", "triangle")
 	g.Op("RET")

@@ -107,6 +107,19 @@ func (r Rounding) row(dst []uint32, src []float32) {
 	}
 }
 
+// Quantising is a kernel that makes rows of n numbers, stride words apart, int8's codes, four
+// to a word, with each row's scale and zero point: less 128 both where its product takes
+// signed bytes.
+type Quantising func(dst *uint32, src *float32, stride, rows, n int, scale *float32, zero *int32)
+
+// Convert is a Product's.
+func (q Quantising) Convert(dst []uint32, src []float32, stride, rows, cols int, scale []float32, zero []int32) {
+	if rows > 0 && cols > 0 {
+		_, _, _, _ = dst[rows*((cols+3)/4)-1], src[(rows-1)*stride+cols-1], scale[rows-1], zero[rows-1]
+		q(&dst[0], &src[0], stride, rows, cols, &scale[0], &zero[0])
+	}
+}
+
 // Packing are kernels that fill panels of two vectors of outputs; steps are in bytes.
 type Packing struct {
 	Lanes     int                                            // words of a vector
@@ -171,34 +184,6 @@ func Headed(cols int, pack func(panel, rows []uint32, stride, n, words int)) fun
 		pack(panel[cols:], rows, stride, n, words)
 	}
 }
-
-// Codes are kernels that make a row of numbers int8's codes.
-type Codes struct {
-	Range func(src *float32, n int) (most, least uint32) // see ScaleOf
-	// Bytes writes min(round(src·inverse)+zero, 255), n of them: a multiple of Step, more
-	// than 0.
-	Bytes func(dst *uint32, src *float32, n int, inverse float32, zero int32)
-	Step  int
-}
-
-// Row converts a row for EachRow, four codes to a word.
-func (c *Codes) Row(dst []uint32, src []float32) (scale float32, zero int32) {
-	scale, inverse, zero := ScaleOf(c.Range, src)
-	codes := Bytes(dst)
-	whole := len(src) / c.Step * c.Step
-	if whole > 0 {
-		_ = codes[whole-1]
-		c.Bytes(&dst[0], &src[0], whole, inverse, zero)
-	}
-	clear(codes[whole:])
-	for i, v := range src[whole:] {
-		codes[whole+i] = int8(min(Code(v, inverse)+zero, 255))
-	}
-	return scale, zero
-}
-
-// Code is the code of a number, from the zero point on, as kernels compute it.
-func Code(v, inverse float32) int32 { return int32(math.RoundToEven(float64(v * inverse))) }
 
 // BF16 is the bits of a rounded number, half a word of bfloat16 operands.
 func BF16(v float32) uint32 { return math.Float32bits(backends.RoundBF16(v)) >> 16 }

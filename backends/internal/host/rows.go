@@ -70,7 +70,7 @@ func softmax(s []float32, stride, rows, n int, scale float32, total []float32) {
 	}
 }
 
-// softmaxRow inlines the exponential, e^x = 2^n·e^r with r within ±ln 2/2: to 8e-8 for
+// softmaxRow takes the exponential, e^x = 2^n·e^r with r within ±ln 2/2: to 8e-8 for
 // x from 0 to -87, where the normal numbers end; 0 below.
 func softmaxRow(s []float32, scale float32) (total float32) {
 	most := maximum(s)
@@ -82,18 +82,23 @@ func softmaxRow(s []float32, scale float32) (total float32) {
 		}
 		n := int(x*math.Log2E - 0.5) // toward zero: to the nearest for x <= 0
 		r := x - float64(n)*math.Ln2
-		p := 1.9875691500e-4 // Cephes, expf
-		p = p*r + 1.3981999507e-3
-		p = p*r + 8.3334519073e-3
-		p = p*r + 4.1665795894e-2
-		p = p*r + 1.6666665459e-1
-		p = p*r + 5.0000001201e-1
-		p = p*r*r + r + 1
-		e := float32(p) * math.Float32frombits(uint32(n+127)<<23)
+		e := float32(exp(r)) * math.Float32frombits(uint32(n+127)<<23)
 		s[j] = e
 		total += e
 	}
 	return total
+}
+
+// exp is e^r for r within ±ln 2/2 (Cephes, expf). The compiler inlines it: a call would
+// cost as much again.
+func exp(r float64) float64 {
+	p := 1.9875691500e-4
+	p = p*r + 1.3981999507e-3
+	p = p*r + 8.3334519073e-3
+	p = p*r + 4.1665795894e-2
+	p = p*r + 1.6666665459e-1
+	p = p*r + 5.0000001201e-1
+	return p*r*r + r + 1
 }
 
 // maximum ignores NaN.
@@ -170,14 +175,7 @@ func logisticRow(x []float32, linear, cubic float64) {
 		}
 		n := int(z*math.Log2E + 127.5) // never negative: to the nearest, and 127
 		r := z - float64(n-127)*math.Ln2
-		p := 1.9875691500e-4
-		p = p*r + 1.3981999507e-3
-		p = p*r + 8.3334519073e-3
-		p = p*r + 4.1665795894e-2
-		p = p*r + 1.6666665459e-1
-		p = p*r + 5.0000001201e-1
-		p = p*r*r + r + 1
-		x[i] = float32(w / (1 + p*float64(math.Float32frombits(uint32(n)<<23))))
+		x[i] = float32(w / (1 + exp(r)*float64(math.Float32frombits(uint32(n)<<23))))
 	}
 }
 
