@@ -1,7 +1,9 @@
 package mqtt_test
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -161,5 +163,38 @@ func TestChangeAndClose(t *testing.T) {
 		}
 		<-ended
 		await(t, b, func(s mqtttest.State) bool { return s.Retained[node+"/status"] != "online" })
+	})
+}
+
+// slowToClose takes a second to be closed.
+type slowToClose struct{ net.Conn }
+
+func (c slowToClose) Close() error {
+	time.Sleep(time.Second)
+	return c.Conn.Close()
+}
+
+// TestCloseWhileAConnectionIsLeft: Close comes between two connections, and tells what
+// was not delivered.
+func TestCloseWhileAConnectionIsLeft(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := mqtttest.New()
+		defer b.Close()
+		dial := func(ctx context.Context) (net.Conn, error) {
+			conn, err := b.Dial(ctx)
+			return slowToClose{conn}, err
+		}
+		c := startClient(t, func(o *mqtt.Options) { o.Dial = dial })
+		await(t, b, func(s mqtttest.State) bool { return s.Retained[node+"/status"] == "online" })
+		synctest.Wait()
+		if err := c.Change(options(t, func(o *mqtt.Options) { o.Dial = dial })); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second / 2)
+		ctx, cancel := contextFor(t, patience)
+		defer cancel()
+		if err := c.Close(ctx, status("stopped")); err == nil || !strings.Contains(err.Error(), "1 messages were not delivered") {
+			t.Errorf("closed: %v", err)
+		}
 	})
 }
