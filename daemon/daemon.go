@@ -128,8 +128,7 @@ type Daemon struct {
 	loops    *systemd.Health
 }
 
-// New checks the configuration and reads the broker's password and the local server's
-// token. A wrong
+// New checks the configuration and reads the broker's password and the local server's token. A wrong
 // configuration is a *config.Error.
 func New(c config.Config, deps Deps) (*Daemon, error) {
 	deps = deps.withDefaults()

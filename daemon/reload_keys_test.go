@@ -7,18 +7,20 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"dynvit/camera"
 	schemes "dynvit/camera/all"
 	"dynvit/config"
 )
 
 // TestReloadTakesUpEveryKey: what the daemon goes by is another after a reload of each
-// key of which the schema does not say that it needs a restart. A camera's keys are
-// taken up as a whole (feed.adopt, cameraOptions).
+// key of which the schema does not say that it needs a restart.
 func TestReloadTakesUpEveryKey(t *testing.T) {
 	certFile, keyFile := certified(t)
 	otherCert, otherKey, password := link(t, certFile), link(t, keyFile), filepath.Join(t.TempDir(), "password")
@@ -36,9 +38,9 @@ func TestReloadTakesUpEveryKey(t *testing.T) {
 		"mqtt.retain": "false", "mqtt.qos": "0", "mqtt.commands": "false",
 		"homeassistant.enabled": "false", "homeassistant.discovery_prefix": "ha",
 	}
-	if got, want := slices.Sorted(maps.Keys(changes)), slices.Sorted(slices.Values(taken(t))); !slices.Equal(got, want) {
-		t.Fatalf("changed are %q, and taken up %q", got, want)
-	}
+	root := parsed(t, config.Schema())
+	delete(root.Properties, "cameras")
+	sameKeys(t, changes, root.taken(""))
 	for key, value := range changes {
 		t.Run(key, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -61,29 +63,76 @@ func TestReloadTakesUpEveryKey(t *testing.T) {
 	}
 }
 
-// taken are the keys, but for cameras', that a reload takes up.
-func taken(t *testing.T) (keys []string) {
-	t.Helper()
-	type object struct {
-		Properties map[string]*object
-		Restart    bool `json:"x-restart"`
+// TestReloadOfEveryKeyOfACamera: a camera goes by another value of each of its keys, and
+// is opened anew for those of which docs/interface.md says so alone.
+func TestReloadOfEveryKeyOfACamera(t *testing.T) {
+	certFile, _ := certified(t)
+	changes := map[string]string{
+		"source": "https://other/", "ca_file": certFile, "fingerprint": strings.Repeat("ab", 32), "timeout": "20s", "region": "0, 0, 0.5, 1",
+		"enabled": "false", "max_fps": "3", "stable": "1", "min_score": "0.5", "labels": "cat", "motion": "0.5", "heartbeat": "30s",
+		"publish.frame": "true", "publish.snapshot": "true",
 	}
-	var root object
-	if err := json.Unmarshal(config.Schema(), &root); err != nil {
+	anew := []string{"source", "ca_file", "fingerprint", "timeout", "region"}
+	sameKeys(t, changes, parsed(t, parsed(t, config.Schema()).Properties["cameras"].Others).taken(""))
+	for key, value := range changes {
+		t.Run(key, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				base := map[string]string{"mqtt.broker": "mqtt://broker", "latency.keep": "0.7", "cameras.door.source": "https://door/"}
+				opened := 0
+				r, l := reloading(t, configured(t, base), nil, func(_ *rig, d *Deps) {
+					d.openSource = func(string, camera.Options) (camera.Source, error) {
+						opened++
+						return endless(), nil
+					}
+				})
+				after(time.Second)
+				base["cameras.door."+key] = value
+				wanted := configured(t, base)
+				l.reload(func(c *config.Config) { *c = wanted })
+				if now := *r.all().named("door").config.Load(); !reflect.DeepEqual(now, wanted.Cameras["door"]) {
+					t.Errorf("goes by %+v", now)
+				}
+				if (opened == 2) != slices.Contains(anew, key) {
+					t.Errorf("opened %d times", opened)
+				}
+				r.halt()
+			})
+		})
+	}
+}
+
+// object is a part of the schema.
+type object struct {
+	Properties map[string]object
+	Others     json.RawMessage `json:"additionalProperties"` // a camera's part, or false
+	Restart    bool            `json:"x-restart"`
+}
+
+func parsed(t *testing.T, schema []byte) (o object) {
+	t.Helper()
+	if err := json.Unmarshal(schema, &o); err != nil {
 		t.Fatal(err)
 	}
-	delete(root.Properties, "cameras")
-	var list func(prefix string, o *object)
-	list = func(prefix string, o *object) {
-		for name, p := range o.Properties {
-			if p.Properties == nil && !p.Restart {
-				keys = append(keys, prefix+name)
-			}
-			list(prefix+name+".", p)
+	return o
+}
+
+// taken are the keys that a reload takes up.
+func (o object) taken(prefix string) (keys []string) {
+	for name, p := range o.Properties {
+		if p.Properties == nil && !p.Restart {
+			keys = append(keys, prefix+name)
 		}
+		keys = append(keys, p.taken(prefix+name+".")...)
 	}
-	list("", &root)
 	return keys
+}
+
+// sameKeys: a test changes all keys that there are.
+func sameKeys(t *testing.T, changes map[string]string, keys []string) {
+	t.Helper()
+	if got, want := slices.Sorted(maps.Keys(changes)), slices.Sorted(slices.Values(keys)); !slices.Equal(got, want) {
+		t.Fatalf("changed are %q, and taken up %q", got, want)
+	}
 }
 
 // configured is the configuration of these keys.
