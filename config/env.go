@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -63,7 +64,7 @@ func keyOf(variable string, c *Config) (string, error) {
 			return key, nil
 		}
 	}
-	return "", unknownVariable(variable)
+	return "", cmp.Or(formerVariable(variable), errors.New("no key has this variable: `dynvitd config schema` lists them"))
 }
 
 // cameraKey finds the key of a variable's rest such as FRONT_DOOR_MAX_FPS.
@@ -89,7 +90,7 @@ func cameraKey(rest string, c *Config) (string, error) {
 		}
 		return "cameras." + meant[0] + "." + leaf, nil
 	}
-	return "", errors.New("no key of a camera has this variable: `dynvitd config schema` lists them")
+	return "", cmp.Or(formerVariable(envPrefix+"CAMERAS_"+rest), errors.New("no key of a camera has this variable: `dynvitd config schema` lists them"))
 }
 
 // leafKeys lists the keys below v that hold a value, cameras apart.

@@ -1,8 +1,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // Version is that of the schema. It goes up when a key is renamed, taken away or
@@ -47,12 +49,13 @@ func (k formerKey) error() error {
 	return fmt.Errorf("was a key until version %d of the schema: it is %s now, %s", k.until, k.now, k.note)
 }
 
-// unknownVariable is the error about a variable that sets no key.
-func unknownVariable(variable string) error {
-	for key, was := range former {
-		if EnvName(key) == variable {
-			return fmt.Errorf("%s %w", key, was.error())
+// formerVariable is the error about a variable of a former key; nil: it is of none.
+func formerVariable(variable string) error {
+	for _, key := range slices.Sorted(maps.Keys(former)) {
+		before, after, ofCamera := strings.Cut(EnvName(key), "<NAME>")
+		if variable == before || ofCamera && strings.HasPrefix(variable, before) && strings.HasSuffix(variable, after) {
+			return fmt.Errorf("%s %w", key, former[key].error())
 		}
 	}
-	return errors.New("no key has this variable: `dynvitd config schema` lists them")
+	return nil
 }

@@ -31,9 +31,14 @@ func TestFormerKeys(t *testing.T) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
-	_, err := Load(LoadOptions{Schemes: schemes.List(), Environ: []string{"DYNVIT_MQTT_USER=x"}, Host: "box"})
-	if want := "DYNVIT_MQTT_USER: mqtt.user was a key until version 1 of the schema: it is mqtt.username now"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
+	for variable, want := range map[string]string{
+		"DYNVIT_MQTT_USER":              "mqtt.user was a key until version 1 of the schema: it is mqtt.username now",
+		"DYNVIT_CAMERAS_FRONT_DOOR_FPS": "cameras.<name>.fps was a key until version 1 of the schema: it is cameras.<name>.max_fps now, 0 is as they come",
+	} {
+		_, err := Load(LoadOptions{Schemes: schemes.List(), Environ: []string{variable + "=x"}, Host: "box"})
+		if want = variable + ": " + want; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -65,9 +66,11 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestReloadKnowsEveryKey: a key that is changed is found, whichever it is.
+// TestReloadKnowsEveryKey: a key that is changed is found, whichever it is, and
+// docs/interface.md lists those that hold from the next start on.
 func TestReloadKnowsEveryKey(t *testing.T) {
 	before := mustParse(t, inForce)
+	var restart []string
 	for _, key := range leafKeys("", reflect.ValueOf(&before).Elem()) {
 		after := mustParse(t, inForce)
 		after.from = origins{"mqtt.client_id": origin{}}
@@ -76,6 +79,14 @@ func TestReloadKnowsEveryKey(t *testing.T) {
 		if all := append(changes.Taken, changes.Restart...); !slices.Equal(all, []string{key}) {
 			t.Errorf("%s changed: found %q", key, all)
 		}
+		restart = append(restart, changes.Restart...)
+	}
+	page, err := os.ReadFile("../docs/interface.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := "- Held from the next start on, and named in the log: `" + strings.Join(restart, "`, `") + "`.\n"; !strings.Contains(string(page), list) {
+		t.Errorf("docs/interface.md does not say %s", list)
 	}
 	var cam Camera
 	for _, key := range leafKeys("", reflect.ValueOf(&cam).Elem()) {

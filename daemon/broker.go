@@ -37,57 +37,52 @@ type connection struct {
 // connect starts the embedded broker, if it is wanted, and the client. A broker
 // that is away is the client's to wait for.
 func (d *Daemon) connect(in *inbox, birth []mqtt.Message) (*connection, error) {
-	c, o := &connection{last: statusMessage(d.topics, messages.NodeStopped), log: d.log}, d.clientOptions(in, birth)
-	if o.Broker == config.Embedded {
+	c := &connection{last: statusMessage(d.topics, messages.NodeStopped), options: d.lastingOptions(in, birth), log: d.log}
+	if d.config.MQTT.Broker == config.Embedded {
 		var err error
 		if c.embedded, err = d.embed(); err != nil {
 			return nil, err
 		}
-		o.Broker = c.embedded.URL()
-		if o.Dial == nil {
-			o.Dial = c.embedded.Dial // by which it knows its owner
+		if c.options.Dial == nil {
+			c.options.Dial = c.embedded.Dial // by which it knows its owner
 		}
+	} else if d.deps.State != "" {
+		c.options.OpenDisk = d.openDisk
 	}
-	if d.deps.State != "" && c.embedded == nil {
-		o.OpenDisk = d.openDisk
-	}
-	c.options = o
+	c.options = c.by(&d.config.MQTT, d.password, in)
 	var err error
-	if c.client, err = mqtt.New(o); err != nil {
+	if c.client, err = mqtt.New(c.options); err != nil {
 		return nil, errors.Join(config.Invalid("mqtt.broker", "%w", err), c.closeBroker())
 	}
 	c.client.Start()
 	return c, nil
 }
 
-func (d *Daemon) clientOptions(in *inbox, birth []mqtt.Message) mqtt.Options {
-	m, will := &d.config.MQTT, statusMessage(d.topics, messages.NodeOffline)
+// lastingOptions are those that stay as long as the daemon runs.
+func (d *Daemon) lastingOptions(in *inbox, birth []mqtt.Message) mqtt.Options {
+	will, box := statusMessage(d.topics, messages.NodeOffline), d.config.MQTT.Outbox
 	return mqtt.Options{
-		Subscribe: in.filters(m.Commands), Received: in.put,
-		Broker: m.Broker, Protocol: m.Version(), Username: m.Username, Password: d.password, ClientID: m.ClientID,
-		Will: &will, Birth: birth, Log: d.log, Pulse: d.loops.Loop("mqtt", mqttLimit), Dial: d.deps.dial, TLS: m.TLS(),
-		NoRetain: !m.Retain, NoQoS1: m.QoS == 0,
-		QueueBytes: m.Outbox.SizeMiB << 20, EventTTL: m.Outbox.TTL,
+		Received: in.put, Will: &will, Birth: birth, Log: d.log, Pulse: d.loops.Loop("mqtt", mqttLimit), Dial: d.deps.dial,
+		QueueBytes: box.SizeMiB << 20, EventTTL: box.TTL,
 	}
 }
 
-// by is how the client would connect by another configuration. What the embedded
-// broker asks for stays.
-func (c *connection) by(m *config.MQTT, password string) mqtt.Options {
+// by is how the client connects by a configuration. With the embedded broker a reload
+// leaves all of it but the topics as it is.
+func (c *connection) by(m *config.MQTT, password string, in *inbox) mqtt.Options {
 	o := c.options
-	if c.embedded == nil {
-		o.Broker, o.Protocol, o.Username, o.Password, o.ClientID = m.Broker, m.Version(), m.Username, password, m.ClientID
-		o.TLS = m.TLS()
+	o.Broker, o.Protocol, o.Username, o.Password, o.ClientID, o.TLS = m.Broker, m.Version(), m.Username, password, m.ClientID, m.TLS()
+	o.NoRetain, o.NoQoS1, o.Subscribe = !m.Retain, m.QoS == 0, in.filters(m.Commands)
+	if c.embedded != nil {
+		o.Broker = c.embedded.URL()
 	}
-	o.NoRetain, o.NoQoS1 = !m.Retain, m.QoS == 0
 	return o
 }
 
 // change has the client connect by another configuration, which is checked, where
 // it differs.
-func (c *connection) change(m *config.MQTT, password string, filters []string) {
-	o := c.by(m, password)
-	o.Subscribe = filters
+func (c *connection) change(m *config.MQTT, password string, in *inbox) {
+	o := c.by(m, password, in)
 	if o.Same(c.options) {
 		return
 	}
@@ -102,7 +97,7 @@ func (c *connection) change(m *config.MQTT, password string, filters []string) {
 // long as the daemon: nothing waits for it. Nodes that share a state folder do
 // not share events.
 func (d *Daemon) openDisk() (spool.Disk, error) {
-	return spool.OpenFolder(filepath.Join(d.deps.State, "outbox", d.config.Node))
+	return spool.OpenFolder(filepath.Join(d.deps.State, "outbox", d.node))
 }
 
 func (d *Daemon) embed() (*broker.Broker, error) {

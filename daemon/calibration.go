@@ -65,13 +65,7 @@ func (c *calibration) follow(ctx context.Context) error {
 
 // recall follows the calibration that is kept. The inference does it.
 func (c *calibration) recall() error {
-	table, err := calibrate.ReadFile(c.path)
-	if err == nil && table.Percentile != c.tuner.shown().percentile {
-		err = fmt.Errorf("made for p%v", table.Percentile)
-	}
-	if err == nil {
-		err = table.Matches(tuning.Origin(c.model.info, c.version, c.root))
-	}
+	table, err := kept(c.path, c.tuner.shown().percentile, tuning.Origin(c.model.info, c.version, c.root))
 	if err == nil {
 		err = c.tuner.follow(groupPoints(table.Points, tuning.Group(c.model.info)), c.tuner.shown().budget)
 	}

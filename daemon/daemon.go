@@ -114,7 +114,7 @@ type Deps struct {
 
 // Daemon reads cameras, classifies their frames and publishes what it sees.
 type Daemon struct {
-	config   config.Config
+	config   config.Config // in force; once all runs, of the goroutine of Run alone, which reloads it
 	deps     Deps
 	log      *slog.Logger
 	password string // the broker's
@@ -122,14 +122,13 @@ type Daemon struct {
 	bootID   string
 	started  time.Time
 	machine  machine.Machine
-	node     string // a reload cannot change it
+	node     string // which a reload does not change
 	topics   messages.Topics
 	roster   roster
 	loops    *systemd.Health
 }
 
-// New checks the configuration and reads the broker's password and the local server's
-// token. A wrong
+// New checks the configuration and reads the broker's password and the local server's token. A wrong
 // configuration is a *config.Error.
 func New(c config.Config, deps Deps) (*Daemon, error) {
 	deps = deps.withDefaults()
@@ -184,22 +183,21 @@ func (d *Daemon) info(m engine.Info) messages.Info {
 }
 
 // settings are what commands can change.
-func (d *Daemon) settings(t *tuner) messages.Settings {
+func settings(t *tuner, cameras map[string]messages.CameraSettings) messages.Settings {
 	now := t.shown()
-	s := messages.Settings{
+	return messages.Settings{
 		Schema: messages.Schema, Auto: now.auto, Keep: now.ratio,
-		BudgetMS: timing.Rounded(now.budget), Percentile: now.percentile, Cameras: map[string]messages.CameraSettings{},
+		BudgetMS: timing.Rounded(now.budget), Percentile: now.percentile, Cameras: cameras,
 	}
-	list := d.roster.all()
-	for _, f := range list {
-		s.Cameras[f.name] = messages.CameraSettings{Enabled: f.enabled.isOn()}
+}
+
+// firstSettings are those before there are feeds.
+func (d *Daemon) firstSettings(t *tuner) messages.Settings {
+	cameras := map[string]messages.CameraSettings{}
+	for name, c := range d.config.Cameras {
+		cameras[name] = messages.CameraSettings{Enabled: c.Enabled}
 	}
-	if list == nil { // nothing is built yet
-		for name, c := range d.config.Cameras {
-			s.Cameras[name] = messages.CameraSettings{Enabled: c.Enabled}
-		}
-	}
-	return s
+	return settings(t, cameras)
 }
 
 func (d Deps) withDefaults() Deps {

@@ -102,6 +102,15 @@ func (l feeds) named(name string) *feed {
 	return nil
 }
 
+// settings say which are enabled.
+func (l feeds) settings() map[string]messages.CameraSettings {
+	cameras := map[string]messages.CameraSettings{}
+	for _, f := range l {
+		cameras[f.name] = messages.CameraSettings{Enabled: f.enabled.isOn()}
+	}
+	return cameras
+}
+
 // of is the feed whose lane it is, nil where it is gone.
 func (l feeds) of(lane *queue.Lane) *feed {
 	for _, f := range l {

@@ -116,6 +116,21 @@ func TestHTTPServer(t *testing.T) {
 	}
 }
 
+// certified makes a certificate and its key.
+func certified(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	pair := cameratest.Certificate(t, nil)
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyFile = filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return cameratest.PEM(t, pair), keyFile
+}
+
 // TestHTTPToken: without the token a probe is answered by its status alone, and
 // nothing else is; with TLS and profiles all is there for who has it.
 func TestHTTPToken(t *testing.T) {
@@ -125,17 +140,9 @@ func TestHTTPToken(t *testing.T) {
 	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pair := cameratest.Certificate(t, nil)
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyFile := filepath.Join(dir, "key")
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	certFile, keyFile := certified(t)
 	address, stop := served(t, func(h *config.HTTP) {
-		h.TokenFile, h.CertFile, h.KeyFile, h.Pprof = file, cameratest.PEM(t, pair), keyFile, true
+		h.TokenFile, h.CertFile, h.KeyFile, h.Pprof = file, certFile, keyFile, true
 	})
 	defer stop()
 	for _, c := range []struct {

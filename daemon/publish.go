@@ -89,7 +89,7 @@ func (d *Daemon) discovery() string {
 // newRetained knows what earlier runs left at the broker. Nodes that share a state
 // folder do not take back each other's.
 func (d *Daemon) newRetained(out publisher) *retained.Retained {
-	o := retained.Owner{Node: d.config.Node, Configuration: d.deps.Configuration}
+	o := retained.Owner{Node: d.node, Configuration: d.deps.Configuration}
 	if d.deps.State != "" {
 		o.Folder = filepath.Join(d.deps.State, "discovery")
 	}
@@ -113,7 +113,7 @@ func (d *Daemon) standing(m *model) (list []homeassistant.Announcement, topics [
 
 func (d *Daemon) discoveredNode(m *model) homeassistant.Node {
 	n := homeassistant.Node{
-		Name: d.config.Node, Version: d.deps.Version, Prefix: d.config.HomeAssistant.DiscoveryPrefix,
+		Name: d.node, Version: d.deps.Version, Prefix: d.config.HomeAssistant.DiscoveryPrefix,
 		Topics: d.topics, Commands: d.config.MQTT.Commands, StatsEvery: statsEvery,
 	}
 	for _, name := range d.config.CameraNames() {

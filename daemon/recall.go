@@ -38,17 +38,25 @@ func (d *Daemon) recall(m *model) (_ *model, t *tuner, measure bool) {
 	return m, t, true
 }
 
-// earlier returns the points of the calibration file that the configuration
-// allows, if it was made for this model on this machine.
-func (d *Daemon) earlier(info engine.Info) ([]calibrate.Measured, error) {
-	table, err := calibrate.ReadFile(filepath.Join(d.deps.State, tuning.CalibrationFile))
+// kept is the calibration of a file, if it was made for the percentile, and for what
+// runs here.
+func kept(path string, percentile float64, here calibrate.Origin) (*calibrate.Table, error) {
+	table, err := calibrate.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if table.Percentile != d.config.Latency.Percentile {
-		return nil, fmt.Errorf("made for p%v, wanted is p%v", table.Percentile, d.config.Latency.Percentile)
+	if table.Percentile != percentile {
+		return nil, fmt.Errorf("made for p%v, wanted is p%v", table.Percentile, percentile)
 	}
-	if err := table.Matches(tuning.Origin(info, d.deps.Version, d.deps.root)); err != nil {
+	return table, table.Matches(here)
+}
+
+// earlier returns the points of the calibration file that the configuration
+// allows, if it was made for this model on this machine.
+func (d *Daemon) earlier(info engine.Info) ([]calibrate.Measured, error) {
+	path := filepath.Join(d.deps.State, tuning.CalibrationFile)
+	table, err := kept(path, d.config.Latency.Percentile, tuning.Origin(info, d.deps.Version, d.deps.root))
+	if err != nil {
 		return nil, err
 	}
 	var points []calibrate.Measured

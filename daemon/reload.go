@@ -47,7 +47,7 @@ func (d *Daemon) readAnew(ctx context.Context, s *service, log *slog.Logger) err
 		r.asked, err = s.model.ask(&r.now)
 	}
 	if err == nil {
-		err = r.checkConnection(s.connection, d.password)
+		err = r.checkConnection(s, d.password)
 	}
 	if err != nil {
 		return wanted.Place(err)
@@ -72,11 +72,11 @@ type renewal struct {
 
 // checkConnection finds what a client or the embedded broker would not take up;
 // password is the one in force.
-func (r *renewal) checkConnection(c *connection, password string) error {
-	if c.embedded != nil && r.password != password {
+func (r *renewal) checkConnection(s *service, password string) error {
+	if s.connection.embedded != nil && r.password != password {
 		return config.Invalid("mqtt.password_file", "another password at the embedded broker needs a restart")
 	}
-	if err := c.by(&r.now.MQTT, r.password).Check(); err != nil {
+	if err := s.connection.by(&r.now.MQTT, r.password, s.inbox).Check(); err != nil {
 		return config.Invalid("mqtt.broker", "%w", err)
 	}
 	return nil
@@ -94,7 +94,7 @@ func (d *Daemon) renew(ctx context.Context, s *service, r *renewal) error {
 	s.commands.allowed.Store(r.now.MQTT.Commands)
 	s.inbox.listen(d.discovery())
 	d.password = r.password
-	s.connection.change(&r.now.MQTT, r.password, s.inbox.filters(r.now.MQTT.Commands))
+	s.connection.change(&r.now.MQTT, r.password, s.inbox)
 	s.stand()
 	s.reporting.out.changed()
 	return nil

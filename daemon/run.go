@@ -104,7 +104,7 @@ func (d *Daemon) runModel(ctx context.Context, from *beginning) error {
 		return err
 	}
 	in := newInbox(d.topics, d.discovery(), presence.New(d.topics.Status, d.log))
-	c, err := d.connect(in, birth(d.topics, d.info(from.model.info), d.settings(from.tuner)))
+	c, err := d.connect(in, birth(d.topics, d.info(from.model.info), d.firstSettings(from.tuner)))
 	if err != nil {
 		if port != nil {
 			port.Close() // nothing was served

@@ -49,7 +49,7 @@ type service struct {
 // build makes the parts, from below: feeds, what looks at them, what commands it,
 // what reports on it.
 func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
-	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return d.settings(t) }, log: d.log}
+	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return settings(t, d.roster.all().settings()) }, log: d.log}
 	t.changed = out.changed
 	q, o := queue.New(), newOrders()
 	calibration := d.newCalibration(m, t, o)

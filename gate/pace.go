@@ -2,17 +2,10 @@ package gate
 
 import "time"
 
-// Pace lets through at most so many frames a second.
+// Pace lets through at most so many frames a second; the zero Pace all.
 type Pace struct {
 	period time.Duration // 0: all
 	due    time.Time     // of the next frame
-}
-
-// NewPace lets through fps frames a second; 0: all.
-func NewPace(fps float64) Pace {
-	var p Pace
-	p.Limit(fps)
-	return p
 }
 
 // Limit lets through fps frames a second from now on; 0: all.

@@ -24,7 +24,8 @@ func TestPace(t *testing.T) {
 		{"next to never", 1e-300, 100 * ms, 0, 1, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := NewPace(c.fps)
+			var p Pace
+			p.Limit(c.fps)
 			begin := time.Now()
 			passed := 0
 			for i := 0; time.Duration(i)*c.every < 10*time.Second; i++ {
@@ -41,7 +42,8 @@ func TestPace(t *testing.T) {
 
 // TestPaceAfterAPause: a camera that was away does not make up for it.
 func TestPaceAfterAPause(t *testing.T) {
-	p := NewPace(5)
+	var p Pace
+	p.Limit(5)
 	begin := time.Now()
 	p.Pass(begin)
 	later := begin.Add(time.Hour)

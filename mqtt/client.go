@@ -58,26 +58,23 @@ type farewell struct {
 // New returns a client that does nothing but queue until Start. An error means
 // that the options are wrong, never that the broker is away.
 func New(o Options) (*Client, error) {
-	at, err := parseAddress(o.Broker)
+	first, err := newTurn(o)
 	if err != nil {
 		return nil, err
 	}
-	o = o.withDefaults()
-	if err := o.check(); err != nil {
-		return nil, err
-	}
+	o = first.options
 	c := &Client{
 		plain:  o.Log,
 		pulse:  o.Pulse,
 		outbox: newOutbox(o.QueueMessages, o.QueueBytes, o.EventTTL, o.OpenDisk != nil),
 		done:   make(chan struct{}),
-		status: Status{Broker: at.String(), Since: time.Now()},
+		status: Status{Broker: first.broker.String(), Since: time.Now()},
 	}
 	if o.OpenDisk != nil {
 		c.persister = newPersister(c.outbox, o.OpenDisk, c.plain)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.next, c.endTurn = &turn{options: o, broker: at}, func() {}
+	c.next, c.endTurn = first, func() {}
 	for _, m := range o.Birth {
 		if err := c.Publish(m); err != nil {
 			return nil, fmt.Errorf("birth message: %w", err)
@@ -212,7 +209,7 @@ func (c *Client) connect(ctx context.Context) (more bool) {
 			c.tellLimits(s.limits)
 			var explanation error
 			if err, explanation = c.serve(ctx, s); err == nil {
-				return c.ctx.Err() == nil
+				return false
 			}
 			lasted, sound := time.Since(began), s.acknowledged && explanation == nil
 			if sound && !forLater(err) || lasted >= steady {

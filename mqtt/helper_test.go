@@ -56,19 +56,21 @@ func protocolOf(t *testing.T) mqtt.Protocol {
 	return mqtt.Protocol3
 }
 
+// options are of a node's client, with a will; edit may change them.
+func options(t *testing.T, edit func(*mqtt.Options)) mqtt.Options {
+	o := mqtt.Options{Broker: "mqtt://127.0.0.1:1883", ClientID: "dynvit-box", Will: &will, Protocol: protocolOf(t)}
+	edit(&o)
+	return o
+}
+
 // startClient starts a client of a node, with a will and a birth message; edit
 // may change its options. The test must close it.
 func startClient(t *testing.T, edit func(*mqtt.Options)) *mqtt.Client {
 	t.Helper()
-	o := mqtt.Options{
-		Broker:   "mqtt://127.0.0.1:1883",
-		ClientID: "dynvit-box",
-		Will:     &will,
-		Birth:    []mqtt.Message{status("online")},
-	}
-	o.Protocol = protocolOf(t)
-	edit(&o)
-	c, err := mqtt.New(o)
+	c, err := mqtt.New(options(t, func(o *mqtt.Options) {
+		o.Birth = []mqtt.Message{status("online")}
+		edit(o)
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

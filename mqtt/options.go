@@ -109,10 +109,8 @@ func (o Options) withDefaults() Options {
 
 // Check reports what New would not take.
 func (o Options) Check() error {
-	if err := Check(o.Broker); err != nil {
-		return err
-	}
-	return o.check()
+	_, err := newTurn(o)
+	return err
 }
 
 func (o *Options) check() error {

@@ -7,18 +7,21 @@ import (
 	"time"
 )
 
-// serve publishes over s until the connection is lost, which it returns as an
-// error, or until ctx has ended: then Close has been carried out, or another turn
-// begins. explanation is a message of ours that made the broker close it.
+// serve publishes over s until Close has been carried out, or until the connection is
+// lost, or is to be left for another turn, which it returns as an error. explanation is
+// a message of ours that made the broker close it.
 func (c *Client) serve(ctx context.Context, s *session) (err, explanation error) {
 	c.begin(s)
 	err = c.pump(s, ctx.Done(), maxInFlight, false)
-	closing := c.ctx.Err() != nil
-	if err == nil && closing {
+	switch {
+	case err != nil:
+	case c.ctx.Err() != nil:
 		err = c.depart(s)
+	default:
+		err = ctx.Err() // another turn
 	}
 	c.pulse.Busy("closing the connection")
-	if err == nil && closing {
+	if err == nil {
 		s.leave()
 	} else {
 		s.end()

@@ -8,23 +8,28 @@ type turn struct {
 	broker  address
 }
 
+func newTurn(o Options) (*turn, error) {
+	at, err := parseAddress(o.Broker)
+	if err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	return &turn{o, at}, o.check()
+}
+
 // Change has the client go on by other options: another broker, other
 // credentials, subscriptions. What waits in the outbox stays, and is for the new
 // connection. The old one is cut, so that the will tells the truth should there be
 // no new one. Bounds, Birth, Log, Pulse and what is on disk stay as New had them. An
 // error means that the options are wrong, and that nothing has changed.
 func (c *Client) Change(o Options) error {
-	at, err := parseAddress(o.Broker)
+	next, err := newTurn(o)
 	if err != nil {
-		return err
-	}
-	o = o.withDefaults()
-	if err := o.check(); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.next = &turn{o, at}
+	c.next = next
 	c.endTurn()
 	return nil
 }

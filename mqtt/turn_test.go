@@ -1,7 +1,10 @@
 package mqtt_test
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,11 +15,12 @@ import (
 	"dynvit/mqtt/mqtttest"
 )
 
-// options are startClient's, for Change.
-func options(t *testing.T, edit func(*mqtt.Options)) mqtt.Options {
-	o := mqtt.Options{Broker: "mqtt://127.0.0.1:1883", ClientID: "dynvit-box", Will: &will, Protocol: protocolOf(t)}
-	edit(&o)
-	return o
+// change has c go on by other options than startClient's.
+func change(t *testing.T, c *mqtt.Client, edit func(*mqtt.Options)) {
+	t.Helper()
+	if err := c.Change(options(t, edit)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestChangeOfBroker: the old broker publishes the will, the new one gets states
@@ -31,9 +35,7 @@ func TestChangeOfBroker(t *testing.T) {
 		await(t, old, func(s mqtttest.State) bool { return len(s.Topic(node+"/camera/door/event")) == 1 })
 		synctest.Wait()
 		old.Set(mqtttest.Fault{NoAck: true})
-		if err := c.Change(options(t, func(o *mqtt.Options) { o.Broker, o.Dial = "mqtt://other", other.Dial })); err != nil {
-			t.Fatal(err)
-		}
+		change(t, c, func(o *mqtt.Options) { o.Broker, o.Dial = "mqtt://other", other.Dial })
 		publish(t, c, event("e2"))
 		s := await(t, other, func(s mqtttest.State) bool { return len(s.Topic(node+"/camera/door/event")) == 1 })
 		if s.Retained[node+"/status"] != "online" || s.Retained[node+"/info"] != "v1" {
@@ -61,27 +63,18 @@ func TestChangeAtTheSameBroker(t *testing.T) {
 		defer b.Close()
 		c := piped(t, b)
 		const n = 20
-		for i := range n {
-			publish(t, c, event(fmt.Sprintf("%02d", i)))
-			o := options(t, func(o *mqtt.Options) {
+		for i := 1; i <= n; i++ {
+			events(t, c, i, i)
+			change(t, c, func(o *mqtt.Options) {
 				o.ClientID, o.Dial = fmt.Sprint("dynvit-", i), b.Dial
 				o.Subscribe, o.Received = []string{fmt.Sprint("cmd/", i)}, func(mqtt.Message) {}
 			})
-			if err := c.Change(o); err != nil {
-				t.Fatal(err)
-			}
 			await(t, b, func(s mqtttest.State) bool { return slices.Contains(s.Subscribed, fmt.Sprint("cmd/", i)) })
 		}
-		s := await(t, b, func(s mqtttest.State) bool {
-			return slices.Contains(s.Topic(node+"/camera/door/event"), fmt.Sprintf("%02d", n-1))
-		})
-		if got := slices.Compact(s.Topic(node + "/camera/door/event")); len(got) != n || !slices.IsSorted(got) {
-			t.Errorf("events %q", got)
-		}
-		if s.Connects > n+1 {
+		wantEvents(t, slices.Compact(awaitEvent(t, b, n)), 1, n)
+		if s := b.State(); s.Connects > n+1 {
 			t.Errorf("%d connections", s.Connects)
 		}
-		synctest.Wait()
 		mustClose(t, c)
 	})
 }
@@ -99,9 +92,7 @@ func TestChangeWithoutAConnection(t *testing.T) {
 			publish(t, c, event("e1"))
 			time.Sleep(time.Hour)
 			before := time.Now()
-			if err := c.Change(options(t, func(o *mqtt.Options) { o.Broker, o.Dial = "mqtt://other", other.Dial })); err != nil {
-				t.Fatal(err)
-			}
+			change(t, c, func(o *mqtt.Options) { o.Broker, o.Dial = "mqtt://other", other.Dial })
 			await(t, other, func(s mqtttest.State) bool { return len(s.Topic(node+"/camera/door/event")) == 1 })
 			if took := time.Since(before); took > time.Second {
 				t.Errorf("connected after %v", took)
@@ -155,11 +146,69 @@ func TestChangeAndClose(t *testing.T) {
 			c.Close(ctx, status("stopped")) // an error where it came between two connections
 		}()
 		for range 3 {
-			if err := c.Change(options(t, func(o *mqtt.Options) { o.Dial = b.Dial })); err != nil {
-				t.Error(err)
-			}
+			change(t, c, func(o *mqtt.Options) { o.Dial = b.Dial })
 		}
 		<-ended
 		await(t, b, func(s mqtttest.State) bool { return s.Retained[node+"/status"] != "online" })
 	})
+}
+
+// slowToClose takes a second to be closed.
+type slowToClose struct{ net.Conn }
+
+func (c slowToClose) Close() error {
+	time.Sleep(time.Second)
+	return c.Conn.Close()
+}
+
+// TestCloseWhileAConnectionIsLeft: Close comes between two connections, and tells what
+// was not delivered.
+func TestCloseWhileAConnectionIsLeft(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := mqtttest.New()
+		defer b.Close()
+		dial := func(ctx context.Context) (net.Conn, error) {
+			conn, err := b.Dial(ctx)
+			return slowToClose{conn}, err
+		}
+		c := startClient(t, func(o *mqtt.Options) { o.Dial = dial })
+		await(t, b, func(s mqtttest.State) bool { return s.Retained[node+"/status"] == "online" })
+		synctest.Wait()
+		change(t, c, func(o *mqtt.Options) { o.Dial = dial })
+		time.Sleep(time.Second / 2)
+		ctx, cancel := contextFor(t, patience)
+		defer cancel()
+		if err := c.Close(ctx, status("stopped")); err == nil || !strings.Contains(err.Error(), "1 messages were not delivered") {
+			t.Errorf("closed: %v", err)
+		}
+	})
+}
+
+// TestSame holds that each option has a client connect in another way, but for those
+// that Change leaves as New had them and what they hand over to.
+func TestSame(t *testing.T) {
+	left := []string{"Will", "Received", "Birth", "Log", "Pulse", "QueueMessages", "QueueBytes", "EventTTL", "OpenDisk", "Dial"}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[mqtt.Options]()) {
+		var a, b mqtt.Options
+		switch v := reflect.ValueOf(&b).Elem().FieldByIndex(f.Index); v.Interface().(type) {
+		case string:
+			v.SetString("x")
+		case bool:
+			v.SetBool(true)
+		case mqtt.Protocol:
+			v.SetUint(1)
+		case []string:
+			v.Set(reflect.ValueOf([]string{"x"}))
+		case mqtt.TLS:
+			v.Field(0).SetString("x")
+		default:
+			if !slices.Contains(left, f.Name) {
+				t.Errorf("%s: is it for Same?", f.Name)
+			}
+			continue
+		}
+		if a.Same(b) {
+			t.Errorf("the same with another %s", f.Name)
+		}
+	}
 }
