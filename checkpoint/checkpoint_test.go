@@ -214,6 +214,7 @@ func TestSidecars(t *testing.T) {
 		{`{"model_type":"vit","architectures":["ViTModel"]}`, "", "head=none"},
 		{`{"model_type":"dinov2","architectures":["Dinov2ForImageClassification"]}`, "", "pool=token+avg layer_norm_eps=1e-06"},
 		{`{"model_type":"clip","architectures":["CLIPForImageClassification"],"vision_config":{"hidden_size":32}}`, "", "pool=avg width=32 act=quick_gelu"},
+		{`{"model_type":"siglip","architectures":["SiglipForImageClassification"],"vision_config":{"hidden_size":32}}`, "", "pool=avg width=32 heads=12 act=gelu_tanh layer_norm_eps=1e-06"},
 		{vit(``), `{"image_processor_type":"ViTImageProcessor","size":{"height":64,"width":64},"resample":2,"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]}`,
 			"resize=warp image_size=64 interpolation=bilinear mean=0.5,0.5,0.5"},
 		{vit(``), `{"feature_extractor_type":"ViTFeatureExtractor","size":224}`, "resize=warp image_size=224 interpolation=bilinear mean=0.5,0.5,0.5"},
