@@ -346,11 +346,11 @@ func (c Config) Manifest() modelfile.Manifest {
 	if c.ConvStem > 0 {
 		m.Stem, m.SkipLam = "lvvit", float64(c.SkipLam)
 	}
-	if c.act() != ActGELU {
+	if c.Activation() != ActGELU {
 		m.Act = c.Act
 	}
-	if c.pool() != PoolToken || c.FCNorm { // with which avg would be taken for granted
-		m.Pool = c.pool()
+	if c.Pooling() != PoolToken || c.FCNorm { // with which avg would be taken for granted
+		m.Pool = c.Pooling()
 	}
 	if c.Classes == 0 {
 		m.Head = modelfile.NoHead

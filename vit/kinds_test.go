@@ -173,7 +173,7 @@ func TestKindsLack(t *testing.T) {
 					rest = append(rest, tensor)
 				}
 			}
-			c, err := Infer(modelfile.New(nil, rest), modelfile.Manifest{Heads: 2, Head: k.config.Manifest().Head, Pool: k.config.pool()})
+			c, err := Infer(modelfile.New(nil, rest), modelfile.Manifest{Heads: 2, Head: k.config.Manifest().Head, Pool: k.config.Pooling()})
 			switch {
 			case err != nil && !strings.Contains(err.Error(), "\n"):
 			case optional[missing]: // another kind, as far as anyone can tell

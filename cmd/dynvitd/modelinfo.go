@@ -116,10 +116,6 @@ func embedStep(c vit.Config) string {
 }
 
 func blockStep(c vit.Config) string {
-	act := c.Act
-	if act == "" {
-		act = vit.ActGELU
-	}
 	more := ""
 	if c.LayerScale {
 		more += ", LayerScale"
@@ -127,7 +123,7 @@ func blockStep(c vit.Config) string {
 	if c.SkipLam != 1 {
 		more += fmt.Sprintf(", branches divided by %v", c.SkipLam)
 	}
-	return fmt.Sprintf("passed through %d blocks: attention of %d heads, an MLP of %d numbers with %s, LayerNorm with eps %v%s", c.Depth, c.Heads, c.Hidden, act, c.Eps, more)
+	return fmt.Sprintf("passed through %d blocks: attention of %d heads, an MLP of %d numbers with %s, LayerNorm with eps %v%s", c.Depth, c.Heads, c.Hidden, c.Activation(), c.Eps, more)
 }
 
 func pruneStep(c vit.Config) string {
@@ -142,7 +138,7 @@ func pruneStep(c vit.Config) string {
 }
 
 func headStep(c vit.Config) string {
-	reads := map[string]string{"": "CLS", vit.PoolToken: "CLS", vit.PoolMean: "the mean of the patches that are left", vit.PoolBoth: "CLS and the mean of the patches that are left, side by side"}[c.Pool]
+	reads := map[string]string{vit.PoolToken: "CLS", vit.PoolMean: "the mean of the patches that are left", vit.PoolBoth: "CLS and the mean of the patches that are left, side by side"}[c.Pooling()]
 	switch {
 	case c.Distilled:
 		reads = "CLS and the distillation token, each with a head of its own, whose mean counts"
