@@ -51,6 +51,22 @@ func TestCheckMemory(t *testing.T) {
 	}
 }
 
+// TestHeadsLast: their number is asked for where nothing else is wrong with a file.
+func TestHeadsLast(t *testing.T) {
+	tensors, err := Random{Config: small["deit"], Seed: 1}.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := modelfile.Manifest{ImageSize: 64, PruneAt: []int{1, 2, 4}}
+	if _, err := Infer(modelfile.New(nil, tensors), m); err == nil || !strings.Contains(err.Error(), "--heads") {
+		t.Errorf("nothing says how many: %v", err)
+	}
+	tensors[0].Name = "neck"
+	if _, err := Infer(modelfile.New(nil, tensors), m); err == nil || !strings.Contains(err.Error(), "neck") {
+		t.Errorf("a tensor that is not known besides: %v", err)
+	}
+}
+
 // TestActivations: what a frame is said to take, but for the padding of heads, covers what
 // a session asks of a backend that fuses nothing, and the positions, and 5 % more at most.
 func TestActivations(t *testing.T) {

@@ -1,6 +1,7 @@
 package vit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -22,7 +23,7 @@ func Read(f *modelfile.File) (Config, error) {
 func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
 	i := inference{f: f, m: m}
 	i.sizes()
-	i.heads()
+	unsaid := i.heads()
 	i.kind()
 	i.stem()
 	i.pruning()
@@ -40,7 +41,10 @@ func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
 	if err := c.checkShapes(f); err != nil {
 		return c, err
 	}
-	return c, c.checkThere(f)
+	if err := c.checkThere(f); err != nil {
+		return c, err
+	}
+	return c, unsaid
 }
 
 // inference fills a Config step by step; after the first error nothing more
@@ -97,14 +101,15 @@ func (i *inference) sizes() {
 // headsOf are the published widths, whose heads are 64 wide.
 var headsOf = map[int]int{192: 3, 256: 4, 384: 6, 512: 8, 768: 12, 1024: 16}
 
-func (i *inference) heads() {
-	i.c.Heads = i.m.Heads
+// heads asks for their number where nothing tells it, in an error that comes last: no
+// answer helps a file that is refused for something else.
+func (i *inference) heads() (unsaid error) {
+	i.c.Heads = cmp.Or(i.m.Heads, headsOf[i.c.Width])
 	if i.c.Heads == 0 {
-		i.c.Heads = headsOf[i.c.Width]
+		i.c.Heads = 1
+		return fmt.Errorf("width %d is none of the published ones: say how many heads (--heads)", i.c.Width)
 	}
-	if i.c.Heads == 0 && i.err == nil {
-		i.err = fmt.Errorf("width %d is none of the published ones: say how many heads (--heads)", i.c.Width)
-	}
+	return nil
 }
 
 // kind finds what there is besides a plain transformer's tensors. Act cannot be seen.
