@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"dynvit/engine"
 	"dynvit/vit"
 )
 
@@ -18,15 +17,11 @@ func newModelInfo() *cobra.Command {
 		Short: "Print what a model file says of itself",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			f, name, err := engine.OpenFile(args[0], modelStore())
+			f, name, config, err := readModel(args[0])
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			config, err := vit.Read(f)
-			if err != nil {
-				return fmt.Errorf("model %s: %w", name, err)
-			}
 			w := c.OutOrStdout()
 			printLine(w, "%-16s %s", "model", name)
 			printLine(w, "%-16s %s", "sha256", f.SHA256())
