@@ -33,8 +33,6 @@ def read_kind(name):
         said, x = json.loads(f.metadata()[name]), f.get_tensor("x").float()
     answers = {n: tensors.pop(n) for n in ANSWERS if n in tensors}
     state = {n: t.float() for n, t in tensors.items()}
-    if "norm_pre.weight" in state:
-        said["layer_norm_eps"] = "1e-05"
     return shape_of(Loaded(state, said)), state, answers, x
 
 
