@@ -20,15 +20,18 @@ func pattern(expr string) func() *regexp.Regexp {
 // has: what stands before it is the wrappers' prefix. head is what the classifier is called
 // beside it.
 var anchors = []struct{ name, head string }{
-	{"patch_embed.proj.weight", "head."},                             // timm, DeiT
-	{"patch_embed.conv1.weight", "head."},                            // LV-ViT
-	{"conv_proj.weight", "heads.head."},                              // torchvision
-	{"embeddings.patch_embeddings.projection.weight", "classifier."}, // transformers
-	{"embeddings.patch_embedding.weight", "classifier."},             // CLIP, SigLIP in transformers
+	{"patch_embed.proj.weight", "head."},                          // timm, DeiT
+	{"patch_embed.conv1.weight", "head."},                         // LV-ViT
+	{"conv_proj.weight", "heads.head."},                           // torchvision
+	{"embeddings.patch_embeddings.projection.weight", classifier}, // transformers
+	{"embeddings.patch_embedding.weight", classifier},             // CLIP, SigLIP in transformers
 }
 
-// own are prefixes that are part of transformers' names, of models beside whose classifier
-// they stand.
+// classifier is transformers' classifier, which stands beside the model and not in it.
+const classifier = "classifier."
+
+// own are prefixes that are part of transformers' names, of models that stand beside their
+// classifier.
 var own = pattern(`(^|\.)([a-z0-9_]*vit[a-z0-9_]*|deit|dinov2|dinov2_with_registers|vision_model|vision_tower\.vision_model|beit|data2vec_vision|ijepa)\.$`)
 
 // inside are the names that torch's wrappers put between others: torch.compile,
@@ -116,7 +119,7 @@ func prefixesOf(tensors []modelfile.Tensor) []string {
 			if !is || prefix != "" && !strings.HasSuffix(prefix, ".") {
 				continue
 			}
-			if at := own().FindStringSubmatchIndex(prefix); at != nil {
+			if at := own().FindStringSubmatchIndex(prefix); at != nil && a.head == classifier {
 				prefix = prefix[:at[4]]
 			}
 			if !slices.Contains(found, prefix) {
