@@ -67,6 +67,32 @@ func TestHeadsLast(t *testing.T) {
 	}
 }
 
+// TestHeadOfLayers: what stands in place of a head is named, where something does.
+func TestHeadOfLayers(t *testing.T) {
+	tensors, err := Random{Config: small["deit"], Seed: 1}.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ weight, bias, says string }{
+		{"head.1.weight", "head.1.bias", "head.1.bias: part of a head"},
+		{"classifier.2.weight", "classifier.2.bias", "classifier.2.bias: part of a head"},
+		{"blocks.0.weight", "blocks.0.bias", "--no-head"},
+	} {
+		renamed := slices.Clone(tensors)
+		for i, tensor := range renamed {
+			switch tensor.Name {
+			case "head.weight":
+				renamed[i].Name = c.weight
+			case "head.bias":
+				renamed[i].Name = c.bias
+			}
+		}
+		if _, err := Infer(modelfile.New(nil, renamed), modelfile.Manifest{Heads: 2}); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", c.weight, err, c.says)
+		}
+	}
+}
+
 // TestActivations: what a frame is said to take, but for the padding of heads, covers what
 // a session asks of a backend that fuses nothing, and the positions, and 5 % more at most.
 func TestActivations(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
 	"dynvit/modelfile"
 )
@@ -142,9 +143,22 @@ func (i *inference) head() []int {
 		return []int{0, 0}
 	}
 	if i.err == nil && !i.f.Has("head.weight") {
-		i.err = errors.New("tensor head.weight: missing: a backbone without a head has no classes (--no-head imports it as it is)")
+		i.err = i.noHead()
 	}
 	return i.shape("head.weight", 2)
+}
+
+// noHead says that the classifier is missing, or what stands in its place: a head of
+// several layers has other names.
+func (i *inference) noHead() error {
+	for _, name := range i.f.Names() {
+		for _, prefix := range []string{"head.", "heads.", "classifier.", "fc."} {
+			if strings.HasPrefix(name, prefix) {
+				return fmt.Errorf("tensor %s: part of a head that is not one linear layer, head.weight: not taken", name)
+			}
+		}
+	}
+	return errors.New("tensor head.weight: missing: a backbone without a head has no classes (--no-head imports it as it is)")
 }
 
 // stem tells DeiT's patch projection from LV-ViT's convolutions, and with them

@@ -57,6 +57,12 @@ def test_answers_are_those_of_timm(kind):
         torch.testing.assert_close(got[name].logits, want, rtol=1e-4, atol=1e-4)
 
 
+def test_eps_goes_with_the_kind(kind):
+    """Where nothing says it, it is CLIP's where there is a LayerNorm ahead of the blocks, as in vit/infer.go."""
+    shape, state, _, _ = kind
+    assert shape_of(Loaded(state, {"heads": "2"})).eps == (1e-5 if shape.pre_norm else 1e-6)
+
+
 def test_masked_and_pruned_agree(kind):
     """What is masked has no say, what is ahead of the patches always has: both passes answer alike."""
     torch.manual_seed(0)
