@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -31,10 +30,10 @@ const indexEnding = ".index.json"
 var endings = []string{".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".pth.tar", ".onnx", ".gguf", ".h5", ".keras", ".msgpack", ".npz", ".pt2", ".tflite"}
 
 // leftovers are files that a training program keeps beside the weights.
-var leftovers = regexp.MustCompile(`^(optimizer|scheduler|scaler|training_args|rng_state|random_states|lr_scheduler)`)
+var leftovers = pattern(`^(optimizer|scheduler|scaler|training_args|rng_state|random_states|lr_scheduler)`)
 
 // shard is the name of one file of several.
-var shard = regexp.MustCompile(`-\d{5}-of-(\d{5})\.(safetensors|bin)$`)
+var shard = pattern(`-\d{5}-of-(\d{5})\.(safetensors|bin)$`)
 
 // find finds the weights that a path names.
 func find(path string) (weights, error) {
@@ -46,7 +45,7 @@ func find(path string) (weights, error) {
 	if strings.HasSuffix(base, indexEnding) {
 		return w.shards(base)
 	}
-	if m := shard.FindStringSubmatch(base); m != nil && m[1] != "00001" {
+	if m := shard().FindStringSubmatch(base); m != nil && m[1] != "00001" {
 		return w, fmt.Errorf("%s: is one of %s shards: name the folder, or the index (%s)", path, strings.TrimLeft(m[1], "0"), "*"+indexEnding)
 	}
 	return w, nil
@@ -57,7 +56,7 @@ func find(path string) (weights, error) {
 func findIn(folder string) (weights, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return weights{}, fmt.Errorf("%s: %w", folder, errors.Unwrap(err)) // a *fs.PathError
+		return weights{}, fmt.Errorf("%s: %w", folder, regular.Pathless(err))
 	}
 	var there, others []string
 	for _, e := range entries {
@@ -69,7 +68,7 @@ func findIn(folder string) (weights, error) {
 		}
 	}
 	for _, name := range there {
-		if slices.Contains(endings, strings.ToLower(filepath.Ext(name))) && !leftovers.MatchString(name) {
+		if slices.Contains(endings, strings.ToLower(filepath.Ext(name))) && !leftovers().MatchString(name) {
 			others = append(others, name)
 		}
 	}
@@ -96,7 +95,7 @@ func (w weights) shards(base string) (weights, error) {
 	wrong := func(err error) (weights, error) { return w, fmt.Errorf("%s: %w", w.path, err) }
 	data, err := regular.Read(w.path, maxIndex)
 	if err != nil {
-		return wrong(bare(err))
+		return wrong(regular.Pathless(err))
 	}
 	doc, err := parse(data)
 	if err != nil {
@@ -157,21 +156,12 @@ func (w weights) check(tensors []modelfile.Tensor) error {
 func isSafetensors(path string) (bool, error) {
 	file, err := regular.Open(path)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", path, errors.Unwrap(err)) // a *fs.PathError
+		return false, fmt.Errorf("%s: %w", path, regular.Pathless(err))
 	}
 	defer file.Close()
 	head := make([]byte, 9)
 	n, _ := file.Read(head) // what cannot be read, the readers say
 	return n == len(head) && head[8] == '{' && string(head[:2]) != "PK", nil
-}
-
-// bare is an error without the path that the message already has.
-func bare(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // list joins the first of some names for a message.

@@ -25,6 +25,7 @@ var families = map[string]family{
 	"dinov2_with_registers": {12, "1e-06", "gelu", "token+avg"},
 	"clip":                  {12, "1e-05", "quick_gelu", "avg"},
 	"clip_vision_model":     {12, "1e-05", "quick_gelu", "token"},
+	"siglip":                {12, "1e-06", "gelu_tanh", "avg"},
 	"ijepa":                 {12, "1e-12", "gelu", "avg"},
 	"vit_mae":               {12, "1e-12", "gelu", "token"},
 }

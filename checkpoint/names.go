@@ -5,19 +5,34 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"dynvit/modelfile"
 )
 
-// anchors are the names of the patch projection, one of which every vision transformer
-// has: what stands before it is the wrappers' prefix. timm and DeiT, LV-ViT, torchvision,
-// transformers, CLIP in transformers.
-var anchors = []string{"patch_embed.proj.weight", "patch_embed.conv1.weight", "conv_proj.weight",
-	"embeddings.patch_embeddings.projection.weight", "embeddings.patch_embedding.weight"}
+// pattern is a regular expression, compiled on first use: a process that only runs a model
+// never needs it.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
-// own are prefixes that are part of transformers' names, of models beside whose classifier
-// they stand.
-var own = regexp.MustCompile(`(^|\.)(vit|deit|dinov2|dinov2_with_registers|vision_model|vision_tower\.vision_model|[a-z0-9_]*vit[a-z0-9_]*|beit|data2vec_vision|ijepa)\.$`)
+// anchors are the names of the patch projection, one of which every vision transformer
+// has: what stands before it is the wrappers' prefix. head is what the classifier is called
+// beside it.
+var anchors = []struct{ name, head string }{
+	{"patch_embed.proj.weight", "head."},                          // timm, DeiT
+	{"patch_embed.conv1.weight", "head."},                         // LV-ViT
+	{"conv_proj.weight", "heads.head."},                           // torchvision
+	{"embeddings.patch_embeddings.projection.weight", classifier}, // transformers
+	{"embeddings.patch_embedding.weight", classifier},             // CLIP, SigLIP in transformers
+}
+
+// classifier is transformers' classifier, which stands beside the model and not in it.
+const classifier = "classifier."
+
+// own are prefixes that are part of transformers' names, of models that stand beside their
+// classifier.
+var own = pattern(`(^|\.)([a-z0-9_]*vit[a-z0-9_]*|deit|dinov2|dinov2_with_registers|vision_model|vision_tower\.vision_model|beit|data2vec_vision|ijepa)\.$`)
 
 // inside are the names that torch's wrappers put between others: torch.compile,
 // FSDP, activation checkpointing.
@@ -28,16 +43,16 @@ var wrappers = []string{"module.", "model.", "_forward_module.", "backbone.", "n
 
 // training are words in names of what a training program keeps in a state dict beside
 // the model.
-var training = regexp.MustCompile(`(?i)(^|[._])([a-z]*(criterion|loss|losses|metrics?|accuracy|auroc|f1|f1score|precision|recall|confusionmatrix)|acc|auc|confmat|confusion_matrix|n_averaged|mixup|optimizer)\d*([._]|$)`)
+var training = pattern(`(?i)(^|[._])([a-z]*(criterion|loss|losses|metrics?|accuracy|auroc|f1|f1score|precision|recall|confusionmatrix)|acc|auc|confmat|confusion_matrix|n_averaged|mixup|optimizer)\d*([._]|$)`)
 
 // adapters are the names of LoRA's and other adapters' tensors (peft).
-var adapters = regexp.MustCompile(`(^|\.)(lora_[A-Za-z_]+|base_layer|hada_w\d|ia3_l|modules_to_save)(\.|$)`)
+var adapters = pattern(`(^|\.)(lora_[A-Za-z_]+|base_layer|hada_w\d|ia3_l|modules_to_save)(\.|$)`)
 
 // bare takes wrappers' prefixes off the names, and what belongs to training and not to
 // the model out of the tensors. key chooses among several models.
 func (c *Checkpoint) bare(tensors []modelfile.Tensor, key string) error {
 	for i, t := range tensors {
-		if m := adapters.FindStringSubmatch(t.Name); m != nil {
+		if m := adapters().FindStringSubmatch(t.Name); m != nil {
 			return fmt.Errorf("tensor %s: belongs to an adapter (%s): merge it into the model first (peft: merge_and_unload()) and save that", t.Name, m[2])
 		}
 		tensors[i].Name = unwrapped(t.Name)
@@ -100,11 +115,11 @@ func prefixesOf(tensors []modelfile.Tensor) []string {
 	var found []string
 	for _, t := range tensors {
 		for _, a := range anchors {
-			prefix, is := strings.CutSuffix(t.Name, a)
+			prefix, is := strings.CutSuffix(t.Name, a.name)
 			if !is || prefix != "" && !strings.HasSuffix(prefix, ".") {
 				continue
 			}
-			if at := own.FindStringSubmatchIndex(prefix); at != nil {
+			if at := own().FindStringSubmatchIndex(prefix); at != nil && a.head == classifier {
 				prefix = prefix[:at[4]]
 			}
 			if !slices.Contains(found, prefix) {
@@ -148,10 +163,10 @@ func (s *sorting) sort(t modelfile.Tensor) {
 	switch {
 	case rival:
 		s.rivals = append(s.rivals, t.Name)
-	case in && !(s.prefix == "" && training.MatchString(name)):
+	case in && !(s.prefix == "" && training().MatchString(name)):
 		t.Name = name
 		s.c.Tensors = append(s.c.Tensors, t)
-	case training.MatchString(t.Name):
+	case training().MatchString(t.Name):
 		s.passed = append(s.passed, t.Name)
 	default:
 		s.outside = append(s.outside, t)
@@ -159,17 +174,19 @@ func (s *sorting) sort(t modelfile.Tensor) {
 }
 
 // heads are names of a classifier that is kept beside a backbone.
-var heads = regexp.MustCompile(`^(?:.*\.)?(head|classifier|fc|linear|cls_head|linear_head|classification_head)\.(weight|bias)$`)
+var heads = pattern(`^(?:.*\.)?(head|classifier|fc|linear|cls_head|linear_head|classification_head)\.(weight|bias)$`)
 
 // adopt takes a classifier from beside a backbone that has none: one linear layer.
 func (s *sorting) adopt() {
-	if slices.ContainsFunc(s.c.Tensors, func(t modelfile.Tensor) bool { return heads.MatchString(t.Name) || strings.HasPrefix(t.Name, "heads.") }) {
+	if slices.ContainsFunc(s.c.Tensors, func(t modelfile.Tensor) bool {
+		return heads().MatchString(t.Name) || strings.HasPrefix(t.Name, "heads.")
+	}) {
 		return
 	}
 	var rest, taken []modelfile.Tensor
 	layer := ""
 	for _, t := range s.outside {
-		m := heads.FindStringSubmatch(t.Name)
+		m := heads().FindStringSubmatch(t.Name)
 		if m == nil || layer != "" && layer != strings.TrimSuffix(t.Name, m[2]) {
 			rest = append(rest, t)
 			continue
@@ -188,15 +205,12 @@ func (s *sorting) adopt() {
 
 // head is the classifier's name in the model's own dialect.
 func (s *sorting) head() string {
-	for _, t := range s.c.Tensors {
-		switch {
-		case strings.HasSuffix(t.Name, anchors[2]):
-			return "heads.head."
-		case strings.HasSuffix(t.Name, anchors[3]), strings.HasSuffix(t.Name, anchors[4]):
-			return "classifier."
+	for _, a := range anchors {
+		if slices.ContainsFunc(s.c.Tensors, func(t modelfile.Tensor) bool { return strings.HasSuffix(t.Name, a.name) }) {
+			return a.head
 		}
 	}
-	return "head."
+	return anchors[0].head
 }
 
 // report says what was left out.

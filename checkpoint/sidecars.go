@@ -68,7 +68,7 @@ func (c *Checkpoint) sidecar(folder, name string) (object, string, error) {
 		o, err = parse(data)
 	}
 	if err != nil {
-		return nil, path, fmt.Errorf("%s: %w", path, bare(err))
+		return nil, path, fmt.Errorf("%s: %w", path, regular.Pathless(err))
 	}
 	return o, path, nil
 }

@@ -12,7 +12,7 @@ import (
 // isPlain reports whether transformers' ViT, or its DeiT with a teacher, computes the
 // model.
 func isPlain(c vit.Config) bool {
-	return !c.NoCLS && c.Registers == 0 && !c.PreNorm && !c.NoPatchBias && !c.LayerScale && !c.FCNorm && (c.Pool == "" || c.Pool == vit.PoolToken) &&
+	return !c.NoCLS && c.Registers == 0 && !c.PreNorm && !c.NoPatchBias && !c.LayerScale && !c.FCNorm && c.Pooling() == vit.PoolToken &&
 		!(c.Distilled && c.Classes == 0) && c.Width%c.Heads == 0
 }
 
@@ -24,7 +24,7 @@ func exactCrop(c vit.Config) bool { return c.Resize == 0 || c.FloorCrop }
 func isNative(c vit.Config) bool { return isPlain(c) && (exactCrop(c) || c.Eps != timmEps) }
 
 // activations are transformers' names of the MLP's function.
-var activations = map[string]string{"": "gelu", vit.ActGELU: "gelu", vit.ActTanh: "gelu_pytorch_tanh", vit.ActQuick: "quick_gelu"}
+var activations = map[string]string{vit.ActGELU: "gelu", vit.ActTanh: "gelu_pytorch_tanh", vit.ActQuick: "quick_gelu"}
 
 // plainForm writes a ViTForImageClassification, or a DeiTForImageClassificationWithTeacher.
 func plainForm(f *modelfile.File, c vit.Config) ([]modelfile.Tensor, map[string]map[string]any, error) {
@@ -41,7 +41,7 @@ func plainForm(f *modelfile.File, c vit.Config) ([]modelfile.Tensor, map[string]
 	}
 	config := map[string]any{
 		"architectures": []string{class}, "model_type": kind, "hidden_size": c.Width, "num_hidden_layers": c.Depth,
-		"num_attention_heads": c.Heads, "intermediate_size": c.Hidden, "hidden_act": activations[c.Act], "layer_norm_eps": short(c.Eps),
+		"num_attention_heads": c.Heads, "intermediate_size": c.Hidden, "hidden_act": activations[c.Activation()], "layer_norm_eps": short(c.Eps),
 		"image_size": c.ImageSize, "patch_size": c.PatchSize, "num_channels": 3, "qkv_bias": c.QKVBias,
 		"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
 	}
@@ -105,15 +105,13 @@ func plainTensors(f *modelfile.File, c vit.Config, kind, class string) ([]modelf
 	if class == "ViTModel" {
 		prefix = ""
 	}
+	tensors, err := wholes(f)
+	if err != nil {
+		return nil, err
+	}
 	var out []modelfile.Tensor
-	for _, name := range f.Names() {
-		if strings.HasPrefix(name, "score_predictor.") || strings.HasSuffix(name, ".scale") {
-			continue
-		}
-		t, err := whole(f, name)
-		if err != nil {
-			return nil, err
-		}
+	for _, t := range tensors {
+		name := t.Name
 		if layer, is := strings.CutSuffix(name, "attn.qkv."+ending(name)); is {
 			out = append(out, thirds(t, prefix+"encoder.layer."+strings.TrimPrefix(layer, "blocks.")+"attention.attention.", ending(name))...)
 			continue
@@ -129,7 +127,22 @@ func plainTensors(f *modelfile.File, c vit.Config, kind, class string) ([]modelf
 // ending is what follows the last dot.
 func ending(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
-// whole is a tensor in a type that other programs read: int8 is multiplied out.
+// wholes are the model's tensors without the predictors, in types that other programs read.
+func wholes(f *modelfile.File) (list []modelfile.Tensor, err error) {
+	for _, name := range f.Names() {
+		if strings.HasPrefix(name, "score_predictor.") || strings.HasSuffix(name, ".scale") {
+			continue
+		}
+		t, err := whole(f, name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}
+
+// whole is a tensor in such a type: int8 is multiplied out.
 func whole(f *modelfile.File, name string) (modelfile.Tensor, error) {
 	t, _ := f.Tensor(name)
 	if t.DType != modelfile.I8 {

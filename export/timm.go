@@ -3,7 +3,6 @@ package export
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"dynvit/modelfile"
 	"dynvit/vit"
@@ -18,21 +17,14 @@ func timmForm(f *modelfile.File, c vit.Config) ([]modelfile.Tensor, map[string]m
 	switch {
 	case c.Eps != timmEps:
 		return nil, nil, fmt.Errorf("layer_norm_eps %v in a model of this kind: timm's has %v, and transformers has no class for it", c.Eps, timmEps)
-	case c.Pool == vit.PoolBoth:
-		return nil, nil, fmt.Errorf("pool %s: timm has no such head, and transformers only in DINOv2", c.Pool)
+	case c.Pooling() == vit.PoolBoth:
+		return nil, nil, fmt.Errorf("pool %s: timm has no such head, and transformers only in DINOv2", c.Pooling())
 	case c.FloorCrop && c.Resize != 0:
 		return nil, nil, fmt.Errorf("crop_offset floor in a model of this kind: timm rounds the place of the crop to even")
 	}
-	var tensors []modelfile.Tensor
-	for _, name := range f.Names() {
-		if strings.HasPrefix(name, "score_predictor.") || strings.HasSuffix(name, ".scale") {
-			continue
-		}
-		t, err := whole(f, name)
-		if err != nil {
-			return nil, nil, err
-		}
-		tensors = append(tensors, t)
+	tensors, err := wholes(f)
+	if err != nil {
+		return nil, nil, err
 	}
 	return tensors, map[string]map[string]any{"config.json": timmConfig(f, c)}, nil
 }
@@ -40,15 +32,11 @@ func timmForm(f *modelfile.File, c vit.Config) ([]modelfile.Tensor, map[string]m
 // timmConfig has the arguments that make timm build a model of the same shape.
 func timmConfig(f *modelfile.File, c vit.Config) map[string]any {
 	pos, _ := f.Tensor("pos_embed")
-	pool := c.Pool
-	if pool == "" {
-		pool = vit.PoolToken
-	}
 	args := map[string]any{
 		"img_size": c.ImageSize, "patch_size": c.PatchSize, "embed_dim": c.Width, "depth": c.Depth, "num_heads": c.Heads,
-		"mlp_ratio": float64(c.Hidden) / float64(c.Width), "qkv_bias": c.QKVBias, "global_pool": pool, "class_token": !c.NoCLS,
+		"mlp_ratio": float64(c.Hidden) / float64(c.Width), "qkv_bias": c.QKVBias, "global_pool": c.Pooling(), "class_token": !c.NoCLS,
 		"no_embed_class": pos.Shape[1] == c.Patches() && c.Prefix() > 0, "reg_tokens": c.Registers, "pre_norm": c.PreNorm,
-		"fc_norm": c.FCNorm, "final_norm": c.FCNorm || f.Has("norm.weight"), "act_layer": activation(c),
+		"fc_norm": c.FCNorm, "final_norm": c.FCNorm || f.Has("norm.weight"), "act_layer": c.Activation(),
 	}
 	if c.LayerScale {
 		args["init_values"] = 1e-5 // overwritten by the tensors
@@ -60,19 +48,12 @@ func timmConfig(f *modelfile.File, c vit.Config) map[string]any {
 	}
 	config := map[string]any{
 		"architecture": name, "architectures": []string{"TimmWrapperForImageClassification"}, "model_type": "timm_wrapper",
-		"num_classes": c.Classes, "num_features": c.Width, "global_pool": pool, "model_args": args, "pretrained_cfg": timmPicture(c),
+		"num_classes": c.Classes, "num_features": c.Width, "global_pool": c.Pooling(), "model_args": args, "pretrained_cfg": timmPicture(c),
 	}
 	if len(c.Labels) > 0 {
 		config["label_names"] = c.Labels
 	}
 	return config
-}
-
-func activation(c vit.Config) string {
-	if c.Act == "" {
-		return vit.ActGELU
-	}
-	return c.Act
 }
 
 // timmPicture is what timm is to do to a picture. It has the crop as a share, of which it

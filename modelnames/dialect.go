@@ -87,18 +87,19 @@ func lookUp(table map[string]string, name string) (string, bool) {
 	if to, ok := table[name]; ok {
 		return to, true
 	}
-	layer, kind, _ := cutLast(name)
+	layer, kind := cutLast(name)
 	if to, ok := table[layer]; ok && (kind == "weight" || kind == "bias") {
 		return to + "." + kind, true
 	}
 	return "", false
 }
 
-func cutLast(name string) (before, after string, found bool) {
+// cutLast parts a name at its last dot.
+func cutLast(name string) (layer, kind string) {
 	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		return name[:i], name[i+1:], true
+		return name[:i], name[i+1:]
 	}
-	return name, "", false
+	return name, ""
 }
 
 // reshaped gives tokens and positions timm's three dimensions.
@@ -116,14 +117,14 @@ func reshaped(t modelfile.Tensor) modelfile.Tensor {
 func join(in []modelfile.Tensor) (out []modelfile.Tensor, err error) {
 	parts := map[string]modelfile.Tensor{}
 	for _, t := range in {
-		if layer, _, _ := cutLast(t.Name); isPart(layer) {
+		if layer, _ := cutLast(t.Name); isPart(layer) {
 			parts[t.Name] = t
 		} else {
 			out = append(out, t)
 		}
 	}
 	for _, t := range in {
-		layer, kind, _ := cutLast(t.Name)
+		layer, kind := cutLast(t.Name)
 		if !isPart(layer) || !strings.HasSuffix(layer, ".q") {
 			continue
 		}

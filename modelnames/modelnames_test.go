@@ -171,6 +171,8 @@ func TestStrangers(t *testing.T) {
 		"dinov2.encoder.layer.0.mlp.weights_in.weight":           "SwiGLU",
 		"blocks.0.mlp.fc1_g.weight":                              "SwiGLU",
 		"rope.periods":                                           "EVA",
+		"model.embeddings.patch_embeddings.weight":               "DINOv3",
+		"layer.0.mlp.gate_proj.weight":                           "SwiGLU",
 		"blocks.0.attn.norm.weight":                              "BEiT-3",
 		"attn_pool.latent":                                       "pools by attention",
 		"blocks.0.attns.1.qkv.weight":                            "parallel",

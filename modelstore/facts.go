@@ -154,11 +154,11 @@ func (m merged) doubts(c vit.Config) []string {
 	if others := otherHeads[c.Width]; others[0] != 0 && !m.said("heads") {
 		doubt("%d heads are assumed: at width %d both %d and %d are in use (--heads)", c.Heads, c.Width, others[0], others[1])
 	}
-	if c.Pool != "" && c.Pool != vit.PoolToken && !m.said("pool") {
+	if c.Pooling() != vit.PoolToken && !m.said("pool") {
 		doubt("pool %s is assumed: nothing but the tensors' names says it (--pool)", c.Pool)
 	}
 	if c.PreNorm && !m.said("act") {
-		doubt("act %s is assumed: both gelu and quick_gelu are in use in models like CLIP's (--act)", cmp.Or(c.Act, vit.ActGELU))
+		doubt("act %s is assumed: both gelu and quick_gelu are in use in models like CLIP's (--act)", c.Activation())
 	}
 	if c.ConvStem > 0 && !m.said("skip_lam") && !publishedLV(c) {
 		doubt("skip_lam %v is assumed, LV-ViT-S's and M's: this is neither (--skip-lam)", c.SkipLam)

@@ -64,17 +64,17 @@ func Pull(ctx context.Context, name string, o PullOptions) (Pulled, error) {
 	if err := os.MkdirAll(o.Store, 0o755); err != nil {
 		return p, fmt.Errorf("%w: want a model store that can be written (DYNVIT_MODELS names another)", err)
 	}
-	checkpoint := filepath.Join(o.Store, w.file())
+	official := filepath.Join(o.Store, w.file())
 	err = download.File(ctx, download.Options{
-		URL: address, Path: checkpoint, SHA256: w.SHA256, MaxBytes: w.MaxBytes, Progress: o.Progress,
+		URL: address, Path: official, SHA256: w.SHA256, MaxBytes: w.MaxBytes, Progress: o.Progress,
 	})
 	if err != nil {
 		return p, advise(err, w)
 	}
-	if p.Predictors, err = w.store(checkpoint, p.Path, o); err != nil {
+	if p.Predictors, err = w.store(official, p.Path, o); err != nil {
 		return p, err
 	}
-	return p, os.Remove(checkpoint)
+	return p, os.Remove(official)
 }
 
 // address is where the weights are fetched.

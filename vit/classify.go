@@ -21,15 +21,15 @@ func (s *Session) classify(alive int) {
 func (s *Session) pool(alive int) [2]backends.Tensor {
 	w := s.w
 	switch {
-	case w.pool() == PoolMean && w.NoNorm:
+	case w.Pooling() == PoolMean && w.NoNorm:
 		return s.mean(s.x, w.lead(), alive)
-	case w.pool() == PoolMean && w.FCNorm:
+	case w.Pooling() == PoolMean && w.FCNorm:
 		s.mean(s.x, w.lead(), alive)
 		return s.normalised(w.lead(), 1)
-	case w.pool() == PoolMean:
+	case w.Pooling() == PoolMean:
 		s.normalised(w.lead(), alive)
 		return s.mean(s.y, 1, alive)
-	case w.pool() == PoolBoth:
+	case w.Pooling() == PoolBoth:
 		pooled := s.normalised(0, w.Prefix()+alive)
 		pooled[1] = s.mean(s.y, 1+w.Prefix(), alive)[0]
 		return pooled

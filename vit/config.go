@@ -155,19 +155,19 @@ func (c Config) Check() error {
 
 // checkKind reports what does not go together.
 func (c Config) checkKind() error {
-	plain := !c.NoCLS && !c.Distilled && c.Registers == 0 && c.Classes > 0 && c.pool() == PoolToken
+	plain := !c.NoCLS && !c.Distilled && c.Registers == 0 && c.Classes > 0 && c.Pooling() == PoolToken
 	switch {
-	case !slices.Contains(acts, c.act()):
+	case !slices.Contains(acts, c.Activation()):
 		return fmt.Errorf("act %q: want %s", c.Act, strings.Join(acts, ", "))
-	case !slices.Contains(pools, c.pool()):
+	case !slices.Contains(pools, c.Pooling()):
 		return fmt.Errorf("pool %q: want %s", c.Pool, strings.Join(pools, ", "))
-	case c.NoCLS && c.pool() != PoolMean:
-		return fmt.Errorf("pool %s: there is no CLS token, only avg is possible", c.pool())
-	case c.Distilled && c.pool() != PoolToken:
-		return fmt.Errorf("pool %s: a distillation token goes with token alone", c.pool())
-	case c.pool() == PoolBoth && (c.Classes == 0 || c.FCNorm):
+	case c.NoCLS && c.Pooling() != PoolMean:
+		return fmt.Errorf("pool %s: there is no CLS token, only avg is possible", c.Pooling())
+	case c.Distilled && c.Pooling() != PoolToken:
+		return fmt.Errorf("pool %s: a distillation token goes with token alone", c.Pooling())
+	case c.Pooling() == PoolBoth && (c.Classes == 0 || c.FCNorm):
 		return errors.New("pool token+avg: want a head, and norm instead of fc_norm")
-	case c.NoNorm && (c.FCNorm || c.Classes == 0 || c.pool() != PoolMean):
+	case c.NoNorm && (c.FCNorm || c.Classes == 0 || c.Pooling() != PoolMean):
 		return errors.New("tensor norm.weight: missing")
 	case c.readsPatches() && c.Width%2 != 0:
 		return fmt.Errorf("width %d: a mean of patches needs an even one", c.Width)
@@ -193,12 +193,14 @@ var (
 	pools = []string{PoolToken, PoolMean, PoolBoth}
 )
 
-func (c Config) act() string { return cmp.Or(c.Act, ActGELU) }
+// Activation is Act, the default by its name.
+func (c Config) Activation() string { return cmp.Or(c.Act, ActGELU) }
 
-func (c Config) pool() string { return cmp.Or(c.Pool, PoolToken) }
+// Pooling is Pool, the default by its name.
+func (c Config) Pooling() string { return cmp.Or(c.Pool, PoolToken) }
 
 // readsPatches reports whether the head, or the mean that it reads, wants all patches.
-func (c Config) readsPatches() bool { return c.AuxHead || c.pool() != PoolToken }
+func (c Config) readsPatches() bool { return c.AuxHead || c.Pooling() != PoolToken }
 
 // read is how many of the tokens ahead of the patches the head reads, where it reads
 // no patch: CLS, and the distillation token behind it.
@@ -257,7 +259,7 @@ func (c Config) MACs(p Plan, s Scorer) int64 {
 		macs += min(q, alive+int64(c.Prefix())) * 2 * d * h
 	}
 	macs += d * int64(c.Classes)
-	if c.Distilled || c.pool() == PoolBoth {
+	if c.Distilled || c.Pooling() == PoolBoth {
 		macs += d * int64(c.Classes)
 	}
 	if c.AuxHead {

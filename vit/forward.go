@@ -122,16 +122,16 @@ func (s *Session) mlp(x, y backends.Tensor, b *block) {
 		return
 	}
 	hidden := s.hidden.View(0, y.Rows)
-	s.be.Linear(hidden, y, b.fc1, s.w.activation(), backends.Tensor{})
+	s.be.Linear(hidden, y, b.fc1, s.w.act(), backends.Tensor{})
 	s.be.Linear(x, hidden, b.fc2, backends.None, x)
 }
 
 // fusesMLP: a fuser's MLP knows the exact GELU alone.
-func (s *Session) fusesMLP() bool { return s.fuser != nil && s.w.act() == ActGELU }
+func (s *Session) fusesMLP() bool { return s.fuser != nil && s.w.Activation() == ActGELU }
 
-// activation is what the MLP applies between its layers.
-func (c Config) activation() backends.Act {
-	switch c.act() {
+// act is what the MLP applies between its layers.
+func (c Config) act() backends.Act {
+	switch c.Activation() {
 	case ActQuick:
 		return backends.QuickGELU
 	case ActTanh:

@@ -289,13 +289,5 @@ func TestDeiTTiny(t *testing.T) {
 // predicting is a session in f32 that prunes by the model's predictors.
 func predicting(t *testing.T, be backends.Backend, c Config, src Tensors) *Session {
 	t.Helper()
-	w, err := Load(be, c, src, backends.F32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := NewSession(be, w, Predictor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return sessionOf(t, be, c, src, backends.F32, Predictor)
 }

@@ -51,6 +51,48 @@ func TestCheckMemory(t *testing.T) {
 	}
 }
 
+// TestHeadsLast: their number is asked for where nothing else is wrong with a file.
+func TestHeadsLast(t *testing.T) {
+	tensors, err := Random{Config: small["deit"], Seed: 1}.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := modelfile.Manifest{ImageSize: 64, PruneAt: []int{1, 2, 4}}
+	if _, err := Infer(modelfile.New(nil, tensors), m); err == nil || !strings.Contains(err.Error(), "--heads") {
+		t.Errorf("nothing says how many: %v", err)
+	}
+	tensors[0].Name = "neck"
+	if _, err := Infer(modelfile.New(nil, tensors), m); err == nil || !strings.Contains(err.Error(), "neck") {
+		t.Errorf("a tensor that is not known besides: %v", err)
+	}
+}
+
+// TestHeadOfLayers: what stands in place of a head is named, where something does.
+func TestHeadOfLayers(t *testing.T) {
+	tensors, err := Random{Config: small["deit"], Seed: 1}.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ weight, bias, says string }{
+		{"head.1.weight", "head.1.bias", "head.1.bias: part of a head"},
+		{"classifier.2.weight", "classifier.2.bias", "classifier.2.bias: part of a head"},
+		{"blocks.0.weight", "blocks.0.bias", "--no-head"},
+	} {
+		renamed := slices.Clone(tensors)
+		for i, tensor := range renamed {
+			switch tensor.Name {
+			case "head.weight":
+				renamed[i].Name = c.weight
+			case "head.bias":
+				renamed[i].Name = c.bias
+			}
+		}
+		if _, err := Infer(modelfile.New(nil, renamed), modelfile.Manifest{Heads: 2}); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", c.weight, err, c.says)
+		}
+	}
+}
+
 // TestActivations: what a frame is said to take, but for the padding of heads, covers what
 // a session asks of a backend that fuses nothing, and the positions, and 5 % more at most.
 func TestActivations(t *testing.T) {

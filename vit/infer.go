@@ -1,8 +1,10 @@
 package vit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
 	"dynvit/modelfile"
 )
@@ -22,7 +24,7 @@ func Read(f *modelfile.File) (Config, error) {
 func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
 	i := inference{f: f, m: m}
 	i.sizes()
-	i.heads()
+	unsaid := i.heads()
 	i.kind()
 	i.stem()
 	i.pruning()
@@ -40,7 +42,10 @@ func Infer(f *modelfile.File, m modelfile.Manifest) (Config, error) {
 	if err := c.checkShapes(f); err != nil {
 		return c, err
 	}
-	return c, c.checkThere(f)
+	if err := c.checkThere(f); err != nil {
+		return c, err
+	}
+	return c, unsaid
 }
 
 // inference fills a Config step by step; after the first error nothing more
@@ -97,14 +102,15 @@ func (i *inference) sizes() {
 // headsOf are the published widths, whose heads are 64 wide.
 var headsOf = map[int]int{192: 3, 256: 4, 384: 6, 512: 8, 768: 12, 1024: 16}
 
-func (i *inference) heads() {
-	i.c.Heads = i.m.Heads
+// heads asks for their number where nothing tells it, in an error that comes last: no
+// answer helps a file that is refused for something else.
+func (i *inference) heads() (unsaid error) {
+	i.c.Heads = cmp.Or(i.m.Heads, headsOf[i.c.Width])
 	if i.c.Heads == 0 {
-		i.c.Heads = headsOf[i.c.Width]
+		i.c.Heads = 1
+		return fmt.Errorf("width %d is none of the published ones: say how many heads (--heads)", i.c.Width)
 	}
-	if i.c.Heads == 0 && i.err == nil {
-		i.err = fmt.Errorf("width %d is none of the published ones: say how many heads (--heads)", i.c.Width)
-	}
+	return nil
 }
 
 // kind finds what there is besides a plain transformer's tensors. Act cannot be seen.
@@ -137,9 +143,22 @@ func (i *inference) head() []int {
 		return []int{0, 0}
 	}
 	if i.err == nil && !i.f.Has("head.weight") {
-		i.err = errors.New("tensor head.weight: missing: a backbone without a head has no classes (--no-head imports it as it is)")
+		i.err = i.noHead()
 	}
 	return i.shape("head.weight", 2)
+}
+
+// noHead says that the classifier is missing, or what stands in its place: a head of
+// several layers has other names.
+func (i *inference) noHead() error {
+	for _, name := range i.f.Names() {
+		for _, prefix := range []string{"head.", "heads.", "classifier.", "fc."} {
+			if strings.HasPrefix(name, prefix) {
+				return fmt.Errorf("tensor %s: part of a head that is not one linear layer, head.weight: not taken", name)
+			}
+		}
+	}
+	return errors.New("tensor head.weight: missing: a backbone without a head has no classes (--no-head imports it as it is)")
 }
 
 // stem tells DeiT's patch projection from LV-ViT's convolutions, and with them
@@ -346,11 +365,11 @@ func (c Config) Manifest() modelfile.Manifest {
 	if c.ConvStem > 0 {
 		m.Stem, m.SkipLam = "lvvit", float64(c.SkipLam)
 	}
-	if c.act() != ActGELU {
+	if c.Activation() != ActGELU {
 		m.Act = c.Act
 	}
-	if c.pool() != PoolToken || c.FCNorm { // with which avg would be taken for granted
-		m.Pool = c.pool()
+	if c.Pooling() != PoolToken || c.FCNorm { // with which avg would be taken for granted
+		m.Pool = c.Pooling()
 	}
 	if c.Classes == 0 {
 		m.Head = modelfile.NoHead

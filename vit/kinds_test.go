@@ -173,7 +173,7 @@ func TestKindsLack(t *testing.T) {
 					rest = append(rest, tensor)
 				}
 			}
-			c, err := Infer(modelfile.New(nil, rest), modelfile.Manifest{Heads: 2, Head: k.config.Manifest().Head, Pool: k.config.pool()})
+			c, err := Infer(modelfile.New(nil, rest), modelfile.Manifest{Heads: 2, Head: k.config.Manifest().Head, Pool: k.config.Pooling()})
 			switch {
 			case err != nil && !strings.Contains(err.Error(), "\n"):
 			case optional[missing]: // another kind, as far as anyone can tell
@@ -326,15 +326,7 @@ func best(logits []float32) (class int) {
 
 func (k kind) session(t *testing.T, be backends.Backend, p backends.Precision, scorer Scorer) *Session {
 	t.Helper()
-	w, err := Load(be, k.config, k.file, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := NewSession(be, w, scorer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return sessionOf(t, be, k.config, k.file, p, scorer)
 }
 
 func (k kind) plan(t *testing.T, ratio float64) Plan {

@@ -58,7 +58,12 @@ func openBackend(t *testing.T, name string) backends.Backend {
 
 func session(t *testing.T, be backends.Backend, c Config, scorer Scorer) *Session {
 	t.Helper()
-	w, err := Load(be, c, Random{Config: c, Seed: 3}, backends.F32)
+	return sessionOf(t, be, c, Random{Config: c, Seed: 3}, backends.F32, scorer)
+}
+
+func sessionOf(t *testing.T, be backends.Backend, c Config, src Tensors, p backends.Precision, scorer Scorer) *Session {
+	t.Helper()
+	w, err := Load(be, c, src, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func (c Config) linear(layer string) (out, in int) {
 		return h, d
 	case is("fc2"):
 		return d, h
-	case layer == "head" && c.pool() == PoolBoth:
+	case layer == "head" && c.Pooling() == PoolBoth:
 		return c.Classes, 2 * d
 	case is("head"), is("head_dist"):
 		return c.Classes, d

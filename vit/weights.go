@@ -188,7 +188,7 @@ func (l *loader) heads() []backends.Weight {
 		return nil
 	case c.Distilled:
 		return []backends.Weight{l.linear("head", 0.5, true, backends.F32), l.linear("head_dist", 0.5, true, backends.F32)}
-	case c.pool() == PoolBoth:
+	case c.Pooling() == PoolBoth:
 		return l.halves()
 	}
 	return []backends.Weight{l.linear("head", 1, true, backends.F32)}

@@ -236,6 +236,7 @@ var containers = map[string]container{
 	"model-ema":            {of: "timm-augreg", make: pth(prefixed("module."), under("model_ema")), flags: augreg},
 	"teacher":              {of: "timm-augreg", make: pth(prefixed("module.backbone."), under("teacher")), flags: augreg},
 	"own-key":              {of: "timm-augreg", make: pth(prefixed(""), under("box", "vit")), flags: append([]string{"--key", "box.vit"}, augreg...)},
+	"own-module":           {of: "timm-augreg", make: pth(prefixed("vit."), itself), flags: augreg},
 	"lightning":            {of: "lightning"},
 	"lightning-backbone":   {of: "timm-augreg", make: pth(apart, under("state_dict")), flags: augreg},
 	"transformers":         {of: "hf-vit"},

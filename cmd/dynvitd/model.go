@@ -12,8 +12,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"dynvit/engine"
+	"dynvit/modelfile"
 	"dynvit/models"
 	"dynvit/modelstore"
+	"dynvit/vit"
 )
 
 func newModel() *cobra.Command {
@@ -23,6 +26,18 @@ func newModel() *cobra.Command {
 		}}
 	c.AddCommand(newModelList(), newModelInfo(), newModelImport(), newModelPull(), newModelVerify(), newModelExport())
 	return c
+}
+
+// readModel opens a model by name or path and reads what it is; the caller closes the file.
+func readModel(model string) (f *modelfile.File, name string, c vit.Config, err error) {
+	if f, name, err = engine.OpenFile(model, modelStore()); err != nil {
+		return nil, "", c, err
+	}
+	if c, err = vit.Read(f); err != nil {
+		f.Close()
+		return nil, "", c, fmt.Errorf("model %s: %w", name, err)
+	}
+	return f, name, c, nil
 }
 
 func newModelList() *cobra.Command {

@@ -7,9 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"dynvit/engine"
 	"dynvit/export"
-	"dynvit/vit"
 )
 
 func newModelExport() *cobra.Command {
@@ -30,15 +28,11 @@ func newModelExport() *cobra.Command {
 }
 
 func exportModel(w io.Writer, model, dir string) error {
-	f, name, err := engine.OpenFile(model, modelStore())
+	f, name, config, err := readModel(model)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	config, err := vit.Read(f)
-	if err != nil {
-		return fmt.Errorf("model %s: %w", name, err)
-	}
 	notes, err := export.HuggingFace(f, config, dir)
 	if err != nil {
 		return fmt.Errorf("export %s: %w", name, err)

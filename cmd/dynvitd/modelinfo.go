@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"dynvit/engine"
 	"dynvit/vit"
 )
 
@@ -18,15 +17,11 @@ func newModelInfo() *cobra.Command {
 		Short: "Print what a model file says of itself",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			f, name, err := engine.OpenFile(args[0], modelStore())
+			f, name, config, err := readModel(args[0])
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			config, err := vit.Read(f)
-			if err != nil {
-				return fmt.Errorf("model %s: %w", name, err)
-			}
 			w := c.OutOrStdout()
 			printLine(w, "%-16s %s", "model", name)
 			printLine(w, "%-16s %s", "sha256", f.SHA256())
@@ -116,10 +111,6 @@ func embedStep(c vit.Config) string {
 }
 
 func blockStep(c vit.Config) string {
-	act := c.Act
-	if act == "" {
-		act = vit.ActGELU
-	}
 	more := ""
 	if c.LayerScale {
 		more += ", LayerScale"
@@ -127,7 +118,7 @@ func blockStep(c vit.Config) string {
 	if c.SkipLam != 1 {
 		more += fmt.Sprintf(", branches divided by %v", c.SkipLam)
 	}
-	return fmt.Sprintf("passed through %d blocks: attention of %d heads, an MLP of %d numbers with %s, LayerNorm with eps %v%s", c.Depth, c.Heads, c.Hidden, act, c.Eps, more)
+	return fmt.Sprintf("passed through %d blocks: attention of %d heads, an MLP of %d numbers with %s, LayerNorm with eps %v%s", c.Depth, c.Heads, c.Hidden, c.Activation(), c.Eps, more)
 }
 
 func pruneStep(c vit.Config) string {
@@ -142,7 +133,7 @@ func pruneStep(c vit.Config) string {
 }
 
 func headStep(c vit.Config) string {
-	reads := map[string]string{"": "CLS", vit.PoolToken: "CLS", vit.PoolMean: "the mean of the patches that are left", vit.PoolBoth: "CLS and the mean of the patches that are left, side by side"}[c.Pool]
+	reads := map[string]string{vit.PoolToken: "CLS", vit.PoolMean: "the mean of the patches that are left", vit.PoolBoth: "CLS and the mean of the patches that are left, side by side"}[c.Pooling()]
 	switch {
 	case c.Distilled:
 		reads = "CLS and the distillation token, each with a head of its own, whose mean counts"

@@ -103,7 +103,7 @@ def shape_of(loaded, heads=0, prune_at=None, image_size=0):
         classes=classes_of(t, meta), patch_size=patch, stem=stem,
         image_size=image_size or int(meta.get("image_size", 0)) or grid * patch,
         prune_at=prune_blocks(meta, depth, prune_at), skip_lam=float(meta.get("skip_lam", 2 if stem else 1)),
-        eps=float(meta.get("layer_norm_eps", 1e-5 if stem else 1e-6)),
+        eps=float(meta.get("layer_norm_eps", 1e-5 if stem or "norm_pre.weight" in t else 1e-6)),
         qkv_bias="blocks.0.attn.qkv.bias" in t, aux_head="aux_head.weight" in t,
         **kind_of(t, meta, width, grid),
     )  # fmt: skip

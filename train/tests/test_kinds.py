@@ -33,8 +33,6 @@ def read_kind(name):
         said, x = json.loads(f.metadata()[name]), f.get_tensor("x").float()
     answers = {n: tensors.pop(n) for n in ANSWERS if n in tensors}
     state = {n: t.float() for n, t in tensors.items()}
-    if "norm_pre.weight" in state:
-        said["layer_norm_eps"] = "1e-05"
     return shape_of(Loaded(state, said)), state, answers, x
 
 
@@ -57,6 +55,12 @@ def test_answers_are_those_of_timm(kind):
             got["predictor"] = model.pruned(x, counts, ByPredictor())
     for name, want in answers.items():
         torch.testing.assert_close(got[name].logits, want, rtol=1e-4, atol=1e-4)
+
+
+def test_eps_goes_with_the_kind(kind):
+    """Where nothing says it, it is CLIP's where there is a LayerNorm ahead of the blocks, as in vit/infer.go."""
+    shape, state, _, _ = kind
+    assert shape_of(Loaded(state, {"heads": "2"})).eps == (1e-5 if shape.pre_norm else 1e-6)
 
 
 def test_masked_and_pruned_agree(kind):
