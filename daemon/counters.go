@@ -43,6 +43,7 @@ func (c *counts) drops() messages.Drops {
 // period since the last one: it keeps what the counters were then. What is scraped has
 // no period. It is safe for concurrent use.
 type statistics struct {
+	model   *model
 	roster  *roster
 	tuner   *tuner
 	machine machine.Machine
@@ -87,9 +88,9 @@ func (r *reading) add(o *reading) {
 	r.age.Add(&o.age)
 }
 
-func (d *Daemon) newStatistics(t *tuner, outbox func() mqtt.Status) *statistics {
+func (d *Daemon) newStatistics(m *model, t *tuner, outbox func() mqtt.Status) *statistics {
 	return &statistics{
-		roster: &d.roster, tuner: t, machine: d.machine, outbox: outbox, limit: d.config.MQTT.Outbox.SizeMiB << 20, started: d.started,
+		model: m, roster: &d.roster, tuner: t, machine: d.machine, outbox: outbox, limit: d.config.MQTT.Outbox.SizeMiB << 20, started: d.started,
 		since: time.Now(),
 	}
 }
@@ -126,6 +127,7 @@ func (s *statistics) take() messages.Stats {
 func (s *statistics) Read() metrics.Readings {
 	force := s.tuner.shown()
 	r := metrics.Readings{
+		Engine:    looksOf(s.model.Info()),
 		KeepRatio: force.ratio, Rate: force.rate, Budget: force.budget, Percentile: force.percentile,
 		Outbox: s.outbox(), OutboxLimit: s.limit, Temperature: s.machine.Temperature(),
 		RSS: s.machine.RSS(), Started: s.started,

@@ -23,12 +23,11 @@ func listenHTTP(address string) (net.Listener, error) {
 
 // localServer is what the local server shows: without its token, where it has one, only
 // what a probe needs.
-func (d *Daemon) localServer(m *model, health func() Health, counted metrics.Source) httpserver.Options {
+func (d *Daemon) localServer(health func() Health, counted metrics.Source) httpserver.Options {
 	c := d.config.HTTP
-	about := metrics.About{Version: d.deps.Version, Model: m.info.Model, Backend: m.info.Backend, Precision: m.info.Precision.String()}
 	o := httpserver.Options{
 		Names: c.Names(), Token: d.token, Log: d.log, Open: probes(health, silent),
-		Pages: routes(health, metrics.Page(about, counted, d.log), c.Pprof),
+		Pages: routes(health, metrics.Page(d.deps.Version, counted, d.log), c.Pprof),
 	}
 	if c.CertFile != "" {
 		o.Certificate = c.TLS().Pair

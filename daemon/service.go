@@ -54,10 +54,10 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 	q, o := queue.New(), newOrders()
 	calibration := d.newCalibration(m, t, o)
 	cond := &condition{loops: d.loops, outbox: c.client.Status, roster: &d.roster}
-	counted := d.newStatistics(t, c.client.Status)
+	counted := d.newStatistics(m, t, c.client.Status)
 	s := &service{
 		model: m, tuner: t, queue: q, inference: d.newInference(m, t, q, o, out),
-		calibration: calibration, connection: c, inbox: in, retained: d.newRetained(c.client), condition: cond, local: d.localServer(m, cond.health, counted), log: d.log,
+		calibration: calibration, connection: c, inbox: in, retained: d.newRetained(c.client), condition: cond, local: d.localServer(cond.health, counted), log: d.log,
 		commands: &commands{
 			model: m, tuner: t, orders: o, calibration: calibration, roster: &d.roster, out: out, log: d.log,
 		},

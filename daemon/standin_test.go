@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dynvit/config"
+	"dynvit/messages"
 )
 
 // TestStandIn: when another backend looks at the frames, the frames from then on name it,
@@ -30,6 +31,9 @@ func TestStandIn(t *testing.T) {
 			if got := r.list(want.topic, want.field); got != want.words {
 				t.Errorf("%s %s: %s, want %s", want.topic, want.field, got, want.words)
 			}
+		}
+		if got := r.service.reporting.statistics.Read().Engine; got != (messages.Engine{Model: "fake", Backend: "portable", Precision: "bf16"}) {
+			t.Errorf("/metrics says that %+v looks", got)
 		}
 		r.service.calibration.path = path
 		if err := r.service.calibration.measure(t.Context()); err == nil || !strings.Contains(err.Error(), "portable stands in for ref") {

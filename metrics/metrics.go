@@ -27,14 +27,9 @@ import (
 // several goroutines.
 type Source interface{ Read() Readings }
 
-// About is what does not change while the program runs.
-type About struct {
-	Version                   string
-	Model, Backend, Precision string // as in the topic info
-}
-
 // Readings are what holds at one time. Counts are since the start of the daemon.
 type Readings struct {
+	Engine      messages.Engine // looks at the frames now; another may stand in for a lost device
 	Cameras     []Camera
 	KeepRatio   float64 // in force
 	Rate        float64 // share of the frames that the budget lets look at
@@ -62,11 +57,11 @@ type Camera struct {
 // mostReaders may have pages made for them at once; one too many gets 503.
 const mostReaders = 8
 
-// Page answers with the metrics. Pages are not compressed: that would cost more
+// Page answers with the metrics of a program of that version. Pages are not compressed: that would cost more
 // processor than all the rest, for some kilobytes on a local network.
-func Page(about About, source Source, log *slog.Logger) http.Handler {
+func Page(version string, source Source, log *slog.Logger) http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collector{about, source}, collectors.NewGoCollector())
+	r.MustRegister(collector{version, source}, collectors.NewGoCollector())
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ErrorHandling:       promhttp.ContinueOnError,
@@ -112,8 +107,8 @@ var (
 
 // collector reads the source for each page.
 type collector struct {
-	about  About
-	source Source
+	version string
+	source  Source
 }
 
 // Describe implements prometheus.Collector. It promises nothing: what there is may
@@ -123,8 +118,8 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	r := c.source.Read()
-	out <- build.is(1, c.about.Version, runtime.Version(), runtime.GOARCH)
-	out <- model.is(1, c.about.Model, c.about.Backend, c.about.Precision)
+	out <- build.is(1, c.version, runtime.Version(), runtime.GOARCH)
+	out <- model.is(1, r.Engine.Model, r.Engine.Backend, r.Engine.Precision)
 	out <- keepRatio.is(r.KeepRatio)
 	out <- rate.is(r.Rate)
 	out <- budget.is(r.Budget.Seconds())

@@ -27,12 +27,11 @@ type fixed Readings
 
 func (f fixed) Read() Readings { return Readings(f) }
 
-var about = About{Version: "1.2.3", Model: `a "model"`, Backend: "ref", Precision: "f32"}
-
 // busy are the readings of a box with cameras of these names.
 func busy(cameras ...string) fixed {
 	warm := 51.5
 	f := fixed{
+		Engine:    messages.Engine{Model: `a "model"`, Backend: "ref", Precision: "f32"},
 		KeepRatio: 0.7, Rate: 0.5, Budget: 50 * time.Millisecond, Percentile: 95, OutboxLimit: 16 << 20, Temperature: &warm,
 		RSS: 9 << 20, Started: time.UnixMilli(1_700_000_000_500),
 		Outbox: mqtt.Status{
@@ -63,7 +62,7 @@ func page(t *testing.T, s Source, accept string) string {
 	}
 	w := httptest.NewRecorder()
 	var log strings.Builder
-	Page(about, s, slog.New(slog.NewTextHandler(&log, nil))).ServeHTTP(w, r)
+	Page("1.2.3", s, slog.New(slog.NewTextHandler(&log, nil))).ServeHTTP(w, r)
 	if w.Code != 200 || log.Len() > 0 {
 		t.Fatalf("%d, log %q\n%s", w.Code, &log, w.Body)
 	}
@@ -213,7 +212,7 @@ func TestPromtoolTakesThePage(t *testing.T) {
 // made for who comes later.
 func TestReadersAreBounded(t *testing.T) {
 	begun, goOn := make(chan struct{}), make(chan struct{})
-	h := Page(about, slow{begun, goOn}, slog.New(slog.DiscardHandler))
+	h := Page("1.2.3", slow{begun, goOn}, slog.New(slog.DiscardHandler))
 	codes := make(chan int, mostReaders)
 	for range mostReaders {
 		go func() { codes <- get(h) }()
@@ -250,7 +249,7 @@ func get(h http.Handler) int {
 
 // BenchmarkPage is one scrape of four cameras.
 func BenchmarkPage(b *testing.B) {
-	h := Page(about, busy("a", "b", "c", "d"), slog.New(slog.DiscardHandler))
+	h := Page("1.2.3", busy("a", "b", "c", "d"), slog.New(slog.DiscardHandler))
 	r := httptest.NewRequest("GET", "/metrics", nil)
 	b.ReportAllocs()
 	for b.Loop() {
