@@ -57,7 +57,7 @@ func (b *backend) prepare() (err error) {
 	if b.target, served = kernels.For(f.Major, f.Minor); !served {
 		return errors.New("no kernels for its compute capability: want 5.3 or later")
 	}
-	for _, family := range kernels.Families() {
+	for _, family := range families {
 		if err := b.dev.Load(string(b.target.PTX(family))); err != nil {
 			return fmt.Errorf("kernels for %s, family %s: %w", b.target.Name, family, err)
 		}

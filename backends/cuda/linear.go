@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"slices"
 
 	"dynvit/backends"
 	"dynvit/backends/cuda/device"
@@ -47,12 +48,7 @@ func (b *backend) Pack(w []float32, out, in int, bias []float32, p backends.Prec
 }
 
 func (b *backend) carries(p backends.Precision) bool {
-	for _, have := range b.target.Precisions {
-		if have == p {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(b.target.Precisions, p)
 }
 
 // How gemm stores what it computes.
