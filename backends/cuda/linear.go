@@ -44,7 +44,7 @@ func (b *backend) Pack(w []float32, out, in int, bias []float32, p backends.Prec
 		}
 		b.upload(*part.into, part.data)
 	}
-	return k, b.lost
+	return k, b.takeLost()
 }
 
 func (b *backend) carries(p backends.Precision) bool {
