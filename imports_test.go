@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"backends/cuda/driver":             {"backends/cuda/device"},
 	"backends/cuda/kernels":            {"backends"},
 	"backends/backendtest":             {"backends", "backends/ref"},
-	"backends/cuda/kernels/emulate":    {},
+	"backends/cuda/kernels/emulate":    {"internal/needs"},
 	"backends/cuda/kernels/kerneltest": {"backends", "backends/backendtest", "backends/cuda/kernels", "backends/ref", "camera", "preprocess"},
 	"backends/all": {"backends", "backends/ref", "backends/internal/host", "backends/avx512", "backends/avx2",
 		"backends/neon", "backends/cuda"},

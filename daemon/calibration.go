@@ -81,8 +81,8 @@ func (c *calibration) measure(ctx context.Context) error {
 	if c.path == "" {
 		return errors.New("calibration is off: there is no folder to keep it in")
 	}
-	if now := c.model.Info(); now.Backend != c.model.info.Backend {
-		return fmt.Errorf("not calibrated: %s stands in for %s", now.Backend, c.model.info.Backend)
+	if err := c.model.asOpened(); err != nil {
+		return err
 	}
 	if !c.running.TryLock() {
 		return errors.New("calibration is running already")
@@ -145,7 +145,7 @@ func (c *calibration) table(ctx context.Context) (*calibrate.Table, error) {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	t := &betweenFrames{Target: tuning.NewTarget(c.open, c.options, frames), orders: c.orders, ctx: ctx, stop: stop}
+	t := &betweenFrames{Target: tuning.NewTarget(c.open, c.options, frames), model: c.model, orders: c.orders, ctx: ctx, stop: stop}
 	defer t.Close()
 	t.Lend(c.model)
 	group, now := tuning.Group(c.model.info), c.tuner.shown()
@@ -173,9 +173,10 @@ func (c *calibration) table(ctx context.Context) (*calibrate.Table, error) {
 }
 
 // betweenFrames is a target whose frames the inference looks at, in turn with the
-// cameras'. Where it looks at no more the calibration ends.
+// cameras'. Where it looks at no more, or by another backend, the calibration ends.
 type betweenFrames struct {
 	*tuning.Target
+	model  *model
 	orders *orders
 	ctx    context.Context // of the calibration
 	stop   context.CancelCauseFunc
@@ -185,7 +186,7 @@ type betweenFrames struct {
 func (t *betweenFrames) Run(p calibrate.Point, frame int) (out calibrate.Outcome, err error) {
 	giving := t.orders.doInTurn(t.ctx, "calibration", func() error {
 		out, err = t.Target.Run(p, frame)
-		return nil
+		return t.model.asOpened()
 	})
 	if giving != nil {
 		t.stop(giving)

@@ -45,6 +45,15 @@ func openModel(c *config.Config, d *Deps) (*model, error) {
 	return m, nil
 }
 
+// asOpened is an error where another backend stands in for the one that was opened, whose
+// times a calibration measures.
+func (m *model) asOpened() error {
+	if now := m.Info(); now.Backend != m.info.Backend {
+		return fmt.Errorf("not calibrated: %s stands in for %s", now.Backend, m.info.Backend)
+	}
+	return nil
+}
+
 // ask turns what a configuration asks of the model into its own terms.
 func (m *model) ask(c *config.Config) (a asked, err error) {
 	if a.plan, err = m.Plan(c.Latency.Keep); err != nil {

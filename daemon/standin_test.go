@@ -1,6 +1,9 @@
 package daemon
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,6 +12,7 @@ import (
 
 	"dynvit/config"
 	"dynvit/messages"
+	"dynvit/tuning"
 )
 
 // TestStandIn: when another backend looks at the frames, the frames from then on name it,
@@ -38,6 +42,28 @@ func TestStandIn(t *testing.T) {
 		r.service.calibration.path = path
 		if err := r.service.calibration.measure(t.Context()); err == nil || !strings.Contains(err.Error(), "portable stands in for ref") {
 			t.Errorf("calibrated: %v", err)
+		}
+	})
+}
+
+// TestLostWhileItCalibrates: what the stand-in's times are is not taken for the lost backend's.
+func TestLostWhileItCalibrates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs more than a short run: it draws scenes")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		state := t.TempDir()
+		r := run(t, testConfig(), sources{"test:": {newScripted(time.Second, nil, shots(1, 30)...)}}, func(r *rig, d *Deps) {
+			d.State = state
+			r.model.takes, r.model.standIn = 10*time.Millisecond, "portable"
+		})
+		after(20 * time.Second)
+		r.halt()
+		if log := r.log.String(); !strings.Contains(log, "msg=\"not calibrated, keep stays\"") || !strings.Contains(log, "portable stands in for ref") {
+			t.Error(log)
+		}
+		if _, err := os.Stat(filepath.Join(state, tuning.CalibrationFile)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a calibration is kept: %v", err)
 		}
 	})
 }

@@ -119,10 +119,7 @@ func (c *Classifier) leave() {
 
 // lose replaces what looked at the frames, and has it tried again.
 func (c *Classifier) lose(why error) {
-	name := c.Info().Backend
-	if time.Since(c.since) > longestWait {
-		c.pauses.Reset()
-	}
+	name, served := c.Info().Backend, time.Since(c.since)
 	c.leave()
 	c.why = why
 	c.log.Error("device lost", "backend", name, "err", why)
@@ -134,7 +131,10 @@ func (c *Classifier) lose(why error) {
 			c.take(next)
 		}
 	}
-	if c.returned == nil {
+	if c.returned == nil { // else pauses are those of the one that is tried already
+		if served > longestWait {
+			c.pauses.Reset()
+		}
 		c.tryAgain(name)
 	}
 }
@@ -144,12 +144,12 @@ func (c *Classifier) tryAgain(name string) {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop()
 	c.stop = stop
-	returned, pauses := make(chan tuning.Classifier, 1), &c.pauses
+	returned := make(chan tuning.Classifier, 1)
 	c.returned = returned
 	o := c.options
 	o.Backend = name
 	c.trying.Go(func() {
-		for backoff.Wait(ctx, pauses.Next()) == nil {
+		for backoff.Wait(ctx, c.pauses.Next()) == nil {
 			back, err := c.open(o, c.candidates)
 			if err == nil {
 				returned <- back

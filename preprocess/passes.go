@@ -2,7 +2,8 @@ package preprocess
 
 // Passes is how the region of a raw frame becomes a model's input, for a device that does it
 // itself and gives the bits that [Preprocessor.Do] gives: along one axis, rounded to bytes,
-// then along the other.
+// then along the other. No backend has it so yet: package kernels of backends/cuda has the
+// kernels, and its tests hold them to this.
 type Passes struct {
 	X, Y, Width, Height int // the frame's pixels that they need
 	Across, Down        Pass

@@ -19,16 +19,16 @@ import (
 // Open opens the backend under test.
 type Open func(backends.Options) (backends.Backend, error)
 
-// limits are the largest normalised mean square errors, Σ(got-want)²/Σwant²,
+// Limits are the largest normalised mean square errors, Σ(got-want)²/Σwant²,
 // per operation. A bf16 that truncates instead of rounding gives 1e-5.
 const (
-	limitLinear    = 1e-10
-	limitNorm      = 1e-10
-	limitAttention = 1e-10 // f32; scores, too
+	LimitLinear    = 1e-10
+	LimitNorm      = 1e-10
+	LimitAttention = 1e-10 // f32; scores, too
 	// Rounded operands: what differs in its last bit, an exponential or GELU, may round to
 	// the neighbour, one in some thousands, and a code in int8 to the next.
-	limitRoundedAttention = 1e-7
-	limitRoundedHidden    = 1e-6
+	LimitRoundedAttention = 1e-7
+	LimitRoundedHidden    = 1e-6
 )
 
 // Run checks everything that package backends promises.
@@ -190,7 +190,7 @@ func (p *pair) oneLinear(precision backends.Precision, shape [3]int, act backend
 	}
 	p.got.Linear(dst.got, x.got, gotW, act, res.got)
 	p.want.Linear(dst.want, x.want, wantW, act, res.want)
-	dst.compare(fmt.Sprintf("Linear %v %v act %d", precision, shape, act), limitLinear)
+	dst.compare(fmt.Sprintf("Linear %v %v act %d", precision, shape, act), LimitLinear)
 }
 
 // linearNaN: a row that is not finite spoils itself alone.
@@ -318,7 +318,7 @@ func (s suite) layerNorm(t *testing.T) {
 				x, gamma, beta := p.tensor(rows, c, data), p.tensor(1, c, p.random(c)), p.tensor(1, c, p.random(c))
 				p.got.LayerNorm(x.got, x.got, gamma.got, beta.got, eps)
 				p.want.LayerNorm(x.want, x.want, gamma.want, beta.want, eps)
-				x.compare(fmt.Sprintf("LayerNorm %v spread %v eps %v", shape, spread, eps), limitNorm)
+				x.compare(fmt.Sprintf("LayerNorm %v spread %v eps %v", shape, spread, eps), LimitNorm)
 			}
 		}
 	}
@@ -330,9 +330,9 @@ func (s suite) attention(t *testing.T) {
 		if precision == backends.Int8 {
 			continue
 		}
-		limit := limitAttention
+		limit := LimitAttention
 		if precision != backends.F32 {
-			limit = limitRoundedAttention
+			limit = LimitRoundedAttention
 		}
 		for _, c := range []struct{ n, queries, heads, width int }{
 			{1, 1, 1, 4}, {2, 2, 3, 5}, {17, 17, 2, 32}, {65, 1, 2, 64}, {70, 33, 1, 33}, {197, 197, 1, 64},
@@ -400,9 +400,9 @@ func (s suite) selfAttention(t *testing.T) {
 			fuser.SelfAttention(dst.got, x.got, gotW, c.heads, products)
 			p.want.Linear(qkv.want, x.want, wantW, backends.None, backends.Tensor{})
 			p.want.Attention(dst.want, qkv.want, c.heads, products, backends.Tensor{}, backends.NoScore)
-			limit := limitAttention
+			limit := LimitAttention
 			if products != backends.F32 {
-				limit = limitRoundedAttention
+				limit = LimitRoundedAttention
 			}
 			dst.compare(fmt.Sprintf("SelfAttention %v %+v", precision, c), limit)
 		}
@@ -432,7 +432,7 @@ func (s suite) mlp(t *testing.T) {
 			fuser.MLP(dst.got, x.got, got[0], got[1])
 			p.want.Linear(hidden.want, x.want, want[0], backends.GELU, backends.Tensor{})
 			p.want.Linear(dst.want, hidden.want, want[1], backends.None, dst.want)
-			dst.compare(fmt.Sprintf("MLP %v %+v", precision, c), limitRoundedHidden)
+			dst.compare(fmt.Sprintf("MLP %v %+v", precision, c), LimitRoundedHidden)
 		}
 	}
 }
@@ -471,7 +471,7 @@ func (s suite) meanHalf(t *testing.T) {
 		x := p.tensor(shape[0], shape[1], p.random(shape[0]*shape[1]))
 		p.got.MeanHalf(x.got)
 		p.want.MeanHalf(x.want)
-		x.compare(fmt.Sprintf("MeanHalf %v", shape), limitNorm)
+		x.compare(fmt.Sprintf("MeanHalf %v", shape), LimitNorm)
 	}
 }
 

@@ -45,7 +45,8 @@ const answerBytes = 16 << 10
 func New(dev device.Device) (backends.Backend, error) {
 	b := &backend{dev: dev}
 	if err := b.prepare(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s: %w", backends.ErrUnavailable, describe(dev.Facts()), err), dev.Close())
+		dev.Close() // what it says of being left is no news
+		return nil, fmt.Errorf("%w: %s: %w", backends.ErrUnavailable, describe(dev.Facts()), err)
 	}
 	return b, nil
 }
@@ -57,7 +58,7 @@ func (b *backend) prepare() (err error) {
 	if b.target, served = kernels.For(f.Major, f.Minor); !served {
 		return errors.New("no kernels for its compute capability: want 5.3 or later")
 	}
-	for _, family := range kernels.Families() {
+	for _, family := range families {
 		if err := b.dev.Load(string(b.target.PTX(family))); err != nil {
 			return fmt.Errorf("kernels for %s, family %s: %w", b.target.Name, family, err)
 		}
@@ -91,8 +92,8 @@ func (b *backend) Facts() backends.Facts {
 	}
 }
 
-// Close frees the recordings, then the device with all memory. It returns what no
-// download has told; what a lost device says when it is left is no news.
+// Close frees the recordings, then the device with all memory. It returns what has not
+// been told; what a lost device says of being left is no news.
 func (b *backend) Close() error {
 	if b.done {
 		return nil
@@ -101,10 +102,9 @@ func (b *backend) Close() error {
 	for len(b.recs) > 0 {
 		b.recs[0].Close()
 	}
-	told := b.lost != nil && b.err == nil
 	err := b.dev.Close()
-	if told {
-		return nil
+	if b.lost != nil {
+		return b.err
 	}
 	return errors.Join(b.err, err)
 }
@@ -140,6 +140,14 @@ func (b *backend) takeError() error {
 		return b.lost
 	}
 	return err
+}
+
+// takeLost is takeError for what is not a frame, where other failures wait for a download.
+func (b *backend) takeLost() error {
+	if b.lost == nil {
+		return nil
+	}
+	return b.takeError()
 }
 
 // wordBytes is the size of the error word.

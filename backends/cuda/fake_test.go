@@ -12,6 +12,7 @@ import (
 
 	"dynvit/backends"
 	"dynvit/backends/cuda/driver"
+	"dynvit/backends/cuda/kernels/emulate"
 	"dynvit/internal/needs"
 )
 
@@ -30,6 +31,7 @@ var building struct {
 func fakeDriver(t testing.TB, profile string) string {
 	t.Helper()
 	needs.Program(t, "g++", "g++")
+	emulate.NoteInputs(t, "fake", "kernels", "kernels/emulate/cxx")
 	building.once.Do(func() { building.dir, building.err = buildFake() })
 	if building.err != nil {
 		t.Fatal(building.err)

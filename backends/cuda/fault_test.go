@@ -125,11 +125,17 @@ func TestEachCallFails(t *testing.T) {
 		for _, nth := range slices.Compact([]int{1, (count + 1) / 2, count}) {
 			for _, code := range []int{1, 719} {
 				t.Setenv("FAKECUDA_FAIL", fmt.Sprintf("%s:%d=%d", name, nth, code))
-				l, err := live(open)
-				if err != nil {
-					continue // it could not be opened or loaded
-				}
 				what := fmt.Sprintf("%s %d of %d fails with %d", name, nth, count, code)
+				l, err := live(open)
+				if err != nil { // it could not be opened or loaded
+					if strings.Contains(err.Error(), "\n") {
+						t.Errorf("%s: more than a line: %v", what, err)
+					}
+					if errors.Is(err, backends.ErrLost) && l.closed != nil {
+						t.Errorf("%s: told again at the end: %v", what, l.closed)
+					}
+					continue
+				}
 				if checkFrames(t, what, l, well) {
 					goOn++
 				}
@@ -175,7 +181,7 @@ func checkFrames(t *testing.T, what string, l, well life) (on bool) {
 func TestCallsOfAFrame(t *testing.T) {
 	calls, _ := traced(t, openFake(t, "orin"))
 	calls = slices.DeleteFunc(calls, func(c string) bool { return c == "cuCtxSetCurrent" })
-	last := slices.Index(calls, "cuGraphLaunch")
+	last := -1
 	for i, c := range calls {
 		if c == "cuGraphLaunch" {
 			last = i

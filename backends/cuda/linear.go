@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"slices"
 
 	"dynvit/backends"
 	"dynvit/backends/cuda/device"
@@ -43,16 +44,11 @@ func (b *backend) Pack(w []float32, out, in int, bias []float32, p backends.Prec
 		}
 		b.upload(*part.into, part.data)
 	}
-	return k, b.lost
+	return k, b.takeLost()
 }
 
 func (b *backend) carries(p backends.Precision) bool {
-	for _, have := range b.target.Precisions {
-		if have == p {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(b.target.Precisions, p)
 }
 
 // How gemm stores what it computes.

@@ -41,7 +41,7 @@ func (b *backend) cleared(bytes int) (device.Address, error) {
 		return 0, err
 	}
 	b.queued(b.dev.Clear(at, max(bytes, elementBytes)))
-	return at, b.lost
+	return at, b.takeLost()
 }
 
 func (b *backend) growStage(bytes int) (err error) {

@@ -223,7 +223,7 @@ func TestKernelsOfABlock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := vit.Load(be, config, zeros{config}, p)
+		w, err := vit.Load(be, config, vit.Random{Config: config, Seed: 1}, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,14 +243,4 @@ func TestKernelsOfABlock(t *testing.T) {
 			t.Errorf("%v: %d kernels, want %d: %v", p, len(l.captured), want, l.captured)
 		}
 	}
-}
-
-// zeros are weights of a model, quickly.
-type zeros struct{ vit.Config }
-
-func (z zeros) Has(name string) bool { return vit.Random{Config: z.Config}.Has(name) }
-func (z zeros) Float32(name string) ([]float32, []int, error) {
-	data, shape, err := vit.Random{Config: z.Config, Seed: 1}.Float32(name)
-	clear(data)
-	return data, shape, err
 }

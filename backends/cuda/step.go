@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"math"
+	"slices"
 
 	"dynvit/backends"
 	"dynvit/backends/cuda/device"
@@ -29,6 +30,10 @@ const (
 	entries
 )
 
+// families are the kernels' files. Frames come prepared by the processor: what picture has
+// would be compiled for nothing.
+var families = [...]string{"gemm", "attention", "rows", "tokens"}
+
 // names are the kernels' in the PTX.
 var names = [entries]string{
 	"gemm_f32", "gemm_bf16", "gemm_f16", "gemm_int8", "attention_f32", "attention_bf16", "attention_f16", "attention_scores",
@@ -37,12 +42,7 @@ var names = [entries]string{
 
 // needs reports whether a target has the kernel: those for bf16 where it carries that.
 func (e entry) needs(t kernels.Target) bool {
-	for _, p := range t.Precisions {
-		if p == backends.BF16 {
-			return true
-		}
-	}
-	return e != gemmBF16 && e != attentionBF16
+	return e != gemmBF16 && e != attentionBF16 || slices.Contains(t.Precisions, backends.BF16)
 }
 
 // gemm and attention are the kernels for a precision.

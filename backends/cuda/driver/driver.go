@@ -45,7 +45,8 @@ func Open(library string) (*Device, error) {
 	}
 	d := &Device{}
 	if err := d.open(); err != nil {
-		return nil, errors.Join(err, d.Close())
+		d.Close() // what it says of being left is no news
+		return nil, err
 	}
 	return d, nil
 }

@@ -89,13 +89,13 @@ struct Allocation {
 	size_t bytes, mapped;
 	char *base;
 };
+using Allocations = std::map<CUdeviceptr, Allocation>;
 struct Context {
 	CUresult sticky = CUDA_SUCCESS;
 	std::set<Stream *> streams;
 	std::set<Module *> modules;
 	std::set<Graph *> graphs;
-	std::map<CUdeviceptr, Allocation> allocations;
-	std::map<char *, size_t> pinned;
+	Allocations allocations, pinned; // of the device, and of the process
 };
 
 std::recursive_mutex mutex;
@@ -172,22 +172,22 @@ struct Touchable {
 	Context *context;
 };
 
-bool inside(Context *c, CUdeviceptr at, size_t bytes)
+bool inside(const Allocations &those, CUdeviceptr at, size_t bytes)
 {
-	auto i = c->allocations.upper_bound(at);
-	if (i == c->allocations.begin())
+	auto i = those.upper_bound(at);
+	if (i == those.begin())
 		return false;
 	--i;
 	return at + bytes <= i->first + i->second.bytes;
 }
 
-bool locked(Context *c, const void *p, size_t bytes)
+// may_copy reports whether a copy that goes on while the caller does is between allocations.
+bool may_copy(Context *c, CUdeviceptr device, const void *host, size_t bytes)
 {
-	auto i = c->pinned.upper_bound((char *)p);
-	if (i == c->pinned.begin())
-		return false;
-	--i;
-	return (char *)p + bytes <= i->first + i->second;
+	if (inside(c->allocations, device, bytes) && inside(c->pinned, (CUdeviceptr)host, bytes))
+		return true;
+	complain("a copy from or to memory that is not page-locked, or beyond an allocation");
+	return false;
 }
 
 CUresult drain(Stream *s)
@@ -419,8 +419,8 @@ API cuCtxDestroy_v2(CUcontext handle)
 		delete g;
 	for (auto &[at, a] : c->allocations)
 		free_allocation(a);
-	for (auto &[at, bytes] : c->pinned)
-		free(at);
+	for (auto &[at, a] : c->pinned)
+		free(a.base);
 	contexts.erase(c);
 	delete c;
 	return r;
@@ -489,7 +489,7 @@ API cuMemHostAlloc(void **p, size_t bytes, unsigned)
 {
 	ENTER(in_context | no_capture);
 	*p = malloc(bytes);
-	current()->pinned[(char *)*p] = bytes;
+	current()->pinned[(CUdeviceptr)*p] = {bytes, bytes, (char *)*p};
 	return CUDA_SUCCESS;
 }
 
@@ -497,10 +497,8 @@ API cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstrea
 {
 	ENTER(in_context);
 	Context *c = current();
-	if (!inside(c, to, bytes) || !locked(c, from, bytes)) {
-		complain("a copy to the device from memory that is not page-locked, or beyond an allocation");
+	if (!may_copy(c, to, from, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	}
 	return queue(stream(s), [=] {
 		memcpy((void *)to, from, bytes);
 		return CUDA_SUCCESS;
@@ -511,10 +509,8 @@ API cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream s)
 {
 	ENTER(in_context);
 	Context *c = current();
-	if (!inside(c, from, bytes) || !locked(c, to, bytes)) {
-		complain("a copy from the device to memory that is not page-locked, or beyond an allocation");
+	if (!may_copy(c, from, to, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	}
 	if (c->streams.count(stream(s)))
 		spoil(stream(s), to, bytes);
 	return queue(stream(s), [=] {
@@ -527,7 +523,7 @@ API cuMemsetD8Async(CUdeviceptr at, unsigned char v, size_t bytes, CUstream s)
 {
 	ENTER(in_context);
 	Context *c = current();
-	if (!inside(c, at, bytes))
+	if (!inside(c->allocations, at, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	return queue(stream(s), [=] {
 		memset((void *)at, v, bytes);

@@ -168,6 +168,25 @@ struct Warp {
 	int row = threadIdx.x / 64 * 16, out = threadIdx.x / 32 % 2 * 32;
 };
 
+// Fragments are an engine's sums on tensor cores.
+template <class S> struct Fragments {
+	typedef S Sum;
+
+	Warp at;
+	wmma::fragment<wmma::accumulator, 16, 16, 16, S> sums[2];
+
+	__device__ Fragments() {
+		wmma::fill_fragment(sums[0], S(0));
+		wmma::fill_fragment(sums[1], S(0));
+	}
+
+	__device__ void finish(S (*to)[OUTS + 4]) {
+		for (int i = 0; i < 2; i++) {
+			wmma::store_matrix_sync(&to[at.row][at.out + 16 * i], sums[i], OUTS + 4, wmma::mem_row_major);
+		}
+	}
+};
+
 // copied copies N operands, 16 bytes at a time.
 template <int N, class T> __device__ inline void copied(T *to, const T *from) {
 #pragma unroll
@@ -178,20 +197,11 @@ template <int N, class T> __device__ inline void copied(T *to, const T *from) {
 
 // Tensor multiplies halves or bfloat16s on tensor cores. Rows are 80 bytes apart, so that
 // 8 of them lie in different banks.
-template <class T> struct Tensor {
+template <class T> struct Tensor : Fragments<float> {
 	typedef T Weight;
-	typedef float Sum;
 	static constexpr int STEP = 32, LD = STEP + 8;
 	static constexpr bool CODES = false;
 	struct alignas(32) Tiles { T x[ROWS][LD], w[OUTS][LD]; };
-
-	Warp at;
-	wmma::fragment<wmma::accumulator, 16, 16, 16, float> sums[2];
-
-	__device__ Tensor() {
-		wmma::fill_fragment(sums[0], 0.f);
-		wmma::fill_fragment(sums[1], 0.f);
-	}
 
 	__device__ static void put_x(Tiles &t, int row, int k, const float (&v)[STEP / 4], const Row &) {
 		alignas(16) T operands[STEP / 4];
@@ -216,31 +226,16 @@ template <class T> struct Tensor {
 			}
 		}
 	}
-
-	__device__ void finish(Sum (*to)[OUTS + 4]) {
-		for (int i = 0; i < 2; i++) {
-			wmma::store_matrix_sync(&to[at.row][at.out + 16 * i], sums[i], OUTS + 4, wmma::mem_row_major);
-		}
-	}
 };
 
 // TensorCodes multiplies codes on tensor cores, which take two signed bytes: q-128. The
 // sums of the weights' codes, which come packed with them, take the 128 away again. Slices
 // of 16 inputs lie one behind the other: 8 rows of 16 bytes fill all banks once.
-struct TensorCodes {
+struct TensorCodes : Fragments<int> {
 	typedef signed char Weight;
-	typedef int Sum;
 	static constexpr int STEP = 64;
 	static constexpr bool CODES = true;
 	struct alignas(32) Tiles { signed char x[STEP / 16][ROWS][16], w[STEP / 16][OUTS][16]; };
-
-	Warp at;
-	wmma::fragment<wmma::accumulator, 16, 16, 16, int> sums[2];
-
-	__device__ TensorCodes() {
-		wmma::fill_fragment(sums[0], 0);
-		wmma::fill_fragment(sums[1], 0);
-	}
 
 	__device__ static void put_x(Tiles &t, int row, int k, const float (&v)[STEP / 4], const Row &r) {
 		alignas(16) signed char codes[STEP / 4];
@@ -266,12 +261,6 @@ struct TensorCodes {
 				wmma::load_matrix_sync(w, t.w[k][at.out + 16 * i], 16);
 				wmma::mma_sync(sums[i], x, w, sums[i]);
 			}
-		}
-	}
-
-	__device__ void finish(Sum (*to)[OUTS + 4]) {
-		for (int i = 0; i < 2; i++) {
-			wmma::store_matrix_sync(&to[at.row][at.out + 16 * i], sums[i], OUTS + 4, wmma::mem_row_major);
 		}
 	}
 

@@ -205,17 +205,27 @@ func plant(t *testing.T, defects []defect) string {
 
 var planted = regexp.MustCompile(`\bP\b`)
 
-// TestDefects: the list is as long as is promised, and has races between blocks in it.
+// TestDefects: the list is as long as is promised and has races between blocks in it, and
+// docs/cuda.md counts it.
 func TestDefects(t *testing.T) {
 	between := 0
+	listed, alone := map[emulate.Mode]int{}, map[emulate.Mode]int{}
 	for _, d := range defects {
 		if strings.HasPrefix(d.name, "blocks ") || strings.HasPrefix(d.name, "strips ") || strings.HasPrefix(d.name, "every block ") {
 			if slices.Contains(d.by, threads) {
 				between++
 			}
 		}
+		for _, mode := range d.by {
+			listed[mode]++
+		}
+		if len(d.by) == 1 {
+			alone[d.by[0]]++
+		}
 	}
 	if len(defects) < 30 || between < 5 {
 		t.Errorf("%d defects, %d of them races between blocks", len(defects), between)
 	}
+	documented(t, fmt.Sprintf("%d defects, %d of them races between blocks: %d must be caught by values, %d by the race detector (%d are on no other list), %d by bounds (%d on no other)",
+		len(defects), between, listed[values], listed[threads], alone[threads], listed[bounds], alone[bounds]))
 }

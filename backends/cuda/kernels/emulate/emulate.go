@@ -18,6 +18,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"dynvit/internal/needs"
 )
 
 // Mode is what the kernels are instrumented with.
@@ -38,12 +40,10 @@ func Build(t testing.TB, dir, sources string, target int, mode Mode) string {
 	if compiler == "" {
 		compiler = "g++"
 	}
-	if _, err := exec.LookPath(compiler); err != nil {
-		missing(t, "needs a C++ compiler (Debian's g++)")
-	}
+	needs.Program(t, compiler, "g++")
 	_, file, _, _ := runtime.Caller(0)
 	here := filepath.Join(filepath.Dir(file), "cxx")
-	noteInputs(t, here, filepath.Join(here, "../.."), sources)
+	NoteInputs(t, here, filepath.Join(here, "../.."), sources)
 	cmd := exec.Command(filepath.Join(here, "build"), dir, fmt.Sprint(target), string(mode))
 	cmd.Env = os.Environ()
 	if sources != "" {
@@ -55,9 +55,9 @@ func Build(t testing.TB, dir, sources string, target int, mode Mode) string {
 	return filepath.Join(dir, "run")
 }
 
-// noteInputs reads what the compiler will read, so that go test runs again where it has
-// changed.
-func noteInputs(t testing.TB, folders ...string) {
+// NoteInputs reads the files of folders that the compiler will read, so that go test runs
+// again where they have changed.
+func NoteInputs(t testing.TB, folders ...string) {
 	t.Helper()
 	for _, folder := range folders {
 		files, err := filepath.Glob(filepath.Join(folder, "*"))
@@ -74,15 +74,6 @@ func noteInputs(t testing.TB, folders ...string) {
 	}
 }
 
-// missing skips the test, or fails it where nothing may be missing.
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("DYNVIT_REQUIRE") != "" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
-
 // Process is a running program. Its addresses are a real process's memory, so that a
 // sanitizer sees where it ends. One goroutine uses it at a time.
 type Process struct {
@@ -91,7 +82,7 @@ type Process struct {
 	w      *bufio.Writer
 	r      *bufio.Reader
 	stderr bytes.Buffer
-	broken error
+	broken error // what ended it before its time, with what a sanitizer said
 }
 
 // Start runs a program that Build made until the test ends.
@@ -122,9 +113,6 @@ func (p *Process) stop() {
 		p.cmd.Wait()
 	}
 }
-
-// Err is what ended the process before its time, with what a sanitizer said, or nil.
-func (p *Process) Err() error { return p.broken }
 
 // Alloc returns the address of so many bytes, of any content.
 func (p *Process) Alloc(n int) uint64 {

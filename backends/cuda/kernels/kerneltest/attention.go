@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"dynvit/backends"
+	"dynvit/backends/backendtest"
+	"dynvit/backends/cuda/kernels"
 )
 
 func attentionCases() []Case {
@@ -38,9 +40,9 @@ func (b *bench) products() []backends.Precision {
 
 func limitOf(p backends.Precision) float64 {
 	if p == backends.F32 {
-		return limitAttention
+		return backendtest.LimitAttention
 	}
-	return limitRounded
+	return backendtest.LimitRoundedAttention
 }
 
 func (b *bench) attentions(list []heed) {
@@ -138,4 +140,10 @@ func (b *bench) packedAttention() {
 			same(what, packed.read(what), plain.read(what))
 		}
 	}
+}
+
+// word16 is a number that p holds, in memory.
+func word16(v float32, p backends.Precision) uint16 {
+	data := kernels.Pack([]float32{v}, 1, 1, p).Data
+	return uint16(data[0]) | uint16(data[1])<<8
 }

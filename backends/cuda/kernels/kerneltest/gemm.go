@@ -5,19 +5,11 @@ import (
 	"math"
 
 	"dynvit/backends"
+	"dynvit/backends/backendtest"
 	"dynvit/backends/cuda/kernels"
 )
 
-// limits are the largest normalised mean square errors, as package backendtest has them.
-const (
-	limitLinear    = 1e-10
-	limitNorm      = 1e-10
-	limitAttention = 1e-10
-	limitRounded   = 1e-7 // products of shares that were rounded to one of two neighbours
-	limitHidden    = 1e-6 // so were operands in between
-)
-
-// Shapes are rows, inputs, outputs: one, around the tiles, odd ones, more than 512 codes.
+// shapes are rows, inputs, outputs: one, around the tiles, odd ones, more than 512 codes.
 var shapes = [][3]int{
 	{1, 1, 1}, {2, 3, 5}, {3, 64, 7}, {31, 65, 30}, {32, 32, 64}, {33, 192, 66}, {5, 16, 129}, {70, 40, 65}, {9, 1100, 3},
 }
@@ -110,7 +102,7 @@ func (b *bench) oneLinear(p backends.Precision, shape [3]int, act backends.Act, 
 	b.gemm(g)
 	what := fmt.Sprintf("gemm %v %v act %d", p, shape, act)
 	want := b.oracle(x, w, bias, res, rows, in, out, p, act)
-	near(what, y.read(what), want, limitLinear)
+	near(what, y.read(what), want, backendtest.LimitLinear)
 	if p == backends.Int8 && (act == backends.None || act == backends.ReLU) {
 		same(what, y.read(what), want)
 	}
@@ -128,7 +120,7 @@ func (b *bench) notFinite() {
 		got := y.read("gemm")
 		want := b.oracle(x, w, nil, nil, rows, in, out, p, backends.None)
 		for _, r := range []int{0, 2, 5} {
-			near(fmt.Sprintf("gemm %v row %d", p, r), got[r*out:][:out], want[r*out:][:out], limitLinear)
+			near(fmt.Sprintf("gemm %v row %d", p, r), got[r*out:][:out], want[r*out:][:out], backendtest.LimitLinear)
 		}
 		spoilt := []int{1}
 		if p == backends.Int8 {
@@ -207,9 +199,9 @@ func (b *bench) foldedNorm() {
 			same(what, folded.read(what), apart.read(what))
 			y := b.tensor(rows, in, nil)
 			b.want.LayerNorm(y, b.tensor(rows, in, x), b.tensor(1, in, gamma), b.tensor(1, in, beta), 1e-6)
-			limit := limitHidden
+			limit := backendtest.LimitRoundedHidden
 			if p == backends.F32 {
-				limit = limitLinear
+				limit = backendtest.LimitLinear
 			}
 			near(what, folded.read(what), b.oracle(y.Host, w, bias, nil, rows, in, out, p, backends.None), limit)
 		}
@@ -240,7 +232,7 @@ func (b *bench) hidden() {
 		b.gemm(gemm{p: p, x: hidden.address(), ldx: ld, packed: true, w: kernels.Pack(w2, in, wide, p), bias: b2, res: y.address(), y: y.address(),
 			rows: rows, in: wide, outs: in})
 		middle := b.oracle(x, w1, b1, nil, rows, in, wide, p, backends.GELU)
-		near(fmt.Sprintf("hidden %v", p), y.read("hidden"), b.oracle(middle, w2, b2, before, rows, wide, in, p, backends.None), limitHidden)
+		near(fmt.Sprintf("hidden %v", p), y.read("hidden"), b.oracle(middle, w2, b2, before, rows, wide, in, p, backends.None), backendtest.LimitRoundedHidden)
 	}
 	b.saturated()
 }

@@ -3,6 +3,8 @@ package kerneltest
 import (
 	"fmt"
 	"math"
+
+	"dynvit/backends/backendtest"
 )
 
 func rowCases() []Case {
@@ -25,7 +27,7 @@ func (b *bench) layerNorm() {
 		want := b.tensor(rows, cols, nil)
 		b.want.LayerNorm(want, b.tensor(rows, cols, x), b.tensor(1, cols, gamma), b.tensor(1, cols, beta), 1e-5)
 		what := fmt.Sprintf("layernorm %v", s)
-		near(what, y.read(what), want.Host, limitNorm)
+		near(what, y.read(what), want.Host, backendtest.LimitNorm)
 	}
 }
 
@@ -36,7 +38,7 @@ func (b *bench) meanHalf() {
 		b.launch("mean_half", [3]int{ceil(s[1]/2, 32), 1, 1}, 256, x.address(), s[0], s[1])
 		b.want.MeanHalf(want)
 		what := fmt.Sprintf("mean_half %v", s)
-		near(what, x.read(what), want.Host, limitNorm)
+		near(what, x.read(what), want.Host, backendtest.LimitNorm)
 	}
 }
 
