@@ -65,7 +65,7 @@ type chart struct {
 }
 
 func newChart(t *Table) *chart {
-	c := &chart{t: t, least: 1, worst: 1, what: "agreement"}
+	c := &chart{t: t, least: 1, worst: 1, what: t.Quality()}
 	for _, p := range t.Points {
 		if !slices.Contains(c.groups, p.Group) {
 			c.groups = append(c.groups, p.Group)
@@ -73,9 +73,6 @@ func newChart(t *Table) *chart {
 		c.least, c.longest = min(c.least, p.KeepRatio), max(c.longest, p.P95)
 		if p.Judged > 0 {
 			c.worst = min(c.worst, p.Value())
-		}
-		if p.Accuracy != nil {
-			c.what = "accuracy"
 		}
 	}
 	if t.BudgetMS <= 1.5*c.longest { // a budget far above would flatten the bands

@@ -255,6 +255,9 @@ func (f *calibrateFlags) write(w io.Writer, t *calibrate.Table) error {
 			return err
 		}
 		printText(w, text.Bytes())
+		if doubt := t.Doubt(); doubt != "" { // which the text says by itself
+			complain(fmt.Errorf("calibrate: %s", doubt))
+		}
 		return nil
 	}
 	return calibrate.WriteText(w, t)
