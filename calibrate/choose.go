@@ -2,6 +2,7 @@ package calibrate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -18,14 +19,18 @@ import (
 // agreement, not to the cheaper point.
 const tie = 0.005
 
+// ErrTooFew is of points among which a controller may move, but none can be chosen:
+// they were not judged, or not measured for as long as one window.
+var ErrTooFew = errors.New("nothing to choose from")
+
 // Choose returns the index of the point with the best answers among those whose
 // upper confidence bound of the wanted percentile meets the budget. Where labels
 // measure (Quality.Measures), points go out that the most accurate one beats by more
 // than chance (McNemar's test). Of the rest the highest agreement wins; points within
 // half a point of it are equal, and go to fewer threads, then to fewer multiply-adds,
 // then to the lower bound. Points that were not judged, or on
-// fewer frames than one window (WindowFor), cannot be chosen. Where nothing fits
-// the error is a *NothingFits.
+// fewer frames than one window (WindowFor), cannot be chosen: where all are such the
+// error is ErrTooFew. Where nothing fits it is a *NothingFits.
 func Choose(points []Measured, percentile float64, budget time.Duration) (int, error) {
 	if budget <= 0 {
 		return 0, fmt.Errorf("budget %v: want more than 0", budget)
@@ -44,8 +49,7 @@ func Choose(points []Measured, percentile float64, budget time.Duration) (int, e
 		}
 	}
 	if len(known) == 0 {
-		return 0, fmt.Errorf("nothing to choose from: none of %d points was judged and measured on %d frames",
-			len(points), WindowFor(percentile))
+		return 0, fmt.Errorf("%w: none of %d points was judged and measured on %d frames", ErrTooFew, len(points), WindowFor(percentile))
 	}
 	if len(fitting) == 0 {
 		return 0, nothingFits(points, known, percentile, budget)

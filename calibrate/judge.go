@@ -123,7 +123,7 @@ func (p Point) answersAs(q Point) bool {
 }
 
 func (j *judge) run() error {
-	for size := firstChunk; j.done < j.o.Frames; size *= 2 {
+	for size := j.o.chunk; j.done < j.o.Frames; size *= 2 {
 		n := min(size, j.o.Frames-j.done, j.affordable())
 		if n < 1 {
 			return errTimeUp
@@ -143,7 +143,7 @@ func (j *judge) run() error {
 // rate: a chunk that is cut off is lost.
 func (j *judge) affordable() int {
 	if j.done == 0 {
-		return firstChunk
+		return j.o.chunk
 	}
 	elapsed := j.o.Clock().Sub(j.started)
 	if elapsed <= 0 {

@@ -116,9 +116,13 @@ func (q Quality) moreRight(r Quality) bool {
 }
 
 // better reports whether q answers better than r: right more often beyond chance, or, where neither is, agreeing
-// more often.
+// more often. On a few frames all may agree, which says nothing yet: then the lower KL is better.
 func (q Quality) better(r Quality) bool {
-	return q.moreRight(r) || !r.moreRight(q) && q.Agreement > r.Agreement
+	if q.moreRight(r) || r.moreRight(q) {
+		return q.moreRight(r)
+	}
+	few := min(q.Judged, r.Judged) < leastWindow
+	return q.Agreement > r.Agreement || few && q.Agreement == r.Agreement && q.KL < r.KL
 }
 
 func counts(keep []int) string {

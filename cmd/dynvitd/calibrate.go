@@ -132,7 +132,7 @@ func (f *calibrateFlags) frames(ctx context.Context) (frames []camera.Frame, lab
 	case f.source != "":
 		frames, what, err = sourceFrames(ctx, f.source)
 	default:
-		frames, err = tuning.DrawnFrames(ctx, mostFrames)
+		frames, err = tuning.DrawnFrames(ctx, mostFrames, nil)
 		what = "1280x720 jpeg"
 	}
 	return frames, nil, what, err
