@@ -129,6 +129,27 @@ func TestCalibrateInterrupted(t *testing.T) {
 	}
 }
 
+// TestCalibratePlot: the name says which kind of picture is drawn, and one of another kind is refused before minutes
+// are spent.
+func TestCalibratePlot(t *testing.T) {
+	model, dir := smallModel(t), t.TempDir()
+	args := []string{"calibrate", "--budget", "50s", "--limit", "20s", "--model", model, "--backend", "portable", "--precision", "f32", "--threads", "1",
+		"--keep", "1", "--data", filepath.Dir(picture), "-o", filepath.Join(dir, "c.json")}
+	for name, begins := range map[string]string{"plot.png": "\x89PNG\r\n", "PLOT.PNG": "\x89PNG\r\n", "plot.svg": "<svg ", "plot": "<svg "} {
+		plot := filepath.Join(dir, name)
+		if _, stderr, code := outcome(t, dynvitd(t, append(args, "--plot", plot)...)); code != 0 {
+			t.Fatalf("%s: exit %d, %q", name, code, stderr)
+		}
+		if data, err := os.ReadFile(plot); err != nil || !strings.HasPrefix(string(data), begins) {
+			t.Errorf("%s begins with %.8q, %v", name, data, err)
+		}
+	}
+	stdout, stderr, code := outcome(t, dynvitd(t, append(args, "--plot", filepath.Join(dir, "plot.jpg"))...))
+	if code != 2 || stdout != "" || !strings.Contains(stderr, "want .svg or .png") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
+	}
+}
+
 // TestCalibrateByLabels: labels of three classes with 30 pictures each decide; of one class they don't, and that is said.
 func TestCalibrateByLabels(t *testing.T) {
 	data, err := os.ReadFile(picture)
