@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"internal/guardpage": {},
 	"internal/needs":     {},
 	"internal/encodings": {"internal/needs"},
+	"internal/rendering": {"internal/needs"},
 
 	"atomicfile": {},
 	"regular":    {},
@@ -83,7 +84,8 @@ var allowed = map[string][]string{
 	"messages":      {"timing"},
 	"config":        {"camera", "camera/trust", "mqtt", "preprocess", "regular", "vit", "printable"},
 	"tuning":        {"atomicfile", "calibrate", "camera", "camera/drawn", "engine", "machine", "preprocess", "vit"},
-	"calibrate":     {"atomicfile", "machine", "printable", "regular", "timing"},
+	"figure":        {},
+	"calibrate":     {"atomicfile", "figure", "machine", "printable", "regular", "timing"},
 	"timing":        {},
 	"backoff":       {},
 	"gate":          {"camera", "config", "messages", "preprocess"},

@@ -2,6 +2,7 @@ package calibrate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,19 +11,26 @@ import (
 	"dynvit/timing"
 )
 
-// tie is what two points' quality may differ by and still count as equal: half
+// tie is what two points' agreement may differ by and still count as equal: half
 // of the one point within which the choice promises to be the best. Statistical
 // significance is no rule here: on the few hundred frames of a calibration the
 // intervals are several points wide, and the cheapest point would win with all of
-// that lost.
+// that lost. Among labels it is one, since what is equal by them goes to the higher
+// agreement, not to the cheaper point.
 const tie = 0.005
 
-// Choose returns the index of the point with the best quality among those whose
-// upper confidence bound of the wanted percentile meets the budget. Points of
-// equal quality (within half a point of the best) go to fewer threads, then to
-// fewer multiply-adds, then to the lower bound. Points that were not judged, or on
-// fewer frames than one window (WindowFor), cannot be chosen. Where nothing fits
-// the error is a *NothingFits.
+// ErrTooFew is of points among which a controller may move, but none can be chosen:
+// they were not judged, or not measured for as long as one window.
+var ErrTooFew = errors.New("nothing to choose from")
+
+// Choose returns the index of the point with the best answers among those whose
+// upper confidence bound of the wanted percentile meets the budget. Where labels
+// measure (Quality.Measures), points go out that the most accurate one beats by more
+// than chance (McNemar's test). Of the rest the highest agreement wins; points within
+// half a point of it are equal, and go to fewer threads, then to fewer multiply-adds,
+// then to the lower bound. Points that were not judged, or on
+// fewer frames than one window (WindowFor), cannot be chosen: where all are such the
+// error is ErrTooFew. Where nothing fits it is a *NothingFits.
 func Choose(points []Measured, percentile float64, budget time.Duration) (int, error) {
 	if budget <= 0 {
 		return 0, fmt.Errorf("budget %v: want more than 0", budget)
@@ -41,8 +49,7 @@ func Choose(points []Measured, percentile float64, budget time.Duration) (int, e
 		}
 	}
 	if len(known) == 0 {
-		return 0, fmt.Errorf("nothing to choose from: none of %d points was judged and measured on %d frames",
-			len(points), WindowFor(percentile))
+		return 0, fmt.Errorf("%w: none of %d points was judged and measured on %d frames", ErrTooFew, len(points), WindowFor(percentile))
 	}
 	if len(fitting) == 0 {
 		return 0, nothingFits(points, known, percentile, budget)
@@ -51,12 +58,21 @@ func Choose(points []Measured, percentile float64, budget time.Duration) (int, e
 }
 
 func best(points []Measured, fitting []int) int {
+	right := rightest(points, fitting)
+	fitting = slices.DeleteFunc(fitting, func(i int) bool { return points[right].moreRight(points[i].Quality) })
 	most := math.Inf(-1)
 	for _, i := range fitting {
-		most = max(most, points[i].Value())
+		most = max(most, points[i].Agreement)
 	}
-	equal := slices.DeleteFunc(fitting, func(i int) bool { return points[i].Value() < most-tie })
+	equal := slices.DeleteFunc(fitting, func(i int) bool { return points[i].Agreement < most-tie })
 	return slices.MinFunc(equal, func(a, b int) int { return cheaper(points[a], points[b]) })
+}
+
+// rightest is the point that was right on most pictures, of several the one that agrees most.
+func rightest(points []Measured, fitting []int) int {
+	return slices.MaxFunc(fitting, func(a, b int) int {
+		return cmp.Or(cmp.Compare(points[a].Right.count(), points[b].Right.count()), cmp.Compare(points[a].Agreement, points[b].Agreement))
+	})
 }
 
 func cheaper(a, b Measured) int {

@@ -8,6 +8,17 @@ import (
 	"time"
 )
 
+// answering is p judged on n labelled pictures of so many classes in turn, of which right says which it answered right.
+func answering(p Measured, classes, n int, right func(i int) bool) Measured {
+	p.Judged, p.Labelled, p.Classes, p.Rarest, p.Right = n, n, classes, n/classes, newBits(n)
+	for i := range n {
+		p.Right.set(i, right(i))
+	}
+	accuracy, interval := float64(p.Right.count())/float64(n), wilson(p.Right.count(), n)
+	p.Accuracy, p.AccuracyCI95 = &accuracy, &interval
+	return p
+}
+
 // found is a point as measured: its upper bound in ms and its agreement.
 func found(ratio float64, g Group, hi, agreement float64) Measured {
 	return Measured{
@@ -19,11 +30,8 @@ func found(ratio float64, g Group, hi, agreement float64) Measured {
 var f1, f2, i1 = Group{"f32", 1}, Group{"f32", 2}, Group{"int8", 1}
 
 func TestChoose(t *testing.T) {
-	good, bad := 0.9, 0.2
-	labelled := found(0.5, f1, 10, 0.5)
-	labelled.Accuracy = &good
-	worse := found(0.7, f1, 12, 0.99)
-	worse.Accuracy = &bad
+	labelled := answering(found(0.5, f1, 10, 0.5), 10, 300, func(i int) bool { return i%10 > 0 })
+	worse := answering(found(0.7, f1, 12, 0.99), 10, 300, func(i int) bool { return i%5 == 0 })
 	few, unjudged := found(1, f1, 5, 1), found(1, f1, 5, 1)
 	few.Frames, unjudged.Judged = 19, 0
 	for _, c := range []struct {
@@ -48,6 +56,51 @@ func TestChoose(t *testing.T) {
 		if got, err := Choose(c.points, 95, c.budget); err != nil || got != c.want {
 			t.Errorf("%s: %d, %v, want %d", c.name, got, err, c.want)
 		}
+	}
+}
+
+// TestChooseByLabels: labels decide where there are enough of them and the difference is more than chance; else
+// agreement does.
+func TestChooseByLabels(t *testing.T) {
+	right := func(from, to int) func(int) bool { return func(i int) bool { return i >= from && i < to } }
+	dense, pruned := found(1, f1, 20, 1), found(0.4, f1, 10, 0.8)
+	for _, c := range []struct {
+		name       string
+		classes, n int
+		of         [2]func(int) bool // the dense point's and the pruned one's
+		want       int
+	}{
+		{"one photo more of 90", 3, 90, [2]func(int) bool{right(0, 80), right(0, 81)}, 0},
+		{"four more", 3, 90, [2]func(int) bool{right(0, 80), right(0, 84)}, 0}, // mid-p 0.0625
+		{"five more", 3, 90, [2]func(int) bool{right(0, 80), right(0, 85)}, 1}, // mid-p 0.031
+		{"five more, others than before", 3, 90, [2]func(int) bool{right(0, 80), right(5, 90)}, 0},
+		{"five more of two classes", 2, 90, [2]func(int) bool{right(0, 80), right(0, 85)}, 0},
+		{"fifty more of one class", 1, 97, [2]func(int) bool{right(0, 40), right(0, 90)}, 0},
+		{"five more of 29 a class", 3, 87, [2]func(int) bool{right(0, 80), right(0, 85)}, 0},
+		{"fifty fewer", 3, 90, [2]func(int) bool{right(0, 80), right(0, 30)}, 0},
+	} {
+		points := []Measured{answering(dense, c.classes, c.n, c.of[0]), answering(pruned, c.classes, c.n, c.of[1])}
+		if got, err := Choose(points, 95, 25*time.Millisecond); err != nil || got != c.want {
+			t.Errorf("%s: %d, %v, want %d", c.name, got, err, c.want)
+		}
+		points[0], points[1] = points[1], points[0]
+		if got, err := Choose(points, 95, 25*time.Millisecond); err != nil || got != 1-c.want {
+			t.Errorf("%s, turned round: %d, %v, want %d", c.name, got, err, 1-c.want)
+		}
+	}
+}
+
+// TestChooseAmongEquals: of points that are right equally often within chance the highest agreement wins, and among those
+// that agree alike the cheaper one, as without labels.
+func TestChooseAmongEquals(t *testing.T) {
+	points := []Measured{
+		answering(found(1, f2, 20, 1), 10, 400, func(i int) bool { return i >= 20 }),
+		answering(found(1, f1, 24, 0.998), 10, 400, func(i int) bool { return i >= 19 }),
+		answering(found(0.5, f1, 10, 0.9), 10, 400, func(i int) bool { return i >= 18 }),
+		answering(found(0.4, f1, 8, 0.99), 10, 400, func(i int) bool { return i >= 100 }),
+	}
+	if got, err := Choose(points, 95, 25*time.Millisecond); err != nil || got != 1 {
+		t.Errorf("%d, %v, want the cheaper of those that agree", got, err)
 	}
 }
 

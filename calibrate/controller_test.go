@@ -393,6 +393,31 @@ func TestControllerSkipsPoorPoints(t *testing.T) {
 	}
 }
 
+// TestControllerByLabels: a slower point is worth its time where it is right more often beyond chance, or, where neither
+// is, agrees more often.
+func TestControllerByLabels(t *testing.T) {
+	dense, pruned := found(1, f1, 20, 1), found(0.4, f1, 10, 0.8)
+	ladder := func(classes, ofDense, ofPruned int) []Measured {
+		upTo := func(n int) func(int) bool { return func(i int) bool { return i < n } }
+		return []Measured{answering(dense, classes, 90, upTo(ofDense)), answering(pruned, classes, 90, upTo(ofPruned))}
+	}
+	for _, c := range []struct {
+		name                       string
+		classes, ofDense, ofPruned int
+		want                       int
+	}{
+		{"one photo fewer", 3, 80, 81, 0},
+		{"ten photos fewer", 3, 80, 90, 1},
+		{"ten photos fewer of one class", 1, 80, 90, 0},
+		{"ten photos more", 3, 90, 80, 0},
+	} {
+		control := controller(t, ladder(c.classes, c.ofDense, c.ofPruned), Limits{Budget: time.Second})
+		if got := control.Decision(control.Start()).Index; got != c.want {
+			t.Errorf("%s: begins with point %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 func TestNewControllerErrors(t *testing.T) {
 	mixed := append(ladder(), found(0.5, i1, 10, 0.8))
 	unjudged := ladder()[:1]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -56,17 +57,19 @@ type candidate struct {
 
 // tally is what was counted of a candidate's frames.
 type tally struct {
-	judged, agree, broken, labelled, right int
-	kl                                     []float64
+	judged, agree, broken int
+	kl                    []float64
+	labels                []int  // of the labelled frames, in order
+	right                 []bool // which of them were answered right
 }
 
 func (t *tally) add(u tally) {
 	t.judged += u.judged
 	t.agree += u.agree
 	t.broken += u.broken
-	t.labelled += u.labelled
-	t.right += u.right
 	t.kl = append(t.kl, u.kl...)
+	t.labels = append(t.labels, u.labels...)
+	t.right = append(t.right, u.right...)
 }
 
 // answer is what the reference says of one frame.
@@ -120,7 +123,7 @@ func (p Point) answersAs(q Point) bool {
 }
 
 func (j *judge) run() error {
-	for size := firstChunk; j.done < j.o.Frames; size *= 2 {
+	for size := j.o.chunk; j.done < j.o.Frames; size *= 2 {
 		n := min(size, j.o.Frames-j.done, j.affordable())
 		if n < 1 {
 			return errTimeUp
@@ -140,7 +143,7 @@ func (j *judge) run() error {
 // rate: a chunk that is cut off is lost.
 func (j *judge) affordable() int {
 	if j.done == 0 {
-		return firstChunk
+		return j.o.chunk
 	}
 	elapsed := j.o.Clock().Sub(j.started)
 	if elapsed <= 0 {
@@ -257,19 +260,19 @@ func (j *judge) label(frame int) int {
 // probabilities (nil where they are not finite), and the label or -1.
 func (t *tally) see(want answer, logs []float64, label int) {
 	t.judged++
+	best := -1
+	if logs != nil {
+		best = top(logs)
+	}
 	if label >= 0 {
-		t.labelled++
+		t.labels, t.right = append(t.labels, label), append(t.right, best == label)
 	}
 	if logs == nil {
 		t.broken++
 		return
 	}
-	best := top(logs)
 	if best == want.best {
 		t.agree++
-	}
-	if label >= 0 && best == label {
-		t.right++
 	}
 	t.kl = append(t.kl, divergence(want.logs, logs))
 }
@@ -309,13 +312,25 @@ func (t *tally) quality(r *rand.Rand) Quality {
 	}
 	q := Quality{
 		Judged: t.judged, Agreement: float64(t.agree) / float64(t.judged), AgreementCI95: wilson(t.agree, t.judged),
-		KL: mean(t.kl), KLCI95: bootstrapMean(t.kl, r), Broken: t.broken, Labelled: t.labelled,
+		KL: mean(t.kl), KLCI95: bootstrapMean(t.kl, r), Broken: t.broken, Labelled: len(t.labels),
 	}
-	if t.labelled > 0 {
-		accuracy, interval := float64(t.right)/float64(t.labelled), wilson(t.right, t.labelled)
-		q.Accuracy, q.AccuracyCI95 = &accuracy, &interval
+	if len(t.labels) > 0 {
+		t.byLabels(&q)
 	}
 	return q
+}
+
+func (t *tally) byLabels(q *Quality) {
+	q.Right = newBits(len(t.right))
+	of := map[int]int{}
+	for i, right := range t.right {
+		q.Right.set(i, right)
+		of[t.labels[i]]++
+	}
+	q.Classes, q.Rarest = len(of), slices.Min(slices.Collect(maps.Values(of)))
+	hits := q.Right.count()
+	accuracy, interval := float64(hits)/float64(len(t.right)), wilson(hits, len(t.right))
+	q.Accuracy, q.AccuracyCI95 = &accuracy, &interval
 }
 
 func answerOf(logits []float32) answer {

@@ -31,14 +31,14 @@ func judging() *fake {
 func TestJudgeAgreementAndAccuracy(t *testing.T) {
 	f := judging()
 	points := Grid(plans(1, 0.7, 0.5), []string{"f32", "int8"}, []int{1, 2})
-	labels := make([]int, 40)
+	labels := make([]int, 180)
 	for i := range labels {
 		labels[i] = i % 3
 		if i%2 == 1 {
 			labels[i] = -1
 		}
 	}
-	q, failures, err := Judge(t.Context(), f, points, Options{Frames: 40, Labels: labels, Reference: dense("f32", 1), Clock: f.clock})
+	q, failures, err := Judge(t.Context(), f, points, Options{Frames: 180, Labels: labels, Reference: dense("f32", 1), Clock: f.clock})
 	if err != nil || len(failures) != 0 || f.misused != nil {
 		t.Fatal(err, failures, f.misused)
 	}
@@ -49,8 +49,11 @@ func TestJudgeAgreementAndAccuracy(t *testing.T) {
 			high := 5 - math.Log(math.Exp(5)+2)
 			kl = (math.Exp(high) - math.Exp(high-5)) * 5 / 4
 		}
-		if q[i].Judged != 40 || q[i].Agreement != want || q[i].Labelled != 20 || *q[i].Accuracy != accuracy || math.Abs(q[i].KL-kl) > 1e-6 {
+		if q[i].Judged != 180 || q[i].Agreement != want || q[i].Labelled != 90 || *q[i].Accuracy != accuracy || math.Abs(q[i].KL-kl) > 1e-6 {
 			t.Errorf("%v: %+v (accuracy %v), want agreement %v, accuracy %v, KL %v", p, q[i], *q[i].Accuracy, want, accuracy, kl)
+		}
+		if q[i].Classes != 3 || q[i].Rarest != 30 || !q[i].Right.holds(90) || q[i].Right.count() != int(90*accuracy) || p.KeepRatio == 0.5 && q[i].Right[0] != 0xaa {
+			t.Errorf("%v: %d classes, %d of the rarest, right %08b", p, q[i].Classes, q[i].Rarest, q[i].Right)
 		}
 		if q[i].Value() != accuracy || q[i].AgreementCI95.Hi < want || q[i].KLCI95.Lo > kl+1e-6 || q[i].KLCI95.Hi < kl-1e-6 {
 			t.Errorf("%v: value %v, intervals %v %v", p, q[i].Value(), q[i].AgreementCI95, q[i].KLCI95)
@@ -60,9 +63,9 @@ func TestJudgeAgreementAndAccuracy(t *testing.T) {
 		t.Errorf("the reference agrees with itself within %v", q[0].AgreementCI95)
 	}
 	// Threads change no answer and the reference is not run twice: five kinds of
-	// points and the reference on 40 frames.
-	if f.calls != 40*6 {
-		t.Errorf("%d frames run, want %d", f.calls, 40*6)
+	// points and the reference on 180 frames.
+	if f.calls != 180*6 {
+		t.Errorf("%d frames run, want %d", f.calls, 180*6)
 	}
 }
 

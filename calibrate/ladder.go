@@ -91,15 +91,13 @@ func worthwhile(rungs []rung, points []Measured) []rung {
 	slices.SortStableFunc(rungs, func(a, b rung) int {
 		return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(points[b.index].Value(), points[a.index].Value()))
 	})
-	best := math.Inf(-1)
-	return slices.DeleteFunc(rungs, func(r rung) bool {
-		v := points[r.index].Value()
-		if v <= best {
-			return true
+	var kept []rung
+	for _, r := range rungs {
+		if !slices.ContainsFunc(kept, func(k rung) bool { return !points[r.index].better(points[k.index].Quality) }) {
+			kept = append(kept, r)
 		}
-		best = v
-		return false
-	})
+	}
+	return kept
 }
 
 // windowOf is long enough for two frames beyond the percentile.

@@ -326,10 +326,10 @@ func (m *measurer) verdict(err error) error {
 		return fmt.Errorf("no point could be run: %v: %w", m.samples[0].Point, m.samples[0].err)
 	}
 	for _, s := range running {
-		if len(s.values) >= m.o.Window {
+		if len(s.values) >= m.o.least {
 			return nil
 		}
 	}
 	return fmt.Errorf("the limit of %v was over before any point had %d frames: allow more time or try fewer points",
-		m.o.MeasureLimit.Round(time.Millisecond), m.o.Window)
+		m.o.MeasureLimit.Round(time.Millisecond), m.o.least)
 }

@@ -20,6 +20,9 @@ type Options struct {
 	Seed         uint64        // of the bootstraps: the same samples give the same intervals
 	Clock        func() time.Time
 	Progress     func(Progress)
+
+	chunk int // frames judged of each point before the next group's turn, at first; 0: firstChunk
+	least int // frames of one point, without which nothing was measured; 0: Window
 }
 
 const (
@@ -31,10 +34,13 @@ const (
 	defaultWarmup = 3
 )
 
+// leastWindow is of any percentile; on fewer frames a share says nothing.
+const leastWindow = 20
+
 // WindowFor is the fewest frames of which a percentile says something: one of
 // them lies beyond it, and no fewer than 20, no more than 200.
 func WindowFor(percentile float64) int {
-	return int(min(200, max(20, math.Ceil(math.Round(1e11/(100-percentile))/1e9))))
+	return int(min(200, max(leastWindow, math.Ceil(math.Round(1e11/(100-percentile))/1e9))))
 }
 
 // complete fills in the defaults and refuses what makes no sense.
@@ -43,6 +49,7 @@ func (o Options) complete(points []Point) (Options, error) {
 	o.MeasureLimit = or(o.MeasureLimit, defaultMeasure)
 	o.JudgeLimit = or(o.JudgeLimit, defaultJudge)
 	o.Warmup = or(o.Warmup, defaultWarmup)
+	o.chunk = or(o.chunk, firstChunk)
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -53,6 +60,7 @@ func (o Options) complete(points []Point) (Options, error) {
 		return o, fmt.Errorf("percentile %v: want above 0 and below 100", o.Percentile)
 	}
 	o.Window = or(o.Window, WindowFor(o.Percentile))
+	o.least = or(o.least, o.Window)
 	switch {
 	case o.Frames < 1:
 		return o, fmt.Errorf("frames %d: want at least one picture", o.Frames)

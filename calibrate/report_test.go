@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -40,7 +41,6 @@ func TestWriteText(t *testing.T) {
 }
 
 func TestWriteTextOfDoubtfulTables(t *testing.T) {
-	accuracy := 0.5
 	bare := &Table{Partial: true, Points: []Measured{found(1, f1, 30, 1)}}
 	bare.Points[0].Quality = Quality{}
 	bare.Model.Name = "x\x1b[2J"
@@ -48,17 +48,59 @@ func TestWriteTextOfDoubtfulTables(t *testing.T) {
 	if err := WriteText(&b, bare); err != nil || !strings.Contains(b.String(), "cut off") || strings.Contains(b.String(), "\x1b") {
 		t.Errorf("%q, %v", b.String(), err)
 	}
-	labelled := table(t)
-	interval := wilson(50, 100)
-	labelled.Points[1].Accuracy, labelled.Points[1].AccuracyCI95 = &accuracy, &interval
+	labelled := labelledTable(t, 3, 90)
 	b.Reset()
-	if err := WriteText(&b, labelled); err != nil || !strings.Contains(b.String(), "accuracy 50.0 % (40.4-59.6)") {
+	if err := WriteText(&b, labelled); err != nil || !strings.Contains(b.String(), "accuracy 50.0 % (39.9-60.1)") || strings.Contains(b.String(), "measure") {
 		t.Errorf("%q, %v", b.String(), err)
 	}
 	labelled.Chosen = nil
 	b.Reset()
 	if err := WriteText(&b, labelled); err != nil || !strings.Contains(b.String(), "no point meets the budget") {
 		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+// labelledTable has points that are right on every other of n pictures of so many classes.
+func labelledTable(t *testing.T, classes, n int) *Table {
+	made := table(t)
+	for i := range made.Points {
+		made.Points[i] = answering(made.Points[i], classes, n, func(i int) bool { return i%2 == 0 })
+	}
+	if err := made.Choose(25 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// TestLabelsThatAreNoMeasure: what did not decide, and why, is said, in the text and in the file.
+func TestLabelsThatAreNoMeasure(t *testing.T) {
+	for _, c := range []struct {
+		classes, n    int
+		says, quality string
+	}{
+		{3, 90, "", "accuracy"},
+		{1, 97, "labels are no measure: 1 class judged, 97 pictures of the rarest; want 3 and 30: agreement decided", "agreement"},
+		{2, 90, "2 classes judged, 45 pictures of the rarest", "agreement"},
+		{10, 290, "10 classes judged, 29 pictures", "agreement"},
+	} {
+		made := labelledTable(t, c.classes, c.n)
+		var text, file, svg bytes.Buffer
+		if err := errors.Join(WriteText(&text, made), made.Encode(&file), WriteSVG(&svg, made)); err != nil {
+			t.Fatal(err)
+		}
+		if got := made.Doubt(); (got == "") != (c.says == "") || !strings.Contains(got, c.says) || !strings.Contains(text.String(), got) {
+			t.Errorf("%d classes: said %q, want %q, in\n%s", c.classes, got, c.says, text.String())
+		}
+		if want := `"quality": "` + c.quality + `"`; !strings.Contains(file.String(), want) {
+			t.Errorf("%d classes: the file lacks %s", c.classes, want)
+		}
+		if want := "latency and " + c.quality; !strings.Contains(svg.String(), want) {
+			t.Errorf("%d classes: the drawing lacks %q", c.classes, want)
+		}
+		again, err := Read(&file)
+		if err != nil || !reflect.DeepEqual(again, made) {
+			t.Errorf("%d classes: read back %+v, %v", c.classes, again, err)
+		}
 	}
 }
 

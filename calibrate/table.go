@@ -81,6 +81,27 @@ func (t *Table) Group(g Group) []int {
 	return list
 }
 
+// Quality is what the points' answers are compared by: "accuracy" where there are
+// labels enough, else "agreement".
+func (t *Table) Quality() string {
+	if slices.ContainsFunc(t.Points, func(p Measured) bool { return p.Measures() }) {
+		return "accuracy"
+	}
+	return "agreement"
+}
+
+// Doubt says in one line why labels that there are did not decide, "" where they
+// did or there are none.
+func (t *Table) Doubt() string {
+	i := slices.IndexFunc(t.Points, func(p Measured) bool { return p.Labelled > 0 })
+	if i < 0 || t.Quality() == "accuracy" {
+		return ""
+	}
+	p := t.Points[i]
+	return fmt.Sprintf("labels are no measure: %d %s judged, %d pictures of the rarest; want %d and %d: agreement decided",
+		p.Classes, plural(p.Classes, "class", "classes"), p.Rarest, leastClasses, leastOfClass)
+}
+
 // MarshalJSON writes Created in milliseconds and Z, as every time of ours.
 func (t *Table) MarshalJSON() ([]byte, error) {
 	type plain Table
@@ -88,7 +109,8 @@ func (t *Table) MarshalJSON() ([]byte, error) {
 		Schema  int    `json:"schema"`
 		Created string `json:"created"`
 		*plain
-	}{t.Schema, t.Created.UTC().Format("2006-01-02T15:04:05.000Z"), (*plain)(t)})
+		Quality string `json:"quality"`
+	}{t.Schema, t.Created.UTC().Format("2006-01-02T15:04:05.000Z"), (*plain)(t), t.Quality()})
 }
 
 // Encode writes the table as indented JSON.
@@ -197,6 +219,16 @@ func (p Measured) check() error {
 	}
 	if p.Frames < 0 || p.Judged < 0 || !share(p.Agreement) || p.Accuracy != nil && !share(*p.Accuracy) {
 		return fmt.Errorf("%v: frames, judged, agreement and accuracy: want counts and shares from 0 to 1", p.Point)
+	}
+	return p.checkLabels()
+}
+
+func (p Measured) checkLabels() error {
+	switch {
+	case p.Labelled < 0 || p.Labelled > p.Judged:
+		return fmt.Errorf("%v: %d labelled pictures of %d judged", p.Point, p.Labelled, p.Judged)
+	case len(p.Right) > 0 && !p.Right.holds(p.Labelled):
+		return fmt.Errorf("%v: right: want a bit for each of %d labelled pictures", p.Point, p.Labelled)
 	}
 	return nil
 }

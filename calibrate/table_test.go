@@ -84,17 +84,19 @@ func TestNewTableWithoutChoice(t *testing.T) {
 }
 
 func TestReadRefuses(t *testing.T) {
-	var good bytes.Buffer
-	if err := table(t).Encode(&good); err != nil {
+	var good, withLabels bytes.Buffer
+	if err := errors.Join(table(t).Encode(&good), labelledTable(t, 3, 90).Encode(&withLabels)); err != nil {
 		t.Fatal(err)
 	}
-	change := func(old, new string) string {
-		text := strings.Replace(good.String(), old, new, 1)
-		if text == good.String() {
+	changed := func(of, old, new string) string {
+		text := strings.Replace(of, old, new, 1)
+		if text == of {
 			t.Fatalf("%q is not in the table", old)
 		}
 		return text
 	}
+	change := func(old, new string) string { return changed(good.String(), old, new) }
+	labelled := func(old, new string) string { return changed(withLabels.String(), old, new) }
 	for _, c := range []struct{ name, text, want string }{
 		{"empty", "", "damaged"},
 		{"not JSON", "\x00\x01", "damaged"},
@@ -113,6 +115,10 @@ func TestReadRefuses(t *testing.T) {
 		{"threads", change(`"threads": 1`, `"threads": 0`), "at least one thread"},
 		{"ratio", change(`"keep_ratio": 1`, `"keep_ratio": 0`), "keep ratio 0"},
 		{"counts", change("137,\n        96", "96,\n        137"), "must not rise"},
+		{"bits missing", strings.ReplaceAll(labelled(`"labelled": 90`, `"labelled": 99`), `"judged": 90`, `"judged": 100`), "right: want a bit for each of 99 labelled pictures"},
+		{"bits beyond", labelled(`"labelled": 90`, `"labelled": 88`), "right: want a bit"},
+		{"fewer than judged", labelled(`"judged": 90`, `"judged": 89`), "90 labelled pictures of 89 judged"},
+		{"labels below 0", labelled(`"labelled": 90`, `"labelled": -1`), "-1 labelled"},
 		{"twice", change(`"int8"`, `"f32"`), "given twice"},
 		{"type", change(`"threads": 1`, `"threads": "one"`), "damaged"},
 		{"no points", `{"schema":1,"budget_ms":1,"percentile":95}`, "no points"},

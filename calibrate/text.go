@@ -23,6 +23,9 @@ func WriteText(w io.Writer, t *Table) error {
 	}
 	tw.Flush() // into memory
 	fmt.Fprintln(&b, t.summary())
+	if doubt := t.Doubt(); doubt != "" {
+		fmt.Fprintln(&b, doubt)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -54,7 +57,7 @@ func (q Quality) describe() string {
 	switch {
 	case q.Judged == 0:
 		return "not judged"
-	case q.Accuracy != nil && q.AccuracyCI95 != nil:
+	case q.Measures() && q.AccuracyCI95 != nil:
 		return fmt.Sprintf("accuracy %s %% (%s-%s)", percent(*q.Accuracy), percent(q.AccuracyCI95.Lo), percent(q.AccuracyCI95.Hi))
 	}
 	return fmt.Sprintf("agreement %s %% (%s-%s)", percent(q.Agreement), percent(q.AgreementCI95.Lo), percent(q.AgreementCI95.Hi))

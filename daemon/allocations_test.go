@@ -101,7 +101,7 @@ func countFrames(t *testing.T, c tuning.Classifier, picture camera.Frame) lastMe
 		feed.status.frame()
 		r.pass()
 		lane, taken := w.queue.Take()
-		feed.isStill(taken, w.now()) // looked at all the same
+		feed.isStill(taken, true, w.now()) // looked at all the same
 		w.look(feed, taken)
 		lane.GiveBack(taken)
 		w.beat(f.Captured)

@@ -11,16 +11,20 @@ import (
 	"time"
 
 	"dynvit/calibrate"
+	"dynvit/camera"
 	"dynvit/engine"
 	"dynvit/tuning"
 )
 
 const (
-	// A calibration beside the running cameras takes a few seconds: the controller
-	// corrects what it could not see.
-	quickMeasure = 5 * time.Second
-	quickJudge   = 3 * time.Second
-	quickFrames  = 40
+	// A calibration beside the running cameras takes 10 s, however slow the box is: a
+	// second is left for the frame in hand, and for a disk. The controller corrects what
+	// could not be seen.
+	quickLimit = 9 * time.Second
+	// quickDraw of it goes into frames, of which there are no more than quickFrames: 40
+	// take 2.0 s of a Zen 4 core, and took 9.3 s where twelve others wanted two of them.
+	quickDraw   = 2 * time.Second
+	quickFrames = 40
 )
 
 // calibration measures the model in use beside the running cameras: its frames
@@ -28,6 +32,7 @@ const (
 type calibration struct {
 	path    string // of the table; "": calibration is off
 	open    func(engine.Options) (tuning.Classifier, error)
+	drawn   func(ctx context.Context, n int, enough func() bool) ([]camera.Frame, error)
 	options engine.Options
 	version string
 	root    fs.FS
@@ -41,7 +46,7 @@ type calibration struct {
 
 func (d *Daemon) newCalibration(m *model, t *tuner, o *orders) *calibration {
 	c := &calibration{
-		open: d.deps.Open, options: engineOptions(&d.config, d.deps.Store), version: d.deps.Version, root: d.deps.root,
+		open: d.deps.Open, drawn: d.deps.drawn, options: engineOptions(&d.config, d.deps.Store), version: d.deps.Version, root: d.deps.root,
 		model: m, tuner: t, orders: o, log: d.log,
 	}
 	if d.deps.State != "" {
@@ -131,11 +136,12 @@ func (c *calibration) adopt(table *calibrate.Table, took time.Duration) error {
 	return nil
 }
 
-// table measures the model in use in its own precision and threads, for at most a
-// few seconds, and writes what was found, even if no point meets the budget: then
-// there is a table and an error.
+// table measures the model in use in its own precision and threads within quickLimit,
+// and writes what was found, even if no point meets the budget, or none was measured on
+// enough frames to say: then there is a table and an error.
 func (c *calibration) table(ctx context.Context) (*calibrate.Table, error) {
-	frames, err := tuning.DrawnFrames(ctx, quickFrames)
+	begun := time.Now()
+	frames, err := c.drawn(ctx, quickFrames, func() bool { return time.Since(begun) >= quickDraw })
 	if err != nil {
 		return nil, err
 	}
@@ -150,10 +156,9 @@ func (c *calibration) table(ctx context.Context) (*calibrate.Table, error) {
 	t.Lend(c.model)
 	group, now := tuning.Group(c.model.info), c.tuner.shown()
 	c.tuner.hold(true)
-	found, err := calibrate.Run(ctx, t, calibrate.Grid(plans, []string{group.Precision}, []int{group.Threads}), calibrate.Options{
+	found, err := calibrate.Quick(ctx, t, calibrate.Grid(plans, []string{group.Precision}, []int{group.Threads}), calibrate.Options{
 		Percentile: now.percentile, Frames: len(frames), Reference: calibrate.Point{Plan: plans[0], Group: calibrate.Group{Precision: "f32", Threads: group.Threads}},
-		MeasureLimit: quickMeasure, JudgeLimit: quickJudge,
-	})
+	}, quickLimit-time.Since(begun))
 	c.tuner.hold(false)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -163,7 +168,7 @@ func (c *calibration) table(ctx context.Context) (*calibrate.Table, error) {
 	}
 	table, err := calibrate.NewTable(found, tuning.Origin(c.model.info, c.version, c.root), tuning.Describe(&frames[0]), now.budget, time.Now())
 	var nothing *calibrate.NothingFits
-	if err != nil && !errors.As(err, &nothing) {
+	if err != nil && !errors.As(err, &nothing) && !errors.Is(err, calibrate.ErrTooFew) {
 		return nil, err
 	}
 	if writing := tuning.Keep(table, c.path); writing != nil {

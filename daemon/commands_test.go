@@ -169,9 +169,6 @@ func TestCalibrationEndsWithTheSources(t *testing.T) {
 // TestCamerasDoNotStarve: while the calibration has the model look at its frames,
 // each of them waits until every camera had its turn.
 func TestCamerasDoNotStarve(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs more than a short run: it draws a hundred scenes")
-	}
 	synctest.Test(t, func(t *testing.T) {
 		c := testConfig()
 		script := sources{"test:": {newScripted(time.Millisecond, nil, shots(1, 60000)...)}}
@@ -183,7 +180,7 @@ func TestCamerasDoNotStarve(t *testing.T) {
 		var mu sync.Mutex
 		var order strings.Builder // a letter a frame: of a camera, or c for calibration
 		r := run(t, c, script, func(r *rig, d *Deps) {
-			d.State = state
+			d.State, d.drawn = state, slowly(time.Millisecond)
 			r.model.takes = 10 * time.Millisecond
 			r.model.seen = func(f *camera.Frame) {
 				mu.Lock()
@@ -208,9 +205,6 @@ func TestCamerasDoNotStarve(t *testing.T) {
 // TestFirstStartCalibrates: frames are answered meanwhile, the file is kept, and
 // taken up at the next start unless it was made for something else.
 func TestFirstStartCalibrates(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs more than a short run: it draws a hundred scenes")
-	}
 	folder := filepath.Join(t.TempDir(), "state")
 	note := filepath.Join(folder, tuning.UnfinishedFile)
 	start := func(change func(*config.Config), wantCalibrated bool, says string) {
@@ -221,7 +215,7 @@ func TestFirstStartCalibrates(t *testing.T) {
 				change(&c)
 			}
 			r := run(t, c, sources{"test:": {newScripted(500*time.Millisecond, nil, shots(1, 60)...)}}, func(r *rig, d *Deps) {
-				d.State = folder
+				d.State, d.drawn = folder, slowly(time.Millisecond)
 				r.model.takes = 10 * time.Millisecond
 				r.model.seen = func(f *camera.Frame) {
 					if _, err := os.Stat(note); err != nil && strings.Contains(f.Name, " and ") {

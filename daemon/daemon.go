@@ -109,6 +109,7 @@ type Deps struct {
 	synced       func() bool
 	now          func() time.Time
 	root         fs.FS
+	drawn        func(ctx context.Context, n int, enough func() bool) ([]camera.Frame, error)
 	started      func(*service) // told when all parts are there
 }
 
@@ -224,6 +225,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.root == nil {
 		d.root = os.DirFS("/")
+	}
+	if d.drawn == nil {
+		d.drawn = tuning.DrawnFrames
 	}
 	if d.started == nil {
 		d.started = func(*service) {}

@@ -8,6 +8,7 @@ import (
 
 	"dynvit/camera"
 	"dynvit/config"
+	"dynvit/engine"
 	"dynvit/gate"
 	"dynvit/messages"
 	"dynvit/preprocess"
@@ -73,9 +74,23 @@ func (f *feed) first() (word, reason string) {
 	return messages.CameraOffline, notSeen
 }
 
-// isStill reports that a frame need not be looked at.
-func (f *feed) isStill(frame *camera.Frame, now time.Time) bool {
-	return f.motion.IsStill(frame, f.config.Load().Region, f.debounce.Settled(), now)
+// isStill reports that a frame need not be looked at; every, that all others will be.
+func (f *feed) isStill(frame *camera.Frame, every bool, now time.Time) bool {
+	return f.motion.IsStill(frame, f.config.Load().Region, f.debounce.Settled(), every, now)
+}
+
+// watcher is to be shown the frame in hand as it is decoded; nil: nobody is.
+func (f *feed) watcher() engine.Watcher {
+	if !f.motion.Watching() {
+		return nil
+	}
+	return &f.motion
+}
+
+// wasStill counts a frame that was passed over.
+func (f *feed) wasStill() {
+	f.counts.still.Add(1)
+	f.status.read()
 }
 
 // due reports whether the state was not published for a heartbeat, or never.

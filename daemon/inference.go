@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -117,9 +118,8 @@ func (w *inference) frame() bool {
 	feed := w.roster.all().of(lane)
 	w.serveRequest(feed, f)
 	switch {
-	case feed.isStill(f, w.now()):
-		feed.counts.still.Add(1)
-		feed.status.read()
+	case feed.isStill(f, w.tuner.rate() == 1, w.now()):
+		feed.wasStill()
 	case w.tuner.admit():
 		w.look(feed, f)
 	default:
@@ -132,8 +132,13 @@ func (w *inference) frame() bool {
 func (w *inference) look(feed *feed, f *camera.Frame) {
 	w.pulse.Busy(feed.busy)
 	defer w.pulse.Idle("no frame came")
+	w.result.Watcher = feed.watcher()
 	err := w.model.Classify(&w.result, f, feed.config.Load().Region, w.tuner.plan)
 	w.notice(w.model.Info())
+	if errors.Is(err, engine.ErrStill) {
+		feed.wasStill()
+		return
+	}
 	if err != nil {
 		feed.counts.failed.Add(1)
 		feed.status.unread(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+	"image/png"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -195,16 +196,21 @@ func classify(t *testing.T, uri string) (list []seenFrame) {
 	}
 }
 
-// stillCamera shows a wall with a sensor's noise, as JPEG of 640×360, 20 frames a
+// stillCamera shows a wall with a sensor's noise, as JPEG or PNG of 640×360, 20 frames a
 // second.
 type stillCamera struct {
 	*scripted
+	format camera.Format
 	frames [][]byte
 }
 
-func newStillCamera(t *testing.T) *stillCamera {
+func newStillCamera(t *testing.T, format camera.Format) *stillCamera {
 	t.Helper()
-	s := &stillCamera{scripted: newScripted(50*time.Millisecond, nil, shots(1, 100000)...)}
+	encode := func(w io.Writer, img image.Image) error { return jpeg.Encode(w, img, nil) }
+	if format == camera.PNG {
+		encode = png.Encode
+	}
+	s := &stillCamera{format: format, scripted: newScripted(50*time.Millisecond, nil, shots(1, 100000)...)}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 8 {
 		img := image.NewGray(image.Rect(0, 0, 640, 360))
@@ -212,7 +218,7 @@ func newStillCamera(t *testing.T) *stillCamera {
 			img.Pix[i] = uint8(100 + i%640/8 + int(random.NormFloat64()*5))
 		}
 		var b bytes.Buffer
-		if err := jpeg.Encode(&b, img, nil); err != nil {
+		if err := encode(&b, img); err != nil {
 			t.Fatal(err)
 		}
 		s.frames = append(s.frames, b.Bytes())
@@ -222,7 +228,7 @@ func newStillCamera(t *testing.T) *stillCamera {
 
 func (s *stillCamera) Next(ctx context.Context, f *camera.Frame) error {
 	err := s.scripted.Next(ctx, f)
-	f.Format, f.Data = camera.JPEG, append(f.Data[:0], s.frames[s.n%len(s.frames)]...)
+	f.Format, f.Data = s.format, append(f.Data[:0], s.frames[s.n%len(s.frames)]...)
 	return err
 }
 
@@ -234,7 +240,7 @@ func TestMotionSavesTheProcessor(t *testing.T) {
 	}
 	const frames = 100
 	use := func(share float64) (busy time.Duration, looked uint64) {
-		source := newStillCamera(t)
+		source := newStillCamera(t, camera.JPEG)
 		open := func(string, camera.Options) (camera.Source, error) { return source, nil }
 		f := startCameras(t, map[string]string{"still": "test:"}, func(d *Deps) { d.openSource = open }, func(c *config.Camera) { c.Motion = share })
 		f.looked("still", 3) // its label holds
@@ -250,6 +256,20 @@ func TestMotionSavesTheProcessor(t *testing.T) {
 		frames, timing.Rounded(gated)/frames, looked, timing.Rounded(all)/frames, everything)
 	if looked > 5 || gated > all/2 {
 		t.Errorf("%d of %d frames looked at, %v instead of %v", looked, frames, gated, all)
+	}
+}
+
+// TestMotionOfPNG: a still scene is told from its decoded pictures too, and frames that were passed over after all are counted as still.
+func TestMotionOfPNG(t *testing.T) {
+	source := newStillCamera(t, camera.PNG)
+	open := func(string, camera.Options) (camera.Source, error) { return source, nil }
+	f := startCameras(t, map[string]string{"still": "test:"}, func(d *Deps) { d.openSource = open }, func(c *config.Camera) { c.Motion = 0.02 })
+	f.looked("still", 3) // its label holds
+	u := f.feedNamed("still")
+	began := u.counts.looked.Load()
+	f.until("still frames came", func() bool { return u.counts.still.Load() >= 20 })
+	if looked := u.counts.looked.Load() - began; looked > 5 || u.counts.failed.Load() > 0 {
+		t.Errorf("%d frames looked at beside 20 still ones, %d failed", looked, u.counts.failed.Load())
 	}
 }
 

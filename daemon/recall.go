@@ -75,11 +75,11 @@ func (d *Daemon) earlier(info engine.Info) ([]calibrate.Measured, error) {
 // precision and on its threads.
 func (d *Daemon) takeUp(m *model, t *tuner, points []calibrate.Measured) (*model, error) {
 	l := d.config.Latency
-	best, err := pick(points, l.Percentile, l.Budget)
+	best, err := pickGroup(points, l.Percentile, l.Budget)
 	if err != nil {
 		return m, err
 	}
-	if best.Group != tuning.Group(m.info) {
+	if best != tuning.Group(m.info) {
 		c := d.config
 		c.Precision, c.Threads = best.Precision, best.Threads
 		better, err := openModel(&c, &d.deps)
@@ -89,20 +89,26 @@ func (d *Daemon) takeUp(m *model, t *tuner, points []calibrate.Measured) (*model
 		m.Close() // nothing was run on it
 		m = better
 	}
-	return m, t.follow(groupPoints(points, best.Group), l.Budget)
+	return m, t.follow(groupPoints(points, best), l.Budget)
 }
 
-// pick is the best point for a budget; the one that comes nearest where none fits.
-func pick(points []calibrate.Measured, percentile float64, budget time.Duration) (calibrate.Measured, error) {
+// pickGroup is the group of the best point for a budget; of the one that comes nearest
+// where none fits. Where there is one group, as after a first start, it is that, also where
+// a slow box measured too few frames to choose by.
+func pickGroup(points []calibrate.Measured, percentile float64, budget time.Duration) (calibrate.Group, error) {
+	first := points[0].Group
+	if len(groupPoints(points, first)) == len(points) {
+		return first, nil
+	}
 	i, err := calibrate.Choose(points, percentile, budget)
 	var nothing *calibrate.NothingFits
 	switch {
 	case errors.As(err, &nothing):
-		return nothing.Nearest, nil
+		return nothing.Nearest.Group, nil
 	case err != nil:
-		return calibrate.Measured{}, err
+		return calibrate.Group{}, err
 	}
-	return points[i], nil
+	return points[i].Group, nil
 }
 
 func groupPoints(points []calibrate.Measured, g calibrate.Group) []calibrate.Measured {

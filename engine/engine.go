@@ -257,10 +257,11 @@ func (e *Engine) Peak() float64 {
 // Classify decodes, preprocesses and runs one frame. region is the part of the
 // picture to look at (preprocess.Whole for all of it). r's memory is reused:
 // after the first frame of a size nothing is allocated but what the JPEG or PNG
-// decoder takes. A damaged picture is an error that leaves the engine usable.
+// decoder takes. A damaged picture is an error that leaves the engine usable. A frame
+// that r's Watcher does not want is ErrStill.
 func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, p vit.Plan) error {
 	start := time.Now()
-	if err := e.pre.Decode(f, region); err != nil {
+	if err := e.decode(r.Watcher, f, region); err != nil {
 		return err
 	}
 	e.pre.Render(e.input)
@@ -278,6 +279,29 @@ func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, 
 	return r.rank()
 }
 
+// Watcher is shown a frame in small once it is decoded, before the model is run.
+type Watcher interface {
+	// Thumbnail is where it goes.
+	Thumbnail() *preprocess.Thumbnail
+	// Looks reports whether the model is to look at the frame; seen is false where there
+	// is no thumbnail of it.
+	Looks(seen bool) bool
+}
+
+// ErrStill says that the watcher wanted no look at the frame.
+var ErrStill = errors.New("the frame is still")
+
+func (e *Engine) decode(w Watcher, f *camera.Frame, region preprocess.Region) error {
+	if w == nil {
+		return e.pre.Decode(f, region)
+	}
+	seen, err := e.pre.DecodeWatched(w.Thumbnail(), f, region)
+	if err == nil && !w.Looks(seen) {
+		err = ErrStill
+	}
+	return err
+}
+
 // Result is what one frame gave. It is overwritten by the next Classify with
 // the same Result; Kept also by one with another.
 type Result struct {
@@ -290,8 +314,9 @@ type Result struct {
 	Frame   time.Duration // decode, preprocess and model
 	Damaged bool          // the picture lacks a part (preprocess.Preprocessor.Damaged)
 
-	TopN     int  // set before Classify for another number of Top than 5
-	WantKept bool // set before Classify
+	TopN     int     // set before Classify for another number of Top than 5
+	WantKept bool    // set before Classify
+	Watcher  Watcher // set before Classify; nil: nobody watches
 }
 
 const defaultTop = 5

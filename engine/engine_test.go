@@ -104,6 +104,60 @@ func TestNoAllocations(t *testing.T) {
 
 // TestPrecisions: the golden photos get the same first class in every precision, at the
 // class that their file's name says.
+// watcher notes what it is shown.
+type watcher struct {
+	thumbnail   preprocess.Thumbnail
+	shown, seen int
+	wants       bool
+}
+
+func (w *watcher) Thumbnail() *preprocess.Thumbnail { return &w.thumbnail }
+func (w *watcher) Looks(seen bool) bool {
+	w.shown++
+	if seen {
+		w.seen++
+	}
+	return w.wants
+}
+
+// TestWatcher: it decides whether the model runs, changes no answer, and costs no memory.
+func TestWatcher(t *testing.T) {
+	e := open(t, Options{})
+	plan, err := e.Plan(vit.Keep{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f camera.Frame
+	if err := files.ReadPicture(&f, "../preprocess/testdata/drawn_420.jpg"); err != nil {
+		t.Fatal(err)
+	}
+	var alone, watched Result
+	w := &watcher{wants: true}
+	watched.Watcher = w
+	if err := errors.Join(e.Classify(&alone, &f, preprocess.Whole, plan), e.Classify(&watched, &f, preprocess.Whole, plan)); err != nil {
+		t.Fatal(err)
+	}
+	var want preprocess.Thumbnail
+	if err := new(preprocess.Thumbnailer).Make(&want, &f, preprocess.Whole); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(alone.Logits, watched.Logits) || w.shown != 1 || w.seen != 1 || w.thumbnail != want {
+		t.Errorf("shown %d times, %d thumbnails; the logits are equal: %v, the thumbnail: %v", w.shown, w.seen, slices.Equal(alone.Logits, watched.Logits), w.thumbnail == want)
+	}
+	if n := testing.AllocsPerRun(allocRuns, func() { e.Classify(&watched, &f, preprocess.Whole, plan) }); n != 0 && !testing.Short() {
+		t.Errorf("%v allocations a frame", n)
+	}
+	w.wants, watched.Logits = false, nil
+	if err := e.Classify(&watched, &f, preprocess.Whole, plan); !errors.Is(err, ErrStill) || watched.Logits != nil {
+		t.Errorf("%v, %d logits of a frame that was not wanted", err, len(watched.Logits))
+	}
+	f.Data = f.Data[:len(f.Data)/2]
+	w.shown = 0
+	if err := e.Classify(&watched, &f, preprocess.Whole, plan); err == nil || errors.Is(err, ErrStill) || w.shown != 0 {
+		t.Errorf("of half a picture: %v, shown %d times", err, w.shown)
+	}
+}
+
 func TestPrecisions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("slow under the race detector")

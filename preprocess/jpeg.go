@@ -48,6 +48,7 @@ func (p *Preprocessor) planes(data []byte, h jpegHeader, r Region) (window, []pl
 		return w, nil, err
 	}
 	w.damaged = p.jpeg.Damaged()
+	p.jpegMeans(r.stored(h.turn))
 	return w, p.own(list, width, height), nil
 }
 
@@ -59,6 +60,9 @@ func (p *Preprocessor) library(data []byte, h jpegHeader, r Region) (window, []p
 	}
 	p.left = h.library()
 	planes, err := decodePlanes(data, h)
+	if err == nil {
+		p.jpegPlane(planes[0], r.stored(h.turn))
+	}
 	return w, planes, err
 }
 

@@ -16,8 +16,8 @@ func (p *Preprocessor) decodePNG(data []byte, r Region) (window, error) {
 	if err != nil {
 		return window{}, fmt.Errorf("png: %w", err)
 	}
-	takes := camera.PNGBytes(data, c.Width, c.Height)
-	w, err := p.aim(c.Width, c.Height, p.heeded(exif.OfPNG(data)), r, takes)
+	takes, turn := camera.PNGBytes(data, c.Width, c.Height), p.heeded(exif.OfPNG(data))
+	w, err := p.aim(c.Width, c.Height, turn, r, takes)
 	if err != nil {
 		return w, fmt.Errorf("png of %d×%d: %w", c.Width, c.Height, err)
 	}
@@ -33,6 +33,7 @@ func (p *Preprocessor) decodePNG(data []byte, r Region) (window, error) {
 	for i := range w.box.height() {
 		write(w.row(i), w.box.x0, w.box.y0+i)
 	}
+	p.pngRows(c.Width, c.Height, write, r.stored(turn))
 	return w, nil
 }
 

@@ -106,6 +106,7 @@ type Preprocessor struct {
 	band   []byte  // scratch of the horizontal pass: some rows, transposed
 	sums   []int32 // scratch of the vertical pass: a row of the output
 	out    []byte  // [S, S, 3]: resized and cropped
+	watch  watch
 }
 
 // New prepares for a model.

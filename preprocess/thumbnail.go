@@ -41,8 +41,10 @@ func differingCells(a, b *Thumbnail, least int) (n int) {
 // Thumbnailer makes thumbnails. The zero value is ready. One goroutine uses it at
 // a time; it allocates where a frame is larger than all before.
 type Thumbnailer struct {
-	jpeg baseline.Decoder
-	sums []uint16 // scratch: a row
+	jpeg   baseline.Decoder
+	sums   []uint16 // scratch: a row
+	eighth []uint8  // scratch of ofRows: a picture in small
+	across []int    // scratch of ofRows: a row of it, added up
 }
 
 // errNoThumbnail is a frame that would have to be decoded to see anything of it.
@@ -85,6 +87,27 @@ func (t *Thumbnailer) ofJPEG(dst *Thumbnail, data []byte, r Region) error {
 	}
 	t.fill(dst, luma{p.Pix, p.Width, p.Height, p.Stride, 1, 1}, r.stored(h.turn))
 	return nil
+}
+
+// ofRows makes a thumbnail of a whole picture's rows, by the means of 8×8 samples, as of a
+// JPEG. row gives one's samples, every so many bytes.
+func (t *Thumbnailer) ofRows(dst *Thumbnail, width, height int, row func(y int) (samples []byte, step int), r Region) {
+	w, h := (width+7)/8, (height+7)/8
+	t.eighth, t.across = grow(t.eighth, w*h), grow(t.across, w)
+	for j := range h {
+		clear(t.across)
+		rows := min(8, height-8*j)
+		for y := range rows {
+			samples, step := row(8*j + y)
+			for x := range width {
+				t.across[x/8] += int(samples[x*step])
+			}
+		}
+		for i, sum := range t.across {
+			t.eighth[j*w+i] = uint8(sum / (rows * min(8, width-8*i)))
+		}
+	}
+	t.fill(dst, luma{t.eighth, w, h, w, 1, 1}, r)
 }
 
 // luma is brightness in a frame's bytes.

@@ -29,8 +29,9 @@ func pair(i int) (a, b int) { return i * 37 % drawnScenes, (i*59 + 23) % drawnSc
 // pictures of the place: each is two of the drawn scenes mixed. A scene alone is
 // recognised at any keep ratio; a mixture is a close call, on which plans differ.
 // No more than two scenes are in memory at a time: a hundred of them would take
-// more than all else on a small box.
-func DrawnFrames(ctx context.Context, n int) ([]camera.Frame, error) {
+// more than all else on a small box. Drawing takes 50 ms a frame and more on a slow
+// box: enough, asked after each, ends it; nil: never.
+func DrawnFrames(ctx context.Context, n int, enough func() bool) ([]camera.Frame, error) {
 	films := [2]*drawn.Film{drawn.NewFilm(drawnWidth, drawnHeight), drawn.NewFilm(drawnWidth, drawnHeight)}
 	m := newMixer(2*drawnWidth, 2*drawnHeight)
 	var shown [2]camera.Frame
@@ -46,8 +47,11 @@ func DrawnFrames(ctx context.Context, n int) ([]camera.Frame, error) {
 		if frames[i], err = m.mix(&shown[0], &shown[1], 0.3+0.4*float64(i*61%100)/100); err != nil {
 			return nil, fmt.Errorf("drawn frames: %w", err)
 		}
+		if enough != nil && enough() {
+			break
+		}
 	}
-	return frames, nil
+	return slices.DeleteFunc(frames, func(f camera.Frame) bool { return f.Data == nil }), nil
 }
 
 // drawingOrder has frames of the same places follow each other: a place takes

@@ -9,7 +9,7 @@ import (
 func TestDrawnFramesEndWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if frames, err := DrawnFrames(ctx, 3); !errors.Is(err, context.Canceled) || frames != nil {
+	if frames, err := DrawnFrames(ctx, 3, nil); !errors.Is(err, context.Canceled) || frames != nil {
 		t.Errorf("%d frames, %v", len(frames), err)
 	}
 }
@@ -17,7 +17,7 @@ func TestDrawnFramesEndWithTheContext(t *testing.T) {
 // TestDrawnFrames: they are what a calibration says that it was measured on, and
 // no two alike.
 func TestDrawnFrames(t *testing.T) {
-	frames, err := DrawnFrames(t.Context(), 3)
+	frames, err := DrawnFrames(t.Context(), 3, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,6 +27,22 @@ func TestDrawnFrames(t *testing.T) {
 		}
 		if i > 0 && string(frames[i].Data) == string(frames[i-1].Data) {
 			t.Errorf("frames %d and %d are equal", i-1, i)
+		}
+	}
+}
+
+// TestDrawnFramesEnough: a slow box draws as many as there is time for, and one at least.
+func TestDrawnFramesEnough(t *testing.T) {
+	for after, want := range map[int]int{0: 1, 1: 1, 2: 2, 9: 4} {
+		asked := 0
+		frames, err := DrawnFrames(t.Context(), 4, func() bool { asked++; return asked >= after })
+		if err != nil || len(frames) != want {
+			t.Errorf("enough after %d: %d frames, %v, want %d", after, len(frames), err, want)
+		}
+		for i := range frames {
+			if len(frames[i].Data) == 0 {
+				t.Errorf("enough after %d: frame %d is empty", after, i)
+			}
 		}
 	}
 }

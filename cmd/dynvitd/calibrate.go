@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ func newCalibrate() *cobra.Command {
 	flags.IntSliceVar(&f.threads, "threads", nil, "threads to try, may be repeated (default: 1, 2, 4 … all usable cores)")
 	flags.DurationVar(&f.limit, "limit", 150*time.Second, "time for the whole")
 	flags.StringVarP(&f.output, "output", "o", "", "file to write (default: where run looks for it)")
-	flags.StringVar(&f.plot, "plot", "", "SVG to draw")
+	flags.StringVar(&f.plot, "plot", "", "picture to draw, .svg or .png")
 	return c
 }
 
@@ -94,6 +95,8 @@ func (f *calibrateFlags) check() error {
 		return usageError{errors.New("want --data or --source, not both")}
 	case f.limit < time.Second:
 		return usageError{fmt.Errorf("--limit %v: want at least 1s", f.limit)}
+	case f.draw() == nil:
+		return usageError{fmt.Errorf("--plot %s: want .svg or .png", f.plot)}
 	}
 	for _, n := range f.threads {
 		if n < 1 || n > 1024 {
@@ -109,6 +112,18 @@ func (f *calibrateFlags) check() error {
 		f.output = filepath.Join(dir, tuning.CalibrationFile)
 	}
 	return f.modelFlags.check()
+}
+
+// draw is what writes a plot of the kind that its name says, SVG where it says none; nil
+// where it is of another.
+func (f *calibrateFlags) draw() func(io.Writer, *calibrate.Table) error {
+	switch strings.ToLower(filepath.Ext(f.plot)) {
+	case ".svg", "":
+		return calibrate.WriteSVG
+	case ".png":
+		return calibrate.WritePNG
+	}
+	return nil
 }
 
 // threadCounts are 1, 2, 4 … and most itself; most alone where they have no say in how
@@ -132,7 +147,7 @@ func (f *calibrateFlags) frames(ctx context.Context) (frames []camera.Frame, lab
 	case f.source != "":
 		frames, what, err = sourceFrames(ctx, f.source)
 	default:
-		frames, err = tuning.DrawnFrames(ctx, mostFrames)
+		frames, err = tuning.DrawnFrames(ctx, mostFrames, nil)
 		what = "1280x720 jpeg"
 	}
 	return frames, nil, what, err
@@ -245,7 +260,7 @@ func (f *calibrateFlags) write(w io.Writer, t *calibrate.Table) error {
 		return err
 	}
 	if f.plot != "" {
-		if err := atomicfile.Write(f.plot, func(out io.Writer) error { return calibrate.WriteSVG(out, t) }); err != nil {
+		if err := atomicfile.Write(f.plot, func(out io.Writer) error { return f.draw()(out, t) }); err != nil {
 			return err
 		}
 	}
@@ -255,6 +270,9 @@ func (f *calibrateFlags) write(w io.Writer, t *calibrate.Table) error {
 			return err
 		}
 		printText(w, text.Bytes())
+		if doubt := t.Doubt(); doubt != "" { // which the text says by itself
+			complain(fmt.Errorf("calibrate: %s", doubt))
+		}
 		return nil
 	}
 	return calibrate.WriteText(w, t)

@@ -129,6 +129,58 @@ func TestCalibrateInterrupted(t *testing.T) {
 	}
 }
 
+// TestCalibratePlot: the name says which kind of picture is drawn, and one of another kind is refused before minutes
+// are spent.
+func TestCalibratePlot(t *testing.T) {
+	model, dir := smallModel(t), t.TempDir()
+	args := []string{"calibrate", "--budget", "50s", "--limit", "20s", "--model", model, "--backend", "portable", "--precision", "f32", "--threads", "1",
+		"--keep", "1", "--data", filepath.Dir(picture), "-o", filepath.Join(dir, "c.json")}
+	for name, begins := range map[string]string{"plot.png": "\x89PNG\r\n", "PLOT.PNG": "\x89PNG\r\n", "plot.svg": "<svg ", "plot": "<svg "} {
+		plot := filepath.Join(dir, name)
+		if _, stderr, code := outcome(t, dynvitd(t, append(args, "--plot", plot)...)); code != 0 {
+			t.Fatalf("%s: exit %d, %q", name, code, stderr)
+		}
+		if data, err := os.ReadFile(plot); err != nil || !strings.HasPrefix(string(data), begins) {
+			t.Errorf("%s begins with %.8q, %v", name, data, err)
+		}
+	}
+	stdout, stderr, code := outcome(t, dynvitd(t, append(args, "--plot", filepath.Join(dir, "plot.jpg"))...))
+	if code != 2 || stdout != "" || !strings.Contains(stderr, "want .svg or .png") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// TestCalibrateByLabels: labels of three classes with 30 pictures each decide; of one class they don't, and that is said.
+func TestCalibrateByLabels(t *testing.T) {
+	data, err := os.ReadFile(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := smallModel(t)
+	for classes, want := range map[int]struct{ quality, says string }{
+		3: {"accuracy", ""},
+		1: {"agreement", "dynvitd: calibrate: labels are no measure: 1 class judged, 90 pictures of the rarest; want 3 and 30: agreement decided\n"},
+	} {
+		dir, out := t.TempDir(), filepath.Join(t.TempDir(), "c.json")
+		for i := range 90 {
+			write(t, dir, fmt.Sprintf("%d_%02d.jpg", i%classes, i), string(data))
+		}
+		stdout, stderr, code := outcome(t, dynvitd(t, "calibrate", "--budget", "50s", "--limit", "30s", "--model", model, "--backend", "portable",
+			"--precision", "f32", "--threads", "1", "--keep", "1", "--keep", "0.5", "--data", dir, "--json", "-o", out))
+		if code != 0 || stderr != want.says {
+			t.Errorf("%d classes: exit %d, %q, want %q", classes, code, stderr, want.says)
+		}
+		var shown struct{ Quality string }
+		if err := json.Unmarshal([]byte(stdout), &shown); err != nil || shown.Quality != want.quality {
+			t.Errorf("%d classes: quality %q, %v, want %q", classes, shown.Quality, err, want.quality)
+		}
+		table, err := calibrate.ReadFile(out)
+		if err != nil || table.Points[0].Classes != classes || table.Points[0].Rarest != 90/classes || len(table.Points[0].Right) != 12 {
+			t.Errorf("%d classes: kept %+v, %v", classes, table, err)
+		}
+	}
+}
+
 // TestPicturesAreMixed: the first of a folder's pictures are of all its classes,
 // as often none but the first are judged.
 func TestPicturesAreMixed(t *testing.T) {

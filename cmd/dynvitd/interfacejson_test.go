@@ -123,7 +123,7 @@ func TestInterfaceJSON(t *testing.T) {
 
 // TestInterfaceCalibrate: its JSON is a Table's.
 func TestInterfaceCalibrate(t *testing.T) {
-	unknown := []string{"broken", "labelled", "accuracy", "accuracy_ci95", "governor", "gpu", "temperature_c", "partial"}
+	unknown := []string{"broken", "labelled", "classes", "rarest", "accuracy", "accuracy_ci95", "right", "governor", "gpu", "temperature_c", "partial"}
 	real := answerOf(t, "calibrate", "--json", "--budget", "1m", "--model", smallModel(t), "--keep", "0.7", "--precision", "f32", "--threads", "1",
 		"--data", filepath.Dir(picture), "--percentile", "50", "--limit", "30s", "-o", filepath.Join(t.TempDir(), "c.json"))
 	page := examples(t)

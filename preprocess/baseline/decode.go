@@ -17,6 +17,10 @@ const (
 // where one is larger than all before. The zero value is ready. One goroutine
 // uses it at a time.
 type Decoder struct {
+	// Watch has Decode find the picture's means too (Watched): it then looks at all of
+	// it, also below the window.
+	Watch bool
+
 	width, height int
 	hMax, vMax    int
 	components    []component // of buffer
@@ -36,7 +40,7 @@ type Decoder struct {
 	coef [64]int32
 	out  []Plane
 
-	means bool // of the first component, nothing else
+	small small
 }
 
 // Plane is one component at its own resolution.
@@ -77,6 +81,9 @@ func (d *Decoder) Decode(data []byte, scale int, w Window) ([]Plane, error) {
 			c.pix = c.pix[:n]
 		}
 	}
+	if d.Watch {
+		d.small.begin(d)
+	}
 	// A chroma sample more on each side, for who interpolates.
 	from, to := Window{max(0, w.X0-d.hMax) / mcuW, max(0, w.Y0-d.vMax) / mcuH, 0, 0},
 		Window{0, 0, min(across, (w.X1+d.hMax+mcuW-1)/mcuW), min(down, (w.Y1+d.vMax+mcuH-1)/mcuH)}
@@ -92,7 +99,7 @@ func (d *Decoder) Decode(data []byte, scale int, w Window) ([]Plane, error) {
 
 // Held is how much memory is kept for the next picture, in bytes.
 func (d *Decoder) Held() int {
-	n := cap(d.data)
+	n := cap(d.data) + cap(d.small.Pix)
 	for _, c := range d.buffer {
 		n += cap(c.pix)
 	}
@@ -100,7 +107,9 @@ func (d *Decoder) Held() int {
 }
 
 // Release gives that memory up; the planes of the last picture are not valid any more.
-func (d *Decoder) Release() { d.data, d.buffer, d.components, d.out = nil, [4]component{}, nil, nil }
+func (d *Decoder) Release() {
+	d.data, d.buffer, d.components, d.out, d.small = nil, [4]component{}, nil, nil, small{}
+}
 
 // unstuff copies the scan's data without the zeros stuffed behind 0xff, so that bits
 // can be read without looking, and finds the markers in it. Without restart intervals
@@ -173,6 +182,7 @@ func (d *Decoder) mcus(w Window) error {
 	if 2*d.lost > across*rows {
 		return errDamaged
 	}
+	d.small.finish(d, rows)
 	return nil
 }
 
@@ -215,15 +225,15 @@ func (d *Decoder) mcu(x, y int, wanted bool) {
 		dc, ac, quant := &d.dcTables[c.dc], &d.acTables[c.ac], &d.quant[c.quant]
 		for v := range c.v {
 			for h := range c.h {
-				if !wanted || d.means {
+				if wanted {
+					last := d.block(c, dc, ac, quant)
+					d.inverse(c.pix[(y*c.v+v)*c.side*c.stride+(x*c.h+h)*c.side:], c.stride, c.side, last)
+				} else {
 					d.bits.skip(c, dc, ac, d.data)
-					if d.means && i == 0 {
-						c.pix[(y*c.v+v)*c.stride+x*c.h+h] = sample((int32(int16(c.pred))*quant[0] + 4) >> 3)
-					}
-					continue
 				}
-				last := d.block(c, dc, ac, quant)
-				d.inverse(c.pix[(y*c.v+v)*c.side*c.stride+(x*c.h+h)*c.side:], c.stride, c.side, last)
+				if i == 0 && d.small.on {
+					d.small.Pix[(y*c.v+v)*d.small.Stride+x*c.h+h] = sample((int32(int16(c.pred))*quant[0] + 4) >> 3)
+				}
 			}
 		}
 	}

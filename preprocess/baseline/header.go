@@ -51,6 +51,7 @@ func (d *Decoder) header(data []byte) (int, error) {
 		return 0, errDamaged
 	}
 	d.quantSet, d.components, d.restart = [4]bool{}, nil, 0
+	d.small.on, d.small.whole = false, false
 	for i := range d.dcTables {
 		d.dcTables[i].set, d.acTables[i].set = false, false
 	}

@@ -106,19 +106,16 @@ func (d *Decoder) last(before bits, x, y int, wanted bool) {
 
 // grey is an MCU of which nothing is known.
 func (d *Decoder) grey(x, y int, wanted bool) {
-	if !wanted && !d.means {
+	if c := &d.components[0]; d.small.on {
+		for v := range c.v {
+			flatRow(d.small.Pix[(y*c.v+v)*d.small.Stride+x*c.h:][:c.h])
+		}
+	}
+	if !wanted {
 		return
 	}
 	for i := range d.components {
 		c := &d.components[i]
-		if d.means {
-			if i == 0 {
-				for v := range c.v {
-					flatRow(c.pix[(y*c.v+v)*c.stride+x*c.h:][:c.h])
-				}
-			}
-			continue
-		}
 		for line := range c.v * c.side {
 			flatRow(c.pix[(y*c.v*c.side+line)*c.stride+x*c.h*c.side:][:c.h*c.side])
 		}

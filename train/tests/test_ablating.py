@@ -47,7 +47,7 @@ def test_ablation_writes_tables_and_goes_on(pictures, tmp_path):
     assert len(table) == 7 * (3 + 2 + 2 * len(arms)) + 2 * 2
     assert "| static | 2 |" in (tmp_path / "ablation" / "ablation.md").read_text()
     root = ElementTree.parse(tmp_path / "ablation" / "ablation.svg").getroot()
-    assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == len(names)
+    assert len(root.findall("{http://www.w3.org/2000/svg}g[@class='line']")) == len(names)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dynvit_train.ablating.fit", None)  # finished arms are not run again
         assert ablate(plan) == rows
