@@ -131,7 +131,7 @@ def masked_softmax(scores, policy):
     n = scores.shape[-1]
     keys = policy.float().reshape(-1, 1, 1, n)
     own = torch.eye(n, device=scores.device)
-    allowed = keys + (1 - keys.clamp(max=1)) * own
+    allowed = keys + torch.where(keys > 1.5, 0, 1 - keys) * own  # a decision of 1 may be a rounding above it
     e = (scores - scores.amax(-1, keepdim=True)).float().exp() * allowed
     return ((e + MASK_EPS / n) / (e.sum(-1, keepdim=True) + MASK_EPS)).type_as(scores)
 

@@ -28,7 +28,7 @@ def model_of(shape, seed=0):
     """A model whose weights are large enough that its tokens differ."""
     torch.manual_seed(seed)
     model = DynamicViT(shape).double().eval()
-    for name, p in model.named_parameters():
+    for p in model.parameters():
         if p.dim() == 2:
             torch.nn.init.normal_(p, std=1.5 * p.shape[1] ** -0.5)
     return model
