@@ -27,6 +27,8 @@ class Merged(Output):
 class Merge:
     """A rule: the importance, ByAttention or ByPredictor, and the share of those to remove that is dropped."""
 
+    inside = True  # of the block, as rules of reducing have it
+
     importance: object
     share: tuple = (2, 5)  # a fraction
 
@@ -53,6 +55,8 @@ def unite(keys, keep, stride):
     go there until keep are left, all others stay where they are. Ties go to the lower row."""
     m = keys.shape[1]
     own = torch.arange(m, device=keys.device)
+    if m == keep:
+        return own.expand(len(keys), -1)
     is_target = own % stride == stride - 1
     sources, targets = own[~is_target], own[is_target]
     unit = F.normalize(keys, dim=-1)
@@ -161,6 +165,11 @@ def merged(model, x, counts, rule, forced=None, probe=None):
     probe(name, tensor), if given, sees embed, block.NN and score.k as golden files name them.
     """
     return Pass(model, x, counts, rule, forced).run(probe or (lambda name, tensor: None))
+
+
+def remove(model, x, counts, rule):
+    """The inference pass by a rule of either kind: one that merges, or one of reducing."""
+    return merged(model, x, counts, rule) if isinstance(rule, Merge) else model.pruned(x, counts, rule)
 
 
 def merged_masked(model, x, counts, rule, decide):

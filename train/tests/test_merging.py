@@ -55,6 +55,7 @@ def test_most_similar_go_first_and_ties_go_low():
     assert unite(keys, 3, 2).tolist() == [[3, 1, 1, 3, 3, 5]]
     assert unite(keys * 7, 3, 2).tolist() == [[3, 1, 1, 3, 3, 5]]  # lengths do not count
     assert unite(torch.zeros(1, 4, 2), 3, 2).tolist() == [[1, 1, 2, 3]]
+    assert unite(torch.zeros(1, 1, 2), 1, 2).tolist() == [[0]]
 
 
 def test_average_weighs_by_size():
