@@ -43,7 +43,7 @@ class Config:
     regress_lr: float = option(1e-3, "learning rate of the regression")
     target: str = option("attention", "what is regressed on", choices=["attention", "cls-attention", "projection"])
     merge: bool = option(
-        False, "merge what is removed into the most similar patch left, a fifth of it dropped by the predictors (any)"
+        False, "merge what is removed into the most similar patches left, but for what scores least (with any)"
     )
     noise: float = option(0.2, "logistic noise of noisy top-k, as a share of the scores' spread")
     dense_share: float = option(0.0, "share of each batch that is trained dense, the rest pruned (any)")

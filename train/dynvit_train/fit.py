@@ -14,7 +14,7 @@ from .errors import UserError
 from .evaluating import evaluate, targets
 from .export import metadata
 from .losses import Following, Weights, dynamic_loss, regression_loss
-from .merging import RULES, merged_masked, remove
+from .merging import RULES, merged_masked, remove, survivors_of
 from .model import TOKENS, DynamicViT, Output, Shape, StaticPredictor, keep_counts
 from .pictures import Augment, Batches, View, Views, is_synset, loader, mix, read_labels, scan, spread, without_labels
 from .processes import Processes
@@ -368,11 +368,11 @@ class Trainer:
 
         if self.config.is_fixed:
             return self.model.masked(x, Gumbel(noise))
-        counts, rule = self.counts(ratio), self.rule()
-        left = rule.survivors(counts, self.model.shape.patches) if self.config.merge else counts
+        counts = self.counts(ratio)
+        left = survivors_of(counts, self.model.shape.patches) if self.config.merge else counts
         decide = NoisyTopK(left, noise, self.config.noise, self.config.temperature)
         if self.config.merge:
-            return merged_masked(self.model, x, counts, rule, decide)
+            return merged_masked(self.model, x, counts, decide)
         return self.model.masked(x, decide)
 
     def counts(self, ratio):

@@ -1,8 +1,8 @@
 """Merging: what is removed lives on in what stays, as dynvitd's scorers `merge` and `predictor+merge` do it.
 
 This is not the paper's method, which drops. A stage acts after its block's attention, before its MLP: a share of those
-to remove, the least important, is dropped; the others are merged into the most similar of every second (or third, …)
-patch, after Bolya et al., ICLR 2023 (Token Merging). From then on attention and means weigh a patch by its size, which
+to remove, the least important, is dropped; the others are merged into the most similar of every second patch, after
+Bolya et al., ICLR 2023 (Token Merging). From then on attention and means weigh a patch by its size, which
 is how many patches it stands for. docs/method.md, "Merging", defines it.
 """
 
@@ -25,45 +25,43 @@ class Merged(Output):
 
 @dataclass(frozen=True)
 class Merge:
-    """A rule: the importance, ByAttention or ByPredictor, and the share of those to remove that is dropped."""
+    """A rule: what makes a patch worth keeping, ByAttention or ByPredictor."""
 
     inside = True  # of the block, as rules of reducing have it
 
     importance: object
-    share: tuple = (2, 5)  # a fraction
-
-    def survivors(self, counts, patches):
-        """How many are left at each stage once the least important are dropped, and before the rest is merged."""
-        alive = [patches, *counts]
-        return [amounts(before, after, self.share)[0] for before, after in zip(alive, counts)]
 
 
-RULES = {"merge": Merge(ByAttention()), "predictor+merge": Merge(ByPredictor(), (1, 5))}
+RULES = {"merge": Merge(ByAttention()), "predictor+merge": Merge(ByPredictor())}
 
 
-def amounts(alive, keep, share):
-    """(how many of the patches alive survive the drop, every which one of those is a target)."""
-    left = alive - (alive - keep) * share[0] // share[1]
-    stride = 2
-    while left // stride > keep:
-        stride += 1
-    return left, stride
+def survivors(alive, keep):
+    """How many patches of those alive are left once the least important are dropped and before the rest is merged: the
+    share of those to go that is dropped is the share of all that is to go. At most twice keep are left, so one of two
+    can be a target."""
+    return alive - (alive - keep) ** 2 // alive
 
 
-def unite(keys, keep, stride):
-    """Which of m patches each goes to, [B, m], by their keys [B, m, W]: the sources most similar to their best target
-    go there until keep are left, all others stay where they are. Ties go to the lower row."""
+def survivors_of(counts, patches):
+    """The same of each stage, whose counts these are."""
+    return [survivors(before, after) for before, after in zip([patches, *counts], counts)]
+
+
+def unite(keys, importance, keep):
+    """Which of m patches each goes to, [B, m], by their keys [B, m, W] and importance [B, m] above 0: every other one
+    is a source, and those that cost least go to the target that is most like them until keep are left. The cost is the
+    distance times the root of the importance. All others stay where they are. Ties go to the lower row."""
     m = keys.shape[1]
     own = torch.arange(m, device=keys.device)
     if m == keep:
         return own.expand(len(keys), -1)
-    is_target = own % stride == stride - 1
-    sources, targets = own[~is_target], own[is_target]
+    sources, targets = own[::2], own[1::2]
     unit = F.normalize(keys, dim=-1)
     similar = unit[:, sources] @ unit[:, targets].transpose(1, 2)
     best = similar.argmax(-1)
-    nearest = similar.gather(-1, best[..., None])[..., 0]
-    away = nearest.sort(dim=1, descending=True, stable=True).indices[:, : m - keep]
+    distance = 1 - similar.gather(-1, best[..., None])[..., 0]
+    cost = distance * importance[:, sources].sqrt()
+    away = cost.sort(dim=1, stable=True).indices[:, : m - keep]
     return own.expand(len(keys), -1).scatter(1, sources[away], targets[best.gather(1, away)])
 
 
@@ -72,9 +70,9 @@ def best_rows(score, count):
     return score.sort(dim=1, descending=True, stable=True).indices[:, :count].sort(dim=1).values
 
 
-def assign(rows, keys, keep, stride):
+def assign(rows, keys, importance, keep):
     """Which of the patches each goes to, [B, a], -1 where it is none of the rows [B, m] that survived the drop."""
-    goes = unite(pick(keys, rows), keep, stride)
+    goes = unite(pick(keys, rows), importance.gather(1, rows), keep)
     return torch.full_like(keys[..., 0], -1, dtype=torch.long).scatter(1, rows, rows.gather(1, goes))
 
 
@@ -115,30 +113,31 @@ class Pass:
     def block(self, i, block, probe):
         stage = len(self.kept) if i in self.model.shape.prune_at else -1
         acts = stage >= 0 and self.counts[stage] < self.ids.shape[1]
-        score = self.predicted(stage, probe) if acts and isinstance(self.rule.importance, ByPredictor) else None
+        predicted = self.predicted(stage, probe) if acts and isinstance(self.rule.importance, ByPredictor) else None
 
         def reduce(x, weights, k, v):
             if not acts:
                 return x
-            return self.reduce(x, self.received(weights, v, block) if score is None else score, k, stage)
+            return self.reduce(x, self.received(weights, v, block) if predicted is None else predicted, k, stage)
 
         self.x = block.forward_scored(self.x, reduce, self.size)
         if stage >= 0:
             self.note()
 
     def predicted(self, stage, probe):
-        return self.rule.importance.score(self.model, stage, self.x, self.ids, probe)
+        """The odds of being kept, by which predictors are an importance above 0."""
+        return self.rule.importance.score(self.model, stage, self.x, self.ids, probe).exp()
 
     def received(self, weights, v, block):
         return self.rule.importance.score(weights, v, block)[:, self.prefix :]
 
-    def reduce(self, x, score, k, stage):
+    def reduce(self, x, importance, k, stage):
         keep = self.counts[stage]
         if self.forced:
             goes = self.given(self.forced[stage])
         else:
-            left, stride = amounts(score.shape[1], keep, self.rule.share)
-            goes = assign(best_rows(score, left), k.mean(1)[:, self.prefix :], keep, stride)
+            rows = best_rows(importance, survivors(importance.shape[1], keep))
+            goes = assign(rows, k.mean(1)[:, self.prefix :], importance, keep)
         patches, sizes = average(x[:, self.prefix :], self.size[:, self.prefix :], goes)
         stays = goes == torch.arange(goes.shape[1], device=x.device)
         rows = stays.nonzero()[:, 1].view(len(x), keep)
@@ -172,27 +171,26 @@ def remove(model, x, counts, rule):
     return merged(model, x, counts, rule) if isinstance(rule, Merge) else model.pruned(x, counts, rule)
 
 
-def merged_masked(model, x, counts, rule, decide):
+def merged_masked(model, x, counts, decide):
     """The training pass of `predictor+merge`: every token stays, those merged away or dropped are masked out.
 
-    decide(stage, logprobs [B, N, 2], alive [B, N, 1]) keeps exactly rule.survivors of those alive. Decisions multiply
+    decide(stage, logprobs [B, N, 2], alive [B, N, 1]) keeps exactly survivors of those alive. Decisions multiply
     sizes, in the averages and in attention, so gradients reach the scores. decisions of the Output are sizes.
     """
     x, prefix = model.embed(x), model.shape.prefix
     size = x.new_ones(*x.shape[:2], 1)
     alive, decisions = size[:, prefix:], []
-    alive_before = model.shape.patches
     for i, block in enumerate(model.blocks):
         stage = len(decisions) if i in model.shape.prune_at else -1
         if stage < 0:
             x = block(x, size)
             continue
-        alive = decide(stage, model.score_predictor[stage](x[:, prefix:], alive), alive)
-        left, stride = amounts(alive_before, counts[stage], rule.share)
-        rows = alive[..., 0].round().nonzero()[:, 1].view(len(x), left)
-        alive_before = counts[stage]
-        k = block.attn.split(block.norm1(x))[1]
-        goes = assign(rows, k.mean(1)[:, prefix:].detach(), counts[stage], stride)
+        logprobs = model.score_predictor[stage](x[:, prefix:], alive)
+        alive = decide(stage, logprobs, alive)
+        rows = alive[..., 0].round().nonzero()[:, 1].view(len(x), -1)
+        keys = block.attn.split(block.norm1(x))[1].mean(1)[:, prefix:]
+        odds = (logprobs[..., 0] - logprobs[..., 1]).exp()
+        goes = assign(rows, keys.detach(), odds.detach(), counts[stage])
         x = block.add(x, block.ls1(block.attn(block.norm1(x), size)))
         patches, sizes = average(x[:, prefix:], size[:, prefix:] * alive, goes)
         x, size = torch.cat([x[:, :prefix], patches], 1), torch.cat([size[:, :prefix], sizes], 1)
