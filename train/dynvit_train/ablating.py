@@ -17,6 +17,7 @@ from .evaluating import evaluate
 from .export import convert, encode, metadata
 from .fit import fit
 from .macs import macs
+from .merging import RULES as MERGING
 from .model import keep_counts
 from .pictures import scan, spread
 from .reducing import RULES, ByRandom
@@ -25,7 +26,7 @@ from .shrinking import fewer_blocks, fewer_units, sample
 from .weights import load_model
 
 RATIOS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
-FREE = ("attention", "cls-attention", "pooling")
+FREE = {name: RULES[name] for name in ("attention", "cls-attention", "pooling")} | {"merge": lambda: MERGING["merge"]}
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Row:
 ARMS = {
     "dynamic": {},
     "dynamic, any ratio": {"keep": "any"},
+    "dynamic, merged": {"keep": "any", "merge": True},
     "static": {"mask": "static"},
     "dynamic, no KL": {"w_kl": 0.0},
     "dynamic, no token loss": {"w_token": 0.0},
@@ -82,20 +84,20 @@ def ablate(plan):
     return rows
 
 
-def work_of(shape, predictors):
+def work_of(shape, predictors, inside=False):
     stages = len(shape.prune_at)
     counts = {r: None if r == 1 else keep_counts(r, shape.patches, stages) for r in RATIOS}
-    return {f"{r:g}": macs(shape, c, predictors) / 1e9 for r, c in counts.items()}
+    return {f"{r:g}": macs(shape, c, predictors, inside) / 1e9 for r, c in counts.items()}
 
 
 def untrained(model, facts, folder, seeds):
     """Rows of the rules that need no training."""
-    rules = {(name, 0): RULES[name] for name in FREE}
+    rules = {(name, 0): make for name, make in FREE.items()}
     rules |= {("random", seed): (lambda seed=seed: ByRandom(seed)) for seed in seeds}
     asked = {(*key, r): (None if r == 1 else make(), r) for key, make in rules.items() for r in RATIOS}
     scores = evaluate(model, facts, folder, asked)
-    work = work_of(model.shape, False)
-    return [Row(name, seed, {f"{r:g}": scores[name, seed, r].top1 for r in RATIOS}, work) for name, seed in rules]
+    top1 = {key: {f"{r:g}": scores[(*key, r)].top1 for r in RATIOS} for key in rules}
+    return [Row(*key, top1[key], work_of(model.shape, False, make().inside)) for key, make in rules.items()]
 
 
 def settings(plan, arm, seed, shape):
@@ -111,7 +113,7 @@ def trained(plan, arm, seed, model):
     config = settings(plan, arm, seed, model.shape)
     top1 = run(config)
     shape = model.shape if not config.prune_at else replace(model.shape, prune_at=config.prune_blocks())
-    return Row(arm, seed, top1, work_of(shape, config.mask == "dynamic"))
+    return Row(arm, seed, top1, work_of(shape, config.mask == "dynamic", config.merge))
 
 
 def run(config):

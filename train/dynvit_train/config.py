@@ -42,6 +42,9 @@ class Config:
     regress_epochs: int = option(0, "first regress the predictors on --target for so many epochs")
     regress_lr: float = option(1e-3, "learning rate of the regression")
     target: str = option("attention", "what is regressed on", choices=["attention", "cls-attention", "projection"])
+    merge: bool = option(
+        False, "merge what is removed into the most similar patches left, but for what scores least (with any)"
+    )
     noise: float = option(0.2, "logistic noise of noisy top-k, as a share of the scores' spread")
     dense_share: float = option(0.0, "share of each batch that is trained dense, the rest pruned (any)")
     mask_every: int = option(
@@ -109,6 +112,8 @@ class Config:
             raise UserError("fit: want --dense-share from 0 to below 1 and --mask-every of at least 1")
         if self.is_fixed and (self.dense_share or self.mask_every > 1 or self.train == "network"):
             raise UserError("fit: --dense-share, --mask-every and --train network go with --keep any")
+        if self.merge and (self.is_fixed or self.mask_every > 1):
+            raise UserError("fit: --merge goes with --keep any, and with --mask-every 1")
         self.keep_range()
 
     def keep_range(self):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from .errors import UserError
+from .merging import remove
 from .model import keep_counts
 from .pictures import Plain, class_indices, plain_batches, scan
 from .reducing import ByPredictor
@@ -66,7 +67,7 @@ def evaluate(model, facts, folder, rules, batch=32, workers=0, device="cpu"):
 
 def prune(model, x, rule, ratio):
     counts = keep_counts(ratio, model.shape.patches, len(model.shape.prune_at))
-    return model.pruned(x, counts, rule).logits.argmax(1).cpu()
+    return remove(model, x, counts, rule).logits.argmax(1).cpu()
 
 
 def count(score, answer, dense, wanted):

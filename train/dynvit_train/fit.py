@@ -14,6 +14,7 @@ from .errors import UserError
 from .evaluating import evaluate, targets
 from .export import metadata
 from .losses import Following, Weights, dynamic_loss, regression_loss
+from .merging import RULES, merged_masked, remove, survivors_of
 from .model import TOKENS, DynamicViT, Output, Shape, StaticPredictor, keep_counts
 from .pictures import Augment, Batches, View, Views, is_synset, loader, mix, read_labels, scan, spread, without_labels
 from .processes import Processes
@@ -239,10 +240,14 @@ class Trainer:
         if not self.config.val or (self.config.val_last and self.epoch < self.epochs):
             return {}
         folder = spread(scan(self.config.val, need_labels=True), self.config.val_limit)
-        rules = {f"{r:g}": (None if r == 1 else ByPredictor(), r) for r in self.config.val_ratios()}
+        rules = {f"{r:g}": (None if r == 1 else self.rule(), r) for r in self.config.val_ratios()}
         model = self.average.model if self.average else self.model
         scores = evaluate(model, self.facts, folder, rules, workers=self.config.workers, device=self.device)
         return {name: s.top1 for name, s in scores.items()}
+
+    def rule(self):
+        """What removes patches at inference."""
+        return RULES["predictor+merge"] if self.config.merge else ByPredictor()
 
     # An epoch.
 
@@ -335,8 +340,8 @@ class Trainer:
             stages = len(self.model.shape.prune_at)
             ratios = [ratio ** (k + 1) for k in range(stages)] if self.config.is_fixed else None
             return self.loss_of(self.forward(x, ratio, draw), labels, teacher, ratios)
-        choose = ByPredictor() if fixed else Following(self.config.target)
-        out = self.model.pruned(x, self.counts(ratio), choose)
+        choose = self.rule() if fixed else Following(self.config.target)
+        out = remove(self.model, x, self.counts(ratio), choose)
         if teacher is not None and teacher.tokens is not None:
             ids = out.kept[-1][..., None].expand(-1, -1, teacher.tokens.shape[-1])
             teacher = Output(teacher.logits, teacher.cls_logits, teacher.tokens.gather(1, ids))
@@ -363,7 +368,11 @@ class Trainer:
 
         if self.config.is_fixed:
             return self.model.masked(x, Gumbel(noise))
-        decide = NoisyTopK(self.counts(ratio), noise, self.config.noise, self.config.temperature)
+        counts = self.counts(ratio)
+        left = survivors_of(counts, self.model.shape.patches) if self.config.merge else counts
+        decide = NoisyTopK(left, noise, self.config.noise, self.config.temperature)
+        if self.config.merge:
+            return merged_masked(self.model, x, counts, decide)
         return self.model.masked(x, decide)
 
     def counts(self, ratio):

@@ -1,15 +1,18 @@
 """Multiply-accumulates of one picture: linear layers and the two products of attention, predictors included."""
 
 
-def macs(shape, counts=None, predictors=True):
-    """counts: patches kept at each stage; None: the dense pass, which runs no predictor."""
+def macs(shape, counts=None, predictors=True, inside=False):
+    """counts: patches kept at each stage; None: the dense pass, which runs no predictor. inside: stages act behind
+    their block's attention, ahead of its MLP."""
     patches, total = shape.patches, embedding(shape)
     stage, n = 0, shape.patches
     for i in range(shape.depth):
         if counts is not None and i in shape.prune_at:
             if predictors:
                 total += n * predictor(shape.width)
-            n = min(n, counts[stage])
+            before, n = n, min(n, counts[stage])
+            if inside:
+                total += attention(shape, before + shape.prefix) - attention(shape, n + shape.prefix)
             stage += 1
         total += block(shape, n + shape.prefix)
     rows = 1 + (shape.distilled or shape.pool == "token+avg") + (patches if shape.aux_head else 0)
@@ -24,8 +27,11 @@ def embedding(shape):
 
 
 def block(shape, n):
-    d = shape.width
-    return n * (4 * d * d + 2 * d * shape.hidden) + 2 * n * n * d
+    return attention(shape, n) + 2 * n * shape.width * shape.hidden
+
+
+def attention(shape, n):
+    return 4 * n * shape.width**2 + 2 * n * n * shape.width
 
 
 def predictor(d):

@@ -108,9 +108,12 @@ class Attention(nn.Module):
     def merge(self, y):
         return self.proj(y.transpose(1, 2).flatten(2))
 
-    def weights(self, q, k):
-        """Attention of each query to each key, [B, heads, n, n]."""
-        return ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(-1)
+    def weights(self, q, k, size=None):
+        """Attention of each query to each key, [B, heads, n, n]; key j counts as size_j of it, size [B, n, 1]."""
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        if size is not None:
+            scores = scores + size.log().transpose(1, 2)[:, None]
+        return scores.softmax(-1)
 
     def forward(self, x, policy=None):
         q, k, v = self.split(x)
@@ -121,14 +124,14 @@ class Attention(nn.Module):
 
 
 def masked_softmax(scores, policy):
-    """Softmax over keys in which key j counts policy_j, but always 1 for its own query; sums in float32.
+    """Softmax over keys in which key j counts policy_j, but at least 1 for its own query; sums in float32.
 
-    scores [B, heads, n, n], policy [B, n, 1] of 0 to 1, differentiable in both.
+    scores [B, heads, n, n], policy [B, n, 1] of 0 to 1, or a size above that, differentiable in both.
     """
     n = scores.shape[-1]
     keys = policy.float().reshape(-1, 1, 1, n)
     own = torch.eye(n, device=scores.device)
-    allowed = keys + (1 - keys) * own
+    allowed = keys + torch.where(keys > 1.5, 0, 1 - keys) * own  # a decision of 1 may be a rounding above it
     e = (scores - scores.amax(-1, keepdim=True)).float().exp() * allowed
     return ((e + MASK_EPS / n) / (e.sum(-1, keepdim=True) + MASK_EPS)).type_as(scores)
 
@@ -176,12 +179,12 @@ class Block(nn.Module):
         x = self.add(x, self.ls1(self.attn(self.norm1(x), policy)))
         return self.add(x, self.ls2(self.mlp(self.norm2(x))))
 
-    def forward_scored(self, x, reduce):
-        """The block for scorers that read its own attention: reduce acts after its residual, before its MLP."""
+    def forward_scored(self, x, reduce, size=None):
+        """The block for rules that read its own attention: reduce acts after its residual, before its MLP."""
         q, k, v = self.attn.split(self.norm1(x))
-        weights = self.attn.weights(q, k)
+        weights = self.attn.weights(q, k, size)
         x = self.add(x, self.ls1(self.attn.merge(weights @ v)))
-        x = reduce(x, weights, v)
+        x = reduce(x, weights, k, v)
         return self.add(x, self.ls2(self.mlp(self.norm2(x))))
 
 
@@ -385,7 +388,7 @@ class DynamicViT(nn.Module):
             x, ids = reduce(self, stage, x, ids, counts[stage], probe)
             return block(x), ids
 
-        def drop(x, weights, v):
+        def drop(x, weights, k, v):
             nonlocal ids
             x, ids = reduce.scored(x, ids, counts[stage], weights, v, block)
             return x

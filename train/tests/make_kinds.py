@@ -19,6 +19,7 @@ import torch
 import torchvision
 import transformers
 from safetensors.torch import load_file, save_file
+from shaking import shake
 from timm.layers import GELUTanh, QuickGELU
 
 from dynvit_train.model import DynamicViT, Predictor, keep_counts
@@ -88,19 +89,6 @@ def kinds():
 
 
 PREDICTED = ("distilled", "registers", "gap-tanh")  # kinds that get predictors
-
-
-def shake(model):
-    """Weights spread as a trained model's, so that each part has a say; all are float16's."""
-    for name, p in model.named_parameters():
-        spread, centre = 0.3, 0.0
-        if name.endswith("gamma") or "lambda" in name:
-            spread, centre = 0.1, 0.5
-        elif p.dim() == 2:
-            spread = p.shape[1] ** -0.5
-        elif p.dim() == 1 and name.endswith("weight"):
-            centre = 1.0
-        p.data = (torch.randn_like(p) * spread + centre).half().float()
 
 
 @torch.no_grad()

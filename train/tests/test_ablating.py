@@ -28,15 +28,23 @@ def test_macs_are_the_published():
     assert abs(macs(Shape(192, 12, 3, 768, 1000)) / 1e9 - 1.25) < 0.02
 
 
+def test_macs_of_a_stage_inside_its_block():
+    """Its attention is of all patches, its MLP of those that are left."""
+    shape = Shape(16, 2, 2, 32, 3, 32, 8, (1,))
+    less = macs(shape, [4], False, inside=True) - macs(shape, [4], False)
+    assert less == 4 * 12 * 16**2 + 2 * (17**2 - 5**2) * 16
+    assert macs(shape, [16], False, inside=True) == macs(shape)
+
+
 def test_ablation_writes_tables_and_goes_on(pictures, tmp_path):
     fit(settings(pictures, tmp_path / "start", epochs=2, prune_at="none", lr=3e-3, mlp_ratio=6.0))
     start = str(tmp_path / "start" / runs.CHECKPOINT)
     base = settings(pictures, tmp_path / "ablation", model=start, teacher="self", train="predictors", epochs=1,
                     val=str(pictures), prune_at="1,2,3", lr=1e-3, max_steps=2, keep="0.7")  # fmt: skip
-    arms = ("dynamic", "dynamic, any ratio", "static", "dynamic, one stage")
+    arms = ("dynamic", "dynamic, any ratio", "dynamic, merged", "static", "dynamic, one stage")
     plan = Plan(base, tmp_path / "ablation", (0, 1), arms, smaller=True)
     rows = ablate(plan)
-    names = {"attention", "cls-attention", "pooling", "random", *arms, "fewer blocks", "fewer hidden units"}
+    names = {"attention", "cls-attention", "pooling", "merge", "random", *arms, "fewer blocks", "fewer hidden units"}
     assert {row.arm for row in rows} == names
     dense = next(row.top1["1"] for row in rows if row.arm == "attention")
     assert all(row.top1["1"] == dense for row in rows if row.arm in arms)  # a frozen backbone
@@ -44,7 +52,7 @@ def test_ablation_writes_tables_and_goes_on(pictures, tmp_path):
     attention, pruned = (next(row.work[k] for row in rows if row.arm == "attention") for k in ("1", "0.7"))
     assert pruned < attention
     table = list(csv.DictReader((tmp_path / "ablation" / "ablation.csv").open()))
-    assert len(table) == 7 * (3 + 2 + 2 * len(arms)) + 2 * 2
+    assert len(table) == 7 * (4 + 2 + 2 * len(arms)) + 2 * 2
     assert "| static | 2 |" in (tmp_path / "ablation" / "ablation.md").read_text()
     root = ElementTree.parse(tmp_path / "ablation" / "ablation.svg").getroot()
     assert len(root.findall("{http://www.w3.org/2000/svg}g[@class='line']")) == len(names)

@@ -20,6 +20,7 @@ from dynvit_train.errors import UserError
 from dynvit_train.evaluating import evaluate
 from dynvit_train.export import encode, metadata
 from dynvit_train.fit import Trainer, fit, make_student
+from dynvit_train.merging import RULES
 from dynvit_train.model import DynamicViT
 from dynvit_train.pictures import collate, scan
 from dynvit_train.processes import Processes
@@ -351,6 +352,26 @@ def test_dense_share_and_dropped_steps_train_everything(pictures, tmp_path):
     assert not still
 
 
+@pytest.mark.parametrize("train", ["all", "network"])
+def test_merging_trains_everything_and_is_evaluated(pictures, tmp_path, train):
+    """With merging, gradients reach every parameter that is to move, and evaluation merges."""
+    config = settings(pictures, tmp_path / "run", image_size=64, merge=True, train=train, val=str(pictures),
+                      depth=5, val_keep="1,0.5", keep="any:0.45,0.6")  # fmt: skip
+    results = fit(config)
+    assert all(np.isfinite(row).all() for row in curve(tmp_path / "run"))
+    torch.manual_seed(config.seed)
+    before = make_student(config, scan(pictures)).model.state_dict()
+    saved = torch.load(tmp_path / "run" / runs.CHECKPOINT, weights_only=True)
+    moved = {n for n in before if not torch.equal(before[n], saved["model"][n])}
+    assert set(before) - moved == ({n for n in before if "score_predictor" in n} if train == "network" else set())
+    student = make_student(config, scan(pictures))
+    model = student.model
+    model.load_state_dict(saved["ema"])
+    rules = {"1": (None, 1.0), "0.5": (RULES["predictor+merge"], 0.5)}
+    scores = evaluate(model, student.facts, scan(pictures), rules)
+    assert {name: s.top1 for name, s in scores.items()} == results
+
+
 @pytest.mark.parametrize(
     "more, message",
     [
@@ -358,6 +379,8 @@ def test_dense_share_and_dropped_steps_train_everything(pictures, tmp_path):
         (dict(dense_share=1.0), "--dense-share from 0"),
         (dict(keep="0.7", mask_every=2), "go with --keep any"),
         (dict(keep="0.7", train="network"), "go with --keep any"),
+        (dict(keep="0.7", merge=True), "--merge goes with --keep any"),
+        (dict(mask_every=2, merge=True), "--merge goes with --keep any, and with --mask-every 1"),
     ],
 )
 def test_settings_that_do_not_go_together(pictures, tmp_path, more, message):
