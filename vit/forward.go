@@ -103,7 +103,7 @@ func (s *Session) alive(n int) backends.Tensor {
 func (s *Session) attention(dst, y backends.Tensor, w backends.Weight, scored bool) {
 	heads, products := s.w.Heads, s.w.side
 	if s.fuser != nil && !scored {
-		s.fuser.SelfAttention(dst, y, w, heads, products)
+		s.fuser.SelfAttention(dst, y, w, backends.Tensor{}, heads, products)
 		return
 	}
 	score, by := backends.Tensor{}, backends.NoScore
@@ -112,7 +112,7 @@ func (s *Session) attention(dst, y backends.Tensor, w backends.Weight, scored bo
 	}
 	qkv := s.qkv.View(0, y.Rows)
 	s.be.Linear(qkv, y, w, backends.None, backends.Tensor{})
-	s.be.Attention(dst, qkv, heads, products, score, by)
+	s.be.Attention(dst, qkv, backends.Tensor{}, heads, products, score, by)
 }
 
 // mlp adds to x what the block's MLP makes of y.

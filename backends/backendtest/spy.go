@@ -168,8 +168,8 @@ func (s *Spy) LayerNorm(dst, x, gamma, beta backends.Tensor, eps float32) {
 	s.operation("LayerNorm", []any{dst, x, gamma, beta, eps}, func() { s.Backend.LayerNorm(dst, x, gamma, beta, eps) })
 }
 
-func (s *Spy) Attention(dst, qkv backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
-	s.operation("Attention", []any{dst, qkv, heads, p, score, by}, func() { s.Backend.Attention(dst, qkv, heads, p, score, by) })
+func (s *Spy) Attention(dst, qkv, sizes backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
+	s.operation("Attention", []any{dst, qkv, sizes, heads, p, score, by}, func() { s.Backend.Attention(dst, qkv, sizes, heads, p, score, by) })
 }
 
 func (s *Spy) MeanHalf(x backends.Tensor) {
@@ -203,8 +203,8 @@ func (f fusing) Reserve(b backends.Block) error {
 	return f.fuser.Reserve(b)
 }
 
-func (f fusing) SelfAttention(dst, x backends.Tensor, qkv backends.Weight, heads int, p backends.Precision) {
-	f.spy.operation("SelfAttention", []any{dst, x, qkv, heads, p}, func() { f.fuser.SelfAttention(dst, x, qkv, heads, p) })
+func (f fusing) SelfAttention(dst, x backends.Tensor, qkv backends.Weight, sizes backends.Tensor, heads int, p backends.Precision) {
+	f.spy.operation("SelfAttention", []any{dst, x, qkv, sizes, heads, p}, func() { f.fuser.SelfAttention(dst, x, qkv, sizes, heads, p) })
 }
 
 func (f fusing) MLP(dst, x backends.Tensor, fc1, fc2 backends.Weight) {

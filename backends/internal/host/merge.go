@@ -1,0 +1,207 @@
+package host
+
+import (
+	"fmt"
+
+	"dynvit/backends"
+)
+
+// matching is one call of Match. Targets' directions become panels of keys, as in an
+// attention, which the sources' then meet in the kernel of Linear, in float32.
+type matching struct {
+	k     *Kernels
+	mul   *Product
+	lanes []lane
+
+	qkv      backends.Tensor
+	heads    int
+	c, width int
+	rest     []int32 // the rows that are not dropped
+	step     int     // each step-th of those is a target
+	targets  int
+	tiles    tiling    // of sources
+	panels   []uint32  // of targets
+	zeros    []float32 // no bias
+	target   []int32   // of a source: which of the targets
+	alike    []float32 // of a source: to its target
+}
+
+// Match implements backends.Merger.
+func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, drop int) {
+	n, stay := qkv.Rows, kept.N-1
+	b.need("Match", heads > 0 && qkv.Cols%(3*heads) == 0, "qkv is not [n, 3·heads·width]")
+	b.need("Match", score.Rows == n && score.Cols == 1 && groups.N == n, "shapes differ")
+	b.need("Match", stay >= 1 && stay <= n && drop >= 0 && drop <= n-stay, "more rows than there are")
+	s := &b.scratch
+	s.reserveHeads(&b.k, n, qkv.Cols/3, heads)
+	m := &b.matching
+	*m = matching{
+		k: &b.k, mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, heads: heads, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
+		rest: s.rest[:n-drop], step: 2, panels: s.keys, zeros: s.zeros,
+	}
+	s.best(m.rest, score.Host, 0)
+	for len(m.rest)/m.step > stay {
+		m.step++
+	}
+	m.targets = len(m.rest) / m.step
+	sources := len(m.rest) - m.targets
+	m.target, m.alike = s.target[:sources], s.alike[:sources]
+	moving := len(m.rest) - stay
+	if moving > 0 {
+		b.pool.run(aiming{m}, panels(m.targets, m.mul.Cols))
+		m.tiles = tile(sources, m.mul.Heights, queryRows, 1)
+		b.pool.run(comparing{m}, m.tiles.parts())
+	}
+	m.choose(s, moving, kept.Host, groups.Host)
+}
+
+// source is the number among rest of source i, aim that of target i.
+func (m *matching) source(i int) int { return i + i/(m.step-1) }
+func (m *matching) aim(i int) int    { return i*m.step + m.step - 1 }
+
+// direction writes the mean of the heads' keys of a row, made 1 long, or 0.
+func (m *matching) direction(dst []float32, row int32) {
+	keys := m.qkv.Host[int(row)*3*m.c+m.c:][:m.c]
+	dst = dst[:m.width]
+	copy(dst, keys)
+	for keys = keys[m.width:]; len(keys) > 0; keys = keys[m.width:] {
+		for j, v := range keys[:m.width] {
+			dst[j] += v
+		}
+	}
+	factor := float32(0)
+	if long := length(dst); !(long < 1e-30) {
+		factor = 1 / long
+	}
+	for j := range dst {
+		dst[j] *= factor
+	}
+}
+
+// aiming is the first task of a matching: panels of targets.
+type aiming struct{ *matching }
+
+func (m aiming) part(lane, i int) {
+	rows, cols := m.lanes[lane].query, m.mul.Cols
+	first := i * cols
+	n := min(cols, m.targets-first)
+	for j := range n {
+		m.direction(Floats(rows[j*m.width:]), m.rest[m.aim(first+j)])
+	}
+	size := m.mul.PanelWords(m.width)
+	m.mul.Pack(m.panels[i*size:][:size], rows, m.width, n, m.mul.Words(m.width))
+}
+
+// comparing is the second: the best target of each source.
+type comparing struct{ *matching }
+
+func (m comparing) part(lane, i int) {
+	first, last := m.tiles.part(0, i)
+	for t := first; t < last; t++ {
+		from, to := m.tiles.rows(t)
+		m.compare(&m.lanes[lane], from, to-from)
+	}
+}
+
+// compare meets some sources with all targets.
+func (m *matching) compare(l *lane, from, rows int) {
+	for r := range rows {
+		m.direction(Floats(l.query[r*m.width:]), m.rest[m.source(from+r)])
+	}
+	stride := roundUp(m.targets, m.mul.Cols)
+	c := &l.call
+	*c = Call{
+		Dst: l.score, A: l.query, Panel: m.panels[:stride/m.mul.Cols*m.mul.PanelWords(m.width)], Bias: m.zeros,
+		Panels: stride / m.mul.Cols, Rows: rows, Tile: rows, Words: m.mul.Words(m.width), DstStride: stride, AStride: m.width,
+	}
+	m.mul.Mul(c)
+	for r := range rows {
+		m.target[from+r], m.alike[from+r] = highest(l.score[r*stride:][:m.targets])
+	}
+}
+
+// highest returns the first of the largest numbers, and it; NaN ranks last.
+func highest(x []float32) (at int32, most float32) {
+	most = x[0]
+	for j, v := range x {
+		if v > most || most != most && v == v {
+			at, most = int32(j), v
+		}
+	}
+	return at, most
+}
+
+// choose has the sources that are most like their targets go there, and numbers what stays.
+func (m *matching) choose(s *scratch, moving int, kept, groups []int32) {
+	for i := range groups {
+		groups[i] = -1
+	}
+	for _, row := range m.rest {
+		groups[row] = row
+	}
+	moves := s.moves[:moving]
+	s.best(moves, m.alike, 0)
+	for _, i := range moves {
+		groups[m.rest[m.source(int(i))]] = m.rest[m.aim(int(m.target[i]))]
+	}
+	number(kept, groups, s.rest)
+}
+
+// number turns rows in groups into their places among those that stay, which kept gets.
+func number(kept, groups, places []int32) {
+	kept[0] = 0
+	at := int32(0)
+	for i, to := range groups {
+		if int(to) == i {
+			places[i] = at
+			at++
+			kept[at] = to + 1
+		}
+	}
+	for i, to := range groups {
+		if to >= 0 {
+			groups[i] = places[to]
+		}
+	}
+}
+
+// Merge implements backends.Merger.
+func (b *driver) Merge(dst, total, x, sizes backends.Tensor, groups backends.Index) {
+	b.need("Merge", dst.Cols == x.Cols && total.Rows == dst.Rows && total.Cols == 1 && groups.N == x.Rows, "shapes differ")
+	b.need("Merge", sizes.IsZero() || sizes.Rows == x.Rows && sizes.Cols == 1, "sizes are not [n, 1]")
+	clear(total.Host)
+	for i, g := range groups.Host {
+		if int(g) >= dst.Rows {
+			if b.err == nil {
+				b.err = fmt.Errorf("%s: Merge: row %d of %d", b.name, g, dst.Rows)
+			}
+			continue
+		}
+		if g < 0 {
+			continue
+		}
+		size := float32(1)
+		if !sizes.IsZero() {
+			size = sizes.Host[i]
+		}
+		into(dst.Host[int(g)*x.Cols:][:x.Cols], x.Host[i*x.Cols:][:x.Cols], total.Host[g], size)
+		total.Host[g] += size
+	}
+	for g, size := range total.Host {
+		if size == 0 {
+			clear(dst.Host[g*x.Cols:][:x.Cols])
+		}
+	}
+}
+
+// into makes mean, of total tokens, that of size more, which are row.
+func into(mean, row []float32, total, size float32) {
+	if total == 0 {
+		copy(mean, row)
+		return
+	}
+	share := size / (total + size)
+	for j, v := range row {
+		mean[j] += share * (v - mean[j])
+	}
+}
