@@ -184,6 +184,19 @@ func (s *Spy) Gather(dst, x backends.Tensor, kept backends.Index) {
 	s.operation("Gather", []any{dst, x, kept}, func() { s.Backend.Gather(dst, x, kept) })
 }
 
+// Match implements backends.Merger, as Merge does, for a backend that is one.
+func (s *Spy) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, drop int) {
+	s.operation("Match", []any{kept, groups, qkv, heads, score, drop}, func() {
+		s.Backend.(backends.Merger).Match(kept, groups, qkv, heads, score, drop)
+	})
+}
+
+func (s *Spy) Merge(dst, total, x, sizes backends.Tensor, groups backends.Index) {
+	s.operation("Merge", []any{dst, total, x, sizes, groups}, func() {
+		s.Backend.(backends.Merger).Merge(dst, total, x, sizes, groups)
+	})
+}
+
 func (s *Spy) Unfold(dst, src backends.Tensor, g backends.Conv, from int) {
 	s.operation("Unfold", []any{dst, src, g, from}, func() { s.Backend.Unfold(dst, src, g, from) })
 }
