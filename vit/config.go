@@ -329,8 +329,8 @@ func CheckScorer(name string) error {
 }
 
 // ParseScorer reads a scorer's name; "auto" and "" are the predictor where the
-// model has one, else attention.
-func ParseScorer(name string, c Config) (Scorer, error) {
+// model has one, else merge where the backend merges (backends.Merger), else attention.
+func ParseScorer(name string, c Config, merges bool) (Scorer, error) {
 	switch name {
 	case CLSAttention.String():
 		if c.NoCLS {
@@ -350,8 +350,11 @@ func ParseScorer(name string, c Config) (Scorer, error) {
 	case Merge.String():
 		return Merge, nil
 	case "", "auto":
-		if c.Predictors {
+		switch {
+		case c.Predictors:
 			return Predictor, nil
+		case merges:
+			return Merge, nil
 		}
 		return Attention, nil
 	}

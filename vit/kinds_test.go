@@ -278,7 +278,7 @@ func TestKindsAgree(t *testing.T) {
 // TestScorersOfAKind: what a model without CLS cannot do is refused, by name and by value.
 func TestScorersOfAKind(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind, _ [2][]float32) {
-		scorer, err := ParseScorer("cls-attention", k.config)
+		scorer, err := ParseScorer("cls-attention", k.config, true)
 		if (err != nil) != k.config.NoCLS || err == nil && scorer != CLSAttention {
 			t.Errorf("%v, %v", scorer, err)
 		}

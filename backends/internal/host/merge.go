@@ -2,12 +2,13 @@ package host
 
 import (
 	"fmt"
+	"math"
 
 	"dynvit/backends"
 )
 
-// matching is one call of Match. Targets' directions become panels of keys, as in an
-// attention, which the sources' then meet in the kernel of Linear, in float32.
+// matching is one call of Match. Targets' features, made 1 long, become panels of keys, as
+// in an attention, which the sources' then meet in the kernel of Linear, in float32.
 type matching struct {
 	k     *Kernels
 	mul   *Product
@@ -59,23 +60,67 @@ func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads i
 func (m *matching) source(i int) int { return i + i/(m.step-1) }
 func (m *matching) aim(i int) int    { return i*m.step + m.step - 1 }
 
-// direction writes the mean of the heads' keys of a row, made 1 long, or 0.
-func (m *matching) direction(dst []float32, row int32) {
+// feature writes the sum of the heads' keys of a row, 0 where that is shorter than
+// anything, and returns the inverse of its length.
+func (m *matching) feature(dst []float32, row int32) (inverse float32) {
 	keys := m.qkv.Host[int(row)*3*m.c+m.c:][:m.c]
 	dst = dst[:m.width]
-	copy(dst, keys)
-	for keys = keys[m.width:]; len(keys) > 0; keys = keys[m.width:] {
-		for j, v := range keys[:m.width] {
-			dst[j] += v
+	var squares float32
+	if m.width%4 == 0 {
+		squares = sumHeads4(dst, keys)
+	} else {
+		squares = sumHeads(dst, keys)
+	}
+	if squares < 1e-37 { // of a length of 3e-19; below it squares have no digits left
+		return m.short(dst)
+	}
+	return float32(1 / math.Sqrt(float64(squares)))
+}
+
+// short is the inverse of the length of what is as short as that.
+func (m *matching) short(dst []float32) (inverse float32) {
+	long := length(dst)
+	if long < 1e-30 {
+		clear(dst)
+		return 0
+	}
+	return 1 / long
+}
+
+// sumHeads adds up the heads' parts of x, as long as sums each, and returns the sum of
+// the sums' squares.
+func sumHeads(sums, x []float32) (squares float32) {
+	for j := range sums {
+		sum := float32(0)
+		for i := j; i < len(x); i += len(sums) {
+			sum += x[i]
 		}
+		sums[j] = sum
+		squares += sum * sum
 	}
-	factor := float32(0)
-	if long := length(dst); !(long < 1e-30) {
-		factor = 1 / long
+	return squares
+}
+
+// sumHeads4 is sumHeads of a multiple of four, which do not wait for each other.
+func sumHeads4(sums, x []float32) float32 {
+	var q0, q1, q2, q3 float32
+	for j := 0; j+4 <= len(sums); j += 4 {
+		var s0, s1, s2, s3 float32
+		for i := j; i+4 <= len(x); i += len(sums) {
+			y := (*[4]float32)(x[i:])
+			s0 += y[0]
+			s1 += y[1]
+			s2 += y[2]
+			s3 += y[3]
+		}
+		y := (*[4]float32)(sums[j:])
+		y[0], y[1], y[2], y[3] = s0, s1, s2, s3
+		q0 += s0 * s0
+		q1 += s1 * s1
+		q2 += s2 * s2
+		q3 += s3 * s3
 	}
-	for j := range dst {
-		dst[j] *= factor
-	}
+	return q0 + q1 + (q2 + q3)
 }
 
 // aiming is the first task of a matching: panels of targets.
@@ -86,7 +131,11 @@ func (m aiming) part(lane, i int) {
 	first := i * cols
 	n := min(cols, m.targets-first)
 	for j := range n {
-		m.direction(Floats(rows[j*m.width:]), m.rest[m.aim(first+j)])
+		row := Floats(rows[j*m.width:][:m.width])
+		inverse := m.feature(row, m.rest[m.aim(first+j)])
+		for i := range row {
+			row[i] *= inverse
+		}
 	}
 	size := m.mul.PanelWords(m.width)
 	m.mul.Pack(m.panels[i*size:][:size], rows, m.width, n, m.mul.Words(m.width))
@@ -106,7 +155,7 @@ func (m comparing) part(lane, i int) {
 // compare meets some sources with all targets.
 func (m *matching) compare(l *lane, from, rows int) {
 	for r := range rows {
-		m.direction(Floats(l.query[r*m.width:]), m.rest[m.source(from+r)])
+		l.total[r] = m.feature(Floats(l.query[r*m.width:]), m.rest[m.source(from+r)])
 	}
 	stride := roundUp(m.targets, m.mul.Cols)
 	c := &l.call
@@ -116,7 +165,8 @@ func (m *matching) compare(l *lane, from, rows int) {
 	}
 	m.mul.Mul(c)
 	for r := range rows {
-		m.target[from+r], m.alike[from+r] = highest(l.score[r*stride:][:m.targets])
+		at, most := highest(l.score[r*stride:][:m.targets])
+		m.target[from+r], m.alike[from+r] = at, most*l.total[r]
 	}
 }
 
@@ -201,6 +251,7 @@ func into(mean, row []float32, total, size float32) {
 		return
 	}
 	share := size / (total + size)
+	mean = mean[:len(row)]
 	for j, v := range row {
 		mean[j] += share * (v - mean[j])
 	}
