@@ -26,20 +26,14 @@ func (s Scorer) predicts() bool { return s == Predictor || s == PredictorMerge }
 // drops is how many of alive patches are dropped where keep are to be left; the others
 // are merged (docs/method.md, "Merging").
 func (s Scorer) drops(alive, keep int) int {
-	if s == PredictorMerge {
-		return (alive - keep) / 5
-	}
-	return (alive - keep) * 2 / 5
+	gone := alive - keep
+	return gone * gone / alive
 }
 
 // comparisons is how many pairs of patches a matching looks at (backends.Merger).
 func (s Scorer) comparisons(alive, keep int) int64 {
-	left, step := alive-s.drops(alive, keep), 2
-	for left/step > keep {
-		step++
-	}
-	targets := left / step
-	return int64(targets) * int64(left-targets)
+	left := alive - s.drops(alive, keep)
+	return int64(left/2) * int64(left-left/2)
 }
 
 // allocMerging allocates what merging takes besides.

@@ -111,3 +111,23 @@ func TestMergedAsTrained(t *testing.T) {
 		t.Errorf("%d cases", cases)
 	}
 }
+
+// TestMergedRounded: in each precision of every backend, patches going where train/ has
+// them go, answers are about those in f32.
+func TestMergedRounded(t *testing.T) {
+	limits := map[backends.Precision]float64{backends.F32: 1e-5, backends.F16: 0.005, backends.BF16: 0.03, backends.Int8: 0.08}
+	eachMerged(t, func(t *testing.T, k kind, m merged) {
+		eachBackend(t, func(t *testing.T, be backends.Backend) {
+			if _, merges := be.(backends.Merger); !merges {
+				t.Skip("the backend merges no patches")
+			}
+			for _, p := range be.Facts().Precisions {
+				s := k.session(t, be, p, m.scorer)
+				m.force(s)
+				if e := far(run(t, s, m.input, m.plan).Logits, m.logits); !(e < limits[p]) {
+					t.Errorf("%s, %v: off by %.2g of the largest", m.name, p, e)
+				}
+			}
+		})
+	})
+}

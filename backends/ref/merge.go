@@ -13,6 +13,7 @@ func (r *ref) Match(kept, groups backends.Index, qkv backends.Tensor, heads int,
 	need("Match", heads > 0 && qkv.Cols%(3*heads) == 0, "qkv is not [n, 3·heads·width]")
 	need("Match", score.Rows == n && score.Cols == 1 && groups.N == n, "shapes differ")
 	need("Match", stay >= 1 && stay <= n && drop >= 0 && drop <= n-stay, "more rows than there are")
+	need("Match", (n-drop)/2 <= stay, "more rows are to go than there are sources")
 	scores := make([]float64, n)
 	for i, v := range score.Host {
 		scores[i] = float64(v)
@@ -23,7 +24,7 @@ func (r *ref) Match(kept, groups backends.Index, qkv backends.Tensor, heads int,
 		goes[row] = row
 	}
 	moving := len(survivors) - stay
-	sources, targets := alternate(survivors, stay)
+	sources, targets := alternate(survivors)
 	target, alike := mostAlike(directions(qkv, heads), sources, targets)
 	for _, i := range best(alike, moving) {
 		goes[sources[i]] = target[i]
@@ -43,14 +44,10 @@ func best(scores []float64, n int) []int {
 	return order
 }
 
-// alternate makes as many of the rows targets as stay at most.
-func alternate(rows []int, stay int) (sources, targets []int) {
-	t := 2
-	for len(rows)/t > stay {
-		t++
-	}
+// alternate makes every second row a target.
+func alternate(rows []int) (sources, targets []int) {
 	for p, row := range rows {
-		if p%t == t-1 {
+		if p%2 == 1 {
 			targets = append(targets, row)
 		} else {
 			sources = append(sources, row)

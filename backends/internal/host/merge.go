@@ -17,8 +17,7 @@ type matching struct {
 	qkv      backends.Tensor
 	heads    int
 	c, width int
-	rest     []int32 // the rows that are not dropped
-	step     int     // each step-th of those is a target
+	rest     []int32 // the rows that are not dropped: source, target, source, …
 	targets  int
 	tiles    tiling    // of sources
 	panels   []uint32  // of targets
@@ -33,18 +32,15 @@ func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads i
 	b.need("Match", heads > 0 && qkv.Cols%(3*heads) == 0, "qkv is not [n, 3·heads·width]")
 	b.need("Match", score.Rows == n && score.Cols == 1 && groups.N == n, "shapes differ")
 	b.need("Match", stay >= 1 && stay <= n && drop >= 0 && drop <= n-stay, "more rows than there are")
+	b.need("Match", (n-drop)/2 <= stay, "more rows are to go than there are sources")
 	s := &b.scratch
 	s.reserveHeads(&b.k, n, qkv.Cols/3, heads)
 	m := &b.matching
 	*m = matching{
 		k: &b.k, mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, heads: heads, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
-		rest: s.rest[:n-drop], step: 2, panels: s.keys, zeros: s.zeros,
+		rest: s.rest[:n-drop], targets: (n - drop) / 2, panels: s.keys, zeros: s.zeros,
 	}
 	s.best(m.rest, score.Host, 0)
-	for len(m.rest)/m.step > stay {
-		m.step++
-	}
-	m.targets = len(m.rest) / m.step
 	sources := len(m.rest) - m.targets
 	m.target, m.alike = s.target[:sources], s.alike[:sources]
 	moving := len(m.rest) - stay
@@ -56,9 +52,9 @@ func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads i
 	m.choose(s, moving, kept.Host, groups.Host)
 }
 
-// source is the number among rest of source i, aim that of target i.
-func (m *matching) source(i int) int { return i + i/(m.step-1) }
-func (m *matching) aim(i int) int    { return i*m.step + m.step - 1 }
+// source is the row of source i, aim that of target i.
+func (m *matching) source(i int) int32 { return m.rest[2*i] }
+func (m *matching) aim(i int) int32    { return m.rest[2*i+1] }
 
 // feature writes the sum of the heads' keys of a row, 0 where that is shorter than
 // anything, and returns the inverse of its length.
@@ -132,7 +128,7 @@ func (m aiming) part(lane, i int) {
 	n := min(cols, m.targets-first)
 	for j := range n {
 		row := Floats(rows[j*m.width:][:m.width])
-		inverse := m.feature(row, m.rest[m.aim(first+j)])
+		inverse := m.feature(row, m.aim(first+j))
 		for i := range row {
 			row[i] *= inverse
 		}
@@ -155,7 +151,7 @@ func (m comparing) part(lane, i int) {
 // compare meets some sources with all targets.
 func (m *matching) compare(l *lane, from, rows int) {
 	for r := range rows {
-		l.total[r] = m.feature(Floats(l.query[r*m.width:]), m.rest[m.source(from+r)])
+		l.total[r] = m.feature(Floats(l.query[r*m.width:]), m.source(from+r))
 	}
 	stride := roundUp(m.targets, m.mul.Cols)
 	c := &l.call
@@ -192,7 +188,7 @@ func (m *matching) choose(s *scratch, moving int, kept, groups []int32) {
 	moves := s.moves[:moving]
 	s.best(moves, m.alike, 0)
 	for _, i := range moves {
-		groups[m.rest[m.source(int(i))]] = m.rest[m.aim(int(m.target[i]))]
+		groups[m.source(int(i))] = m.aim(int(m.target[i]))
 	}
 	number(kept, groups, s.rest)
 }
