@@ -252,7 +252,7 @@ func (c Config) MACs(p Plan, s Scorer) int64 {
 			alive = keep
 		}
 		if s.Merges() && keep < alive {
-			macs += s.comparisons(int(alive), int(keep)) * d / int64(c.Heads)
+			macs += comparisons(int(alive), int(keep)) * d / int64(c.Heads)
 		}
 		n := alive + int64(c.Prefix())
 		q := n // queries whose answer is needed

@@ -25,14 +25,14 @@ func (s Scorer) predicts() bool { return s == Predictor || s == PredictorMerge }
 
 // drops is how many of alive patches are dropped where keep are to be left; the others
 // are merged (docs/method.md, "Merging").
-func (s Scorer) drops(alive, keep int) int {
+func drops(alive, keep int) int {
 	gone := alive - keep
 	return gone * gone / alive
 }
 
 // comparisons is how many pairs of patches a matching looks at (backends.Merger).
-func (s Scorer) comparisons(alive, keep int) int64 {
-	left := alive - s.drops(alive, keep)
+func comparisons(alive, keep int) int64 {
+	left := alive - drops(alive, keep)
 	return int64(left/2) * int64(left-left/2)
 }
 
@@ -68,7 +68,7 @@ func (s *Session) merge(stage, alive, keep int) {
 		s.force(kept, groups, stage)
 	} else {
 		prefix := s.w.Prefix()
-		s.merger.Match(kept, groups, s.qkv.View(prefix, prefix+alive), s.w.Heads, s.patchScores(alive), s.scorer.drops(alive, keep))
+		s.merger.Match(kept, groups, s.qkv.View(prefix, prefix+alive), s.w.Heads, s.patchScores(alive), s.scorer.predicts(), drops(alive, keep))
 	}
 	lead, sizes := s.w.lead(), backends.Tensor{}
 	if !s.size.IsZero() {

@@ -107,8 +107,8 @@ func TestGroups(t *testing.T) {
 						lost++
 					}
 				}
-				if lost != scorer.drops(alive, keep) {
-					t.Errorf("keep %v, stage %d: %d dropped, want %d", p, stage, lost, scorer.drops(alive, keep))
+				if lost != drops(alive, keep) {
+					t.Errorf("keep %v, stage %d: %d dropped, want %d", p, stage, lost, drops(alive, keep))
 				}
 				alive, before = keep, kept
 			}

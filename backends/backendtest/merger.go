@@ -46,6 +46,9 @@ func (s suite) match(t *testing.T) {
 		{40, 2, 64, 1, 38}, {67, 3, 64, 30, 9}, {196, 3, 64, 137, 17}, {196, 6, 64, 176, 0}, {196, 3, 64, 78, 71}, {577, 1, 16, 300, 100},
 	} {
 		keys, scores := p.random(c.n*3*c.heads*c.width), p.random(c.n)
+		for i, v := range scores {
+			scores[i] = max(v, -v)
+		}
 		p.oneMatch(fmt.Sprintf("%+v", c), c.heads, keys, scores, c.stay, c.drop)
 		// Equal keys and scores: all are ties.
 		for i := range scores {
@@ -69,10 +72,13 @@ func (p *pair) oneMatch(what string, heads int, keys, scores []float32, stay, dr
 	qkv, score := p.tensor(n, len(keys)/n, keys), p.tensor(n, 1, scores)
 	gotKept, wantKept := p.index(p.got, stay+1), p.index(p.want, stay+1)
 	gotGroups, wantGroups := p.index(p.got, n), p.index(p.want, n)
-	got.Match(gotKept, gotGroups, qkv.got, heads, score.got, drop)
-	want.Match(wantKept, wantGroups, qkv.want, heads, score.want, drop)
-	p.sameIndex("kept "+what, gotKept, wantKept)
-	p.sameIndex("groups "+what, gotGroups, wantGroups)
+	for _, logs := range []bool{false, true} {
+		got.Match(gotKept, gotGroups, qkv.got, heads, score.got, logs, drop)
+		want.Match(wantKept, wantGroups, qkv.want, heads, score.want, logs, drop)
+		what := fmt.Sprintf("%s, logs %v", what, logs)
+		p.sameIndex("kept "+what, gotKept, wantKept)
+		p.sameIndex("groups "+what, gotGroups, wantGroups)
+	}
 }
 
 func (p *pair) sameIndex(what string, got, want backends.Index) {

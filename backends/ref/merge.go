@@ -8,7 +8,7 @@ import (
 	"dynvit/backends"
 )
 
-func (r *ref) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, drop int) {
+func (r *ref) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int) {
 	n, stay := qkv.Rows, kept.N-1
 	need("Match", heads > 0 && qkv.Cols%(3*heads) == 0, "qkv is not [n, 3·heads·width]")
 	need("Match", score.Rows == n && score.Cols == 1 && groups.N == n, "shapes differ")
@@ -26,10 +26,24 @@ func (r *ref) Match(kept, groups backends.Index, qkv backends.Tensor, heads int,
 	moving := len(survivors) - stay
 	sources, targets := alternate(survivors)
 	target, alike := mostAlike(directions(qkv, heads), sources, targets)
+	for i := range alike {
+		alike[i] = -math.Max(1-alike[i], leastApart) * root(scores[sources[i]], logs)
+	}
 	for _, i := range best(alike, moving) {
 		goes[sources[i]] = target[i]
 	}
 	number(kept.Host, groups.Host, goes)
+}
+
+// leastApart is what two keys are apart that are the same but for rounding.
+const leastApart = 1e-6
+
+// root is that of what a score says a patch is worth.
+func root(score float64, logs bool) float64 {
+	if logs {
+		return math.Exp(score / 2)
+	}
+	return math.Sqrt(score)
 }
 
 // best are the numbers of the n highest scores, ascending.

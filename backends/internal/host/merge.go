@@ -15,6 +15,8 @@ type matching struct {
 	lanes []lane
 
 	qkv      backends.Tensor
+	score    []float32
+	logs     bool
 	heads    int
 	c, width int
 	rest     []int32 // the rows that are not dropped: source, target, source, …
@@ -23,11 +25,11 @@ type matching struct {
 	panels   []uint32  // of targets
 	zeros    []float32 // no bias
 	target   []int32   // of a source: which of the targets
-	alike    []float32 // of a source: to its target
+	gain     []float32 // of a source: less what it costs to have it go there
 }
 
 // Match implements backends.Merger.
-func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, drop int) {
+func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int) {
 	n, stay := qkv.Rows, kept.N-1
 	b.need("Match", heads > 0 && qkv.Cols%(3*heads) == 0, "qkv is not [n, 3·heads·width]")
 	b.need("Match", score.Rows == n && score.Cols == 1 && groups.N == n, "shapes differ")
@@ -37,12 +39,12 @@ func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads i
 	s.reserveHeads(&b.k, n, qkv.Cols/3, heads)
 	m := &b.matching
 	*m = matching{
-		k: &b.k, mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, heads: heads, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
+		k: &b.k, mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, score: score.Host, logs: logs, heads: heads, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
 		rest: s.rest[:n-drop], targets: (n - drop) / 2, panels: s.keys, zeros: s.zeros,
 	}
 	s.best(m.rest, score.Host, 0)
 	sources := len(m.rest) - m.targets
-	m.target, m.alike = s.target[:sources], s.alike[:sources]
+	m.target, m.gain = s.target[:sources], s.gain[:sources]
 	moving := len(m.rest) - stay
 	if moving > 0 {
 		b.pool.run(aiming{m}, panels(m.targets, m.mul.Cols))
@@ -162,9 +164,24 @@ func (m *matching) compare(l *lane, from, rows int) {
 	m.mul.Mul(c)
 	for r := range rows {
 		at, most := highest(l.score[r*stride:][:m.targets])
-		m.target[from+r], m.alike[from+r] = at, most*l.total[r]
+		m.target[from+r], m.gain[from+r] = at, m.gainOf(most*l.total[r], float64(m.score[m.source(from+r)]))
 	}
 }
+
+// gainOf is less the cost of a source that is so like its target and scores so much.
+func (m *matching) gainOf(alike float32, score float64) float32 {
+	apart := 1 - alike
+	if apart < leastApart {
+		apart = leastApart
+	}
+	if m.logs {
+		return -apart * float32(math.Exp(score/2))
+	}
+	return -apart * float32(math.Sqrt(score))
+}
+
+// leastApart is what two keys are apart that are the same but for rounding.
+const leastApart = 1e-6
 
 // highest returns the first of the largest numbers, and it; NaN ranks last.
 func highest(x []float32) (at int32, most float32) {
@@ -177,7 +194,7 @@ func highest(x []float32) (at int32, most float32) {
 	return at, most
 }
 
-// choose has the sources that are most like their targets go there, and numbers what stays.
+// choose has the sources that cost least go to their targets, and numbers what stays.
 func (m *matching) choose(s *scratch, moving int, kept, groups []int32) {
 	for i := range groups {
 		groups[i] = -1
@@ -186,7 +203,7 @@ func (m *matching) choose(s *scratch, moving int, kept, groups []int32) {
 		groups[row] = row
 	}
 	moves := s.moves[:moving]
-	s.best(moves, m.alike, 0)
+	s.best(moves, m.gain, 0)
 	for _, i := range moves {
 		groups[m.source(int(i))] = m.aim(int(m.target[i]))
 	}

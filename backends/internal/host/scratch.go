@@ -26,7 +26,7 @@ type scratch struct {
 
 	rest   []int32   // Match: rows that are not dropped
 	target []int32   // Match: of a source
-	alike  []float32 // Match: a source and its target
+	gain   []float32 // Match: of a source that goes
 	moves  []int32   // Match: sources that go there
 
 	lanes []lane
@@ -110,7 +110,7 @@ func (s *scratch) reserveHeads(k *Kernels, n, c, heads int) {
 	grow(&s.bias, n+cols)
 	grow(&s.rest, n)
 	grow(&s.target, n)
-	grow(&s.alike, n)
+	grow(&s.gain, n)
 	grow(&s.moves, n)
 	for i := range s.lanes {
 		l := &s.lanes[i]
