@@ -108,10 +108,12 @@ type Backend interface {
 	// heads side by side, as PyTorch's qkv Linear leaves them), for the first
 	// dst.Rows queries: dst [m, c], m <= n. Scale is (c/heads)^-1/2. p is the
 	// precision of the two products: F32, BF16 or F16.
+	// sizes, if not none, is [n, 1] and says how many tokens each row stands for, each more
+	// than 0: query i's logit for row j gets log(sizes_j) added. Only a [Merger] takes it.
 	// score, if not none, is [n-1, 1] and gets the importance of each row but the
 	// first as by says, or, by Received, [n, 1] and gets that of each; Received
 	// needs m == n.
-	Attention(dst, qkv Tensor, heads int, p Precision, score Tensor, by Score)
+	Attention(dst, qkv, sizes Tensor, heads int, p Precision, score Tensor, by Score)
 	// MeanHalf replaces columns c/2… of x [n, c] by their mean over the rows
 	// (the global half of DynamicViT's predictor). c is even.
 	MeanHalf(x Tensor)
@@ -157,11 +159,40 @@ type Fuser interface {
 	// blocks up to this size, so that they allocate nothing. It belongs to loading.
 	Reserve(Block) error
 	// SelfAttention is Attention, without scores, of what Linear makes of x [n, c]
-	// and the weight qkv [3c, c].
-	SelfAttention(dst, x Tensor, qkv Weight, heads int, p Precision)
+	// and the weight qkv [3c, c], and of sizes.
+	SelfAttention(dst, x Tensor, qkv Weight, sizes Tensor, heads int, p Precision)
 	// MLP adds to dst [n, c] what Linear, with GELU, makes of x [n, c] and the weight
 	// fc1 [h, c], and then Linear of that and fc2 [c, h].
 	MLP(dst, x Tensor, fc1, fc2 Weight)
+}
+
+// Merger is the optional ability to let a patch live on in one that is like it, instead
+// of dropping it (docs/method.md, "Merging"). A Merger's Attention takes sizes, and so does its
+// SelfAttention, if it is a Fuser.
+type Merger interface {
+	// Match says which of n patches stay, and where the others go. Of the n-m that
+	// don't stay, m being kept.N-1, the drop lowest by score [n, 1] are dropped; the others
+	// go where the keys of qkv [n, 3c], as Attention takes it, are most alike.
+	//
+	// Those that are not dropped alternate: the first is a source, the second a target,
+	// and so on. A patch's key is the mean over its heads' keys; how alike two patches are
+	// is the cosine of theirs, 0 where a key is 0. A source's target is the one most
+	// like it. As many sources as are to go do so, those that cost least: how much they are
+	// apart from their target, 1 less how alike they are but no less than 1e-6, times the
+	// root of what they are worth: their score, or its exponential where scores are logs.
+	//
+	// kept[0] is 0 and kept[1+i] is 1 and the row of the i-th that stays, ascending, as TopK
+	// writes it. groups [n] is the place among those, from 0 on, of the patch that stays
+	// and that the row's goes to, its own if it stays; -1 if it is dropped. Ties
+	// go to the lower row, among scores, targets and sources; NaN ranks last.
+	// 1 <= m <= n, 0 <= drop <= n-m, and (n-drop)/2 <= m: no more go than there are sources.
+	Match(kept, groups Index, qkv Tensor, heads int, score Tensor, logs bool, drop int)
+	// Merge writes to row g of dst [m, c] the mean of the rows i of x [n, c] where groups[i],
+	// of n, is g, each weighted by sizes [n, 1], and to total [m, 1] the sum of their
+	// sizes. Without sizes each is 1. A row alone stays as it is, to the bit; where
+	// there is none, dst and total are 0. dst and total may share no memory with x and sizes.
+	// Numbers from m on are an error at Download, those below 0 are left out.
+	Merge(dst, total, x, sizes Tensor, groups Index)
 }
 
 // Recorder is the optional ability to take a sequence of operations down once and

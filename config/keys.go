@@ -20,7 +20,7 @@ type Config struct {
 	Node          string            `yaml:"node" doc:"name of this box in topics, [A-Za-z0-9_-]+; default: the host name, dots become -"`
 	Model         string            `yaml:"model" doc:"name in the model store or path to .safetensors; default: the embedded model"`
 	Predictors    string            `yaml:"predictors" doc:"file with trained predictors to add to the model"`
-	Scorer        string            `yaml:"scorer" oneof:"auto predictor attention cls-attention" doc:"what makes a patch worth keeping"`
+	Scorer        string            `yaml:"scorer" oneof:"auto predictor attention cls-attention merge predictor+merge" doc:"what makes a patch worth keeping"`
 	Backend       string            `yaml:"backend" oneof:"auto ref portable avx512 avx2 neon cuda" doc:"what computes"`
 	Precision     string            `yaml:"precision" oneof:"auto f32 bf16 f16 int8" doc:"of the packed weights"`
 	Threads       int               `yaml:"threads" min:"0" max:"1024" doc:"threads, decoding included; 0: all usable cores"`

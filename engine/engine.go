@@ -24,7 +24,7 @@ type Options struct {
 	Model      string   // name in the store, path to .safetensors, or "": the embedded default
 	Arch       string   // a published architecture with random weights instead of Model (vit.Named)
 	Predictors string   // a file with score_predictor.* to add, or ""
-	Scorer     string   // auto, predictor, attention, cls-attention; "" = auto
+	Scorer     string   // auto, or a name of vit.ScorerNames; "" = auto
 	Backend    string   // auto or a name; "" = auto
 	Precision  string   // auto, f32, bf16, f16, int8; "" = auto
 	Threads    int      // 0 = all usable cores
@@ -91,8 +91,7 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 	if m.config.Classes == 0 {
 		return nil, fmt.Errorf("model %s: it has no classes: a backbone without a head", m.name)
 	}
-	scorer, err := vit.ParseScorer(o.Scorer, m.config)
-	if err != nil {
+	if _, err := vit.ParseScorer(o.Scorer, m.config, true); err != nil {
 		return nil, err
 	}
 	for {
@@ -100,7 +99,7 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		e := &Engine{config: m.config, labels: labelsOf(m.config), scorer: scorer, be: be}
+		e := &Engine{config: m.config, labels: labelsOf(m.config), be: be}
 		if err = e.load(m, o); err == nil {
 			e.info.Why, e.info.Threads = why, o.Threads
 			debug.FreeOSMemory() // what loading left behind: 10 MB of DeiT-S's 64 in int8
@@ -127,6 +126,10 @@ func (e *Engine) load(m *model, o Options) error {
 	}
 	w, err := vit.Load(e.be, m.config, m.tensors, p)
 	if err != nil {
+		return err
+	}
+	_, merges := e.be.(backends.Merger)
+	if e.scorer, err = vit.ParseScorer(o.Scorer, m.config, merges); err != nil {
 		return err
 	}
 	if e.session, err = vit.NewSession(e.be, w, e.scorer); err != nil {
@@ -274,7 +277,7 @@ func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, 
 	r.Latency, r.Frame = end.Sub(ready), end.Sub(start)
 	r.Logits = append(r.Logits[:0], e.run.Logits...)
 	r.Tokens = append(r.Tokens[:0], e.run.Tokens...)
-	r.Kept = e.run.Kept
+	r.Kept, r.Groups = e.run.Kept, e.run.Groups
 	r.Damaged = e.pre.Damaged()
 	return r.rank()
 }
@@ -303,13 +306,14 @@ func (e *Engine) decode(w Watcher, f *camera.Frame, region preprocess.Region) er
 }
 
 // Result is what one frame gave. It is overwritten by the next Classify with
-// the same Result; Kept also by one with another.
+// the same Result; Kept and Groups also by one with another.
 type Result struct {
 	Logits  []float32     // [classes]
 	Scores  []float32     // [classes], softmax of the logits
 	Top     []int         // class numbers, best first, at most TopN
 	Tokens  []int         // alive (with CLS): before the first stage, and after each
 	Kept    [][]int32     // patches alive after each stage, ascending ids; only if WantKept
+	Groups  [][]int32     // the id that each patch lives on in after each stage, -1: dropped; only if WantKept and the scorer merges
 	Latency time.Duration // model alone: normalised input to logits
 	Frame   time.Duration // decode, preprocess and model
 	Damaged bool          // the picture lacks a part (preprocess.Preprocessor.Damaged)

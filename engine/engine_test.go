@@ -309,6 +309,41 @@ type closing struct {
 
 func (c closing) Close() error { *c.times++; return c.Backend.Close() }
 
+// TestAutoScorer: merge is for models without predictors, on backends that merge.
+func TestAutoScorer(t *testing.T) {
+	bare := filepath.Join(t.TempDir(), "bare.safetensors")
+	writeSmall(t, bare, 0)
+	plain := []backends.Candidate{{Name: backends.Portable, Auto: true, Open: func(o backends.Options) (backends.Backend, error) {
+		be, _, err := backends.Pick(all.List(), backends.Portable, o)
+		return struct{ backends.Backend }{be}, err
+	}}}
+	for name, c := range map[string]struct {
+		o          Options
+		candidates []backends.Candidate
+		want       string
+	}{
+		"no predictors":                    {Options{Model: bare}, all.List(), "merge"},
+		"auto, no predictors":              {Options{Model: bare, Scorer: "auto"}, all.List(), "merge"},
+		"predictors":                       {Options{}, all.List(), "predictor"},
+		"no predictors, a plain backend":   {Options{Model: bare}, plain, "attention"},
+		"predictors to merge by":           {Options{Scorer: "predictor+merge"}, all.List(), "predictor+merge"},
+		"what a plain backend cannot do":   {Options{Model: bare, Scorer: "merge"}, plain, "scorer merge: the backend portable merges no patches (use attention)"},
+		"no predictors that could be used": {Options{Model: bare, Scorer: "predictor+merge"}, all.List(), "scorer predictor+merge: the model has no predictors"},
+	} {
+		e, err := Open(c.o, c.candidates)
+		if err != nil {
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %s", name, err, c.want)
+			}
+			continue
+		}
+		if got := e.Info().Scorer; got != c.want {
+			t.Errorf("%s: scorer %s, want %s", name, got, c.want)
+		}
+		e.Close()
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	nan, bare := filepath.Join(t.TempDir(), "nan.safetensors"), filepath.Join(t.TempDir(), "bare.safetensors")
 	writeSmall(t, nan, float32(math.NaN()))

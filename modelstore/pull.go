@@ -19,13 +19,12 @@ import (
 
 // PullOptions say where published weights come from and go to.
 type PullOptions struct {
-	Store    string                   // folder of named models; made if it is missing
-	Mirror   string                   // address of a folder with the official file names, "": the official one
-	SHA256   string                   // of the official file, in hexadecimal; "": what is known of it
-	Again    bool                     // also where the model is there already
-	Progress func(done, total int64)  // of the download (download.Options); nil: nobody watches
-	Embedded func(file string) []byte // predictors that the program carries, nil where it has none of that name
-	public   []Weights                // set by tests
+	Store    string                  // folder of named models; made if it is missing
+	Mirror   string                  // address of a folder with the official file names, "": the official one
+	SHA256   string                  // of the official file, in hexadecimal; "": what is known of it
+	Again    bool                    // also where the model is there already
+	Progress func(done, total int64) // of the download (download.Options); nil: nobody watches
+	public   []Weights               // set by tests
 }
 
 // Pulled is what Pull brought.
@@ -37,8 +36,8 @@ type Pulled struct {
 }
 
 // Pull fetches published weights by name, checks them, and puts them into the
-// store as a model file. Predictors trained for them, which lie in the store or
-// come with the program, become part of it. What was fetched when the line broke
+// store as a model file. Predictors trained for them that lie in the store become part
+// of it. What was fetched when the line broke
 // is kept for the next call. Errors are one line, and say what helps where that is
 // known.
 func Pull(ctx context.Context, name string, o PullOptions) (Pulled, error) {
@@ -163,22 +162,14 @@ func (w Weights) store(path, out string, o PullOptions) (predictors bool, err er
 	return p != nil, modelfile.Write(out, metadata(m), tensors)
 }
 
-// openPredictors finds the trained predictors: in the store, else in the program;
-// nil where there are none.
+// openPredictors finds the trained predictors in the store; nil where there are none.
 func (w Weights) openPredictors(o PullOptions) (*modelfile.File, error) {
 	p, err := modelfile.Open(filepath.Join(o.Store, w.predictors()))
-	if err == nil {
-		return p, nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return nil, fmt.Errorf("predictors %w", err)
 	}
-	if o.Embedded == nil {
-		return nil, nil
-	}
-	data := o.Embedded(w.predictors())
-	if data == nil {
-		return nil, nil
-	}
-	return modelfile.Parse(data)
+	return p, nil
 }

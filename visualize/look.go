@@ -26,7 +26,8 @@ type Look struct {
 	Crop          *image.RGBA       // what the model sees, side by side
 	Grid          int               // patches a side
 	Kept          [][]int32         // patches alive after each stage, ascending
-	Result        engine.Result     // Kept is not valid any more
+	Groups        [][]int32         // the patch that each lives on in after each stage, -1: dropped; none where none are merged
+	Result        engine.Result     // Kept and Groups are not valid any more
 	Label         string            // of the best class
 	Score         float32           // its score
 }
@@ -88,7 +89,10 @@ func (v *Viewer) see(path string) (*Look, error) {
 	for _, kept := range l.Result.Kept {
 		l.Kept = append(l.Kept, slices.Clone(kept)) // the next look overwrites it
 	}
-	l.Result.Kept = nil
+	for _, groups := range l.Result.Groups {
+		l.Groups = append(l.Groups, slices.Clone(groups))
+	}
+	l.Result.Kept, l.Result.Groups = nil, nil
 	best := l.Result.Top[0]
 	l.Label, l.Score = v.engine.Label(best), l.Result.Scores[best]
 	return l, nil
@@ -136,11 +140,16 @@ func fit(w, h, maxW, maxH int) image.Rectangle {
 // Name is the file's name, fit to be shown.
 func (l *Look) Name() string { return printable.Line(filepath.Base(l.Path)) }
 
-// alive marks the patches kept after a stage.
-func (l *Look) alive(stage int) []bool {
-	list := make([]bool, l.Grid*l.Grid)
-	for _, i := range l.Kept[stage] {
-		list[i] = true
+// gone are the patches that nothing is left of after a stage.
+func (l *Look) gone(stage int) (list []int) {
+	for i := range l.Grid * l.Grid {
+		there := slices.Contains(l.Kept[stage], int32(i))
+		if len(l.Groups) > 0 {
+			there = l.Groups[stage][i] >= 0
+		}
+		if !there {
+			list = append(list, i)
+		}
 	}
 	return list
 }
@@ -148,5 +157,9 @@ func (l *Look) alive(stage int) []bool {
 // share says how many patches a stage keeps.
 func (l *Look) share(stage int) string {
 	n, of := len(l.Kept[stage]), l.Grid*l.Grid
+	if len(l.Groups) > 0 {
+		gone := len(l.gone(stage))
+		return fmt.Sprintf("%d of %d patches, %d dropped, %d merged", n, of, gone, of-n-gone)
+	}
 	return fmt.Sprintf("%d of %d patches (%.0f\u00a0%%)", n, of, 100*float64(n)/float64(of))
 }

@@ -9,7 +9,6 @@ import (
 	"image/jpeg"
 	"io"
 	"path/filepath"
-	"strings"
 
 	"dynvit/printable"
 )
@@ -37,10 +36,12 @@ type picture struct {
 	Panels                   []panel
 }
 
-// panel is a stage of a picture: its dropped patches as the path of an SVG.
+// panel is a stage of a picture: its dropped patches, and what is merged, as paths of an SVG.
 type panel struct {
 	Caption string
 	Dropped string
+	Areas   []area // where patches are merged
+	Edges   string // of those
 }
 
 // quality of the pictures on a page, 0 to 100.
@@ -58,7 +59,9 @@ func (p *Page) Show(l *Look) error {
 		JPEG: template.URL("data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(data.Bytes())),
 	}
 	for stage := range l.Kept {
-		shown.Panels = append(shown.Panels, panel{fmt.Sprintf("stage %d: %s", stage+1, l.share(stage)), l.dropped(stage)})
+		shown.Panels = append(shown.Panels, panel{
+			fmt.Sprintf("stage %d: %s", stage+1, l.share(stage)), l.squares(l.gone(stage)), l.areas(stage), l.edges(stage),
+		})
 	}
 	p.pictures = append(p.pictures, shown)
 	return nil
@@ -70,18 +73,6 @@ func (p *Page) name(path string) string {
 		return name
 	}
 	return path
-}
-
-// dropped draws the dropped patches as squares.
-func (l *Look) dropped(stage int) string {
-	cell := l.Crop.Rect.Dx() / l.Grid
-	var path strings.Builder
-	for i, alive := range l.alive(stage) {
-		if !alive {
-			fmt.Fprintf(&path, "M%d %dh%dv%dh-%dz", i%l.Grid*cell, i/l.Grid*cell, cell, cell, cell)
-		}
-	}
-	return path.String()
 }
 
 // position is one square of a stage's map.

@@ -25,7 +25,7 @@ func faint() color.RGBA { return color.RGBA{0x65, 0x6d, 0x76, 0xff} }
 func frame() color.RGBA { return color.RGBA{0xff, 0xb0, 0x00, 0xff} } // round what the model sees
 
 // Strip is the picture with a panel for each stage, in which the patches that were
-// dropped are dimmed. subtitle says what looked at it.
+// dropped are dimmed and those that were merged have one colour. subtitle says what looked at it.
 func (l *Look) Strip(subtitle string) (*image.RGBA, error) {
 	f, err := newFonts()
 	if err != nil {
@@ -86,17 +86,16 @@ func outline(dst *image.RGBA, r image.Rectangle) {
 }
 
 // Panel is what the model sees, with the patches dimmed that are gone after a
-// stage, 0 being the first.
+// stage, 0 being the first. Where patches are merged, those that live on in one have the mean of
+// their colours, and a border (as in ToMe's pictures, Bolya et al., ICLR 2023).
 func (l *Look) Panel(stage int) *image.RGBA {
 	dst := image.NewRGBA(l.Crop.Rect)
 	copy(dst.Pix, l.Crop.Pix)
-	cell := l.Crop.Rect.Dx() / l.Grid
-	for i, alive := range l.alive(stage) {
-		if !alive {
-			at := image.Pt(i%l.Grid*cell, i/l.Grid*cell)
-			dim(dst, image.Rectangle{at, at.Add(image.Pt(cell, cell))})
-		}
+	l.colour(dst, stage)
+	for _, i := range l.gone(stage) {
+		dim(dst, l.square(i))
 	}
+	l.outlineRegions(dst, stage)
 	return dst
 }
 

@@ -24,7 +24,12 @@ import (
 // viewer looks with the embedded model.
 func viewer(t *testing.T, ratio float64) *Viewer {
 	t.Helper()
-	e, err := engine.Open(engine.Options{Precision: "f32", Threads: 1}, all.List())
+	return viewerBy(t, "predictor", ratio)
+}
+
+func viewerBy(t *testing.T, scorer string, ratio float64) *Viewer {
+	t.Helper()
+	e, err := engine.Open(engine.Options{Scorer: scorer, Precision: "f32", Threads: 1}, all.List())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +124,91 @@ func TestPanel(t *testing.T) {
 		}
 		if want := 3 * (196 - []int{98, 49, 24}[stage]); dimmed != want {
 			t.Errorf("stage %d: %d pixels dimmed, want %d", stage, dimmed, want)
+		}
+	}
+}
+
+// TestRegions: a patch that is dropped is dimmed; any other has the mean colour of those that
+// live on in the same one, and lines where it meets one of another group.
+func TestRegions(t *testing.T) {
+	l := look(t, viewerBy(t, "predictor+merge", 0.5), ramp(t, filepath.Join(t.TempDir(), "a.png"), 300, 300))
+	if len(l.Groups) != 3 {
+		t.Fatalf("groups %v", l.Groups)
+	}
+	large := 0 // regions of several patches
+	for stage, groups := range l.Groups {
+		panel := l.Panel(stage)
+		colours := map[int32]color.RGBA{}
+		for i, id := range groups {
+			corner := image.Pt(i%14*24, i/14*24)
+			got := panel.RGBAAt(corner.X+12, corner.Y+12)
+			if id < 0 {
+				if got.R != got.G || got.G != got.B || got.B > 104 {
+					t.Errorf("stage %d, patch %d is dropped and shown as %v", stage, i, got)
+				}
+				continue
+			}
+			if want := meanOf(l.Crop, groups, id); got != want {
+				t.Errorf("stage %d, patch %d: %v, want %v", stage, i, got, want)
+			}
+			if _, seen := colours[id]; seen {
+				large++
+			}
+			colours[id] = got
+			for _, line := range []struct{ here, there image.Point }{{image.Pt(0, 12), image.Pt(-1, 12)}, {image.Pt(12, 0), image.Pt(12, -1)}} {
+				there := corner.Add(line.there)
+				if there.X < 0 || there.Y < 0 {
+					continue
+				}
+				other := groups[there.Y/24*14+there.X/24]
+				p := corner.Add(line.here)
+				if drawn := panel.RGBAAt(p.X, p.Y) == ink(); drawn != (other != id) {
+					t.Errorf("stage %d, patch %d beside one of %d, being of %d: line %v", stage, i, other, id, drawn)
+				}
+			}
+		}
+		if len(colours) != len(l.Kept[stage]) {
+			t.Errorf("stage %d: %d regions, %d kept", stage, len(colours), len(l.Kept[stage]))
+		}
+	}
+	if large == 0 {
+		t.Error("no region of several patches")
+	}
+	if got := l.share(0); !strings.Contains(got, "98 of 196") || !strings.Contains(got, "dropped") || !strings.Contains(got, "merged") {
+		t.Errorf("caption %q", got)
+	}
+}
+
+// meanOf is the mean colour, to the nearest, of the patches of a group.
+func meanOf(img *image.RGBA, groups []int32, id int32) color.RGBA {
+	var sums [3]float64
+	n := 0.0
+	for y := range 336 {
+		for x := range 336 {
+			if groups[y/24*14+x/24] == id {
+				c := img.RGBAAt(x, y)
+				sums[0], sums[1], sums[2], n = sums[0]+float64(c.R), sums[1]+float64(c.G), sums[2]+float64(c.B), n+1
+			}
+		}
+	}
+	near := func(sum float64) uint8 { return uint8(math.Floor(sum/n + 0.5)) }
+	return color.RGBA{near(sums[0]), near(sums[1]), near(sums[2]), 255}
+}
+
+// TestMergedFolder: the page has each region of each stage, and their borders.
+func TestMergedFolder(t *testing.T) {
+	page, err := viewerBy(t, "predictor+merge", 0.5).Folder(context.Background(), FolderOptions{Dir: folder(t), Show: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var html bytes.Buffer
+	if err := page.Write(&html); err != nil {
+		t.Fatal(err)
+	}
+	text := html.String()
+	for what, n := range map[string]int{`class="edges" d="M`: 9, `class="dropped"`: 9, `<path fill="#`: 3 * (98 + 49 + 24), "ZgotmplZ": 0} {
+		if got := strings.Count(text, what); got != n {
+			t.Errorf("%q comes %d times, want %d", what, got, n)
 		}
 	}
 }

@@ -3,7 +3,8 @@ package vit
 import "dynvit/backends"
 
 // classify reads the answer off what is left of the tokens: the sum of a head for each
-// row of pooled, and for LV-ViT half the largest logit of the patches.
+// row of pooled, and for LV-ViT half the largest logit of the patches (it is the largest, however
+// many a patch stands for).
 func (s *Session) classify(alive int) {
 	pooled := s.pool(alive)
 	res := backends.Tensor{}
@@ -22,16 +23,16 @@ func (s *Session) pool(alive int) [2]backends.Tensor {
 	w := s.w
 	switch {
 	case w.Pooling() == PoolMean && w.NoNorm:
-		return s.mean(s.x, w.lead(), alive)
+		return s.patchMean(s.x, w.lead(), alive)
 	case w.Pooling() == PoolMean && w.FCNorm:
-		s.mean(s.x, w.lead(), alive)
+		s.patchMean(s.x, w.lead(), alive)
 		return s.normalised(w.lead(), 1)
 	case w.Pooling() == PoolMean:
 		s.normalised(w.lead(), alive)
-		return s.mean(s.y, 1, alive)
+		return s.patchMean(s.y, 1, alive)
 	case w.Pooling() == PoolBoth:
 		pooled := s.normalised(0, w.Prefix()+alive)
-		pooled[1] = s.mean(s.y, 1+w.Prefix(), alive)[0]
+		pooled[1] = s.patchMean(s.y, 1+w.Prefix(), alive)[0]
 		return pooled
 	case w.AuxHead:
 		return s.normalised(0, 1+alive)
@@ -50,6 +51,16 @@ func (s *Session) normalised(from, n int) (rows [2]backends.Tensor) {
 	for i := range min(2, n) {
 		rows[i] = s.y.View(1+i, 2+i)
 	}
+	return rows
+}
+
+// patchMean is mean of rows of patches, each of which counts as many as it stands for.
+func (s *Session) patchMean(t backends.Tensor, from, n int) (rows [2]backends.Tensor) {
+	if s.size.IsZero() {
+		return s.mean(t, from, n)
+	}
+	s.weighted(t, from, n)
+	rows[0] = t.View(from, from+1)
 	return rows
 }
 

@@ -245,9 +245,14 @@ func (c Config) MACs(p Plan, s Scorer) int64 {
 			keep = int64(p.Keep[stage])
 			stage++
 		}
-		if s == Predictor && keep < alive {
+		if s.predicts() && keep < alive {
 			macs += alive * (d*d + d*d/2 + d*d/8 + d/4)
+		}
+		if s == Predictor {
 			alive = keep
+		}
+		if s.Merges() && keep < alive {
+			macs += comparisons(int(alive), int(keep)) * d / int64(c.Heads)
 		}
 		n := alive + int64(c.Prefix())
 		q := n // queries whose answer is needed
@@ -294,52 +299,62 @@ const (
 	Attention
 	// CLSAttention scores by CLS's attention in the block (EViT's rule); needs no training.
 	CLSAttention
+	// Merge scores as Attention does, drops some of those that are worth least and averages
+	// others into patches that are like them; needs no training.
+	Merge
+	// PredictorMerge is Merge by Predictor's scores.
+	PredictorMerge
 )
 
+var scorerNames = []string{"predictor", "attention", "cls-attention", "merge", "predictor+merge"}
+
 func (s Scorer) String() string {
-	switch s {
-	case Predictor:
-		return "predictor"
-	case Attention:
-		return "attention"
-	case CLSAttention:
-		return "cls-attention"
+	if int(s) < len(scorerNames) {
+		return scorerNames[s]
 	}
 	return fmt.Sprintf("Scorer(%d)", uint8(s))
 }
 
 // ScorerNames are those that a user may write.
 func ScorerNames() []string {
-	return []string{"auto", Predictor.String(), Attention.String(), CLSAttention.String()}
+	return append([]string{"auto"}, scorerNames...)
 }
 
 // CheckScorer reports a name that is none of them.
 func CheckScorer(name string) error {
 	if !slices.Contains(ScorerNames(), name) {
-		return fmt.Errorf("scorer %q: want auto, predictor, attention or cls-attention", name)
+		return fmt.Errorf("scorer %q: want one of %s", name, strings.Join(ScorerNames(), ", "))
 	}
 	return nil
 }
 
 // ParseScorer reads a scorer's name; "auto" and "" are the predictor where the
-// model has one, else attention.
-func ParseScorer(name string, c Config) (Scorer, error) {
+// model has one, else merge where the backend merges (backends.Merger), else attention.
+func ParseScorer(name string, c Config, merges bool) (Scorer, error) {
 	switch name {
 	case CLSAttention.String():
 		if c.NoCLS {
 			return 0, errors.New("scorer cls-attention: the model has no CLS token (use attention)")
 		}
 		return CLSAttention, nil
-	case Predictor.String():
+	case Predictor.String(), PredictorMerge.String():
 		if !c.Predictors {
-			return 0, fmt.Errorf("scorer predictor: the model has no predictors (add a file with --predictors, or use attention)")
+			return 0, fmt.Errorf("scorer %s: the model has no predictors (add a file with --predictors, or use attention)", name)
 		}
-		return Predictor, nil
+		if name == Predictor.String() {
+			return Predictor, nil
+		}
+		return PredictorMerge, nil
 	case Attention.String():
 		return Attention, nil
+	case Merge.String():
+		return Merge, nil
 	case "", "auto":
-		if c.Predictors {
+		switch {
+		case c.Predictors:
 			return Predictor, nil
+		case merges:
+			return Merge, nil
 		}
 		return Attention, nil
 	}

@@ -29,6 +29,7 @@ func (s *Session) forward(p Plan) {
 func (s *Session) embed() {
 	w := s.w
 	s.x, s.spare = s.tokens[0], s.tokens[1]
+	s.size, s.spareSize = backends.Tensor{}, s.sizes[0]
 	if w.ConvStem > 0 {
 		s.runStem(s.patch.View(w.lead(), s.patch.Rows))
 	}
@@ -60,12 +61,14 @@ func (s *Session) runStem(patches backends.Tensor) {
 	be.Unfold(patches, src, backends.Conv{H: half, W: half, Kernel: k, Stride: k}, 0)
 }
 
-// block runs block i over alive patches; stage, if not -1, drops to keep.
+// block runs block i over alive patches; stage, if not -1, leaves keep of them.
 func (s *Session) block(i, stage, alive, keep int) {
 	w, be, b := s.w, s.be, &s.w.blocks[i]
 	drops := keep < alive
-	if drops && s.scorer == Predictor {
+	if drops && s.scorer.predicts() {
 		s.predict(stage, alive)
+	}
+	if drops && s.scorer == Predictor {
 		s.drop(stage, alive, keep)
 		alive, drops = keep, false
 	}
@@ -81,7 +84,7 @@ func (s *Session) block(i, stage, alive, keep int) {
 	x = s.alive(answers)
 	be.Linear(x, att, b.proj, backends.None, x)
 	if drops {
-		s.drop(stage, alive, keep)
+		s.leave(stage, alive, keep)
 		answers = keep + w.Prefix()
 		x = s.alive(answers)
 	}
@@ -99,20 +102,21 @@ func (s *Session) alive(n int) backends.Tensor {
 	return s.x.View(first, first+n)
 }
 
-// attention answers the first rows of y, and scores the patches where it is asked to.
-func (s *Session) attention(dst, y backends.Tensor, w backends.Weight, scored bool) {
-	heads, products := s.w.Heads, s.w.side
-	if s.fuser != nil && !scored {
-		s.fuser.SelfAttention(dst, y, w, heads, products)
+// attention answers the first rows of y. Where patches are to leave, s.qkv and what is not
+// scored yet of the patches are made, too.
+func (s *Session) attention(dst, y backends.Tensor, w backends.Weight, leaves bool) {
+	heads, products, sizes := s.w.Heads, s.w.side, s.sizesOf(y.Rows)
+	if s.fuser != nil && !leaves {
+		s.fuser.SelfAttention(dst, y, w, sizes, heads, products)
 		return
 	}
 	score, by := backends.Tensor{}, backends.NoScore
-	if scored {
+	if leaves && !s.scorer.predicts() {
 		score, by = s.score.View(0, y.Rows-min(1, s.w.Prefix())), s.scorer.score()
 	}
 	qkv := s.qkv.View(0, y.Rows)
 	s.be.Linear(qkv, y, w, backends.None, backends.Tensor{})
-	s.be.Attention(dst, qkv, heads, products, score, by)
+	s.be.Attention(dst, qkv, sizes, heads, products, score, by)
 }
 
 // mlp adds to x what the block's MLP makes of y.
@@ -175,6 +179,15 @@ func (s *Session) patchScores(alive int) backends.Tensor {
 	return s.score.View(s.w.lead()-1, s.w.lead()-1+alive)
 }
 
+// leave drops patches, or merges them.
+func (s *Session) leave(stage, alive, keep int) {
+	if s.scorer.Merges() {
+		s.merge(stage, alive, keep)
+		return
+	}
+	s.drop(stage, alive, keep)
+}
+
 // drop keeps what is ahead of the patches, and the best patches by s.score.
 func (s *Session) drop(stage, alive, keep int) {
 	be := s.be
@@ -187,7 +200,7 @@ func (s *Session) drop(stage, alive, keep int) {
 	first := s.w.lead() - 1 // of the rows that kept counts from
 	be.Gather(s.spare.View(first, first+keep+1), s.x.View(first, first+alive+1), kept)
 	if first > 0 {
-		be.Gather(s.spare.View(0, first), s.x.View(0, first), s.same)
+		be.Gather(s.spare.View(0, first), s.x.View(0, first), s.same.First(first))
 	}
 	s.x, s.spare = s.spare, s.x
 }

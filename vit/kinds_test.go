@@ -191,8 +191,8 @@ var optional = map[string]bool{"cls_token": true, "reg_token": true, "patch_embe
 // by every scorer that it has, and a frame allocates nothing.
 func TestKindsReplay(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind, inputs [2][]float32) {
-		for _, scorer := range []Scorer{Predictor, Attention, CLSAttention} {
-			if scorer == Predictor && !k.config.Predictors || scorer == CLSAttention && k.config.NoCLS {
+		for _, scorer := range []Scorer{Predictor, Attention, CLSAttention, Merge, PredictorMerge} {
+			if scorer.predicts() && !k.config.Predictors || scorer == CLSAttention && k.config.NoCLS {
 				continue
 			}
 			be := openBackend(t, backends.Portable)
@@ -278,7 +278,7 @@ func TestKindsAgree(t *testing.T) {
 // TestScorersOfAKind: what a model without CLS cannot do is refused, by name and by value.
 func TestScorersOfAKind(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind, _ [2][]float32) {
-		scorer, err := ParseScorer("cls-attention", k.config)
+		scorer, err := ParseScorer("cls-attention", k.config, true)
 		if (err != nil) != k.config.NoCLS || err == nil && scorer != CLSAttention {
 			t.Errorf("%v, %v", scorer, err)
 		}

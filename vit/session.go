@@ -11,6 +11,7 @@ type Result struct {
 	Logits []float32 // [C], or the features [D] of a backbone
 	Tokens []int     // alive, those ahead of the patches included: before the first stage, and after each
 	Kept   [][]int32 // ids 0…N-1 of the patches alive after each stage, ascending; only if WantKept
+	Groups [][]int32 // the id that each of the N patches lives on in after each stage, -1 where it is dropped; only if WantKept and the scorer merges
 
 	WantKept bool // set before Run
 }
@@ -21,7 +22,8 @@ type Result struct {
 type Session struct {
 	w          *Weights
 	be         backends.Backend
-	fuser      backends.Fuser // be, or nil
+	fuser      backends.Fuser  // be, or nil
+	merger     backends.Merger // be, or nil
 	scorer     Scorer
 	recorder   backends.Recorder // be, or nil
 	recordings []recording       // used last first
@@ -41,16 +43,23 @@ type Session struct {
 	quarter  backends.Tensor    // [N, D/4] predictor
 	score    backends.Tensor    // [P-1+N, 1]
 	kept     []backends.Index
-	same     backends.Index // 0…P-2: the rows that a drop leaves ahead of those that kept counts
+	same     backends.Index // 0…P-1: the rows ahead of the patches, which stay
+
+	sizes           [2]backends.Tensor // [P+N, 1] how many patches each row stands for; the first P stay 1; merging only
+	size, spareSize backends.Tensor    // of s.x, none until it was merged, and what the next sizes are written to
+	groups          []backends.Index   // the place among kept that each row alive goes to, -1: dropped; merging only
+	whole           backends.Index     // [N] zeros: all patches one group; merging only
 
 	aux    backends.Tensor // [N, C], aux head only
 	auxMax backends.Tensor // [1, C], aux head only
 	logits backends.Tensor // [1, C]
 	answer backends.Tensor // logits, or the pooled row of a backbone
 
-	rows   []int32                              // scratch of collect
-	forced [][]int32                            // tests: absolute ids to keep instead of the scorer's
-	probe  func(name string, t backends.Tensor) // tests: sees activations as they are made
+	rows         []int32                              // scratch of collect
+	places       []int32                              // scratch of collect
+	forced       [][]int32                            // tests: absolute ids to keep instead of the scorer's
+	forcedGroups [][]int32                            // tests: with forced, the id that each patch lives on in, or -1
+	probe        func(name string, t backends.Tensor) // tests: sees activations as they are made
 }
 
 // stripRows is how many output pixels of the conv stem are unfolded at once:
@@ -60,13 +69,16 @@ const stripRows = 512
 // NewSession allocates for w on be. The scorer must be Predictor only where w
 // has predictors.
 func NewSession(be backends.Backend, w *Weights, scorer Scorer) (*Session, error) {
-	if scorer == Predictor && !w.Predictors && len(w.PruneAt) > 0 {
-		return nil, fmt.Errorf("scorer predictor: the model has no predictors")
+	if scorer.predicts() && !w.Predictors && len(w.PruneAt) > 0 {
+		return nil, fmt.Errorf("scorer %v: the model has no predictors", scorer)
 	}
 	if scorer == CLSAttention && w.NoCLS {
 		return nil, fmt.Errorf("scorer cls-attention: the model has no CLS token")
 	}
 	s := &Session{w: w, be: be, scorer: scorer}
+	if s.merger, _ = be.(backends.Merger); s.merger == nil && scorer.Merges() {
+		return nil, fmt.Errorf("scorer %v: the backend %s merges no patches (use %v)", scorer, be.Facts().Name, scorer.Dropping())
+	}
 	s.fuser, _ = be.(backends.Fuser)
 	s.recorder, _ = be.(backends.Recorder)
 	a := allocator{be: be}
@@ -91,8 +103,11 @@ func NewSession(be backends.Backend, w *Weights, scorer Scorer) (*Session, error
 	for i := range s.kept {
 		a.index(&s.kept[i], n+1)
 	}
-	s.rows = make([]int32, n+1)
+	s.rows, s.places = make([]int32, n+1), make([]int32, n)
 	s.allocSame(&a)
+	if scorer.Merges() {
+		s.allocMerging(&a)
+	}
 	return s, a.err
 }
 
@@ -114,10 +129,7 @@ func (s *Session) allocAnswer(a *allocator) {
 
 // allocSame fills s.same.
 func (s *Session) allocSame(a *allocator) {
-	others := s.w.lead() - 1
-	if others == 0 {
-		return
-	}
+	others := s.w.lead()
 	a.index(&s.same, others)
 	if a.err != nil {
 		return
@@ -213,11 +225,15 @@ func (s *Session) collect(p Plan, r *Result) error {
 	for _, k := range p.Keep {
 		r.Tokens = append(r.Tokens, k+prefix)
 	}
+	r.Groups = r.Groups[:0]
 	if !r.WantKept {
 		r.Kept = r.Kept[:0]
 		return nil
 	}
-	return s.collectKept(p, r)
+	if err := s.collectKept(p, r); err != nil || !s.scorer.Merges() {
+		return err
+	}
+	return s.collectGroups(p, r)
 }
 
 // collectKept composes the stages' row numbers into ids of the input's patches.

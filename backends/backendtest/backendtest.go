@@ -48,7 +48,7 @@ func Results(t *testing.T, open Open) {
 	}{
 		{"Linear", s.linear}, {"LinearNaN", s.linearNaN}, {"Int8Codes", s.int8Codes}, {"Int8Extremes", s.int8Extremes}, {"LayerNorm", s.layerNorm},
 		{"Attention", s.attention}, {"SelfAttention", s.selfAttention}, {"MLP", s.mlp}, {"NoRows", s.noRows}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
-		{"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Facts", s.facts}, {"Threads", s.threads}, {"Recorder", s.recorder}, {"Close", s.close},
+		{"Match", s.match}, {"Merge", s.merge}, {"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Facts", s.facts}, {"Threads", s.threads}, {"Recorder", s.recorder}, {"Close", s.close},
 	} {
 		t.Run(c.name, c.test)
 	}
@@ -353,12 +353,14 @@ func (s suite) attention(t *testing.T) {
 				if s.by == backends.NoScore {
 					score.got, score.want = backends.Tensor{}, backends.Tensor{}
 				}
-				p.got.Attention(dst.got, qkv.got, c.heads, precision, score.got, s.by)
-				p.want.Attention(dst.want, qkv.want, c.heads, precision, score.want, s.by)
-				what := fmt.Sprintf("Attention %v %+v score %d of %d rows", precision, c, s.by, s.rows)
-				dst.compare(what, limit)
-				if s.by != backends.NoScore {
-					score.compare(what+" scores", limit)
+				for _, sizes := range p.sizes(c.n) {
+					p.got.Attention(dst.got, qkv.got, sizes.got, c.heads, precision, score.got, s.by)
+					p.want.Attention(dst.want, qkv.want, sizes.want, c.heads, precision, score.want, s.by)
+					what := fmt.Sprintf("Attention %v %+v score %d of %d rows, sized %v", precision, c, s.by, s.rows, !sizes.got.IsZero())
+					dst.compare(what, limit)
+					if s.by != backends.NoScore {
+						score.compare(what+" scores", limit)
+					}
 				}
 			}
 		}
@@ -397,14 +399,16 @@ func (s suite) selfAttention(t *testing.T) {
 				t.Fatal(err)
 			}
 			x, dst, qkv := p.tensor(c.n, d, p.random(c.n*d)), p.tensor(c.queries, d, nil), p.tensor(c.n, 3*d, nil)
-			fuser.SelfAttention(dst.got, x.got, gotW, c.heads, products)
-			p.want.Linear(qkv.want, x.want, wantW, backends.None, backends.Tensor{})
-			p.want.Attention(dst.want, qkv.want, c.heads, products, backends.Tensor{}, backends.NoScore)
 			limit := LimitAttention
 			if products != backends.F32 {
 				limit = LimitRoundedAttention
 			}
-			dst.compare(fmt.Sprintf("SelfAttention %v %+v", precision, c), limit)
+			for _, sizes := range p.sizes(c.n) {
+				fuser.SelfAttention(dst.got, x.got, gotW, sizes.got, c.heads, products)
+				p.want.Linear(qkv.want, x.want, wantW, backends.None, backends.Tensor{})
+				p.want.Attention(dst.want, qkv.want, sizes.want, c.heads, products, backends.Tensor{}, backends.NoScore)
+				dst.compare(fmt.Sprintf("SelfAttention %v %+v, sized %v", precision, c, !sizes.got.IsZero()), limit)
+			}
 		}
 	}
 }
@@ -455,10 +459,10 @@ func (s suite) noRows(t *testing.T) {
 		square, qkv := pack(width), p.tensor(5, 3*width, nil)
 		p.got.Linear(none.got, none.got, square, backends.GELU, none.got)
 		if precision != backends.Int8 {
-			p.got.Attention(none.got, qkv.got, heads, precision, backends.Tensor{}, backends.NoScore)
+			p.got.Attention(none.got, qkv.got, backends.Tensor{}, heads, precision, backends.Tensor{}, backends.NoScore)
 		}
 		if fuser, ok := p.got.(backends.Fuser); ok {
-			fuser.SelfAttention(none.got, x.got, pack(3*width), heads, backends.F32)
+			fuser.SelfAttention(none.got, x.got, pack(3*width), backends.Tensor{}, heads, backends.F32)
 			fuser.MLP(none.got, none.got, square, square)
 		}
 	}

@@ -125,7 +125,8 @@ type frame struct {
 	be                       backends.Backend
 	x, qkv, att, dst, score  backends.Tensor
 	gamma, picked, top, cols backends.Tensor
-	kept                     backends.Index
+	kept, groups             backends.Index
+	sizes, few, total        backends.Tensor
 	qkvW, projW              backends.Weight
 	attention                backends.Precision
 	host                     []float32
@@ -162,14 +163,23 @@ func newFrame(t *testing.T, be backends.Backend, p backends.Precision) *frame {
 	alloc(&f.picked, frameKept, c)
 	alloc(&f.top, 1, c)
 	alloc(&f.cols, 49, 9*c)
+	alloc(&f.sizes, n, 1)
+	alloc(&f.few, frameKept-1, c)
+	alloc(&f.total, frameKept-1, 1)
 	if err == nil {
 		f.kept, err = be.AllocIndex(n)
+	}
+	if err == nil {
+		f.groups, err = be.AllocIndex(n - 1)
 	}
 	if err == nil {
 		f.qkvW, err = be.Pack(random(3*c*c), 3*c, c, random(3*c), p)
 	}
 	if err == nil {
 		f.projW, err = be.Pack(random(c*c), c, c, nil, p)
+	}
+	if err == nil {
+		be.Upload(f.sizes, slices.Repeat([]float32{3}, n))
 	}
 	if fuser, ok := be.(backends.Fuser); ok && err == nil {
 		err = fuser.Reserve(backends.Block{Tokens: n, Width: c, Hidden: c, Heads: 2})
@@ -204,17 +214,34 @@ func (f *frame) compute() {
 	be.LayerNorm(f.dst, f.x, f.gamma, f.gamma, 1e-6)
 	be.Linear(f.qkv, f.x, f.qkvW, backends.None, backends.Tensor{})
 	if fuser, ok := be.(backends.Fuser); ok {
-		fuser.SelfAttention(f.att, f.x, f.qkvW, 2, f.attention)
+		fuser.SelfAttention(f.att, f.x, f.qkvW, backends.Tensor{}, 2, f.attention)
 		fuser.MLP(f.att, f.x, f.projW, f.projW)
 	}
-	be.Attention(f.att, f.qkv, 2, f.attention, f.score, backends.Received)
+	be.Attention(f.att, f.qkv, backends.Tensor{}, 2, f.attention, f.score, backends.Received)
 	be.Linear(f.dst, f.att, f.projW, backends.GELU, f.x)
 	be.MeanHalf(f.dst)
 	kept := f.kept.First(frameKept)
 	be.TopK(kept, f.score)
 	be.Gather(f.picked, f.dst, kept)
 	be.MaxRows(f.top, f.picked)
+	f.merge()
 	be.Unfold(f.cols, f.x.View(0, 49), backends.Conv{H: 7, W: 7, Kernel: 3, Stride: 1, Pad: 1}, 0)
+}
+
+// merge runs what Mergers alone have.
+func (f *frame) merge() {
+	merger, ok := f.be.(backends.Merger)
+	if !ok {
+		return
+	}
+	kept, patches := f.kept.First(frameKept), f.x.View(1, frameRows)
+	merger.Match(kept, f.groups, f.qkv.View(1, frameRows), 2, f.score, false, 9)
+	merger.Merge(f.few, f.total, patches, backends.Tensor{}, f.groups)
+	merger.Merge(f.few, f.total, patches, f.sizes.View(1, frameRows), f.groups)
+	f.be.Attention(f.att, f.qkv, f.sizes, 2, f.attention, f.score, backends.Received)
+	if fuser, ok := f.be.(backends.Fuser); ok {
+		fuser.SelfAttention(f.att, f.x, f.qkvW, f.sizes, 2, f.attention)
+	}
 }
 
 // outcome uploads the frame, has do compute, and returns all that it left.
@@ -223,7 +250,7 @@ func (f *frame) outcome(t *testing.T, do func()) []float32 {
 	f.be.Upload(f.x, f.host)
 	do()
 	var all []float32
-	for _, x := range []backends.Tensor{f.att, f.dst, f.score, f.picked, f.top, f.cols} {
+	for _, x := range []backends.Tensor{f.att, f.dst, f.score, f.picked, f.top, f.cols, f.few, f.total} {
 		part := make([]float32, x.Rows*x.Cols)
 		if err := f.be.Download(part, x); err != nil {
 			t.Fatal(err)

@@ -168,8 +168,8 @@ func (s *Spy) LayerNorm(dst, x, gamma, beta backends.Tensor, eps float32) {
 	s.operation("LayerNorm", []any{dst, x, gamma, beta, eps}, func() { s.Backend.LayerNorm(dst, x, gamma, beta, eps) })
 }
 
-func (s *Spy) Attention(dst, qkv backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
-	s.operation("Attention", []any{dst, qkv, heads, p, score, by}, func() { s.Backend.Attention(dst, qkv, heads, p, score, by) })
+func (s *Spy) Attention(dst, qkv, sizes backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
+	s.operation("Attention", []any{dst, qkv, sizes, heads, p, score, by}, func() { s.Backend.Attention(dst, qkv, sizes, heads, p, score, by) })
 }
 
 func (s *Spy) MeanHalf(x backends.Tensor) {
@@ -182,6 +182,19 @@ func (s *Spy) TopK(kept backends.Index, score backends.Tensor) {
 
 func (s *Spy) Gather(dst, x backends.Tensor, kept backends.Index) {
 	s.operation("Gather", []any{dst, x, kept}, func() { s.Backend.Gather(dst, x, kept) })
+}
+
+// Match implements backends.Merger, as Merge does, for a backend that is one.
+func (s *Spy) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int) {
+	s.operation("Match", []any{kept, groups, qkv, heads, score, logs, drop}, func() {
+		s.Backend.(backends.Merger).Match(kept, groups, qkv, heads, score, logs, drop)
+	})
+}
+
+func (s *Spy) Merge(dst, total, x, sizes backends.Tensor, groups backends.Index) {
+	s.operation("Merge", []any{dst, total, x, sizes, groups}, func() {
+		s.Backend.(backends.Merger).Merge(dst, total, x, sizes, groups)
+	})
 }
 
 func (s *Spy) Unfold(dst, src backends.Tensor, g backends.Conv, from int) {
@@ -203,8 +216,8 @@ func (f fusing) Reserve(b backends.Block) error {
 	return f.fuser.Reserve(b)
 }
 
-func (f fusing) SelfAttention(dst, x backends.Tensor, qkv backends.Weight, heads int, p backends.Precision) {
-	f.spy.operation("SelfAttention", []any{dst, x, qkv, heads, p}, func() { f.fuser.SelfAttention(dst, x, qkv, heads, p) })
+func (f fusing) SelfAttention(dst, x backends.Tensor, qkv backends.Weight, sizes backends.Tensor, heads int, p backends.Precision) {
+	f.spy.operation("SelfAttention", []any{dst, x, qkv, sizes, heads, p}, func() { f.fuser.SelfAttention(dst, x, qkv, sizes, heads, p) })
 }
 
 func (f fusing) MLP(dst, x backends.Tensor, fc1, fc2 backends.Weight) {

@@ -40,10 +40,11 @@ func (b *backend) mix(m *mixture) {
 // scale is what attention multiplies q·k by.
 func scale(width int) float32 { return float32(1 / math.Sqrt(float64(width))) }
 
-func (b *backend) Attention(dst, qkv backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
+func (b *backend) Attention(dst, qkv, sizes backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
 	n, c := qkv.Rows, qkv.Cols/3
 	need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0, "qkv is not [n, 3·heads·width]")
 	need("Attention", dst.Cols == c && dst.Rows <= n, "shapes differ")
+	need("Attention", sizes.IsZero(), "the backend merges no tokens")
 	need("Attention", p < backends.Int8 && b.carries(p), "products are of a precision that the device does not carry")
 	need("Attention", score.IsZero() || (score.Rows == n-1 || score.Rows == n && by == backends.Received) && score.Cols == 1, "score is not [n-1, 1]")
 	need("Attention", score.IsZero() || by == backends.CLS && dst.Rows > 0 || by == backends.Received && dst.Rows == n,

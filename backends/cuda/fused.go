@@ -29,11 +29,12 @@ const rangeBytes = 8
 
 func wholeTiles(cols int) int { return parts(cols, tileOutputs) * tileOutputs }
 
-func (b *backend) SelfAttention(dst, x backends.Tensor, packed backends.Weight, heads int, p backends.Precision) {
+func (b *backend) SelfAttention(dst, x backends.Tensor, packed backends.Weight, sizes backends.Tensor, heads int, p backends.Precision) {
 	w := b.weight("SelfAttention", packed)
 	c := x.Cols
 	need("SelfAttention", heads > 0 && c%heads == 0 && w.in == c && w.out == 3*c, "weight is not [3c, c]")
 	need("SelfAttention", dst.Cols == c && dst.Rows <= x.Rows, "shapes differ")
+	need("SelfAttention", sizes.IsZero(), "the backend merges no tokens")
 	need("SelfAttention", p < backends.Int8 && b.carries(p), "products are of a precision that the device does not carry")
 	y := product{x: spanOf(x), ldx: c, w: w, rows: x.Rows, stored: storedAs(p)}
 	b.between(&y, &b.qkv)

@@ -165,7 +165,9 @@ func TestFoldRanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	attend := func() { s.be.Attention(s.y, qkv, 2, backends.F32, backends.Tensor{}, backends.NoScore) }
+	attend := func() {
+		s.be.Attention(s.y, qkv, backends.Tensor{}, 2, backends.F32, backends.Tensor{}, backends.NoScore)
+	}
 	for name, c := range map[string]struct {
 		do   func()
 		want bool

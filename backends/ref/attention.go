@@ -8,14 +8,15 @@ import (
 
 // Attention computes, for each head and query i,
 //
-//	s_j = (q̂_i·k̂_j)·width^-1/2,  P_j = exp(s_j − max s),  dst_i = (Σ_j P̂_j·v̂_j)/(Σ_j P_j)
+//	s_j = (q̂_i·k̂_j)·width^-1/2 + log sizes_j,  P_j = exp(s_j − max s),  dst_i = (Σ_j P̂_j·v̂_j)/(Σ_j P_j)
 //
 // where ^ rounds to p. Scores come of the unrounded P_j/ΣP and v.
-func (r *ref) Attention(dst, qkv backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
+func (r *ref) Attention(dst, qkv, sizes backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
 	n, c := qkv.Rows, qkv.Cols/3
 	need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0, "qkv is not [n, 3·heads·width]")
 	need("Attention", dst.Cols == c && dst.Rows <= n, "shapes differ")
 	need("Attention", p < backends.Int8, "products are f32, bf16 or f16")
+	need("Attention", sizes.IsZero() || sizes.Rows == n && sizes.Cols == 1, "sizes are not [n, 1]")
 	need("Attention", score.IsZero() || (score.Rows == n-1 || score.Rows == n && by == backends.Received) && score.Cols == 1, "score is not [n-1, 1]")
 	need("Attention", score.IsZero() || by == backends.CLS && dst.Rows > 0 || by == backends.Received && dst.Rows == n,
 		"score lacks its queries")
@@ -23,7 +24,7 @@ func (r *ref) Attention(dst, qkv backends.Tensor, heads int, p backends.Precisio
 	operands.Host = rounded(qkv.Host, p)
 	importance := make([]float64, n)
 	for h := range heads {
-		a := head{qkv, operands, h * (c / heads), c / heads, p}
+		a := head{qkv, operands, sizes, h * (c / heads), c / heads, p}
 		for i := range dst.Rows {
 			weights, total := a.weights(i)
 			a.mix(row(dst, i)[a.first:][:a.width], weights, total)
@@ -48,6 +49,7 @@ func (r *ref) Attention(dst, qkv backends.Tensor, heads int, p backends.Precisio
 type head struct {
 	qkv          backends.Tensor
 	operands     backends.Tensor // qkv rounded to p
+	sizes        backends.Tensor // or none
 	first, width int             // columns
 	p            backends.Precision
 }
@@ -67,6 +69,9 @@ func (a head) weights(i int) (weights []float64, total float64) {
 	weights = make([]float64, a.qkv.Rows)
 	for j := range weights {
 		weights[j] = float64(dot(a.q(a.operands, i), a.k(a.operands, j)) * scale)
+		if !a.sizes.IsZero() {
+			weights[j] += math.Log(float64(a.sizes.Host[j]))
+		}
 		most = math.Max(most, weights[j])
 	}
 	for j, s := range weights {

@@ -23,7 +23,7 @@ func (r *ref) TopK(kept backends.Index, score backends.Tensor) {
 }
 
 // descending compares for a sort from high to low, NaN last.
-func descending(a, b float32) int {
+func descending[F float32 | float64](a, b F) int {
 	switch {
 	case a > b, a == a && b != b:
 		return -1

@@ -33,6 +33,7 @@ type classified struct {
 	FrameMS   float64   `json:"frame_ms"`
 	Logits    []float32 `json:"logits,omitempty"`
 	Kept      [][]int32 `json:"kept,omitempty"`
+	Groups    [][]int32 `json:"groups,omitempty"`
 }
 
 func newClassify() *cobra.Command {
@@ -78,7 +79,7 @@ func newClassify() *cobra.Command {
 	f.register(c)
 	f.registerOne(c, "f32", "1")
 	c.Flags().BoolVar(&logits, "logits", false, "with --json: add the logits")
-	c.Flags().BoolVar(&kept, "kept", false, "with --json: add the patches kept after each stage")
+	c.Flags().BoolVar(&kept, "kept", false, "with --json: add the patches kept after each stage, and the groups of those merged")
 	c.Flags().IntVar(&top, "top", 5, "how many classes to show")
 	return c
 }
@@ -110,7 +111,7 @@ func show(w io.Writer, e *engine.Engine, path string, ratio float64, r *engine.R
 		out.Logits = r.Logits
 	}
 	if r.WantKept {
-		out.Kept = r.Kept
+		out.Kept, out.Groups = r.Kept, r.Groups
 	}
 	return printJSON(w, out)
 }

@@ -107,11 +107,11 @@ func TestInterfaceJSON(t *testing.T) {
 	out := t.TempDir()
 	page := examples(t)
 	for name, args := range map[string][]string{
-		"classify":      {"classify", "--logits", "--kept", "--keep", "0.7", picture},
+		"classify":      {"classify", "--logits", "--kept", "--keep", "0.7", "--scorer", "predictor+merge", picture},
 		"eval":          {"eval", "--keep", "0.7", "--data", dir},
 		"bench":         {"bench", "--seconds", "0.01"},
 		"bench gemm":    {"bench", "gemm", "--seconds", "0.001", "--rows", "4", "--width", "64", "--precision", "f32"},
-		"visualize":     {"visualize", picture, "-o", filepath.Join(out, "a.png")},
+		"visualize":     {"visualize", "--scorer", "predictor+merge", picture, "-o", filepath.Join(out, "a.png")},
 		"visualize DIR": {"visualize", dir, "-o", filepath.Join(out, "a.html")},
 		"devices":       {"devices"},
 	} {

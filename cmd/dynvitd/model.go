@@ -85,7 +85,7 @@ func newModelPull() *cobra.Command {
 			if len(store) == 0 {
 				return errors.New("model pull: there is no folder to keep it in: set DYNVIT_MODELS or HOME")
 			}
-			o.Store, o.Progress, o.Embedded = store[0], downloadProgress(), models.Predictors
+			o.Store, o.Progress = store[0], downloadProgress()
 			p, err := modelstore.Pull(c.Context(), args[0], o)
 			var unknown *modelstore.UnknownError
 			var request *modelstore.RequestError

@@ -125,11 +125,11 @@ func pruneStep(c vit.Config) string {
 	if len(c.PruneAt) == 0 {
 		return "never pruned"
 	}
-	by := "attention scores"
+	by := "attention scores lowest or that are most like others, into which they are merged"
 	if c.Predictors {
-		by = "the trained predictors score"
+		by = "the trained predictors score lowest"
 	}
-	return fmt.Sprintf("pruned at blocks %v (from 0) of the patches that %s lowest, unless --keep is 1", c.PruneAt, by)
+	return fmt.Sprintf("pruned at blocks %v (from 0) of the patches that %s, unless --keep is 1", c.PruneAt, by)
 }
 
 func headStep(c vit.Config) string {

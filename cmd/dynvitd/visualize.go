@@ -108,7 +108,7 @@ func (f *visualizeFlags) picture(c *cobra.Command, v *visualize.Viewer, e *engin
 		return err
 	}
 	out := drawnPicture{summary(e, in, ratio, &look.Result), f.output}
-	out.Kept = look.Kept
+	out.Kept, out.Groups = look.Kept, look.Groups
 	if f.json {
 		return printJSON(c.OutOrStdout(), out)
 	}

@@ -33,13 +33,16 @@ type attention struct {
 	keys     []uint32  // [heads, panels of n, panel of width inputs]
 	values   []uint32  // [heads, panels of width, panel of n inputs]
 	zeros    []float32 // [panels of n or of width]: no bias
+	sizes    []float32 // [n], or nil
+	bias     []float32 // [panels of n]: what sizes add to a logit before it is scaled
 	norms    []float32 // [heads, n]: ‖v‖, if by is Received
 }
 
 // Attention allocates the first time where Reserve was not told of a block of this size.
-func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
+func (b *driver) Attention(dst, qkv, sizes backends.Tensor, heads int, p backends.Precision, score backends.Tensor, by backends.Score) {
 	n, c := qkv.Rows, qkv.Cols/3
 	b.need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0 && dst.Cols == c && dst.Rows <= n, "shapes differ")
+	b.need("Attention", sizes.IsZero() || sizes.Rows == n && sizes.Cols == 1, "sizes are not [n, 1]")
 	b.need("Attention", p < backends.Int8, "products are f32, bf16 or f16")
 	b.need("Attention", score.IsZero() || ((score.Rows == n-1 || score.Rows == n && by == backends.Received) && score.Cols == 1), "score is not [n-1, 1]")
 	b.need("Attention", score.IsZero() || by == backends.CLS || (by == backends.Received && dst.Rows == n), "score needs all queries")
@@ -49,7 +52,7 @@ func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Preci
 	if score.IsZero() {
 		by = backends.NoScore
 	}
-	b.attention = attention{dst: dst, qkv: qkv, heads: heads, n: n, c: c, by: by}
+	b.attention = attention{dst: dst, qkv: qkv, sizes: sizes.Host, heads: heads, n: n, c: c, by: by}
 	b.attend(p)
 	if by != backends.NoScore {
 		b.attention.score(score.Host)
@@ -58,11 +61,12 @@ func (b *driver) Attention(dst, qkv backends.Tensor, heads int, p backends.Preci
 
 // SelfAttention implements backends.Fuser. Where kernels can write and read
 // bfloat16, q, k and v are half as long, and each head's lie together.
-func (b *driver) SelfAttention(dst, x backends.Tensor, packed backends.Weight, heads int, p backends.Precision) {
+func (b *driver) SelfAttention(dst, x backends.Tensor, packed backends.Weight, sizes backends.Tensor, heads int, p backends.Precision) {
 	w, ok := packed.(*weight)
 	b.need("SelfAttention", ok, "the weight is another backend's")
 	n, c := x.Rows, w.out/3
 	b.need("SelfAttention", x.Cols == w.in && heads > 0 && w.out == 3*c && c%heads == 0 && dst.Cols == c && dst.Rows <= n, "shapes differ")
+	b.need("SelfAttention", sizes.IsZero() || sizes.Rows == n && sizes.Cols == 1, "sizes are not [n, 1]")
 	b.need("SelfAttention", p < backends.Int8, "products are f32, bf16 or f16")
 	if dst.Rows == 0 {
 		return
@@ -72,13 +76,13 @@ func (b *driver) SelfAttention(dst, x backends.Tensor, packed backends.Weight, h
 		grow(&s.qkv, n*w.out)
 		qkv := backends.Tensor{Rows: n, Cols: w.out, Host: s.qkv[:n*w.out]}
 		b.Linear(qkv, x, w, backends.None, backends.Tensor{})
-		b.Attention(dst, qkv, heads, p, backends.Tensor{}, backends.NoScore)
+		b.Attention(dst, qkv, sizes, heads, p, backends.Tensor{}, backends.NoScore)
 		return
 	}
 	grow(&s.pairs, n*w.out/2)
 	b.linear = linear{w: w, pairs: s.pairs, width: width, few: c / w.product.Cols, rows: dst.Rows}
 	b.product(x.Host, x.Cols, n)
-	b.attention = attention{dst: dst, pairs: s.pairs, heads: heads, n: n, c: c}
+	b.attention = attention{dst: dst, pairs: s.pairs, sizes: sizes.Host, heads: heads, n: n, c: c}
 	b.attend(p)
 }
 
@@ -89,12 +93,29 @@ func (b *driver) attend(p backends.Precision) {
 	a.k, a.mul, a.lanes, a.width = &b.k, mul, s.lanes, a.c/a.heads
 	a.keys, a.values, a.zeros, a.norms = s.keys, s.values, s.zeros, s.norms
 	a.block = max(1, tokenBlock/mul.Cols) * mul.Cols
+	a.bias = s.bias
+	a.addSizes()
 	a.tiles = tile(a.dst.Rows, mul.Heights, queryRows, 1)
 	b.pool.run(packing{a}, a.heads*panels(a.n, a.block))
 	if a.by != backends.NoScore {
 		a.clearScores()
 	}
 	b.pool.run(mixing{a}, a.heads*a.tiles.parts())
+}
+
+// addSizes sets the bias of the logits.
+func (a *attention) addSizes() {
+	if a.sizes == nil {
+		a.bias = a.zeros
+		return
+	}
+	unscaled := math.Sqrt(float64(a.width))
+	for j, size := range a.sizes {
+		a.bias[j] = 0
+		if size != 1 {
+			a.bias[j] = float32(math.Log(float64(size)) * unscaled)
+		}
+	}
 }
 
 // part q (0), k (1) or v (2) of head h from token i on; rows lie 3·c apart.
@@ -210,7 +231,7 @@ func (a *attention) logits(l *lane, h, from, rows int) (stride int) {
 	stride = roundUp(a.n, cols)
 	c := &l.call
 	*c = Call{
-		Dst: l.score, A: query, Panel: a.panelsOf(a.keys, h, a.n, a.width), Bias: a.zeros,
+		Dst: l.score, A: query, Panel: a.panelsOf(a.keys, h, a.n, a.width), Bias: a.bias,
 		Panels: stride / cols, Rows: rows, Tile: rows, Words: a.mul.Words(a.width), DstStride: stride, AStride: step,
 	}
 	a.mul.Mul(c)

@@ -34,6 +34,7 @@ type driver struct {
 	conversion conversion
 	layerNorm  layerNorm
 	attention  attention
+	matching   matching
 	unfold     unfold
 }
 

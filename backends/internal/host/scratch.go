@@ -11,7 +11,7 @@ type scratch struct {
 	operands []uint32  // a Linear's input in the words of its product
 	scale    []float32 // the scale of its rows, int8
 	zero     []int32   // their zero points
-	order    []uint32  // TopK's sort keys
+	order    []uint32  // TopK's and Match's sort keys
 	sums     []float64 // MeanHalf: of the columns
 	means    []float32
 
@@ -22,6 +22,12 @@ type scratch struct {
 	values []uint32
 	norms  []float32 // attention: ‖v‖ by head and token
 	zeros  []float32 // attention: of all panels' width
+	bias   []float32 // attention: of the keys' panels, from sizes
+
+	rest   []int32   // Match: rows that are not dropped
+	target []int32   // Match: of a source
+	gain   []float32 // Match: of a source that goes
+	moves  []int32   // Match: sources that go there
 
 	lanes []lane
 }
@@ -101,6 +107,11 @@ func (s *scratch) reserveHeads(k *Kernels, n, c, heads int) {
 	}
 	grow(&s.norms, heads*n)
 	grow(&s.zeros, max(n, c/heads)+cols)
+	grow(&s.bias, n+cols)
+	grow(&s.rest, n)
+	grow(&s.target, n)
+	grow(&s.gain, n)
+	grow(&s.moves, n)
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		grow(&l.query, max(rows, cols)*c)

@@ -7,36 +7,40 @@ import (
 	"dynvit/backends"
 )
 
-// TopK finds the score at the cut and then takes, from the top, all rows above it and
-// as many at it as are left: linear in the number of rows, and ascending by itself.
 func (b *driver) TopK(kept backends.Index, score backends.Tensor) {
 	b.need("TopK", score.Cols == 1 && kept.N >= 1 && kept.N <= score.Rows+1, "shapes differ")
 	kept.Host[0] = 0
-	keep := kept.N - 1
-	if keep == 0 {
+	b.scratch.best(kept.Host[1:], score.Host, 1)
+}
+
+// best writes first and the number of the highest scores, as many as dst has room for. It
+// finds the score at the cut and then takes, from the top, all rows above it and
+// as many at it as are left: linear in the number of rows, and ascending by itself.
+func (s *scratch) best(dst []int32, score []float32, first int32) {
+	if len(dst) == 0 {
 		return
 	}
-	grow(&b.scratch.order, score.Rows)
-	keys := b.scratch.order[:score.Rows]
-	for i, v := range score.Host {
+	grow(&s.order, len(score))
+	keys := s.order[:len(score)]
+	for i, v := range score {
 		keys[i] = key(v)
 	}
-	cut := largest(keys, keep)
-	ties := keep // of those at the cut, the lower rows
-	for _, v := range score.Host {
+	cut := largest(keys, len(dst))
+	ties := len(dst) // of those at the cut, the lower rows
+	for _, v := range score {
 		if key(v) > cut {
 			ties--
 		}
 	}
-	at := 1
-	for i, v := range score.Host {
+	at := 0
+	for i, v := range score {
 		switch k := key(v); {
 		case k == cut && ties > 0:
 			ties--
 		case k <= cut:
 			continue
 		}
-		kept.Host[at] = int32(i + 1)
+		dst[at] = int32(i) + first
 		at++
 	}
 }

@@ -89,7 +89,7 @@ func (b *bench) attention(p backends.Precision, h heed, by backends.Score, skip 
 			to, strips, qkv, 3*d, score.address(), int(by), h.tokens, h.heads, h.width, skip)
 		wantScore = b.tensor(h.tokens-skip, 1, nil)
 	}
-	b.want.Attention(want, b.tensor(h.tokens, 3*d, data), h.heads, p, wantScore, by)
+	b.want.Attention(want, b.tensor(h.tokens, 3*d, data), backends.Tensor{}, h.heads, p, wantScore, by)
 	what := fmt.Sprintf("attention %v %+v score %d from %d", p, h, by, skip)
 	got := dst.read(what)
 	near(what, got, want.Host, limitOf(p))

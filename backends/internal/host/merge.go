@@ -1,0 +1,271 @@
+package host
+
+import (
+	"fmt"
+	"math"
+
+	"dynvit/backends"
+)
+
+// matching is one call of Match. Targets' features, made 1 long, become panels of keys, as
+// in an attention, which the sources' then meet in the kernel of Linear, in float32.
+type matching struct {
+	k     *Kernels
+	mul   *Product
+	lanes []lane
+
+	qkv      backends.Tensor
+	score    []float32
+	logs     bool
+	heads    int
+	c, width int
+	rest     []int32 // the rows that are not dropped: source, target, source, …
+	targets  int
+	tiles    tiling    // of sources
+	panels   []uint32  // of targets
+	zeros    []float32 // no bias
+	target   []int32   // of a source: which of the targets
+	gain     []float32 // of a source: less what it costs to have it go there
+}
+
+// Match implements backends.Merger.
+func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int) {
+	n, stay := qkv.Rows, kept.N-1
+	b.need("Match", heads > 0 && qkv.Cols%(3*heads) == 0, "qkv is not [n, 3·heads·width]")
+	b.need("Match", score.Rows == n && score.Cols == 1 && groups.N == n, "shapes differ")
+	b.need("Match", stay >= 1 && stay <= n && drop >= 0 && drop <= n-stay, "more rows than there are")
+	b.need("Match", (n-drop)/2 <= stay, "more rows are to go than there are sources")
+	s := &b.scratch
+	s.reserveHeads(&b.k, n, qkv.Cols/3, heads)
+	m := &b.matching
+	*m = matching{
+		k: &b.k, mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, score: score.Host, logs: logs, heads: heads, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
+		rest: s.rest[:n-drop], targets: (n - drop) / 2, panels: s.keys, zeros: s.zeros,
+	}
+	s.best(m.rest, score.Host, 0)
+	sources := len(m.rest) - m.targets
+	m.target, m.gain = s.target[:sources], s.gain[:sources]
+	moving := len(m.rest) - stay
+	if moving > 0 {
+		b.pool.run(aiming{m}, panels(m.targets, m.mul.Cols))
+		m.tiles = tile(sources, m.mul.Heights, queryRows, 1)
+		b.pool.run(comparing{m}, m.tiles.parts())
+	}
+	m.choose(s, moving, kept.Host, groups.Host)
+}
+
+// source is the row of source i, aim that of target i.
+func (m *matching) source(i int) int32 { return m.rest[2*i] }
+func (m *matching) aim(i int) int32    { return m.rest[2*i+1] }
+
+// feature writes the sum of the heads' keys of a row, 0 where that is shorter than
+// anything, and returns the inverse of its length.
+func (m *matching) feature(dst []float32, row int32) (inverse float32) {
+	keys := m.qkv.Host[int(row)*3*m.c+m.c:][:m.c]
+	dst = dst[:m.width]
+	var squares float32
+	if m.width%4 == 0 {
+		squares = sumHeads4(dst, keys)
+	} else {
+		squares = sumHeads(dst, keys)
+	}
+	if squares < 1e-37 { // of a length of 3e-19; below it squares have no digits left
+		return m.short(dst)
+	}
+	return float32(1 / math.Sqrt(float64(squares)))
+}
+
+// short is the inverse of the length of what is as short as that.
+func (m *matching) short(dst []float32) (inverse float32) {
+	long := length(dst)
+	if long < 1e-30 {
+		clear(dst)
+		return 0
+	}
+	return 1 / long
+}
+
+// sumHeads adds up the heads' parts of x, as long as sums each, and returns the sum of
+// the sums' squares.
+func sumHeads(sums, x []float32) (squares float32) {
+	for j := range sums {
+		sum := float32(0)
+		for i := j; i < len(x); i += len(sums) {
+			sum += x[i]
+		}
+		sums[j] = sum
+		squares += sum * sum
+	}
+	return squares
+}
+
+// sumHeads4 is sumHeads of a multiple of four, which do not wait for each other.
+func sumHeads4(sums, x []float32) float32 {
+	var q0, q1, q2, q3 float32
+	for j := 0; j+4 <= len(sums); j += 4 {
+		var s0, s1, s2, s3 float32
+		for i := j; i+4 <= len(x); i += len(sums) {
+			y := (*[4]float32)(x[i:])
+			s0 += y[0]
+			s1 += y[1]
+			s2 += y[2]
+			s3 += y[3]
+		}
+		y := (*[4]float32)(sums[j:])
+		y[0], y[1], y[2], y[3] = s0, s1, s2, s3
+		q0 += s0 * s0
+		q1 += s1 * s1
+		q2 += s2 * s2
+		q3 += s3 * s3
+	}
+	return q0 + q1 + (q2 + q3)
+}
+
+// aiming is the first task of a matching: panels of targets.
+type aiming struct{ *matching }
+
+func (m aiming) part(lane, i int) {
+	rows, cols := m.lanes[lane].query, m.mul.Cols
+	first := i * cols
+	n := min(cols, m.targets-first)
+	for j := range n {
+		row := Floats(rows[j*m.width:][:m.width])
+		inverse := m.feature(row, m.aim(first+j))
+		for i := range row {
+			row[i] *= inverse
+		}
+	}
+	size := m.mul.PanelWords(m.width)
+	m.mul.Pack(m.panels[i*size:][:size], rows, m.width, n, m.mul.Words(m.width))
+}
+
+// comparing is the second: the best target of each source.
+type comparing struct{ *matching }
+
+func (m comparing) part(lane, i int) {
+	first, last := m.tiles.part(0, i)
+	for t := first; t < last; t++ {
+		from, to := m.tiles.rows(t)
+		m.compare(&m.lanes[lane], from, to-from)
+	}
+}
+
+// compare meets some sources with all targets.
+func (m *matching) compare(l *lane, from, rows int) {
+	for r := range rows {
+		l.total[r] = m.feature(Floats(l.query[r*m.width:]), m.source(from+r))
+	}
+	stride := roundUp(m.targets, m.mul.Cols)
+	c := &l.call
+	*c = Call{
+		Dst: l.score, A: l.query, Panel: m.panels[:stride/m.mul.Cols*m.mul.PanelWords(m.width)], Bias: m.zeros,
+		Panels: stride / m.mul.Cols, Rows: rows, Tile: rows, Words: m.mul.Words(m.width), DstStride: stride, AStride: m.width,
+	}
+	m.mul.Mul(c)
+	for r := range rows {
+		at, most := highest(l.score[r*stride:][:m.targets])
+		m.target[from+r], m.gain[from+r] = at, m.gainOf(most*l.total[r], float64(m.score[m.source(from+r)]))
+	}
+}
+
+// gainOf is less the cost of a source that is so like its target and scores so much.
+func (m *matching) gainOf(alike float32, score float64) float32 {
+	apart := 1 - alike
+	if apart < leastApart {
+		apart = leastApart
+	}
+	if m.logs {
+		return -apart * float32(math.Exp(score/2))
+	}
+	return -apart * float32(math.Sqrt(score))
+}
+
+// leastApart is what two keys are apart that are the same but for rounding.
+const leastApart = 1e-6
+
+// highest returns the first of the largest numbers, and it; NaN ranks last.
+func highest(x []float32) (at int32, most float32) {
+	most = x[0]
+	for j, v := range x {
+		if v > most || most != most && v == v {
+			at, most = int32(j), v
+		}
+	}
+	return at, most
+}
+
+// choose has the sources that cost least go to their targets, and numbers what stays.
+func (m *matching) choose(s *scratch, moving int, kept, groups []int32) {
+	for i := range groups {
+		groups[i] = -1
+	}
+	for _, row := range m.rest {
+		groups[row] = row
+	}
+	moves := s.moves[:moving]
+	s.best(moves, m.gain, 0)
+	for _, i := range moves {
+		groups[m.source(int(i))] = m.aim(int(m.target[i]))
+	}
+	number(kept, groups, s.rest)
+}
+
+// number turns rows in groups into their places among those that stay, which kept gets.
+func number(kept, groups, places []int32) {
+	kept[0] = 0
+	at := int32(0)
+	for i, to := range groups {
+		if int(to) == i {
+			places[i] = at
+			at++
+			kept[at] = to + 1
+		}
+	}
+	for i, to := range groups {
+		if to >= 0 {
+			groups[i] = places[to]
+		}
+	}
+}
+
+// Merge implements backends.Merger.
+func (b *driver) Merge(dst, total, x, sizes backends.Tensor, groups backends.Index) {
+	b.need("Merge", dst.Cols == x.Cols && total.Rows == dst.Rows && total.Cols == 1 && groups.N == x.Rows, "shapes differ")
+	b.need("Merge", sizes.IsZero() || sizes.Rows == x.Rows && sizes.Cols == 1, "sizes are not [n, 1]")
+	clear(total.Host)
+	for i, g := range groups.Host {
+		if int(g) >= dst.Rows {
+			if b.err == nil {
+				b.err = fmt.Errorf("%s: Merge: row %d of %d", b.name, g, dst.Rows)
+			}
+			continue
+		}
+		if g < 0 {
+			continue
+		}
+		size := float32(1)
+		if !sizes.IsZero() {
+			size = sizes.Host[i]
+		}
+		into(dst.Host[int(g)*x.Cols:][:x.Cols], x.Host[i*x.Cols:][:x.Cols], total.Host[g], size)
+		total.Host[g] += size
+	}
+	for g, size := range total.Host {
+		if size == 0 {
+			clear(dst.Host[g*x.Cols:][:x.Cols])
+		}
+	}
+}
+
+// into makes mean, of total tokens, that of size more, which are row.
+func into(mean, row []float32, total, size float32) {
+	if total == 0 {
+		copy(mean, row)
+		return
+	}
+	share := size / (total + size)
+	mean = mean[:len(row)]
+	for j, v := range row {
+		mean[j] += share * (v - mean[j])
+	}
+}
