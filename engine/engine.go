@@ -274,12 +274,16 @@ func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, 
 	r.Logits = append(r.Logits[:0], e.run.Logits...)
 	r.Tokens = append(r.Tokens[:0], e.run.Tokens...)
 	r.Kept = e.run.Kept
+	r.Picture = nil
+	if r.WantPicture {
+		r.Picture = e.pre.RGB()
+	}
 	r.Damaged = e.pre.Damaged()
 	return r.rank()
 }
 
 // Result is what one frame gave. It is overwritten by the next Classify with
-// the same Result; Kept also by one with another.
+// the same Result; Kept and Picture also by one with another.
 type Result struct {
 	Logits  []float32     // [classes]
 	Scores  []float32     // [classes], softmax of the logits
@@ -288,10 +292,12 @@ type Result struct {
 	Kept    [][]int32     // patches alive after each stage, ascending ids; only if WantKept
 	Latency time.Duration // model alone: normalised input to logits
 	Frame   time.Duration // decode, preprocess and model
+	Picture []byte        // [S, S, 3], rows from the top, R, G, B: what the model was shown; only if WantPicture
 	Damaged bool          // the picture lacks a part (preprocess.Preprocessor.Damaged)
 
-	TopN     int  // set before Classify for another number of Top than 5
-	WantKept bool // set before Classify
+	TopN        int  // set before Classify for another number of Top than 5
+	WantKept    bool // set before Classify
+	WantPicture bool // likewise; costs nothing: the engine has it anyway
 }
 
 const defaultTop = 5
