@@ -93,7 +93,7 @@ export class Card {
     say(p.more, words("more"));
     say(p.topName, words("best"));
     say(p.dropsTable, words("drops_by"));
-    p.enabled.name(words("enabled"), words("enabled_of", { camera: this.#name }));
+    p.enabled.named(words("enabled"), words("enabled_of", { camera: this.#name }));
     this.#charts();
     this.render();
   }

@@ -9,7 +9,7 @@ export function switchOf(turned) {
   const e = element("button", { type: "button", role: "switch", class: "switch", "aria-checked": "false" }, text, element("span", { class: "track", "aria-hidden": "true" }));
   e.addEventListener("click", () => turned(e.getAttribute("aria-checked") !== "true"));
   e.set = (on) => mark(e, "aria-checked", on);
-  e.name = (short, long) => { say(text, short); mark(e, "aria-label", long ?? null); };
+  e.named = (short, long) => { say(text, short); mark(e, "aria-label", long ?? null); };
   return e;
 }
 
@@ -81,7 +81,7 @@ export class Controls {
     say(p.budgetName, words("budget"));
     mark(p.budgetRange, "aria-label", words("budget_slider"));
     say(p.keepName, words("keep"));
-    p.auto.name(words("auto"), words("auto_long"));
+    p.auto.named(words("auto"), words("auto_long"));
     say(p.recalibrateHint, words("recalibrate_hint"));
     this.render();
   }

@@ -1,0 +1,374 @@
+package browser
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// TestLook: the page shows its cameras in every theme and on every screen, is clean by
+// axe-core, does not jump, runs past no edge, and asks nobody but the daemon.
+func TestLook(t *testing.T) {
+	box, tab := start(t, cameras()...), newTab(t)
+	for _, s := range sights() {
+		tab.as(s)
+		tab.open(box.url())
+		tab.pictured("door")
+		tab.see("yard")
+		tab.pictured("yard")
+		get[bool](tab, "scrollTo(0, 0) ?? true")
+		tab.text("[data-camera=attic] .pill", "Offline")
+		tab.text("[data-camera=attic] .why", "connection refused")
+		tab.await(`/\d/.test(document.querySelector(".readings dd").textContent)`)
+		tab.await(`document.querySelectorAll(".stages input").length === 5`)
+		tab.pictured("door")
+		if wide := get[int](tab, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
+			t.Errorf("%s: %d pixels too wide", s.name, wide)
+		}
+		jump := get[float64](tab, `new Promise((done) => new PerformanceObserver((l) => done(l.getEntries().reduce((a, e) => a + e.value, 0)))
+			.observe({type: "layout-shift", buffered: true}) ?? setTimeout(() => done(0), 300))`)
+		if jump > 0.01 {
+			t.Errorf("%s: the layout jumps by %.3f", s.name, jump)
+		}
+		for _, complaint := range tab.axe() {
+			t.Errorf("%s: %s", s.name, complaint)
+		}
+		tab.shoot(s.name)
+	}
+	for _, url := range tab.asked {
+		if !strings.HasPrefix(url, box.url()+"/") && !strings.HasPrefix(url, "blob:") {
+			t.Errorf("asked for %s", url)
+		}
+	}
+	if len(tab.asked) < 20 {
+		t.Errorf("only %d requests seen: the test looks at nothing", len(tab.asked))
+	}
+}
+
+// settings are what the daemon says holds.
+func (b *box) settings() (s struct {
+	Auto    bool                              `json:"auto"`
+	Keep    float64                           `json:"keep"`
+	Budget  float64                           `json:"budget_ms"`
+	Cameras map[string]struct{ Enabled bool } `json:"cameras"`
+}) {
+	b.t.Helper()
+	if err := json.Unmarshal([]byte(b.event("settings")), &s); err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+// press sends keys to an element that is focused first, as who has no mouse does.
+func (b *tab) press(selector, keys string) {
+	b.t.Helper()
+	b.do(chromedp.Focus(chromedp.CSS(selector)), chromedp.KeyEvent(keys))
+}
+
+const (
+	left, right, tabulator, space = "\ue012", "\ue014", "\t", " "
+	escape                        = "\x1b"
+)
+
+// TestControls: nothing can be changed without the token, a wrong one is told, and with
+// it every control does what it says, by mouse or keyboard.
+func TestControls(t *testing.T) {
+	box, tab := start(t, cameras()...), newTab(t)
+	tab.open(box.url())
+	if locked := get[int](tab, `document.querySelectorAll("main :is(input:not([name=stage]), button):disabled").length`); locked != 8 {
+		t.Errorf("%d controls are locked, want budget and its slider, keep, auto, recalibrate and 3 cameras", locked)
+	}
+	tab.do(chromedp.Click(chromedp.CSS("#key")), chromedp.SendKeys(chromedp.CSS("#token"), "correct-horse-bakery\r"))
+	tab.text("#unlock-wrong", "not the token")
+	for _, complaint := range tab.axe() {
+		t.Errorf("the dialog: %s", complaint)
+	}
+	tab.shoot("unlock")
+	tab.press("#token", escape)
+	tab.await(`!document.querySelector("#unlock").open && document.activeElement.id === "key"`)
+	tab.unlock()
+
+	tab.do(chromedp.SetValue(chromedp.CSS("#budget"), ""), chromedp.SendKeys(chromedp.CSS("#budget"), "120\r"))
+	tab.text("#toasts", "Done")
+	if now := box.settings().Budget; now != 120 {
+		t.Errorf("the budget is %v", now)
+	}
+	tab.press("#budget-range", left)
+	tab.await(`document.querySelector("#budget").value === "119"`)
+	tab.until(func() bool { return box.settings().Budget == 119 }, "119 ms by the slider")
+	tab.do(chromedp.Focus(chromedp.CSS("#budget")), chromedp.SetValue(chromedp.CSS("#budget"), "0"), chromedp.KeyEvent("\r"))
+	if ok := get[bool](tab, `document.querySelector("#budget").checkValidity()`); ok {
+		t.Error("a budget of nothing passes")
+	}
+	if now := box.settings().Budget; now != 119 {
+		t.Errorf("the budget is %v after one that is none", now)
+	}
+
+	before := box.settings().Keep
+	tab.press("#keep", right)
+	tab.until(func() bool { s := box.settings(); return !s.Auto && s.Keep > before }, "a larger keep ratio, fixed")
+	tab.await(`document.querySelector("#auto").ariaChecked === "false"`)
+	tab.press("#auto", space)
+	tab.until(func() bool { return box.settings().Auto }, "auto")
+	tab.await(`document.querySelector("#auto").ariaChecked === "true"`)
+	tab.do(chromedp.Click(chromedp.CSS("#auto")))
+	tab.until(func() bool { return !box.settings().Auto }, "hold")
+
+	tab.do(chromedp.Click(chromedp.CSS("[data-camera=door] [role=switch]")))
+	tab.text("[data-camera=door] .pill", "Off")
+	if box.settings().Cameras["door"].Enabled {
+		t.Error("the camera is still on")
+	}
+	tab.do(chromedp.Click(chromedp.CSS("[data-camera=door] [role=switch]")))
+	tab.text("[data-camera=door] .pill", "Online")
+	tab.pictured("door")
+
+	tab.do(chromedp.Click(chromedp.CSS("#recalibrate")))
+	tab.await(`document.querySelector("#recalibrate").ariaBusy === "true"`)
+	tab.await(`document.querySelector("#recalibrate").ariaBusy === "false"`)
+
+	for _, view := range []string{"0", "1", "2", "3", "all"} {
+		tab.press(fmt.Sprintf("input[name=stage][value='%s']", view), space)
+		tab.await(fmt.Sprintf(`document.querySelector("input[name=stage]:checked").value === %q`, view))
+		tab.pictured("door")
+		bright := get[float64](tab, `(() => { const c = document.querySelector("[data-camera=door] canvas"), d = c.getContext("2d").getImageData(0, 0, 448, 448).data;
+			let sum = 0; for (let i = 0; i < d.length; i += 4) sum += d[i] + d[i + 1] + d[i + 2]; return sum / d.length })()`)
+		t.Logf("view %s: mean brightness %.0f", view, bright)
+		if view == "0" && bright < 60 || view == "3" && bright > 90 {
+			t.Errorf("view %s: mean brightness %.0f", view, bright)
+		}
+	}
+
+	tab.do(chromedp.Click(chromedp.CSS("[data-camera=door] summary")))
+	tab.await(`document.querySelectorAll("[data-camera=door] details tr").length === 11`)
+	tab.do(chromedp.Click(chromedp.CSS("#key")))
+	tab.await(`document.querySelector("#keep").disabled`)
+	if kept := get[int](tab, "sessionStorage.length + localStorage.length"); kept != 0 {
+		t.Errorf("%d things are kept after locking", kept)
+	}
+}
+
+// TestKeyboard: by the tabulator alone every control is reached, and seen to be.
+func TestKeyboard(t *testing.T) {
+	box, tab := start(t, cameras()...), newTab(t)
+	tab.open(box.url())
+	tab.unlock()
+	tab.pictured("door")
+	get[bool](tab, "document.activeElement.blur() ?? scrollTo(0, 0) ?? true")
+	var seen []string
+	for range 40 {
+		tab.do(chromedp.KeyEvent(tabulator))
+		at := get[string](tab, `(() => { const e = document.activeElement, r = getComputedStyle(e.name === "stage" ? e.nextElementSibling : e);
+			return e === document.body ? "" : [e.id || e.name || e.getAttribute("aria-label") || e.className || e.tagName, r.outlineStyle].join(" ") })()`)
+		if at == "" {
+			break
+		}
+		name, outline, _ := strings.Cut(at, " ")
+		if outline := at[strings.LastIndex(at, " ")+1:]; outline == "none" {
+			t.Errorf("%s has the focus and does not show it", at)
+		}
+		_ = outline
+		seen = append(seen, name)
+	}
+	all := strings.Join(seen, " ")
+	for _, want := range []string{"skip", "language", "key", "budget", "budget-range", "auto", "keep", "recalibrate", "stage", "Camera", "SUMMARY"} {
+		if !strings.Contains(" "+all+" ", " "+want+" ") {
+			t.Errorf("%s is not reached: %s", want, all)
+		}
+	}
+}
+
+// TestLanguage: another language is spoken throughout, and the next time, too.
+func TestLanguage(t *testing.T) {
+	box, tab := start(t, cameras()...), newTab(t)
+	tab.as(sights()[2])
+	tab.open(box.url())
+	tab.pictured("door")
+	tab.do(chromedp.SetValue(chromedp.CSS("#language"), "de"))
+	get[bool](tab, `document.querySelector("#language").dispatchEvent(new Event("change"))`)
+	tab.text("#controls-title", "Einstellungen")
+	tab.do(chromedp.Reload())
+	tab.live()
+	tab.pictured("door")
+	tab.text("#controls-title", "Einstellungen")
+	tab.text("[data-camera=door] dt", "Ganzes Bild")
+	if lang := get[string](tab, "document.documentElement.lang"); lang != "de" {
+		t.Errorf("the page says that it is in %q", lang)
+	}
+	if wide := get[int](tab, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
+		t.Errorf("%d pixels too wide", wide)
+	}
+	for _, complaint := range tab.axe() {
+		t.Error(complaint)
+	}
+	tab.shoot("phone-german")
+}
+
+// TestBroken: a stream that breaks, or goes silent, is opened again, and one that the
+// browser itself has lost.
+func TestBroken(t *testing.T) {
+	box, tab := start(t, cameras()...), newTab(t)
+	tab.open(box.url())
+	tab.pictured("door")
+	get[bool](tab, `new MutationObserver(() => (window.states ??= []).push(document.querySelector("#link").dataset.state))
+		.observe(document.querySelector("#link"), {attributes: true}) ?? true`)
+	again := func(what string) {
+		t.Helper()
+		tab.await(`window.states?.includes("again")`)
+		tab.live()
+		tab.pictured("door")
+		get[bool](tab, "(window.states = []) && true")
+		t.Logf("after %s it is live again", what)
+	}
+	for range 3 {
+		box.cut()
+		again("a cut")
+	}
+	box.stalled.Store(true)
+	tab.await(`window.states?.includes("again")`)
+	box.stalled.Store(false)
+	again("silence")
+	offline := network.OverrideNetworkStateParams{Offline: true, DownloadThroughput: -1, UploadThroughput: -1}
+	must(tab, network.OverrideNetworkState, offline)
+	box.cut()
+	tab.await(`window.states?.includes("again")`)
+	offline.Offline = false
+	must(tab, network.OverrideNetworkState, offline)
+	again("no network")
+}
+
+// TestRestart: a daemon that is started anew is found again, by the token that the page
+// has, and what it says is believed.
+func TestRestart(t *testing.T) {
+	box, tab := start(t, cameras()...), newTab(t)
+	tab.open(box.url())
+	tab.unlock()
+	tab.pictured("door")
+	boot := box.event("info")
+	box.stop()
+	tab.await(`document.querySelector("#link").dataset.state === "again"`)
+	tab.shoot("reconnecting")
+	box.run()
+	tab.live()
+	tab.pictured("door")
+	if box.event("info") == boot {
+		t.Fatal("the daemon was not started anew")
+	}
+	tab.await(`!document.querySelector("#keep").disabled`)
+	tab.press("#keep", right)
+	tab.until(func() bool { return !box.settings().Auto }, "a fixed keep ratio")
+}
+
+// TestSlowPhone: on a slow line the page stays live and shows newest pictures, as many
+// as the line carries; nothing piles up.
+func TestSlowPhone(t *testing.T) {
+	box, tab := start(t, cameras()...), newTab(t)
+	tab.as(sights()[2])
+	must(tab, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{
+		{Latency: 400, DownloadThroughput: 30_000, UploadThroughput: 10_000},
+	}})
+	tab.open(box.url())
+	for range 4 {
+		tab.pictured("door")
+	}
+	tab.see("yard")
+	tab.pictured("yard")
+	behind := get[int](tab, `fetch("/page/camera/yard/picture").then((r) => Number(r.headers.get("Dynvit-Seq")) - Number(document.querySelector("[data-camera=yard]").dataset.seq))`)
+	t.Logf("%d frames behind", behind)
+	if behind > 100 {
+		t.Errorf("%d frames behind: they pile up", behind)
+	}
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	if tab.most > len(cameras()) {
+		t.Errorf("%d pictures asked for at once", tab.most)
+	}
+}
+
+// TestFlood: a hundred events a second are taken without the page growing or being
+// late, and controls answer meanwhile.
+func TestFlood(t *testing.T) {
+	box, tab := start(t, cameras()...), newTab(t)
+	var frame map[string]any
+	if err := json.Unmarshal([]byte(box.event("frame")), &frame); err != nil {
+		t.Fatal(err)
+	}
+	info, settings, health := box.event("info"), box.event("settings"), box.event("health")
+	const events = 1000
+	url := box.behind(t, nil, map[string]http.HandlerFunc{"/page/events": func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprintf(w, "event: info\ndata: %s\n\nevent: settings\ndata: %s\n\nevent: health\ndata: %s\n\n", info, settings, health)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for i := range events {
+			<-tick.C
+			frame["camera"], frame["label"], frame["seq"] = []string{"door", "yard"}[i%2], fmt.Sprintf("label %d", i), i
+			data, _ := json.Marshal(frame)
+			fmt.Fprintf(w, "event: frame\ndata: %s\n\n", data)
+			if http.NewResponseController(w).Flush() != nil {
+				return
+			}
+		}
+		<-r.Context().Done()
+	}})
+	tab.open(url)
+	tab.await(`document.querySelector("[data-camera=yard] .label")?.textContent > "label 1"`)
+	size := get[int](tab, "document.querySelectorAll('*').length")
+	for _, view := range []string{"1", "0", "2", "all"} {
+		tab.do(chromedp.Click(chromedp.CSS(fmt.Sprintf("label:has([name=stage][value='%s'])", view))))
+		tab.await(fmt.Sprintf(`document.querySelector("input[name=stage]:checked").value === %q`, view))
+	}
+	tab.text("[data-camera=yard] .label", fmt.Sprintf("label %d", events-1))
+	tab.text("[data-camera=door] .label", fmt.Sprintf("label %d", events-2))
+	if now := get[int](tab, "document.querySelectorAll('*').length"); now > size+20 {
+		t.Errorf("the page has grown from %d elements to %d", size, now)
+	}
+}
+
+// TestTwoTabs: what one changes the other shows; the token is of one tab alone, and one
+// that is closed costs the other nothing.
+func TestTwoTabs(t *testing.T) {
+	box, one := start(t, cameras()...), newTab(t)
+	one.open(box.url())
+	one.unlock()
+	two := one.another()
+	two.open(box.url())
+	two.pictured("door")
+	if !get[bool](two, `document.querySelector("#keep").disabled`) {
+		t.Error("the second tab has the first one's token")
+	}
+	one.press("#keep", right)
+	one.until(func() bool { return !box.settings().Auto }, "a fixed keep ratio")
+	keep := fmt.Sprintf("%.0f", 100*box.settings().Keep)
+	two.await(`document.querySelector("#keep").value === "` + keep + `" && document.querySelector("#auto").ariaChecked === "false"`)
+	if err := chromedp.Cancel(one.ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestElsewhere: seen from another machine nothing is shown without the token; with it
+// the page is whole.
+func TestElsewhere(t *testing.T) {
+	box, tab := start(t, cameras()...), newTab(t)
+	url := box.behind(t, http.Header{"X-Forwarded-For": {"192.0.2.7"}}, nil)
+	tab.do(chromedp.Navigate(url))
+	tab.await(`document.querySelector("#unlock").open`)
+	tab.text("#link", "No access")
+	if cards := get[int](tab, `document.querySelectorAll(".camera").length`); cards != 0 {
+		t.Errorf("%d cameras are shown", cards)
+	}
+	tab.do(chromedp.SendKeys(chromedp.CSS("#token"), "wrong\r"))
+	tab.text("#unlock-wrong", "not the token")
+	tab.do(chromedp.SetValue(chromedp.CSS("#token"), ""), chromedp.Click(chromedp.CSS("#remember")), chromedp.SendKeys(chromedp.CSS("#token"), token+"\r"))
+	tab.live()
+	tab.pictured("door")
+	tab.do(chromedp.Reload())
+	tab.live()
+	tab.pictured("door")
+}
