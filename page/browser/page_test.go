@@ -10,6 +10,7 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // TestLook: the page shows its cameras in every theme and on every screen, is clean by
@@ -20,14 +21,12 @@ func TestLook(t *testing.T) {
 		tab.as(s)
 		tab.open(box.url())
 		tab.pictured("door")
-		tab.see("yard")
 		tab.pictured("yard")
-		get[bool](tab, "scrollTo(0, 0) ?? true")
+		get[bool](tab, "(scrollTo(0, 0), true)")
 		tab.text("[data-camera=attic] .pill", "Offline")
 		tab.text("[data-camera=attic] .why", "connection refused")
 		tab.await(`/\d/.test(document.querySelector(".readings dd").textContent)`)
 		tab.await(`document.querySelectorAll(".stages input").length === 5`)
-		tab.pictured("door")
 		if wide := get[int](tab, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
 			t.Errorf("%s: %d pixels too wide", s.name, wide)
 		}
@@ -71,38 +70,38 @@ func (b *tab) press(selector, keys string) {
 	b.do(chromedp.Focus(chromedp.CSS(selector)), chromedp.KeyEvent(keys))
 }
 
-const (
-	left, right, tabulator, space = "\ue012", "\ue014", "\t", " "
-	escape                        = "\x1b"
-)
+// enter writes over what a field holds.
+func (b *tab) enter(selector, text string) {
+	b.t.Helper()
+	b.do(chromedp.Focus(chromedp.CSS(selector)))
+	get[bool](b, "(document.activeElement.select(), true)")
+	b.do(chromedp.KeyEvent(text + "\r"))
+}
 
 // TestControls: nothing can be changed without the token, a wrong one is told, and with
 // it every control does what it says, by mouse or keyboard.
 func TestControls(t *testing.T) {
 	box, tab := start(t, cameras()...), newTab(t)
 	tab.open(box.url())
-	if locked := get[int](tab, `document.querySelectorAll("main :is(input:not([name=stage]), button):disabled").length`); locked != 8 {
-		t.Errorf("%d controls are locked, want budget and its slider, keep, auto, recalibrate and 3 cameras", locked)
-	}
+	// Budget and its slider, keep, auto, recalibrate, and three cameras.
+	tab.await(`document.querySelectorAll("main :is(input:not([name=stage]), button):disabled").length === 8`)
 	tab.do(chromedp.Click(chromedp.CSS("#key")), chromedp.SendKeys(chromedp.CSS("#token"), "correct-horse-bakery\r"))
 	tab.text("#unlock-wrong", "not the token")
 	for _, complaint := range tab.axe() {
 		t.Errorf("the dialog: %s", complaint)
 	}
 	tab.shoot("unlock")
-	tab.press("#token", escape)
+	tab.press("#token", kb.Escape)
 	tab.await(`!document.querySelector("#unlock").open && document.activeElement.id === "key"`)
 	tab.unlock()
 
-	tab.do(chromedp.SetValue(chromedp.CSS("#budget"), ""), chromedp.SendKeys(chromedp.CSS("#budget"), "120\r"))
-	tab.text("#toasts", "Done")
-	if now := box.settings().Budget; now != 120 {
-		t.Errorf("the budget is %v", now)
-	}
-	tab.press("#budget-range", left)
+	tab.enter("#budget", "120")
+	tab.until(func() bool { return box.settings().Budget == 120 }, "120 ms by the field")
+	tab.await(`document.querySelector("#budget-range").value === "693"`)
+	tab.press("#budget-range", kb.ArrowLeft)
 	tab.await(`document.querySelector("#budget").value === "119"`)
 	tab.until(func() bool { return box.settings().Budget == 119 }, "119 ms by the slider")
-	tab.do(chromedp.Focus(chromedp.CSS("#budget")), chromedp.SetValue(chromedp.CSS("#budget"), "0"), chromedp.KeyEvent("\r"))
+	tab.enter("#budget", "0")
 	if ok := get[bool](tab, `document.querySelector("#budget").checkValidity()`); ok {
 		t.Error("a budget of nothing passes")
 	}
@@ -111,10 +110,10 @@ func TestControls(t *testing.T) {
 	}
 
 	before := box.settings().Keep
-	tab.press("#keep", right)
+	tab.press("#keep", kb.ArrowRight)
 	tab.until(func() bool { s := box.settings(); return !s.Auto && s.Keep > before }, "a larger keep ratio, fixed")
 	tab.await(`document.querySelector("#auto").ariaChecked === "false"`)
-	tab.press("#auto", space)
+	tab.press("#auto", " ")
 	tab.until(func() bool { return box.settings().Auto }, "auto")
 	tab.await(`document.querySelector("#auto").ariaChecked === "true"`)
 	tab.do(chromedp.Click(chromedp.CSS("#auto")))
@@ -134,7 +133,7 @@ func TestControls(t *testing.T) {
 	tab.await(`document.querySelector("#recalibrate").ariaBusy === "false"`)
 
 	for _, view := range []string{"0", "1", "2", "3", "all"} {
-		tab.press(fmt.Sprintf("input[name=stage][value='%s']", view), space)
+		tab.press(fmt.Sprintf("input[name=stage][value='%s']", view), " ")
 		tab.await(fmt.Sprintf(`document.querySelector("input[name=stage]:checked").value === %q`, view))
 		tab.pictured("door")
 		bright := get[float64](tab, `(() => { const c = document.querySelector("[data-camera=door] canvas"), d = c.getContext("2d").getImageData(0, 0, 448, 448).data;
@@ -159,21 +158,21 @@ func TestKeyboard(t *testing.T) {
 	box, tab := start(t, cameras()...), newTab(t)
 	tab.open(box.url())
 	tab.unlock()
-	tab.pictured("door")
-	get[bool](tab, "document.activeElement.blur() ?? scrollTo(0, 0) ?? true")
+	tab.do(chromedp.Reload())
+	tab.live()
+	tab.await(`!document.querySelector("#keep").disabled && document.querySelectorAll(".camera, .stages input").length === 8`)
 	var seen []string
 	for range 40 {
-		tab.do(chromedp.KeyEvent(tabulator))
+		tab.do(chromedp.KeyEvent(kb.Tab))
 		at := get[string](tab, `(() => { const e = document.activeElement, r = getComputedStyle(e.name === "stage" ? e.nextElementSibling : e);
 			return e === document.body ? "" : [e.id || e.name || e.getAttribute("aria-label") || e.className || e.tagName, r.outlineStyle].join(" ") })()`)
 		if at == "" {
 			break
 		}
-		name, outline, _ := strings.Cut(at, " ")
-		if outline := at[strings.LastIndex(at, " ")+1:]; outline == "none" {
+		if strings.HasSuffix(at, " none") {
 			t.Errorf("%s has the focus and does not show it", at)
 		}
-		_ = outline
+		name, _, _ := strings.Cut(at, " ")
 		seen = append(seen, name)
 	}
 	all := strings.Join(seen, " ")
@@ -261,7 +260,7 @@ func TestRestart(t *testing.T) {
 		t.Fatal("the daemon was not started anew")
 	}
 	tab.await(`!document.querySelector("#keep").disabled`)
-	tab.press("#keep", right)
+	tab.press("#keep", kb.ArrowRight)
 	tab.until(func() bool { return !box.settings().Auto }, "a fixed keep ratio")
 }
 
@@ -277,7 +276,6 @@ func TestSlowPhone(t *testing.T) {
 	for range 4 {
 		tab.pictured("door")
 	}
-	tab.see("yard")
 	tab.pictured("yard")
 	behind := get[int](tab, `fetch("/page/camera/yard/picture").then((r) => Number(r.headers.get("Dynvit-Seq")) - Number(document.querySelector("[data-camera=yard]").dataset.seq))`)
 	t.Logf("%d frames behind", behind)
@@ -343,7 +341,7 @@ func TestTwoTabs(t *testing.T) {
 	if !get[bool](two, `document.querySelector("#keep").disabled`) {
 		t.Error("the second tab has the first one's token")
 	}
-	one.press("#keep", right)
+	one.press("#keep", kb.ArrowRight)
 	one.until(func() bool { return !box.settings().Auto }, "a fixed keep ratio")
 	keep := fmt.Sprintf("%.0f", 100*box.settings().Keep)
 	two.await(`document.querySelector("#keep").value === "` + keep + `" && document.querySelector("#auto").ariaChecked === "false"`)
@@ -365,7 +363,8 @@ func TestElsewhere(t *testing.T) {
 	}
 	tab.do(chromedp.SendKeys(chromedp.CSS("#token"), "wrong\r"))
 	tab.text("#unlock-wrong", "not the token")
-	tab.do(chromedp.SetValue(chromedp.CSS("#token"), ""), chromedp.Click(chromedp.CSS("#remember")), chromedp.SendKeys(chromedp.CSS("#token"), token+"\r"))
+	tab.do(chromedp.Click(chromedp.CSS("#remember")))
+	tab.enter("#token", token)
 	tab.live()
 	tab.pictured("door")
 	tab.do(chromedp.Reload())

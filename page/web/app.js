@@ -22,16 +22,17 @@ function toast(text, bad) {
   setTimeout(() => t.remove(), bad ? 8000 : 4000);
 }
 
-// change has the daemon do something, and says so where it does not.
+// change has the daemon do something and returns what holds now; undefined where it does
+// not, which it says. done is said where it does.
 async function change(name, value, done) {
   try {
-    await access.command(name, value);
-    toast(done ?? words("done"));
-    return true;
+    const holds = await access.command(name, value);
+    if (done) toast(done);
+    return holds;
   } catch (e) {
     toast(e.status === 401 ? words("wrong_token") : e.status ? words("refused", { why: e.message }) : words("not_sent"), true);
     if (e.status === 401) await learn();
-    return false;
+    return undefined;
   }
 }
 

@@ -8,6 +8,7 @@ import { Tokens } from "./tokens.js";
 import { milliseconds, number, percent, words } from "./words.js";
 
 const fetchEvery = 150; // milliseconds between two pictures
+const fetchLimit = 15000; // that one may take
 const reasons = ["busy", "budget", "max_fps", "failed", "source", "motion"];
 
 export class Card {
@@ -43,7 +44,7 @@ export class Card {
     this.#tokens = new Tokens(p.picture);
     this.#size = new ResizeObserver(() => this.#charts());
     this.#size.observe(this.element);
-    this.#sight = new IntersectionObserver(([e]) => { this.#seen = e.isIntersecting; this.#fetch(); }, { rootMargin: "200px" });
+    this.#sight = new IntersectionObserver((list) => { this.#seen = list.at(-1).isIntersecting; this.#fetch(); }, { rootMargin: "200px" });
     this.#sight.observe(this.element);
     this.speak();
   }
@@ -171,7 +172,7 @@ export class Card {
     if (this.#fetching || !this.#seen || !this.#frame || this.#frame.seq === this.#shown) return;
     this.#fetching = true;
     try {
-      const answer = await fetch(`/page/camera/${this.#name}/picture`, { headers: headers(), cache: "no-store", signal: this.#abort.signal });
+      const answer = await fetch(`/page/camera/${this.#name}/picture`, { headers: headers(), cache: "no-store", signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(fetchLimit)]) });
       if (!answer.ok) throw new Error(answer.status);
       const of = (name) => answer.headers.get(`Dynvit-${name}`);
       const picture = await createImageBitmap(await answer.blob());

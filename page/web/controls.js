@@ -18,7 +18,7 @@ const toSlider = (ms) => Math.round(1000 * Math.log10(Math.min(Math.max(ms, 1), 
 const fromSlider = (at) => { const ms = 10 ** (3 * at / 1000); return ms < 10 ? Math.round(10 * ms) / 10 : Math.round(ms); };
 
 export class Controls {
-  #change; #unlock; #parts = {}; #settings = null; #may = false; #token = true; #busy = false;
+  #change; #unlock; #parts = {}; #settings = null; #may = false; #token = true; #busy = false; #touched = {}; #sending = {};
 
   // change(command, value) does something, unlock() asks for the token.
   constructor(change, unlock) {
@@ -42,13 +42,34 @@ export class Controls {
           element("div", { class: "top" }, p.recalibrate = element("button", { type: "button", id: "recalibrate", class: "plain busy-space" })),
           p.recalibrateHint = element("p", { class: "hint" }))));
     p.auto.id = "auto";
-    p.budget.addEventListener("change", () => p.budget.reportValidity() && change("budget", Number(p.budget.value)));
-    p.budgetRange.addEventListener("input", () => { p.budget.value = fromSlider(p.budgetRange.value); this.#valueText(); });
-    p.budgetRange.addEventListener("change", () => change("budget", fromSlider(p.budgetRange.value)));
-    p.keep.addEventListener("input", () => this.#valueText());
-    p.keep.addEventListener("change", () => change("keep", p.keep.value / 100));
+    p.budget.addEventListener("input", () => { this.#touched.budget = true; });
+    p.budget.addEventListener("blur", () => { this.#touched.budget = false; });
+    p.budget.addEventListener("change", () => p.budget.reportValidity() && this.#send("budget", Number(p.budget.value)));
+    p.budgetRange.addEventListener("input", () => { this.#touched.budget = true; p.budget.value = fromSlider(p.budgetRange.value); this.#valueText(); });
+    p.budgetRange.addEventListener("change", () => this.#send("budget", fromSlider(p.budgetRange.value)));
+    p.keep.addEventListener("input", () => { this.#touched.keep = true; this.#valueText(); });
+    p.keep.addEventListener("change", () => this.#send("keep", p.keep.value / 100));
     p.recalibrate.addEventListener("click", () => this.#recalibrate());
     this.speak();
+  }
+
+  // send has a value hold; of those that come while one is on its way the newest goes
+  // next, so that a slider that is dragged does not ask too much.
+  async #send(key, value) {
+    const waits = key in this.#sending;
+    this.#sending[key] = value;
+    if (waits) return;
+    while (this.#sending[key] !== null) {
+      const wanted = this.#sending[key];
+      this.#sending[key] = null;
+      const holds = await this.#change(key, wanted);
+      if (holds !== undefined && key === "budget") this.#settings.budget_ms = holds;
+      if (holds !== undefined && key === "keep") Object.assign(this.#settings, { keep: holds, auto: false });
+      await new Promise((r) => setTimeout(r, 250));
+    }
+    delete this.#sending[key];
+    this.#touched[key] = false;
+    this.render();
   }
 
   async #recalibrate() {
@@ -97,9 +118,9 @@ export class Controls {
     say(p.budgetHint, words("budget_hint", { percentile: s.percentile }));
     say(p.keepHint, words(s.auto ? "keep_auto_hint" : "keep_hint"));
     p.auto.set(s.auto);
-    const idle = (e) => document.activeElement !== e; // else somebody is at it
-    if (idle(p.budget) && idle(p.budgetRange)) { p.budget.value = s.budget_ms; p.budgetRange.value = toSlider(s.budget_ms); }
-    if (idle(p.keep) || s.auto) p.keep.value = Math.round(100 * s.keep);
+    const idle = (key) => !this.#touched[key] && !(key in this.#sending); // else somebody is at it
+    if (idle("budget")) { p.budget.value = s.budget_ms; p.budgetRange.value = toSlider(s.budget_ms); }
+    if (idle("keep")) p.keep.value = Math.round(100 * s.keep);
     this.#valueText();
   }
 }
