@@ -148,7 +148,9 @@ func (p *Page) watch() (release func()) {
 		ctx, unwatch := context.WithCancel(p.ctx)
 		p.unwatch = unwatch
 		p.source.Watch(true)
-		p.done.Go(func() { p.refreshing(ctx) })
+		if ctx.Err() == nil { // else the page is closed, and nobody waits for it
+			p.done.Go(func() { p.refreshing(ctx) })
+		}
 	}
 	return p.release
 }
@@ -217,6 +219,8 @@ func (p *Page) keep(configured map[string]messages.CameraSettings) {
 
 // Close ends all streams, but no command on its way.
 func (p *Page) Close() {
+	p.mu.Lock()
 	p.stop()
+	p.mu.Unlock()
 	p.done.Wait()
 }

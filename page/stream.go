@@ -32,6 +32,7 @@ type viewer struct {
 // stream sends events until either side has enough.
 func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy is to hand on what it has
 	if r.Method == http.MethodHead {
 		return
 	}

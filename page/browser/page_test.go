@@ -1,9 +1,13 @@
 package browser
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -370,4 +374,68 @@ func TestElsewhere(t *testing.T) {
 	tab.do(chromedp.Reload())
 	tab.live()
 	tab.pictured("door")
+}
+
+// TestCurl: every path of the interface's table answers a shell, by GET and by HEAD, and
+// in parts where it is a file or a picture.
+func TestCurl(t *testing.T) {
+	box := start(t, cameras()...)
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "interface.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, doc, _ = bytes.Cut(doc, []byte("\n## HTTP\n"))
+	doc, _, _ = bytes.Cut(doc, []byte("\n## "))
+	bearer := "Authorization: Bearer " + token
+	checked := 0
+	for _, row := range regexp.MustCompile("(?m)^\\| `(/[^`]*)` \\| (.*) \\|$").FindAllStringSubmatch(string(doc), -1) {
+		path := strings.NewReplacer("<name>", "door", "<command>", "budget").Replace(row[1])
+		url := box.url() + path
+		code, kind := "200", map[string]string{
+			"/": "text/html", "/page/events": "text/event-stream", "/page/camera/door/picture": "image/jpeg", "/metrics": "text/plain",
+		}[path]
+		if kind == "" {
+			kind = "application/json"
+		}
+		args := []string{"-H", bearer}
+		switch {
+		case strings.HasPrefix(row[2], "POST"):
+			args = append(args, "-d", "77ms")
+		case path == "/debug/pprof/":
+			code, kind = "404", "text/plain"
+		case path == "/page/events":
+			args = append(args, "-N", "--max-time", "2")
+		}
+		got := box.curl(append(args, url)...)
+		if !strings.HasPrefix(got, "HTTP/1.1 "+code+" ") || !strings.Contains(got, "Content-Type: "+kind) {
+			t.Errorf("%s: %.300s", path, got)
+		}
+		checked++
+		if strings.HasPrefix(row[2], "POST") {
+			if got := box.curl("-H", bearer, url); !strings.HasPrefix(got, "HTTP/1.1 405 ") {
+				t.Errorf("GET %s: %.300s", path, got)
+			}
+			continue
+		}
+		if got := box.curl("-I", "-H", bearer, url); !strings.HasPrefix(got, "HTTP/1.1 "+code+" ") || !strings.HasSuffix(got, "\r\n\r\n") {
+			t.Errorf("HEAD %s: %.300s", path, got)
+		}
+		if kind == "text/html" || kind == "image/jpeg" {
+			if got := box.curl("-H", bearer, "-r", "0-9", url); !strings.HasPrefix(got, "HTTP/1.1 206 ") || !strings.Contains(got, "Content-Length: 10\r\n") {
+				t.Errorf("ten bytes of %s: %.300s", path, got)
+			}
+		}
+	}
+	if checked < 9 {
+		t.Errorf("only %d paths in docs/interface.md", checked)
+	}
+	if now := box.settings().Budget; now != 77 {
+		t.Errorf("the budget is %v", now)
+	}
+	if got := box.curl("-d", "5ms", box.url()+"/page/cmd/budget"); !strings.HasPrefix(got, "HTTP/1.1 401 ") {
+		t.Errorf("a change without the token: %.300s", got)
+	}
+	if got := box.curl("-H", "Host: evil.example", box.url()+"/page/events"); !strings.HasPrefix(got, "HTTP/1.1 403 ") {
+		t.Errorf("asked by another name: %.300s", got)
+	}
 }

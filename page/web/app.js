@@ -1,14 +1,11 @@
-// The page: header, token, stream, and one view at a time.
+// The page: header, token, stream, and a view. A view is a class with element, take(event,
+// payload), lock(may, token), stale(on) and speak(); it is made with what it may do.
 
 import * as access from "./access.js";
 import { element, mark, say } from "./element.js";
 import { Live } from "./live.js";
 import { Stream } from "./stream.js";
 import * as lang from "./words.js";
-
-// Views by their ids. One more is one more class: id, words, element, take(event,
-// payload), lock(may, token), stale(on), speak().
-const views = [Live];
 
 const { words } = lang;
 const at = (id) => document.getElementById(id);
@@ -123,7 +120,7 @@ async function start() {
   const list = await lang.start();
   at("language").append(...list.map((l) => element("option", { value: l.code, lang: l.code, ".selected": l.code === lang.language() }, l.name)));
   at("language").addEventListener("change", speakOther);
-  view = new views[0]({ change, unlock, announce: (text) => say(at("spoken"), text) });
+  view = new Live({ change, unlock, announce: (text) => say(at("spoken"), text) });
   at("view").append(view.element);
   at("key").addEventListener("click", () => {
     if (!may.change) return unlock();

@@ -10,10 +10,6 @@ const readings = ["time", "keep", "rate", "temperature", "memory", "broker"];
 export class Live {
   #change; #parts = {}; #controls; #cards = new Map(); #view = "all"; #stages = 0; #latest = {}; #may = [false, true]; #drawing = 0; #spoken = 0;
 
-  // id and name as the navigation has them.
-  static id = "live";
-  static words = "view_live";
-
   // deps: change(command, value, done), unlock(), announce(text).
   constructor(deps) {
     this.#change = deps;
@@ -62,6 +58,7 @@ export class Live {
 
   // stale says that nothing is heard any more.
   stale(on) {
+    mark(this.element, "data-stale", on ? "" : null);
     for (const c of this.#cards.values()) c.stale(on);
   }
 
