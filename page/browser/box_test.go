@@ -122,7 +122,6 @@ func (b *box) run() {
 	}
 	daemon := exec.Command(path, "run", "--keep", "auto")
 	daemon.Env = b.env
-	daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := daemon.StderrPipe()
 	if err == nil {
 		err = daemon.Start()

@@ -30,7 +30,6 @@ func TestCost(t *testing.T) {
 	daemon := exec.Command(path, "run", "--json", "--http", "127.0.0.1:0", "--keep", "0.7",
 		"--source", "test:?fps=5", "--source", "test:?fps=5&seed=1", "--source", "test:?fps=5&seed=2", "--source", "test:?fps=5&seed=3")
 	daemon.Env = append(os.Environ(), "STATE_DIRECTORY="+t.TempDir())
-	daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, _ := daemon.StdoutPipe()
 	log, _ := daemon.StderrPipe()
 	if err := daemon.Start(); err != nil {
@@ -61,7 +60,13 @@ func TestCost(t *testing.T) {
 			}
 		}
 	}()
-	url := "http://" + <-address
+	var url string
+	select {
+	case a := <-address:
+		url = "http://" + a
+	case <-time.After(time.Minute):
+		t.Fatal("the daemon does not listen")
+	}
 	memory := map[bool]int{}
 	time.Sleep(10 * time.Second)
 	for phase = range 18 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -306,6 +307,9 @@ func TestFlood(t *testing.T) {
 	url := box.behind(t, nil, map[string]http.HandlerFunc{"/page/events": func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprintf(w, "event: info\ndata: %s\n\nevent: settings\ndata: %s\n\nevent: health\ndata: %s\n\n", info, settings, health)
+		for _, camera := range []string{"door", "yard"} {
+			fmt.Fprintf(w, "event: history\ndata: %s\n\n", anHour(camera))
+		}
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
 		for i := range events {
@@ -328,9 +332,34 @@ func TestFlood(t *testing.T) {
 	}
 	tab.text("[data-camera=yard] .label", fmt.Sprintf("label %d", events-1))
 	tab.text("[data-camera=door] .label", fmt.Sprintf("label %d", events-2))
+	tab.text("[data-camera=door] .legend", "church 30 min")
+	tab.pictured("door")
+	tab.shoot("hour")
 	if now := get[int](tab, "document.querySelectorAll('*').length"); now > size+20 {
 		t.Errorf("the page has grown from %d elements to %d", size, now)
 	}
+}
+
+// anHour is a camera's whole history: half of it a church, then nothing, then golf balls,
+// with times that grow past the budget.
+func anHour(camera string) []byte {
+	at, label, score, low, high := make([]int, 360), make([]int, 360), make([]float64, 360), make([]float64, 360), make([]float64, 360)
+	for i := range at {
+		at[i], score[i] = 1000+i, 0.75+0.2*math.Sin(float64(i)/9)
+		low[i] = 12 + 4*math.Sin(float64(i)/23)
+		high[i] = low[i] + 6 + float64(i*i)/4000
+		switch {
+		case i >= 240:
+			label[i] = 1
+		case i >= 180:
+			label[i], score[i] = -1, 0.2
+		}
+	}
+	data, _ := json.Marshal(map[string]any{
+		"camera": camera, "every_s": 10, "now": 1359, "labels": []string{"church", "golf ball"},
+		"at": at, "label": label, "score": score, "p50_ms": low, "p95_ms": high, "frames": at,
+	})
+	return data
 }
 
 // TestTwoTabs: what one changes the other shows; the token is of one tab alone, and one
