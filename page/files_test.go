@@ -158,7 +158,7 @@ func TestWords(t *testing.T) {
 		}
 	}
 	// words("key"), words(x ? "a" : "b"), words(`prefix_${…}`).
-	calls := regexp.MustCompile("words\\(((?:[^()]|\\([^()]*\\))*)")
+	calls := regexp.MustCompile(`words\(((?:[^()]|\([^()]*\))*)`)
 	quoted := regexp.MustCompile(`"([a-z][a-z0-9_]+)"`)
 	prefix := regexp.MustCompile("`([a-z]+_)\\$\\{")
 	for name, source := range scripts(t) {

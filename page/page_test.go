@@ -356,8 +356,8 @@ func TestSlowViewer(t *testing.T) {
 			t.Errorf("10,000 frames waited for %v", took)
 		}
 		buf := make([]byte, 1<<20)
-		n, _ := in.Read(buf) // the batch that waited
-		if n, _ = in.Read(buf); !bytes.Contains(buf[:n], []byte(`"seq":10000,`)) || bytes.Count(buf[:n], []byte("event: frame")) != 1 {
+		in.Read(buf) // the batch that waited
+		if n, _ := in.Read(buf); !bytes.Contains(buf[:n], []byte(`"seq":10000,`)) || bytes.Count(buf[:n], []byte("event: frame")) != 1 {
 			t.Errorf("the next batch is %.300q", buf[:n])
 		}
 		go io.Copy(io.Discard, in)

@@ -69,11 +69,10 @@ func TestMain(m *testing.M) {
 // box is a daemon and what stands between it and the browser: a forwarder that keeps its
 // port when the daemon is started anew.
 type box struct {
-	t       *testing.T
-	env     []string
-	state   string
-	front   net.Listener
-	handler http.Handler // before the daemon, if set: sees every request
+	t     *testing.T
+	env   []string
+	state string
+	front net.Listener
 
 	mu      sync.Mutex
 	address string // of the daemon

@@ -28,12 +28,11 @@ type tab struct {
 	t   *testing.T
 	ctx context.Context
 
-	mu       sync.Mutex
-	wrong    []string // exceptions and complaints of the browser
-	asked    []string // addresses
-	pictures int      // asked for, and neither there nor failed yet
-	most     int      // such pictures at once
-	waiting  map[network.RequestID]bool
+	mu      sync.Mutex
+	wrong   []string                   // exceptions and complaints of the browser
+	asked   []string                   // addresses
+	waiting map[network.RequestID]bool // pictures that are asked for
+	most    int                        // such at once
 }
 
 // newTab opens a browser with an empty tab.
