@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-arm64 emulate-neon emulate-portable test-faults test-vm test-ha package test-package cuda package-cuda test-cuda cuda-ptx test-cuda-kernels always soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 emulate-neon emulate-portable test-faults test-vm test-ha test-page package test-package cuda package-cuda test-cuda cuda-ptx test-cuda-kernels always soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -53,6 +53,14 @@ test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, th
 
 test-ha: ## run the daemon beside a real Home Assistant Core (3 min, the first time 2 to 7 more; root, mosquitto, debootstrap)
 	homeassistant/core/run
+
+# axe-core (MPL-2.0) judges the page in the test alone: it is neither committed nor shipped.
+AXE := bin/axe/node_modules/axe-core/axe.min.js
+$(AXE):
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix bin/axe axe-core@4.14.1
+
+test-page: $(AXE) ## the live page in a browser; screenshots in bin/page (2 min; Debian's chromium, npm, curl)
+	$(GO) -C page/browser test -count 1 ./...
 
 # Equal sources make equal packages: the time in them is the last commit's.
 EPOCH ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)
@@ -176,6 +184,7 @@ check: ## format, vet for amd64, arm64 and purego, staticcheck, the assembly and
 	$(GO) tool staticcheck ./...
 	cd backends/_asm && $(GO) vet ./... && $$($(GO) -C ../.. tool -n staticcheck) ./... && $(GO) test ./...
 	cd packaging && $(GO) vet ./... && $$($(GO) -C .. tool -n staticcheck) ./...
+	cd page/browser && $(GO) vet ./... && $$($(GO) -C ../.. tool -n staticcheck) ./...
 	@dir=$$(mktemp -d) && $(GO) -C backends/_asm run . -o $$dir && \
 	for s in $$(find $$dir -name '*.s'); do cmp $$s $${s#$$dir/} || exit 1; done && \
 	rm -r $$dir && echo "assembly: as the generator writes it"

@@ -80,6 +80,7 @@ var allowed = map[string][]string{
 	"orphans":       {},
 	"httpserver":    {},
 	"metrics":       {"messages", "mqtt", "timing"},
+	"page":          {"messages", "timing"},
 	"logging":       {"printable"},
 	"messages":      {"timing"},
 	"config":        {"camera", "camera/trust", "mqtt", "preprocess", "regular", "vit", "printable"},

@@ -569,6 +569,7 @@ func TestHTTPReach(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	dir := t.TempDir()
+	none := func(string) string { return "" }
 	for text, want := range map[string]string{
 		"0123456789abcdef\n": "0123456789abcdef", " 0123456789abcdef \r\nrest": "0123456789abcdef",
 		"": "", "0123456789abcde\n": "", "0123456789 abcdef": "", "0123456789abcdé0": "", "\n0123456789abcdef": "",
@@ -577,7 +578,7 @@ func TestToken(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := HTTP{TokenFile: file}.Token()
+		got, err := HTTP{TokenFile: file}.Token(none)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v", text, got, err)
 		}
@@ -585,11 +586,28 @@ func TestToken(t *testing.T) {
 			t.Errorf("the error repeats the token: %v", err)
 		}
 	}
-	if _, err := (HTTP{TokenFile: filepath.Join(dir, "none")}).Token(); err == nil || !strings.Contains(err.Error(), "http.token_file: read ") {
+	if _, err := (HTTP{TokenFile: filepath.Join(dir, "none")}).Token(none); err == nil || !strings.Contains(err.Error(), "http.token_file: read ") {
 		t.Errorf("of no file: %v", err)
 	}
-	if got, err := (HTTP{}).Token(); got != "" || err != nil {
+	if got, err := (HTTP{}).Token(none); got != "" || err != nil {
 		t.Errorf("of none: %q, %v", got, err)
+	}
+	credentials := func(string) string { return dir }
+	if got, err := (HTTP{}).Token(credentials); got != "" || err != nil {
+		t.Errorf("of credentials without one: %q, %v", got, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "http"), []byte("of-a-credential-1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (HTTP{}).Token(credentials); got != "of-a-credential-1" || err != nil {
+		t.Errorf("of a credential: %q, %v", got, err)
+	}
+	file := filepath.Join(dir, "given")
+	if err := os.WriteFile(file, []byte("of-a-file-that-is-named\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (HTTP{TokenFile: file}).Token(credentials); got != "of-a-file-that-is-named" || err != nil {
+		t.Errorf("of a file, ahead of the credential: %q, %v", got, err)
 	}
 }
 

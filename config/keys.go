@@ -123,7 +123,7 @@ type Publish struct {
 
 // HTTP is the local server.
 type HTTP struct {
-	Listen    string   `yaml:"listen" doc:"host:port of /healthz, /readyz and /metrics; a port alone means loopback; empty: off"`
+	Listen    string   `yaml:"listen" doc:"host:port of the live page, /healthz, /readyz and /metrics; a port alone means loopback; empty: off"`
 	Hosts     []string `yaml:"hosts" doc:"names by which it may be asked, beside addresses, localhost and that of listen"`
 	TokenFile string   `yaml:"token_file" doc:"file whose first line must be sent as bearer token, 16 characters or more"`
 	CertFile  string   `yaml:"cert_file" doc:"PEM file of its certificate: it then speaks TLS"`

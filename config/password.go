@@ -14,32 +14,42 @@ const maxPassword = 64 << 10
 // systemd credential "mqtt" of this service; "" where there is neither. The error
 // is a *Error.
 func (c *Config) Password(getenv func(string) string) (string, error) {
-	path := c.MQTT.PasswordFile
-	if dir := getenv("CREDENTIALS_DIRECTORY"); path == "" && dir != "" {
-		path = dir + "/mqtt"
-		if _, err := os.Stat(path); os.IsNotExist(err) {
-			return "", nil
-		}
-	}
+	path := orCredential(c.MQTT.PasswordFile, "mqtt", getenv)
 	if path == "" {
 		return "", nil
 	}
 	return firstLine("mqtt.password_file", path)
 }
 
+// orCredential is path, or where it is empty that of a systemd credential of this
+// service; "" where there is neither.
+func orCredential(path, name string, getenv func(string) string) string {
+	dir := getenv("CREDENTIALS_DIRECTORY")
+	if path != "" || dir == "" {
+		return path
+	}
+	path = dir + "/" + name
+	if _, err := os.Stat(path); os.IsNotExist(err) {
+		return ""
+	}
+	return path
+}
+
 // leastToken is how short a token may be, in bytes: who guesses is not slowed.
 const leastToken = 16
 
-// Token reads what must be sent to the local server, "" for nothing. The error is a
+// Token reads what must be sent to the local server, from token_file or else from the
+// systemd credential "http" of this service; "" where there is neither. The error is a
 // *Error.
-func (h HTTP) Token() (string, error) {
-	if h.TokenFile == "" {
+func (h HTTP) Token(getenv func(string) string) (string, error) {
+	path := orCredential(h.TokenFile, "http", getenv)
+	if path == "" {
 		return "", nil
 	}
-	token, err := firstLine("http.token_file", h.TokenFile)
+	token, err := firstLine("http.token_file", path)
 	token = strings.TrimSpace(token)
 	if err == nil && (len(token) < leastToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })) {
-		return "", Invalid("http.token_file", "%s: want at least %d characters of ASCII without spaces, such as openssl rand -hex 16 makes", h.TokenFile, leastToken)
+		return "", Invalid("http.token_file", "%s: want at least %d characters of ASCII without spaces, such as openssl rand -hex 16 makes", path, leastToken)
 	}
 	return token, err
 }

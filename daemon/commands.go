@@ -17,7 +17,7 @@ import (
 	"dynvit/vit"
 )
 
-// commands carries out what comes in over MQTT, one after another.
+// commands carries out what comes in over MQTT, one after another, and over HTTP.
 type commands struct {
 	allowed     atomic.Bool // by configuration
 	model       *model
@@ -44,11 +44,18 @@ func (c *commands) obey(ctx context.Context, name string, payload []byte, retain
 		c.log.Warn("unknown command ignored", "command", printable(name))
 		return
 	}
+	if !c.allowed.Load() {
+		do = func(context.Context, json.RawMessage) (any, error) {
+			return nil, errors.New("commands are off: mqtt.commands is false")
+		}
+	}
+	c.out.answer(name, c.carryOut(ctx, name, payload, do))
+}
+
+// carryOut does a command and says what came of it.
+func (c *commands) carryOut(ctx context.Context, name string, payload []byte, do func(context.Context, json.RawMessage) (any, error)) messages.Outcome {
 	id, value, err := messages.ParseCommand(payload)
 	out := messages.Outcome{ID: id}
-	if err == nil && !c.allowed.Load() {
-		err = errors.New("commands are off: mqtt.commands is false")
-	}
 	if err == nil {
 		out.Value, err = do(ctx, value)
 	}
@@ -57,7 +64,7 @@ func (c *commands) obey(ctx context.Context, name string, payload []byte, retain
 		out.Error, out.Value = &text, nil
 		c.log.Warn("command refused", "command", name, "why", text)
 	}
-	c.out.answer(name, out)
+	return out
 }
 
 // printable is a foreign word that is fit for a log.

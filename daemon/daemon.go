@@ -137,7 +137,7 @@ func New(c config.Config, deps Deps) (*Daemon, error) {
 	if err != nil {
 		return nil, c.Place(err)
 	}
-	token, err := c.HTTP.Token()
+	token, err := c.HTTP.Token(deps.Getenv)
 	if err != nil {
 		return nil, c.Place(err)
 	}

@@ -34,6 +34,9 @@ type fake struct {
 
 var fakeLabels = []string{"cat", "dog", `a "quoted" owl`, "fox"}
 
+// fakePicture is what the fake was shown: black.
+var fakePicture = make([]byte, 3*16*16)
+
 var errDamaged = errors.New("picture ends early")
 
 // errTerminated is the cause that signal.NotifyContext gives a context.
@@ -89,6 +92,9 @@ func (c *fake) Classify(r *engine.Result, f *camera.Frame, _ preprocess.Region, 
 	r.Scores[class], r.Damaged = score, f.Data[1] > 100
 	r.Logits = append(r.Logits[:0], r.Scores...)
 	r.Tokens = append(r.Tokens[:0], 197, 138, 97, 68)
+	if r.Picture = nil; r.WantPicture {
+		r.Picture = fakePicture
+	}
 	r.Latency, r.Frame = 12345678*time.Nanosecond, 14*time.Millisecond
 	if c.takes > 0 {
 		r.Frame = c.takes

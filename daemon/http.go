@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"dynvit/httpserver"
 	"dynvit/messages"
 	"dynvit/metrics"
+	"dynvit/page"
 )
 
 // listenHTTP takes the port of the local server.
@@ -22,17 +24,54 @@ func listenHTTP(address string) (net.Listener, error) {
 }
 
 // localServer is what the local server shows: without its token, where it has one, only
-// what a probe needs.
-func (d *Daemon) localServer(health func() Health, counted metrics.Source) httpserver.Options {
+// what a probe needs, and the live page, which knows itself what that may show.
+func (d *Daemon) localServer(health func() Health, counted metrics.Source, live *page.Page) httpserver.Options {
 	c := d.config.HTTP
-	o := httpserver.Options{
-		Names: c.Names(), Token: d.token, Log: d.log, Open: probes(health, silent),
-		Pages: routes(health, metrics.Page(d.deps.Version, counted, d.log), c.Pprof),
+	open, pages := probes(health, silent), routes(health, metrics.Page(d.deps.Version, counted, d.log), c.Pprof)
+	if live != nil {
+		live.Register(open)
+		live.Register(pages)
 	}
+	o := httpserver.Options{Names: c.Names(), Token: d.token, Log: d.log, Open: open, Pages: pages}
 	if c.CertFile != "" {
 		o.Certificate = c.TLS().Pair
 	}
 	return o
+}
+
+// heardByPage are results that may wait for the live page, with their pictures while
+// somebody watches: 2 MB of the default model's.
+const heardByPage = 16
+
+// live is what the live page shows and changes. It implements page.Source.
+type live struct {
+	*Listener
+	commands *commands
+	health   func() Health
+	info     func() messages.Info
+	settings func() messages.Settings
+	counted  *statistics // with periods of its own
+}
+
+func (l *live) Info() messages.Info         { return l.info() }
+func (l *live) Settings() messages.Settings { return l.settings() }
+func (l *live) Stats() messages.Stats       { return l.counted.take() }
+func (l *live) Health() any                 { return l.health() }
+
+// Command implements page.Source.
+func (l *live) Command(ctx context.Context, name string, payload []byte) (messages.Outcome, bool) {
+	do := l.commands.named(name)
+	if do == nil {
+		return messages.Outcome{}, false
+	}
+	return l.commands.carryOut(ctx, name, payload, do), true
+}
+
+// show hands the page what it hears, until nothing more comes.
+func (l *live) show(p *page.Page, patches int) {
+	for r, ok := l.Next(); ok; r, ok = l.Next() {
+		p.Hear(&page.Frame{Report: r.Report, Engine: r.Engine, Picture: r.Picture, Kept: r.Kept, Patches: patches})
+	}
 }
 
 // routes are all pages of the local server.

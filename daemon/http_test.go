@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,8 +13,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	schemes "dynvit/camera/all"
 	"dynvit/camera/cameratest"
@@ -85,13 +89,13 @@ func ask(t *testing.T, url, token string) (code int, body string) {
 // TestHTTPServer asks a running daemon over a real port.
 func TestHTTPServer(t *testing.T) {
 	address, stop := served(t, func(*config.HTTP) {})
-	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/": 404, "/debug/pprof/": 404} {
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/": 200, "/page/style.css": 200, "/page/none": 404, "/debug/pprof/": 404} {
 		code, body := ask(t, "http://"+address+path, "")
 		if code != want {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
 		var h Health
-		if want != 200 {
+		if want != 200 || !strings.HasSuffix(path, "z") {
 			continue
 		}
 		if err := json.Unmarshal([]byte(body), &h); err != nil || !h.Alive || !h.Ready || h.Cameras["door"].Word != messages.CameraOffline {
@@ -163,6 +167,147 @@ func TestHTTPToken(t *testing.T) {
 	}
 	if code, _ := ask(t, "http://"+address+"/healthz", token); code != 400 {
 		t.Errorf("without TLS: %d", code)
+	}
+}
+
+// TestLivePage: while nobody watches the frames of a running daemon no picture is copied,
+// and the model gives none; who watches sees every camera, a still one too; what is
+// changed holds, whatever MQTT may; and an open stream keeps no daemon from ending.
+func TestLivePage(t *testing.T) {
+	const token = "correct-horse-battery"
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := testConfig()
+	c.HTTP.Listen, c.HTTP.TokenFile, c.MQTT.Commands = "127.0.0.1:0", file, false
+	broker, lines := mqtttest.New(), new(mqtttest.Log)
+	defer broker.Close()
+	deps := Deps{
+		Schemes: schemes.List(), Log: lines.Logger(slog.LevelInfo), Getenv: noEnv, dial: broker.Dial,
+		Open:       func(engine.Options) (tuning.Classifier, error) { return &fake{}, nil },
+		openSource: sources{"test:": {newScripted(20*time.Millisecond, nil, shots(1, 100_000)...)}}.open,
+	}
+	ready := whenReady(t, &deps)
+	d, err := New(c, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	s := ready()
+	for d.roster.all()[0].counts.looked.Load() < 20 {
+		time.Sleep(time.Millisecond)
+	}
+	if n := s.live.Pictures(); n != 0 {
+		t.Errorf("%d pictures were copied that nobody looks at", n)
+	}
+	_, after, _ := strings.Cut(lines.String(), "address=")
+	address, _, _ := strings.Cut(after, "\n")
+	code, body := ask(t, "http://"+address+"/page/camera/door/picture", "")
+	if code != 200 || !strings.HasPrefix(body, "\xff\xd8") || s.live.Pictures() == 0 {
+		t.Errorf("picture: %d, %d bytes, %d copied", code, len(body), s.live.Pictures())
+	}
+	if code, body := ask(t, "http://"+address+"/metrics", ""); code != 401 {
+		t.Errorf("/metrics without the token: %d %.50s", code, body)
+	}
+
+	request, _ := http.NewRequest("GET", "http://"+address+"/page/events", nil)
+	stream, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	heard := bufio.NewScanner(stream.Body)
+	await := func(event, part string) {
+		t.Helper()
+		for heard.Scan() {
+			if heard.Text() == "event: "+event && heard.Scan() && strings.Contains(heard.Text(), part) {
+				return
+			}
+		}
+		t.Fatalf("the stream ended before %s with %s: %v", event, part, heard.Err())
+	}
+	await("settings", `"keep":0.7`)
+	await("frame", `"label":"dog"`)
+	for _, c := range []struct {
+		name, value, token string
+		code               int
+	}{
+		{"keep", "0.4", "", 401}, {"keep", "0.4", token, 200}, {"budget", "0", token, 422}, {"budget", "80ms", token, 200},
+		{"camera/door/enabled", "false", token, 200}, {"camera/none/enabled", "false", token, 422}, {"reboot", "1", token, 404},
+	} {
+		r, _ := http.NewRequest("POST", "http://"+address+"/page/cmd/"+c.name, strings.NewReader(c.value))
+		if c.token != "" {
+			r.Header.Set("Authorization", "Bearer "+c.token)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != c.code {
+			t.Errorf("%s %s: %d, want %d", c.name, c.value, answer.StatusCode, c.code)
+		}
+	}
+	await("settings", `"keep":0.4,"budget_ms":80,"percentile":95,"cameras":{"door":{"enabled":false}}`)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run, with a stream open: %v", err)
+	}
+	for heard.Scan() { // to its end
+	}
+}
+
+// TestWatchLooksAtStill: a camera that shows nothing new is looked at once when somebody
+// begins to watch.
+func TestWatchLooksAtStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Motion, c.Stable, c.Heartbeat = 0.5, 1, time.Hour })
+		l := NewListener(100)
+		r := run(t, c, sources{"http://door/": {newScripted(time.Second, nil, shots(1, 1000)...)}}, func(_ *rig, d *Deps) { d.Listeners = []*Listener{l} })
+		after(30 * time.Second)
+		door := r.all()[0]
+		before, still := door.counts.looked.Load(), door.counts.still.Load()
+		l.Watch(true)
+		after(30 * time.Second)
+		if looked := door.counts.looked.Load(); before > 3 || still < 20 || looked != before+1 || l.Pictures() != 1 {
+			t.Errorf("looked at %d, %d still, then %d; %d pictures", before, still, looked, l.Pictures())
+		}
+		l.Watch(false)
+		after(30 * time.Second)
+		if looked := door.counts.looked.Load(); looked != before+1 {
+			t.Errorf("%d are looked at after nobody watches", looked)
+		}
+		r.halt()
+	})
+}
+
+// TestListenerPictures: what a listener holds of a frame is its own, and nothing is when
+// nobody watches.
+func TestListenerPictures(t *testing.T) {
+	l := NewListener(2)
+	report, result := &messages.Report{Camera: "door"}, &engine.Result{Picture: []byte{1, 2, 3}, Kept: [][]int32{{0, 1}, {1}}, WantPicture: true}
+	l.put(report, false, result)
+	if r, _ := l.Next(); r.Picture != nil || r.Kept != nil || l.Pictures() != 0 {
+		t.Errorf("nobody watches: %v %v", r.Picture, r.Kept)
+	}
+	l.Watch(true)
+	l.put(report, false, result)
+	result.Picture[0], result.Kept[0][0] = 9, 9 // the next frame's
+	r, _ := l.Next()
+	if !slices.Equal(r.Picture, []byte{1, 2, 3}) || len(r.Kept) != 2 || !slices.Equal(r.Kept[0], []int32{0, 1}) || l.Pictures() != 1 {
+		t.Errorf("%v %v", r.Picture, r.Kept)
+	}
+	result.WantPicture = false // begun to watch while the frame was looked at
+	l.put(report, false, result)
+	if r, _ := l.Next(); r.Picture != nil {
+		t.Errorf("a picture that the model was not asked for: %v", r.Picture)
+	}
+	result.WantPicture = true
+	if n := testing.AllocsPerRun(100, func() { l.put(report, false, result); l.Next() }); n != 0 {
+		t.Errorf("%v allocations a frame", n)
 	}
 }
 

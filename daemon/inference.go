@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"dynvit/calibrate"
@@ -40,7 +41,8 @@ type inference struct {
 	pulse     pulse
 	log       *slog.Logger
 
-	turns     int // frames taken since the last order in turn
+	watched   bool // a listener wants pictures
+	turns     int  // frames taken since the last order in turn
 	snapshots snapshots
 	result    engine.Result
 	events    uint64
@@ -115,6 +117,7 @@ func (w *inference) frame() bool {
 		return false
 	}
 	defer lane.GiveBack(f)
+	w.heed()
 	feed := w.roster.all().of(lane)
 	w.serveRequest(feed, f)
 	switch {
@@ -128,11 +131,25 @@ func (w *inference) frame() bool {
 	return true
 }
 
+// heed finds out whether anybody watches. Who has just begun to is shown a camera that
+// stands still, too.
+func (w *inference) heed() {
+	before := w.watched
+	w.watched = slices.ContainsFunc(w.listeners, func(l *Listener) bool { return l.watching.Load() })
+	if !w.watched || before {
+		return
+	}
+	for _, f := range w.roster.all() {
+		f.motion.Limit(*f.config.Load())
+	}
+}
+
 // look classifies a frame and publishes what follows from it.
 func (w *inference) look(feed *feed, f *camera.Frame) {
 	w.pulse.Busy(feed.busy)
 	defer w.pulse.Idle("no frame came")
 	w.result.Watcher = feed.watcher()
+	w.result.WantKept, w.result.WantPicture = w.watched, w.watched
 	err := w.model.Classify(&w.result, f, feed.config.Load().Region, w.tuner.plan)
 	w.notice(w.model.Info())
 	if errors.Is(err, engine.ErrStill) {
@@ -220,7 +237,7 @@ func (w *inference) decide(feed *feed, r *messages.Report, f *camera.Frame) {
 		w.out.send(mqtt.Message{Topic: feed.topics.Frame, Payload: w.encoder.Report(r, now)})
 	}
 	for _, l := range w.listeners {
-		l.put(r, changed)
+		l.put(r, changed, &w.result)
 	}
 }
 

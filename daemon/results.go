@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 
+	"dynvit/engine"
 	"dynvit/messages"
 )
 
@@ -11,13 +14,19 @@ type Result struct {
 	*messages.Report
 	Changed bool            // another label holds from this frame on
 	Engine  messages.Engine // what looked at it
+
+	// While the listener watches, else nil.
+	Picture []byte    // what the model was shown (engine.Result)
+	Kept    [][]int32 // patches alive after each stage, ascending ids
 }
 
 // Listener hears of every frame that is looked at. The inference never waits for
 // it: where it is slower than the frames the oldest results are lost, and counted.
 // Next is called by one goroutine.
 type Listener struct {
-	ready chan struct{} // holds one: look for results
+	ready    chan struct{} // holds one: look for results
+	watching atomic.Bool   // results carry pictures
+	pictures atomic.Uint64 // copied
 
 	mu     sync.Mutex
 	ring   []heard // of which waiting are from first on
@@ -34,6 +43,22 @@ type Listener struct {
 type heard struct {
 	report  messages.Report
 	changed bool
+	picture []byte
+	kept    [][]int32
+}
+
+// see takes a copy of what the model was shown and what it kept; nothing is held on to
+// when nobody watches.
+func (h *heard) see(watching bool, r *engine.Result) {
+	if !watching {
+		h.picture, h.kept = nil, nil
+		return
+	}
+	h.picture = append(h.picture[:0], r.Picture...)
+	h.kept = slices.Grow(h.kept[:0], len(r.Kept))[:len(r.Kept)]
+	for i, ids := range r.Kept {
+		h.kept[i] = append(h.kept[i][:0], ids...)
+	}
 }
 
 // NewListener has room for so many results that were not yet taken.
@@ -61,8 +86,17 @@ func (l *Listener) take() (r Result, ok, ended bool) {
 	}
 	l.taken, l.ring[l.first] = l.ring[l.first], l.taken
 	l.first, l.n = (l.first+1)%len(l.ring), l.n-1
-	return Result{Report: &l.taken.report, Changed: l.taken.changed, Engine: l.engine}, true, false
+	t := &l.taken
+	return Result{Report: &t.report, Changed: t.changed, Engine: l.engine, Picture: t.picture, Kept: t.kept}, true, false
 }
+
+// Watch says whether results are to carry what the model was shown and what it kept,
+// from the next frame on. When it begins, every camera's next frame is looked at,
+// still or not. Any goroutine may call it.
+func (l *Listener) Watch(on bool) { l.watching.Store(on) }
+
+// Pictures is how many were copied for it.
+func (l *Listener) Pictures() uint64 { return l.pictures.Load() }
 
 // Lost is how many results it was too slow for.
 func (l *Listener) Lost() uint64 {
@@ -78,8 +112,13 @@ func (l *Listener) begin(e messages.Engine) {
 	l.engine = e
 }
 
-// put takes a copy of a report.
-func (l *Listener) put(r *messages.Report, changed bool) {
+// put takes a copy of a report, and of what the frame looked like where that is wanted
+// and there.
+func (l *Listener) put(r *messages.Report, changed bool, res *engine.Result) {
+	watching := l.watching.Load() && res.WantPicture
+	if watching {
+		l.pictures.Add(1)
+	}
 	l.mu.Lock()
 	if l.n == len(l.ring) {
 		l.first, l.n, l.lost = (l.first+1)%len(l.ring), l.n-1, l.lost+1
@@ -87,6 +126,7 @@ func (l *Listener) put(r *messages.Report, changed bool) {
 	at := &l.ring[(l.first+l.n)%len(l.ring)]
 	at.report.CopyFrom(r)
 	at.changed = changed
+	at.see(watching, res)
 	l.n++
 	l.mu.Unlock()
 	l.wake()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"dynvit/homeassistant"
 	"dynvit/httpserver"
 	"dynvit/messages"
+	"dynvit/page"
 	"dynvit/queue"
 	"dynvit/retained"
 	"dynvit/systemd"
@@ -35,6 +37,8 @@ type service struct {
 	reporting   *reporting
 	watchdog    *systemd.Supervisor
 	local       httpserver.Options
+	live        *live      // nil: there is no local server
+	page        *page.Page // likewise
 	log         *slog.Logger
 
 	hangups <-chan os.Signal          // ask for a reload
@@ -56,8 +60,8 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 	cond := &condition{loops: d.loops, outbox: c.client.Status, roster: &d.roster}
 	counted := d.newStatistics(m, t, c.client.Status)
 	s := &service{
-		model: m, tuner: t, queue: q, inference: d.newInference(m, t, q, o, out),
-		calibration: calibration, connection: c, inbox: in, retained: d.newRetained(c.client), condition: cond, local: d.localServer(cond.health, counted), log: d.log,
+		model: m, tuner: t, queue: q,
+		calibration: calibration, connection: c, inbox: in, retained: d.newRetained(c.client), condition: cond, log: d.log,
 		commands: &commands{
 			model: m, tuner: t, orders: o, calibration: calibration, roster: &d.roster, out: out, log: d.log,
 		},
@@ -68,6 +72,17 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 		hangups:  d.deps.Reload, clear: time.NewTimer(0),
 	}
 	s.clear.Stop()
+	listeners := d.deps.Listeners
+	if d.config.HTTP.Listen != "" {
+		s.live = &live{
+			Listener: NewListener(heardByPage), commands: s.commands, health: cond.health, settings: out.settings,
+			info: func() messages.Info { return d.info(m.Info()) }, counted: d.newStatistics(m, t, c.client.Status),
+		}
+		s.page = page.New(page.Options{Source: s.live, Token: d.token, Log: d.log})
+		listeners = append(slices.Clip(listeners), s.live.Listener)
+	}
+	s.inference = d.newInference(m, t, q, o, out, listeners)
+	s.local = d.localServer(cond.health, counted, s.page)
 	s.commands.allowed.Store(d.config.MQTT.Commands)
 	s.cameras = d.newCameras(s, m, out)
 	s.reload = func(ctx context.Context) { d.reload(ctx, s) }
@@ -75,15 +90,15 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 	return s
 }
 
-func (d *Daemon) newInference(m *model, t *tuner, q *queue.Queue, o *orders, out *announcer) *inference {
+func (d *Daemon) newInference(m *model, t *tuner, q *queue.Queue, o *orders, out *announcer, listeners []*Listener) *inference {
 	looks := looksOf(m.info)
-	for _, l := range d.deps.Listeners {
+	for _, l := range listeners {
 		l.begin(looks)
 	}
 	return &inference{
 		model: m, tuner: t, queue: q, roster: &d.roster, orders: o, out: out, looks: looks, bootID: d.bootID, encoder: messages.NewEncoder(looks, d.bootID),
 		changed:   func(now engine.Info) { out.send(infoMessage(d.topics, d.info(now))) },
-		listeners: d.deps.Listeners, synced: d.deps.synced, now: d.deps.now, log: d.log,
+		listeners: listeners, synced: d.deps.synced, now: d.deps.now, log: d.log,
 		pulse: d.loops.Loop("inference", inferenceLimit),
 	}
 }
@@ -104,9 +119,13 @@ func (s *service) serve(ctx context.Context, port net.Listener, measure bool) er
 	if port == nil {
 		return s.work(ctx, measure)
 	}
+	shown := going(func() { s.live.show(s.page, s.model.info.Patches) })
 	local := httpserver.Serve(port, s.local)
 	s.log.Info("http server started", "address", local.Addr())
 	err := s.work(ctx, measure)
+	s.page.Close()
+	s.live.end()
+	<-shown
 	closing, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
 	return errors.Join(err, local.Close(closing))

@@ -278,6 +278,10 @@ func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, 
 	r.Logits = append(r.Logits[:0], e.run.Logits...)
 	r.Tokens = append(r.Tokens[:0], e.run.Tokens...)
 	r.Kept, r.Groups = e.run.Kept, e.run.Groups
+	r.Picture = nil
+	if r.WantPicture {
+		r.Picture = e.pre.RGB()
+	}
 	r.Damaged = e.pre.Damaged()
 	return r.rank()
 }
@@ -306,7 +310,7 @@ func (e *Engine) decode(w Watcher, f *camera.Frame, region preprocess.Region) er
 }
 
 // Result is what one frame gave. It is overwritten by the next Classify with
-// the same Result; Kept and Groups also by one with another.
+// the same Result; Kept, Groups and Picture also by one with another.
 type Result struct {
 	Logits  []float32     // [classes]
 	Scores  []float32     // [classes], softmax of the logits
@@ -316,11 +320,13 @@ type Result struct {
 	Groups  [][]int32     // the id that each patch lives on in after each stage, -1: dropped; only if WantKept and the scorer merges
 	Latency time.Duration // model alone: normalised input to logits
 	Frame   time.Duration // decode, preprocess and model
+	Picture []byte        // [S, S, 3], rows from the top, R, G, B: what the model was shown; only if WantPicture
 	Damaged bool          // the picture lacks a part (preprocess.Preprocessor.Damaged)
 
-	TopN     int     // set before Classify for another number of Top than 5
-	WantKept bool    // set before Classify
-	Watcher  Watcher // set before Classify; nil: nobody watches
+	TopN        int     // set before Classify for another number of Top than 5
+	WantKept    bool    // set before Classify
+	WantPicture bool    // likewise; costs nothing: the engine has it anyway
+	Watcher     Watcher // set before Classify; nil: nobody watches
 }
 
 const defaultTop = 5

@@ -71,6 +71,35 @@ func TestDefault(t *testing.T) {
 	}
 }
 
+// TestPicture: what the model was shown is there for who wants it, and follows the
+// frame and the region; nothing is for who does not.
+func TestPicture(t *testing.T) {
+	e := open(t, Options{})
+	plan, err := e.Plan(vit.Keep{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &camera.Frame{Format: camera.RGB24, Width: 320, Height: 320, Data: make([]byte, 320*320*3)}
+	for i := range 320 * 320 {
+		f.Data[3*i+i%320/160*2] = 200 // red left, blue right
+	}
+	r := Result{WantPicture: true}
+	at := func(x int) [3]byte { return [3]byte(r.Picture[3*(112*224+x):]) }
+	if err := e.Classify(&r, f, preprocess.Whole, plan); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Picture) != 224*224*3 || at(20) != [3]byte{200, 0, 0} || at(200) != [3]byte{0, 0, 200} {
+		t.Errorf("%d bytes, left %v, right %v", len(r.Picture), at(20), at(200))
+	}
+	if err := e.Classify(&r, f, preprocess.Region{X0: 0.5, X1: 1, Y1: 1}, plan); err != nil || at(20) != [3]byte{0, 0, 200} {
+		t.Errorf("of the right half: left %v, %v", at(20), err)
+	}
+	r.WantPicture = false
+	if err := e.Classify(&r, f, preprocess.Whole, plan); err != nil || r.Picture != nil {
+		t.Errorf("%d bytes that nobody wanted, %v", len(r.Picture), err)
+	}
+}
+
 // allocRuns are enough that what the runtime allocates on its own now and then,
 // which is counted too, is less than one a run.
 const allocRuns = 10

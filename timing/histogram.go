@@ -45,6 +45,9 @@ func middle(bucket int) time.Duration {
 // Counts are what a Histogram held at some time.
 type Counts [buckets]uint64
 
+// Count counts a time, as Histogram's Add does.
+func (c *Counts) Count(d time.Duration) { c[bucketOf(d)]++ }
+
 // AddFrom adds what h holds now.
 func (c *Counts) AddFrom(h *Histogram) {
 	for i := range h {

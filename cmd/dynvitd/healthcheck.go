@@ -35,7 +35,7 @@ func newHealthcheck() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&f.file, "config", "", "configuration file")
-	c.Flags().String("http", "", "host:port of /healthz, /readyz and /metrics")
+	c.Flags().String("http", "", "host:port of the live page, /healthz, /readyz and /metrics")
 	return c
 }
 

@@ -43,7 +43,7 @@ var settingFlags = []struct{ flag, key, help string }{
 	{"budget", "latency.budget", "time for a whole frame, such as 50ms"},
 	{"percentile", "latency.percentile", "share of frames, in percent, that hold the budget"},
 	{"broker", "mqtt.broker", "mqtt://host, mqtts://host or embedded (default without --config: embedded)"},
-	{"http", "http.listen", "host:port of /healthz, /readyz and /metrics"},
+	{"http", "http.listen", "host:port of the live page, /healthz, /readyz and /metrics"},
 	{"log-level", "log.level", "debug, info, warn, error"},
 	{"log-format", "log.format", "text, json"},
 }

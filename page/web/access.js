@@ -1,0 +1,45 @@
+// The token: kept for this tab, or on this device where that is wanted, and sent with
+// every request. It is in no address and in no cookie, so that no other site's page can
+// have it sent.
+
+const stored = "dynvit-token";
+let token = null;
+
+try { token = sessionStorage.getItem(stored) ?? localStorage.getItem(stored); } catch { /* kept in memory alone */ }
+
+// headers are those of a request.
+export const headers = () => (token ? { Authorization: `Bearer ${token}` } : {});
+
+// has reports whether there is a token to send.
+export const has = () => token !== null;
+
+// keep sends a token from now on.
+export function keep(value, remember) {
+  token = value;
+  try {
+    sessionStorage.setItem(stored, value);
+    if (remember) localStorage.setItem(stored, value);
+  } catch { /* likewise */ }
+}
+
+// forget sends none any more.
+export function forget() {
+  token = null;
+  try { sessionStorage.removeItem(stored); localStorage.removeItem(stored); } catch { /* likewise */ }
+}
+
+// ask says what may be done: {read, change, token, why}. trial is a token to be tried.
+export async function ask(trial = token) {
+  const answer = await fetch("/page/access", { headers: trial ? { Authorization: `Bearer ${trial}` } : {}, cache: "no-store" });
+  if (answer.ok) return { read: true, status: answer.status, ...(await answer.json()) };
+  return { read: false, change: false, token: answer.status !== 403, status: answer.status, why: (await answer.text()).trim() };
+}
+
+// command has the daemon do something and returns what holds now, or throws why not.
+export async function command(name, value) {
+  const answer = await fetch(`/page/cmd/${name}`, { method: "POST", headers: { ...headers(), "Content-Type": "application/json" }, body: JSON.stringify(value) });
+  const text = await answer.text();
+  if (answer.ok) return JSON.parse(text).value;
+  const why = answer.status === 422 ? JSON.parse(text).error : text.trim();
+  throw Object.assign(new Error(why), { status: answer.status });
+}
