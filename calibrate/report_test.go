@@ -79,7 +79,7 @@ func TestLabelsThatAreNoMeasure(t *testing.T) {
 		says, quality string
 	}{
 		{3, 90, "", "accuracy"},
-		{1, 97, "labels are no measure: 1 class judged, 97 pictures of the rarest; want 3 and 30: agreement decided", "agreement"},
+		{1, 97, "labels are no measure: 1 class judged, 97 pictures of the rarest; want 3 and 30 (more pictures, or more time to judge them): agreement decided", "agreement"},
 		{2, 90, "2 classes judged, 45 pictures of the rarest", "agreement"},
 		{10, 290, "10 classes judged, 29 pictures", "agreement"},
 	} {

@@ -98,7 +98,7 @@ func (t *Table) Doubt() string {
 		return ""
 	}
 	p := t.Points[i]
-	return fmt.Sprintf("labels are no measure: %d %s judged, %d pictures of the rarest; want %d and %d: agreement decided",
+	return fmt.Sprintf("labels are no measure: %d %s judged, %d pictures of the rarest; want %d and %d (more pictures, or more time to judge them): agreement decided",
 		p.Classes, plural(p.Classes, "class", "classes"), p.Rarest, leastClasses, leastOfClass)
 }
 

@@ -159,7 +159,7 @@ func TestCalibrateByLabels(t *testing.T) {
 	model := smallModel(t)
 	for classes, want := range map[int]struct{ quality, says string }{
 		3: {"accuracy", ""},
-		1: {"agreement", "dynvitd: calibrate: labels are no measure: 1 class judged, 90 pictures of the rarest; want 3 and 30: agreement decided\n"},
+		1: {"agreement", "dynvitd: calibrate: labels are no measure: 1 class judged, 90 pictures of the rarest; want 3 and 30 (more pictures, or more time to judge them): agreement decided\n"},
 	} {
 		dir, out := t.TempDir(), filepath.Join(t.TempDir(), "c.json")
 		for i := range 90 {
