@@ -15,6 +15,9 @@ from .model import Output
 from .reducing import ByAttention, ByPredictor
 
 
+NO_DISTANCE = 1e-6  # of keys that are equal but for rounding, which is not to order them
+
+
 @dataclass
 class Merged(Output):
     """Output, and after each stage which patch each one lives in and how many live in each that is kept."""
@@ -59,7 +62,7 @@ def unite(keys, importance, keep):
     unit = F.normalize(keys, dim=-1)
     similar = unit[:, sources] @ unit[:, targets].transpose(1, 2)
     best = similar.argmax(-1)
-    distance = 1 - similar.gather(-1, best[..., None])[..., 0]
+    distance = (1 - similar.gather(-1, best[..., None])[..., 0]).clamp(min=NO_DISTANCE)
     cost = distance * importance[:, sources].sqrt()
     away = cost.sort(dim=1, stable=True).indices[:, : m - keep]
     return own.expand(len(keys), -1).scatter(1, sources[away], targets[best.gather(1, away)])
