@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from .model import Output
 from .reducing import ByAttention, ByPredictor
 
-
 NO_DISTANCE = 1e-6  # of keys that are equal but for rounding, which is not to order them
 
 
