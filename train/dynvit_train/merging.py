@@ -2,8 +2,8 @@
 
 This is not the paper's method, which drops. A stage acts after its block's attention, before its MLP: a share of those
 to remove, the least important, is dropped; the others are merged into the most similar of every second patch, after
-Bolya et al., ICLR 2023 (Token Merging). From then on attention and means weigh a patch by its size, which
-is how many patches it stands for. docs/method.md, "Merging", defines it.
+Bolya et al., ICLR 2023 (Token Merging). From then on attention and means weigh a patch by its size, which is how many
+patches it stands for. docs/method.md, "Merging", defines it.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from .model import Output
 from .reducing import ByAttention, ByPredictor
+
+NO_DISTANCE = 1e-6  # of keys that are equal but for rounding, which is not to order them
 
 
 @dataclass
@@ -59,7 +61,7 @@ def unite(keys, importance, keep):
     unit = F.normalize(keys, dim=-1)
     similar = unit[:, sources] @ unit[:, targets].transpose(1, 2)
     best = similar.argmax(-1)
-    distance = 1 - similar.gather(-1, best[..., None])[..., 0]
+    distance = (1 - similar.gather(-1, best[..., None])[..., 0]).clamp(min=NO_DISTANCE)
     cost = distance * importance[:, sources].sqrt()
     away = cost.sort(dim=1, stable=True).indices[:, : m - keep]
     return own.expand(len(keys), -1).scatter(1, sources[away], targets[best.gather(1, away)])

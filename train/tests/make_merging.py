@@ -34,7 +34,7 @@ KINDS = {
 }
 SMALL_RATIOS = (0.9, 0.7, 0.5, 0.25)
 RATIOS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
-PICTURES, NOISE, DRAWS = 2, 1e-5, 10
+PICTURES, NOISE = 2, 1e-5
 
 
 def metadata(shape):
@@ -52,11 +52,11 @@ def small_model(shape):
 
 
 @torch.no_grad()
-def groups_of(model, x, counts, rule):
-    """The answer, and [stages, B, N]: which groups noise changes."""
+def groups_of(model, x, counts, rule, draws):
+    """The answer, and [stages, B, N]: which groups noise changes in any of so many draws."""
     out = merged(model, x, counts, rule)
     unsure = torch.zeros(len(counts), *out.groups[0].shape, dtype=torch.bool)
-    for _ in range(DRAWS):
+    for _ in range(draws):
         near = merged(model, x + NOISE * torch.randn_like(x), counts, rule)
         unsure |= torch.stack([a != b for a, b in zip(near.groups, out.groups)])
     return out, unsure
@@ -68,7 +68,7 @@ def small_answers(name, shape, model, x):
     for rule in RULES:
         for ratio in SMALL_RATIOS:
             counts = keep_counts(ratio, shape.patches, len(shape.prune_at))
-            out, unsure = groups_of(model, x, counts, RULES[rule])
+            out, unsure = groups_of(model, x, counts, RULES[rule], 10)
             if unsure.any():
                 return None
             at = f"answers/{name}/{rule}/{ratio:g}"
@@ -104,9 +104,9 @@ def make_deit_tiny(path, shared):
     for rule in RULES:
         for ratio in RATIOS:
             counts = keep_counts(ratio, model.shape.patches, len(model.shape.prune_at))
-            out, unsure = groups_of(model, x, counts, RULES[rule])
+            out, unsure = groups_of(model, x, counts, RULES[rule], 3)
             cases += [case(photo.name, rule, ratio, out, unsure, i) for i, photo in enumerate(photos)]
-            print(f"{rule} {ratio}: {int(unsure.sum())} of {unsure.numel()} groups are ties")
+            print(f"{rule} {ratio}: {int(unsure.sum())} of {unsure.numel()} groups are ties", flush=True)
     lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
     path.write_text(f'{{"cases":[\n{lines}\n]}}\n')
 

@@ -356,7 +356,7 @@ def test_dense_share_and_dropped_steps_train_everything(pictures, tmp_path):
 def test_merging_trains_everything_and_is_evaluated(pictures, tmp_path, train):
     """With merging, gradients reach every parameter that is to move, and evaluation merges."""
     config = settings(pictures, tmp_path / "run", image_size=64, merge=True, train=train, val=str(pictures),
-                      depth=5, val_keep="1,0.5", keep="any:0.45,0.6")  # fmt: skip
+                      depth=5, val_keep="1,0.5", keep="any:0.45,0.6", bf16=train == "all")  # fmt: skip
     results = fit(config)
     assert all(np.isfinite(row).all() for row in curve(tmp_path / "run"))
     torch.manual_seed(config.seed)

@@ -10,11 +10,12 @@ from conftest import SMALL
 from safetensors import safe_open
 
 from dynvit_train.deciding import NoisyTopK, logistic_noise
+from dynvit_train.export import golden_input
 from dynvit_train.losses import dynamic_loss
 from dynvit_train.merging import RULES, Merge, average, merged, merged_masked, survivors, survivors_of, unite
 from dynvit_train.model import DynamicViT, keep_counts
 from dynvit_train.reducing import ByAttention, ByPredictor
-from dynvit_train.weights import Loaded, fill, shape_of
+from dynvit_train.weights import Loaded, fill, load_model, shape_of
 
 NO_NOISE = lambda stage, like: torch.zeros_like(like)  # noqa: E731
 LVVIT = replace(SMALL, stem=8, skip_lam=2.0, eps=1e-5, qkv_bias=False, aux_head=True)
@@ -187,3 +188,21 @@ def test_golden_files_are_what_this_computes(golden, name):
             for k in range(3):
                 assert torch.equal(out.groups[k], want[k]), (at, k)
                 assert torch.equal(out.sizes[k], tensors[f"{at}/sizes.{k}"].float()), (at, k)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_groups_of_photos(shared, rule):
+    """DeiT-Tiny in float32 on the golden photos at half."""
+    model, facts, _ = load_model(
+        shared("models", "deit_tiny_patch16_224.safetensors"), shared("golden", "deit_tiny", "predictors.safetensors")
+    )
+    cases = json.loads((GOLDEN.parent / "merging_deit_tiny.json").read_text())["cases"]
+    assert len(cases) == 72
+    cases = [c for c in cases if c["scorer"] == rule and c["keep_ratio"] == 0.5]
+    x = torch.stack([golden_input(shared("golden", "deit_tiny", c["image"]), facts, 224, False) for c in cases])
+    with torch.no_grad():
+        out = merged(model.eval(), x, keep_counts(0.5, 196, 3), RULES[rule])
+    for i, case in enumerate(cases):
+        for groups, want, ties in zip(out.groups, case["groups"], case["ties"]):
+            assert {p for p in range(196) if groups[i, p] != want[p]} <= set(ties), case["image"]
+        torch.testing.assert_close(out.logits[i, case["top5"]], torch.tensor(case["logits"]), rtol=1e-4, atol=1e-4)
