@@ -2,12 +2,17 @@ package vit
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
+	"os"
 	"slices"
 	"testing"
 
 	"dynvit/backends"
+	"dynvit/camera"
+	"dynvit/internal/needs"
 	"dynvit/modelfile"
 )
 
@@ -129,5 +134,99 @@ func TestMergedRounded(t *testing.T) {
 				}
 			}
 		})
+	})
+}
+
+// mergedPhoto is what train/ makes of a photo by DeiT-Tiny.
+type mergedPhoto struct {
+	Image  string    `json:"image"`
+	Scorer string    `json:"scorer"`
+	Ratio  float64   `json:"keep_ratio"`
+	Top    []int     `json:"top5"`
+	Logits []float32 `json:"logits"` // of those
+	Groups [][]int32 `json:"groups"`
+	Ties   [][]int   `json:"ties"` // by stage: patches that noise sends elsewhere
+}
+
+// eachPhoto runs a test on every backend that merges, with what train/ makes of six photos by
+// both scorers at six ratios (train/tests/make_merging.py).
+func eachPhoto(t *testing.T, test func(t *testing.T, be backends.Backend, c Config, src Tensors, photos []mergedPhoto, input map[string][]float32)) {
+	data, err := os.ReadFile("testdata/merging_deit_tiny.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Cases []mergedPhoto `json:"cases"`
+	}
+	if err := json.Unmarshal(data, &golden); err != nil || len(golden.Cases) < 72 {
+		t.Fatal(len(golden.Cases), err)
+	}
+	c, tensors := opened(t, modelfile.Open, needs.Shared(t, "models", "deit_tiny_patch16_224.safetensors"))
+	predictors, err := modelfile.Open(needs.Shared(t, "golden", "deit_tiny", "predictors.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { predictors.Close() })
+	both, c, err := AddPredictors(c, tensors, predictors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs := map[string][]float32{}
+	for _, g := range golden.Cases {
+		if inputs[g.Image] == nil {
+			inputs[g.Image] = pixels(t, c, camera.PNG, needs.Shared(t, "golden", "deit_tiny", g.Image))
+		}
+	}
+	eachBackend(t, func(t *testing.T, be backends.Backend) {
+		if _, merges := be.(backends.Merger); !merges {
+			t.Skip("the backend merges no patches")
+		}
+		photos := golden.Cases
+		if be.Facts().Name == backends.Ref { // a second a photo
+			photos = slices.DeleteFunc(slices.Clone(photos), func(g mergedPhoto) bool { return g.Ratio != 0.6 || g.Image[0] != 'I' })
+		}
+		test(t, be, c, both, photos, inputs)
+	})
+}
+
+func (g mergedPhoto) plan(t *testing.T, c Config) Plan {
+	t.Helper()
+	plan, err := PlanFor(g.Ratio, c.Patches(), len(c.PruneAt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// TestDeiTTinyMerged: real weights on photos: patches go where train/ has them go, but for
+// ties, and logits are within 1e-4.
+func TestDeiTTinyMerged(t *testing.T) {
+	eachPhoto(t, func(t *testing.T, be backends.Backend, c Config, src Tensors, photos []mergedPhoto, inputs map[string][]float32) {
+		sessions := map[string]*Session{
+			Merge.String():          sessionOf(t, be, c, src, backends.F32, Merge),
+			PredictorMerge.String(): sessionOf(t, be, c, src, backends.F32, PredictorMerge),
+		}
+		worst := 0.0
+		for _, g := range photos {
+			r := run(t, sessions[g.Scorer], inputs[g.Image], g.plan(t, c))
+			tied := false
+			for stage, want := range g.Groups {
+				for i, id := range want {
+					if r.Groups[stage][i] != id && !slices.Contains(g.Ties[stage], i) {
+						t.Errorf("%s by %s at %v, stage %d: patch %d lives on in %d, want %d", g.Image, g.Scorer, g.Ratio, stage, i, r.Groups[stage][i], id)
+					}
+				}
+				tied = tied || !slices.Equal(r.Groups[stage], want)
+			}
+			for i, class := range g.Top {
+				if !tied {
+					worst = max(worst, math.Abs(float64(r.Logits[class]-g.Logits[i])))
+				}
+			}
+		}
+		t.Logf("%d cases, largest difference of a logit %.2g", len(photos), worst)
+		if worst > 1e-4 {
+			t.Errorf("logits differ by %.2g, want at most 1e-4", worst)
+		}
 	})
 }

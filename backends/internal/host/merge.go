@@ -17,7 +17,6 @@ type matching struct {
 	qkv      backends.Tensor
 	score    []float32
 	logs     bool
-	heads    int
 	c, width int
 	rest     []int32 // the rows that are not dropped: source, target, source, …
 	targets  int
@@ -39,7 +38,7 @@ func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads i
 	s.reserveHeads(&b.k, n, qkv.Cols/3, heads)
 	m := &b.matching
 	*m = matching{
-		k: &b.k, mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, score: score.Host, logs: logs, heads: heads, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
+		k: &b.k, mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, score: score.Host, logs: logs, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
 		rest: s.rest[:n-drop], targets: (n - drop) / 2, panels: s.keys, zeros: s.zeros,
 	}
 	s.best(m.rest, score.Host, 0)
@@ -60,77 +59,50 @@ func (m *matching) aim(i int) int32    { return m.rest[2*i+1] }
 
 // feature writes the sum of the heads' keys of a row, 0 where that is shorter than
 // anything, and returns the inverse of its length.
-func (m *matching) feature(dst []float32, row int32) (inverse float32) {
-	keys := m.qkv.Host[int(row)*3*m.c+m.c:][:m.c]
-	dst = dst[:m.width]
-	var squares float32
-	if m.width%4 == 0 {
-		squares = sumHeads4(dst, keys)
-	} else {
-		squares = sumHeads(dst, keys)
+func (m *matching) feature(l *lane, dst []float32, row int32) (inverse float32) {
+	sums := l.sums[:m.width]
+	clear(sums)
+	for keys := m.qkv.Host[int(row)*3*m.c+m.c:][:m.c]; len(keys) > 0; keys = keys[m.width:] {
+		m.k.Add(sums, keys[:m.width])
 	}
-	if squares < 1e-37 { // of a length of 3e-19; below it squares have no digits left
-		return m.short(dst)
-	}
-	return float32(1 / math.Sqrt(float64(squares)))
-}
-
-// short is the inverse of the length of what is as short as that.
-func (m *matching) short(dst []float32) (inverse float32) {
-	long := length(dst)
+	long := math.Sqrt(narrow(dst[:m.width], sums))
 	if long < 1e-30 {
-		clear(dst)
+		clear(dst[:m.width])
 		return 0
 	}
-	return 1 / long
+	return float32(1 / long)
 }
 
-// sumHeads adds up the heads' parts of x, as long as sums each, and returns the sum of
-// the sums' squares.
-func sumHeads(sums, x []float32) (squares float32) {
-	for j := range sums {
-		sum := float32(0)
-		for i := j; i < len(x); i += len(sums) {
-			sum += x[i]
-		}
-		sums[j] = sum
-		squares += sum * sum
+// narrow writes x as float32 and returns the sum of its squares, in four that do not
+// wait for each other.
+func narrow(dst []float32, x []float64) float64 {
+	var s0, s1, s2, s3 float64
+	for ; len(x) >= 4; x, dst = x[4:], dst[4:] {
+		v, y := (*[4]float64)(x), (*[4]float32)(dst)
+		y[0], y[1], y[2], y[3] = float32(v[0]), float32(v[1]), float32(v[2]), float32(v[3])
+		s0 += v[0] * v[0]
+		s1 += v[1] * v[1]
+		s2 += v[2] * v[2]
+		s3 += v[3] * v[3]
 	}
-	return squares
-}
-
-// sumHeads4 is sumHeads of a multiple of four, which do not wait for each other.
-func sumHeads4(sums, x []float32) float32 {
-	var q0, q1, q2, q3 float32
-	for j := 0; j+4 <= len(sums); j += 4 {
-		var s0, s1, s2, s3 float32
-		for i := j; i+4 <= len(x); i += len(sums) {
-			y := (*[4]float32)(x[i:])
-			s0 += y[0]
-			s1 += y[1]
-			s2 += y[2]
-			s3 += y[3]
-		}
-		y := (*[4]float32)(sums[j:])
-		y[0], y[1], y[2], y[3] = s0, s1, s2, s3
-		q0 += s0 * s0
-		q1 += s1 * s1
-		q2 += s2 * s2
-		q3 += s3 * s3
+	for i, v := range x {
+		dst[i] = float32(v)
+		s0 += v * v
 	}
-	return q0 + q1 + (q2 + q3)
+	return s0 + s1 + (s2 + s3)
 }
 
 // aiming is the first task of a matching: panels of targets.
 type aiming struct{ *matching }
 
 func (m aiming) part(lane, i int) {
-	rows, cols := m.lanes[lane].query, m.mul.Cols
+	l, cols := &m.lanes[lane], m.mul.Cols
+	rows := l.query
 	first := i * cols
 	n := min(cols, m.targets-first)
 	for j := range n {
 		row := Floats(rows[j*m.width:][:m.width])
-		inverse := m.feature(row, m.aim(first+j))
+		inverse := m.feature(l, row, m.aim(first+j))
 		for i := range row {
 			row[i] *= inverse
 		}
@@ -153,7 +125,7 @@ func (m comparing) part(lane, i int) {
 // compare meets some sources with all targets.
 func (m *matching) compare(l *lane, from, rows int) {
 	for r := range rows {
-		l.total[r] = m.feature(Floats(l.query[r*m.width:]), m.source(from+r))
+		l.total[r] = m.feature(l, Floats(l.query[r*m.width:]), m.source(from+r))
 	}
 	stride := roundUp(m.targets, m.mul.Cols)
 	c := &l.call
