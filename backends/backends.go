@@ -224,6 +224,7 @@ type Facts struct {
 	Name       string      // what a user writes after --backend
 	Precisions []Precision // what Pack takes, the fastest on this machine first
 	Why        string      // one line on what was picked and why, "bf16 by FMA: no AVX512_BF16"; "": there was no choice
+	HalfSums   bool        // F16's sums are DotHalves'
 	Threaded   bool        // Options.Threads has a say in how fast it is
 	Device     string      // what computes, with its driver and memory; "": this machine's processor
 }

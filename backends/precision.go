@@ -13,7 +13,8 @@ const (
 	F32 Precision = iota
 	// BF16: both operands rounded to bfloat16, to nearest even.
 	BF16
-	// F16: both operands rounded to half, to nearest even, saturating at ±65504.
+	// F16: both operands rounded to half, to nearest even, saturating at ±65504. Sums are
+	// those of DotHalves where Facts.HalfSums.
 	F16
 	// Int8: weights are symmetric per output row, m = max|w|: m < 1e-30 gives codes
 	// and scale 0, else sw = m/127, i = 127/m, qw = clamp(roundEven(w·i), ±127).

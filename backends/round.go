@@ -28,6 +28,39 @@ func RoundF16(x float32) float32 {
 	return math.Float32frombits((bits + 0xfff + bits>>13&1) &^ 0x1fff)
 }
 
+// HalfSpan is how many products a half sum is of, at most.
+const HalfSpan = 32
+
+// DotHalves adds to sum the products of two rows of halves, as F16's are where
+// Facts.HalfSums: those of HalfSpan inputs are added up in half, from 0 on, each product and
+// its sum rounded once (to nearest even, beyond 65504 Inf), and such sums are added in
+// float32, the first first.
+func DotHalves(sum float32, x, w []float32) float32 {
+	for len(x) > 0 {
+		n, half := min(len(x), HalfSpan), 0.0
+		for i, v := range x[:n] {
+			half = roundHalf(half + float64(v)*float64(w[i]))
+		}
+		sum += float32(half)
+		x, w = x[n:], w[n:]
+	}
+	return sum
+}
+
+// roundHalf rounds to the nearest half, ties to even. A half plus a product of two is exact
+// in float64 where it comes near a tie.
+func roundHalf(x float64) float64 {
+	exponent := int(math.Float64bits(x)>>52&0x7ff) - 1023
+	if exponent > 15 {
+		return x * math.Inf(1) // NaN stays
+	}
+	unit := math.Float64frombits(uint64(max(exponent, -14)-10+1023) << 52)
+	if x = math.RoundToEven(x/unit) * unit; math.Abs(x) > 65504 {
+		return x * math.Inf(1)
+	}
+	return x
+}
+
 // Round rounds x to the operands of p; F32 and Int8 leave it alone.
 func (p Precision) Round(x float32) float32 {
 	switch p {

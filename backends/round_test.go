@@ -115,3 +115,58 @@ func TestQuantizeRow(t *testing.T) {
 		t.Error("Inf passes")
 	}
 }
+
+// TestDotHalves compares each rounding of a sum with one of the exact one, also where the
+// product is a part in 2^60 of the sum, and where halves end below.
+func TestDotHalves(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	half := func() float32 {
+		return RoundF16(float32(math.Ldexp(1+rng.Float64(), rng.IntN(34)-26))) * float32(1-2*rng.IntN(2))
+	}
+	for range 100_000 {
+		x, w := []float32{half(), half()}, []float32{half(), half()}
+		want := exactHalf(0, x[0], w[0])
+		want = exactHalf(want, x[1], w[1])
+		if got := DotHalves(0, x, w); float64(got) != want && (got == got || want == want) {
+			t.Fatalf("%g·%g + %g·%g is %g, want %g", x[0], w[0], x[1], w[1], got, want)
+		}
+	}
+	for _, c := range []struct {
+		n    int
+		x    float32 // times 1
+		want float32
+	}{
+		{HalfSpan, 4097, float32(math.Inf(1))},      // beyond 65504
+		{HalfSpan, 2047, 65504},                     // from 32768 on halves are multiples of 32
+		{2 * HalfSpan, 2000, 2 * (32000 + 16*1984)}, // of 2000, a tie, they take 1984; the second half sum begins anew
+	} {
+		x, w := slices.Repeat([]float32{RoundF16(c.x)}, c.n), slices.Repeat([]float32{1}, c.n)
+		if got := DotHalves(0, x, w); got != c.want {
+			t.Errorf("%d times %v: %v, want %v", c.n, c.x, got, c.want)
+		}
+	}
+}
+
+// exactHalf is sum + x·w rounded once to half, in arbitrary precision.
+func exactHalf(sum float64, x, w float32) float64 {
+	f := func(v float64) *big.Float { return new(big.Float).SetPrec(2000).SetFloat64(v) }
+	if math.IsInf(sum, 0) {
+		return sum + float64(x)*float64(w)
+	}
+	y := f(float64(x))
+	y.Mul(y, f(float64(w))).Add(y, f(sum))
+	if y.Sign() == 0 {
+		return 0
+	}
+	unit := max(y.MantExp(nil)-1, -14) - 10
+	scaled, _ := y.SetMantExp(y, -unit).Int(nil)
+	rest, _ := new(big.Float).SetPrec(2000).Sub(y, new(big.Float).SetPrec(2000).SetInt(scaled)).Float64()
+	n, _ := new(big.Float).SetInt(scaled).Float64()
+	if away := math.Copysign(1, rest); math.Abs(rest) > 0.5 || math.Abs(rest) == 0.5 && scaled.Bit(0) == 1 {
+		n += away
+	}
+	if v := math.Ldexp(n, unit); math.Abs(v) <= 65504 {
+		return v
+	}
+	return math.Copysign(math.Inf(1), n)
+}

@@ -11,6 +11,7 @@ import (
 type weight struct {
 	out, in   int
 	precision backends.Precision
+	halfSums  bool      // f16
 	w         []float32 // [out, in], rounded; not for int8
 	codes     []int8    // [out, in], int8
 	scale     []float32 // [out], int8
@@ -29,7 +30,7 @@ func (r *ref) Pack(w []float32, out, in int, bias []float32, p backends.Precisio
 			return nil, fmt.Errorf("ref: weight [%d, %d] is %v", i/in, i%in, v)
 		}
 	}
-	packed := &weight{out: out, in: in, precision: p, bias: make([]float32, out)}
+	packed := &weight{out: out, in: in, precision: p, halfSums: r.halfSums && p == backends.F16, bias: make([]float32, out)}
 	copy(packed.bias, bias)
 	if p == backends.Int8 {
 		packed.quantize(w)
@@ -81,13 +82,18 @@ func (w *weight) times(x []float32) []float32 {
 	x = rounded(x, w.precision)
 	y := make([]float32, w.out)
 	for o := range y {
-		sum := float64(w.bias[o])
-		for j, v := range w.w[o*w.in : (o+1)*w.in] {
-			sum += float64(float64(x[j]) * float64(v))
-		}
-		y[o] = float32(sum)
+		y[o] = w.dot(o, x)
 	}
 	return y
+}
+
+// dot is output o of operands x.
+func (w *weight) dot(o int, x []float32) float32 {
+	row := w.w[o*w.in : (o+1)*w.in]
+	if w.halfSums {
+		return backends.DotHalves(w.bias[o], x, row)
+	}
+	return float32(dot(float64(w.bias[o]), x, row))
 }
 
 func (w *weight) timesInt8(x []float32) []float32 {

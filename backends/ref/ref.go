@@ -13,14 +13,19 @@ import (
 // Open returns the oracle. It serves everywhere; the options are ignored.
 func Open(backends.Options) (backends.Backend, error) { return &ref{}, nil }
 
+// OpenHalfSums returns the oracle of backends whose sums in f16 are backends.DotHalves.
+func OpenHalfSums(backends.Options) (backends.Backend, error) { return &ref{halfSums: true}, nil }
+
 // ref implements backends.Backend.
 type ref struct {
-	err error // first failure since the last download
+	err      error // first failure since the last download
+	halfSums bool
 }
 
 // Facts: without rounding is the fastest, by a little.
-func (*ref) Facts() backends.Facts {
+func (r *ref) Facts() backends.Facts {
 	return backends.Facts{
+		HalfSums:   r.halfSums,
 		Name:       backends.Ref,
 		Precisions: []backends.Precision{backends.F32, backends.BF16, backends.F16, backends.Int8},
 	}
