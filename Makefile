@@ -18,10 +18,12 @@ test: ## all tests; those that need ../shared skip with a line naming it (4 min)
 
 # Emulated processors, and how each must say that it multiplies; and instructions that each
 # must not know, so that a kernel which uses them where they are missing ends with SIGILL.
-RUNGS := "cortex-a72:int8 by SMULL" "cortex-a76:int8 by SDOT" "max:int8 by SMMLA, bf16 by BFMMLA"
-TRAPS := cortex-a72:SDOT cortex-a72:SMMLA cortex-a72:BFMMLA cortex-a76:SMMLA cortex-a76:BFMMLA
+RUNGS := "cortex-a72:int8 by SMULL and SMLAL: no ASIMDDP, bf16 by FMLA: no BF16, no f16: no ASIMDHP" \
+	"cortex-a76:int8 by SDOT: no I8MM, bf16 by FMLA: no BF16, f16 by FMLA in half sums: no FHM" \
+	"max:int8 by SMMLA, bf16 by BFMMLA, f16 by FMLAL"
+TRAPS := cortex-a72:SDOT cortex-a72:SMMLA cortex-a72:BFMMLA cortex-a72:FMLA.8h cortex-a72:FMLAL cortex-a76:SMMLA cortex-a76:BFMMLA cortex-a76:FMLAL
 # The frame path has no rungs: the first processor, which has the least, tells all.
-test-arm64: ## the NEON kernels, frame path, golden models and a whole run on three emulated processors; plain Go on 32 bits (9 min; Debian's qemu-user-static)
+test-arm64: ## the NEON kernels, frame path, golden models and a whole run on three emulated processors; plain Go on 32 bits, and on a big-endian processor (10 min; Debian's qemu-user-static)
 	@dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && \
 	for p in backends/neon vit engine preprocess preprocess/baseline; do GOARCH=arm64 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
 	for trap in $(TRAPS); do ! text=$$(TRAP=$${trap#*:} qemu-aarch64-static -cpu $${trap%%:*} $$dir/neon -test.run '^TestTrap$$' 2>&1) && \
@@ -33,10 +35,10 @@ test-arm64: ## the NEON kernels, frame path, golden models and a whole run on th
 	done && echo "frame path" && for p in preprocess preprocess/baseline; do \
 	(cd $$p && GOMAXPROCS=1 qemu-aarch64-static -cpu cortex-a72 $$dir/$$(basename $$p) -test.short -test.skip '^Test(MemoryIsForeseen|Shed|ReferenceShapes)$$') || exit 1; \
 	done && \
-	echo "32 bits: plain Go" && \
-	for p in backends/internal/host vit; do CGO_ENABLED=0 GOARCH=arm GOARM=7 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
-	(cd backends/internal/host && qemu-arm-static $$dir/host) && \
-	(cd vit && GOMAXPROCS=1 qemu-arm-static $$dir/vit -test.run '^TestGolden$$/^mini_deit$$/^portable$$')
+	for arch in arm s390x; do echo "plain Go on $$arch" && \
+	for p in backends/internal/host vit; do CGO_ENABLED=0 GOARCH=$$arch GOARM=7 $(GO) test -c -o $$dir/$$(basename $$p) ./$$p || exit 1; done && \
+	(cd backends/internal/host && qemu-$$arch-static $$dir/host) && \
+	(cd vit && GOMAXPROCS=1 qemu-$$arch-static $$dir/vit -test.short -test.run '^TestGolden$$/./^portable$$') || exit 1; done
 	EMULATED_CPUS="cortex-a72 cortex-a76 max" $(GO) test -count 1 ./cmd/dynvitd -run '^TestEmulatedRun$$'
 
 test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, the first time 6; root, qemu)

@@ -50,15 +50,15 @@ func DotHalves(sum float32, x, w []float32) float32 {
 // roundHalf rounds to the nearest half, ties to even. A half plus a product of two is exact
 // in float64 where it comes near a tie.
 func roundHalf(x float64) float64 {
-	exponent := int(math.Float64bits(x)>>52&0x7ff) - 1023
-	if exponent > 15 {
-		return x * math.Inf(1) // NaN stays
+	const dropped = 42 // bits that float64 has more
+	bits := math.Float64bits(x)
+	switch abs := math.Abs(x); {
+	case abs < 0x1p-14: // halves are multiples of 2^-24
+		return math.RoundToEven(x*(1<<24)) / (1 << 24)
+	case abs < 65520:
+		return math.Float64frombits((bits + 1<<(dropped-1) - 1 + bits>>dropped&1) &^ (1<<dropped - 1))
 	}
-	unit := math.Float64frombits(uint64(max(exponent, -14)-10+1023) << 52)
-	if x = math.RoundToEven(x/unit) * unit; math.Abs(x) > 65504 {
-		return x * math.Inf(1)
-	}
-	return x
+	return x * math.Inf(1) // NaN stays
 }
 
 // Round rounds x to the operands of p; F32 and Int8 leave it alone.

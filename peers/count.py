@@ -2,9 +2,9 @@
 
     python count.py [--arch deit_tiny deit_small] [--keep 1 0.7] [--rung a76 f32 ...]
 
-Builds vit's test for arm64 (Go) and ../shared/arm's plugin for qemu (gcc), and runs BenchmarkFrame under qemu-aarch64
-(Debian's qemu-user) for one frame and for two: what the second adds is shown, in millions. That of multiplications is
-exact; into the rest comes what Go's runtime does by the clock meanwhile, half a million on a busy machine.
+Builds vit's test for arm64 (Go) and ../shared/arm's plugin for qemu (gcc), and runs BenchmarkFrame and BenchmarkLoad
+under qemu-aarch64 (Debian's qemu-user): the former's count less the latter's is shown, in millions. That of
+multiplications is exact; into the rest comes what Go's runtime does by the clock meanwhile.
 """
 
 import argparse
@@ -35,9 +35,9 @@ def build(folder):
     return test, plugin
 
 
-def counts(test, plugin, cpu, benchmark, frames):
+def counts(test, plugin, cpu, benchmark):
     command = ["qemu-aarch64", "-cpu", cpu, "-plugin", plugin, test, "-test.run", "^$", "-test.timeout", "0"]
-    command += ["-test.bench", benchmark, "-test.benchtime", f"{frames}x"]
+    command += ["-test.bench", benchmark, "-test.benchtime", "1x"]
     env = dict(os.environ, GOMAXPROCS="1", GOGC="off", GODEBUG="asyncpreemptoff=1")
     run = subprocess.run(command, check=True, cwd=ROOT / "vit", env=env, capture_output=True, text=True)
     if "ns/op" not in run.stdout:
@@ -57,9 +57,9 @@ def main():
             for keep in arguments.keep:
                 for rung in arguments.rung:
                     cpu, precision = RUNGS[rung]
-                    benchmark = f"^BenchmarkFrame$/^{arch}$/^keep{keep}$/^{precision}$"
-                    one, two = (counts(test, plugin, cpu, benchmark, n) for n in (1, 2))
-                    kinds = {k: round((two[k] - one[k]) / 1e6, 1) for k in two if two[k] != one[k]}
+                    model = f"^{arch}$/^keep{keep}$/^{precision}$"
+                    load, both = (counts(test, plugin, cpu, f"^Benchmark{b}$/{model}") for b in ("Load", "Frame"))
+                    kinds = {k: round((both[k] - load[k]) / 1e6, 1) for k in both if both[k] != load[k]}
                     print(f"{arch} keep {keep} {rung}:", ", ".join(f"{v} {k}" for k, v in kinds.items()), flush=True)
 
 

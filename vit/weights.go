@@ -64,13 +64,13 @@ const predictorEps = 1e-5
 
 // SidePrecision is the precision of the patch embedding, attention's products and
 // a few more layers (loader.precisions) under p: p itself, but for int8 the fastest
-// of bf16, f16 and f32 by carried, Facts.Precisions of a backend.
-func SidePrecision(p backends.Precision, carried []backends.Precision) backends.Precision {
+// of bf16, f16 and f32 that sums in float32.
+func SidePrecision(p backends.Precision, facts backends.Facts) backends.Precision {
 	if p != backends.Int8 {
 		return p
 	}
-	for _, have := range carried {
-		if have != backends.Int8 {
+	for _, have := range facts.Precisions {
+		if have != backends.Int8 && (have != backends.F16 || !facts.HalfSums) {
 			return have
 		}
 	}
@@ -82,7 +82,7 @@ func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*We
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	l := loader{config: c, be: be, src: src, p: p, side: SidePrecision(p, be.Facts().Precisions)}
+	l := loader{config: c, be: be, src: src, p: p, side: SidePrecision(p, be.Facts())}
 	w := &Weights{Config: c, Precision: p, side: l.side}
 	l.stem(w)
 	l.embedding(w)

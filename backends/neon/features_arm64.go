@@ -14,7 +14,7 @@ import (
 )
 
 // features are those that kernels are chosen by.
-type features struct{ dot, matrix, matrixBF16 bool }
+type features struct{ dot, matrix, matrixBF16, half, widening bool }
 
 // detect finds what the processor has and the options leave. Linux tells, on boxes with
 // different cores, what all of them have.
@@ -26,6 +26,8 @@ func detect(o backends.Options) features {
 		dot:        host.Require(o, cpuid.ASIMDDP) == nil,
 		matrix:     left(i8mm, "i8mm"),
 		matrixBF16: left(bf16, "bf16"),
+		half:       host.Require(o, cpuid.ASIMDHP) == nil,
+		widening:   host.Require(o, cpuid.FHM) == nil,
 	}
 }
 

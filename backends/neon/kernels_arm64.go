@@ -29,6 +29,16 @@ func mulMatrix(c *call)
 //go:noescape
 func mulMatrixBF16(c *call)
 
+// mulWidening needs FHM.
+//
+//go:noescape
+func mulWidening(c *call)
+
+// mulHalfSums needs ASIMDHP.
+//
+//go:noescape
+func mulHalfSums(c *call)
+
 //go:noescape
 func mulLong(c *call)
 
@@ -62,7 +72,7 @@ func pairsBF16(dst *uint32, src *float32, n int)
 func roundBF16(dst *uint32, src *float32, n int)
 
 //go:noescape
-func roundF16(dst *uint32, src *float32, n int)
+func pairsF16(dst *uint32, src *float32, n int)
 
 //go:noescape
 func transpose(dst, src *uint32, dstStep, srcStep int)
@@ -82,6 +92,12 @@ func packPairs(panel, src *uint32, step, n int)
 func packRowsBF16(panel *uint32, src *float32, step, n int)
 
 //go:noescape
+func packRowsF16(panel *uint32, src *float32, step, rows int)
+
+//go:noescape
+func splitPairs(panel *uint32, n int)
+
+//go:noescape
 func peakF32(n int) float32
 
 // peakDot needs ASIMDDP.
@@ -98,6 +114,16 @@ func peakMatrix(n int) float32
 //
 //go:noescape
 func peakMatrixBF16(n int) float32
+
+// peakWidening needs FHM.
+//
+//go:noescape
+func peakWidening(n int) float32
+
+// peakHalfSums needs ASIMDHP.
+//
+//go:noescape
+func peakHalfSums(n int) float32
 
 //go:noescape
 func peakLong(n int) float32

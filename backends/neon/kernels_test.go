@@ -13,7 +13,7 @@ import (
 func TestKernels(t *testing.T) {
 	all := detect(backends.Options{})
 	tried := map[string]bool{}
-	for _, f := range []features{all, {dot: all.dot, matrixBF16: all.matrixBF16}, {dot: all.dot}, {}} {
+	for _, f := range []features{all, {dot: all.dot, matrixBF16: all.matrixBF16}, {dot: all.dot, half: all.half}, {}} {
 		k, why := table(f)
 		if !tried[why] {
 			tried[why] = true
@@ -23,8 +23,9 @@ func TestKernels(t *testing.T) {
 }
 
 func TestHeights(t *testing.T) {
-	for _, kernel := range []string{"mulF32", "mulDot", "mulMatrix", "mulMatrixBF16"} {
+	for _, kernel := range []string{"mulF32", "mulDot", "mulMatrix", "mulMatrixBF16", "mulWidening"} {
 		hosttest.Heights(t, "product_arm64.s", kernel, heights)
 	}
 	hosttest.Heights(t, "product_arm64.s", "mulLong", heightsLong)
+	hosttest.Heights(t, "product_arm64.s", "mulHalfSums", heightsHalf)
 }

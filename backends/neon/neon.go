@@ -2,8 +2,9 @@
 // kernels in assembly, written by the generator in backends/_asm.
 //
 // NEON is needed. int8 is carried by SMMLA where the processor has it (I8MM), else by SDOT
-// (ASIMDDP), else by SMULL and SMLAL; bf16 by BFMMLA (BF16), else it is, as f16 is,
-// float32 multiply-adds on rounded operands.
+// (ASIMDDP), else by SMULL and SMLAL; bf16 by BFMMLA (BF16), else it is float32
+// multiply-adds on rounded operands; f16 by FMLAL (FHM), else by FMLA in half sums
+// (ASIMDHP), else it is not there.
 package neon
 
 import (

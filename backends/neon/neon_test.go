@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 func TestLadder(t *testing.T) {
 	backendtest.Available(t, Open, built, needed...)
 	tried := map[string]bool{why(t): true}
-	for _, disabled := range [][]string{{"i8mm", "bf16"}, {"i8mm", "bf16", "asimddp"}} {
+	for _, disabled := range [][]string{{"i8mm", "bf16", "fhm"}, {"i8mm", "bf16", "asimddp", "fhm", "asimdhp"}} {
 		if rung := why(t, disabled...); !tried[rung] {
 			tried[rung] = true
 			t.Run(rung, func(t *testing.T) {

@@ -117,3 +117,31 @@ func clearOdd(panel []uint32, rows int) {
 		clear(panel[n*matrixHalf:][:matrixHalf])
 	}
 }
+
+// Panels of mulWidening and mulHalfSums have the halves of an input's 16 outputs beside each
+// other, and the next input's behind.
+const inputWords = tileCols / 2
+
+// packHalves is the Pack of a product by halves.
+func packHalves(panel, rows []uint32, stride, n, words int) {
+	common.Packing.Pack(panel, rows, stride, n, words)
+	_ = panel[2*words*inputWords-1]
+	splitPairs(&panel[0], words)
+}
+
+// packHalfRows is its PackRows.
+func packHalfRows(panel []uint32, src []float32, stride, rows, cols int) {
+	if cols == tileCols {
+		_, _ = panel[rows*inputWords-1], src[(rows-1)*stride+cols-1]
+		packRowsF16(&panel[0], &src[0], 4*stride, rows)
+	} else {
+		for r := range rows {
+			var row [tileCols]float32
+			copy(row[:cols], src[r*stride:])
+			packRowsF16(&panel[r*inputWords : (r+1)*inputWords][0], &row[0], 0, 1)
+		}
+	}
+	if rows%2 != 0 {
+		clear(panel[rows*inputWords:][:inputWords])
+	}
+}

@@ -208,3 +208,59 @@ four:
 	SUBS $1, R3
 	BNE four
 	RET
+
+// func packRowsF16(panel *uint32, src *float32, step, rows int)
+TEXT ·packRowsF16(SB), NOSPLIT, $0-32
+	MOVD panel+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD step+16(FP), R2
+	MOVD rows+24(FP), R3
+	MOVD $cc77fe000<>(SB), R17
+	FMOVQ (R17), F30
+	MOVD $c477fe000<>(SB), R17
+	FMOVQ (R17), F31
+row:
+	FLDPQ 0(R1), (F0, F1)
+	FLDPQ 32(R1), (F2, F3)
+	ADD R2, R1
+	WORD $0x4ebff400 // fmin v0.4s, v0.4s, v31.4s
+	WORD $0x4ebff421 // fmin v1.4s, v1.4s, v31.4s
+	WORD $0x4ebff442 // fmin v2.4s, v2.4s, v31.4s
+	WORD $0x4ebff463 // fmin v3.4s, v3.4s, v31.4s
+	WORD $0x4e3ef400 // fmax v0.4s, v0.4s, v30.4s
+	WORD $0x4e3ef421 // fmax v1.4s, v1.4s, v30.4s
+	WORD $0x4e3ef442 // fmax v2.4s, v2.4s, v30.4s
+	WORD $0x4e3ef463 // fmax v3.4s, v3.4s, v30.4s
+	WORD $0x0e216800 // fcvtn v0.4h, v0.4s
+	WORD $0x4e216820 // fcvtn2 v0.8h, v1.4s
+	WORD $0x0e216841 // fcvtn v1.4h, v2.4s
+	WORD $0x4e216861 // fcvtn2 v1.8h, v3.4s
+	FSTPQ.P (F0, F1), 32(R0)
+	SUBS $1, R3
+	BNE row
+	RET
+
+// func splitPairs(panel *uint32, n int)
+TEXT ·splitPairs(SB), NOSPLIT, $0-16
+	MOVD panel+0(FP), R0
+	MOVD n+8(FP), R1
+loop:
+	FLDPQ 0(R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	WORD $0x4e411804 // uzp1 v4.8h, v0.8h, v1.8h
+	WORD $0x4e431845 // uzp1 v5.8h, v2.8h, v3.8h
+	WORD $0x4e415806 // uzp2 v6.8h, v0.8h, v1.8h
+	WORD $0x4e435847 // uzp2 v7.8h, v2.8h, v3.8h
+	FSTPQ.P (F4, F5), 32(R0)
+	FSTPQ.P (F6, F7), 32(R0)
+	SUBS $1, R1
+	BNE loop
+	RET
+
+DATA c477fe000<>+0(SB)/8, $0x477fe000477fe000
+DATA c477fe000<>+8(SB)/8, $0x477fe000477fe000
+GLOBL c477fe000<>(SB), RODATA|NOPTR, $16
+
+DATA cc77fe000<>+0(SB)/8, $0xc77fe000c77fe000
+DATA cc77fe000<>+8(SB)/8, $0xc77fe000c77fe000
+GLOBL cc77fe000<>(SB), RODATA|NOPTR, $16

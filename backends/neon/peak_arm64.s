@@ -236,6 +236,122 @@ loop:
 	FMOVS F0, ret+8(FP)
 	RET
 
+// func peakWidening(n int) float32
+TEXT ·peakWidening(SB), NOSPLIT, $0-12
+	MOVD n+0(FP), R0
+	WORD $0x4f000400 // movi v0.4s, #0x0
+	WORD $0x4f000401 // movi v1.4s, #0x0
+	WORD $0x4f000402 // movi v2.4s, #0x0
+	WORD $0x4f000403 // movi v3.4s, #0x0
+	WORD $0x4f000404 // movi v4.4s, #0x0
+	WORD $0x4f000405 // movi v5.4s, #0x0
+	WORD $0x4f000406 // movi v6.4s, #0x0
+	WORD $0x4f000407 // movi v7.4s, #0x0
+	WORD $0x4f000408 // movi v8.4s, #0x0
+	WORD $0x4f000409 // movi v9.4s, #0x0
+	WORD $0x4f00040a // movi v10.4s, #0x0
+	WORD $0x4f00040b // movi v11.4s, #0x0
+	WORD $0x4f00040c // movi v12.4s, #0x0
+	WORD $0x4f00040d // movi v13.4s, #0x0
+	WORD $0x4f00040e // movi v14.4s, #0x0
+	WORD $0x4f00040f // movi v15.4s, #0x0
+	WORD $0x4f000410 // movi v16.4s, #0x0
+	WORD $0x4f000411 // movi v17.4s, #0x0
+	WORD $0x4f000412 // movi v18.4s, #0x0
+	WORD $0x4f000413 // movi v19.4s, #0x0
+	WORD $0x4f000414 // movi v20.4s, #0x0
+	WORD $0x4f000415 // movi v21.4s, #0x0
+	WORD $0x4f000416 // movi v22.4s, #0x0
+	WORD $0x4f000417 // movi v23.4s, #0x0
+	WORD $0x4f000418 // movi v24.4s, #0x0
+	WORD $0x4f000419 // movi v25.4s, #0x0
+loop:
+	WORD $0x4f8c0300 // fmlal v0.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c0301 // fmlal v1.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c0302 // fmlal v2.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c0303 // fmlal v3.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c0304 // fmlal v4.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c0305 // fmlal v5.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c0306 // fmlal v6.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c0307 // fmlal v7.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c0308 // fmlal v8.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c0309 // fmlal v9.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c030a // fmlal v10.4s, v24.4h, v12.h[0]
+	WORD $0x4f8c030b // fmlal v11.4s, v24.4h, v12.h[0]
+	SUBS $1, R0
+	BNE loop
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
+	FMOVS F0, ret+8(FP)
+	RET
+
+// func peakHalfSums(n int) float32
+TEXT ·peakHalfSums(SB), NOSPLIT, $0-12
+	MOVD n+0(FP), R0
+	WORD $0x4f000400 // movi v0.4s, #0x0
+	WORD $0x4f000401 // movi v1.4s, #0x0
+	WORD $0x4f000402 // movi v2.4s, #0x0
+	WORD $0x4f000403 // movi v3.4s, #0x0
+	WORD $0x4f000404 // movi v4.4s, #0x0
+	WORD $0x4f000405 // movi v5.4s, #0x0
+	WORD $0x4f000406 // movi v6.4s, #0x0
+	WORD $0x4f000407 // movi v7.4s, #0x0
+	WORD $0x4f000408 // movi v8.4s, #0x0
+	WORD $0x4f000409 // movi v9.4s, #0x0
+	WORD $0x4f00040a // movi v10.4s, #0x0
+	WORD $0x4f00040b // movi v11.4s, #0x0
+	WORD $0x4f00040c // movi v12.4s, #0x0
+	WORD $0x4f00040d // movi v13.4s, #0x0
+	WORD $0x4f00040e // movi v14.4s, #0x0
+	WORD $0x4f00040f // movi v15.4s, #0x0
+	WORD $0x4f000410 // movi v16.4s, #0x0
+	WORD $0x4f000411 // movi v17.4s, #0x0
+	WORD $0x4f000412 // movi v18.4s, #0x0
+	WORD $0x4f000413 // movi v19.4s, #0x0
+	WORD $0x4f000414 // movi v20.4s, #0x0
+	WORD $0x4f000415 // movi v21.4s, #0x0
+	WORD $0x4f000416 // movi v22.4s, #0x0
+	WORD $0x4f000417 // movi v23.4s, #0x0
+	WORD $0x4f000418 // movi v24.4s, #0x0
+	WORD $0x4f000419 // movi v25.4s, #0x0
+loop:
+	WORD $0x4f0c1300 // fmla v0.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c1301 // fmla v1.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c1302 // fmla v2.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c1303 // fmla v3.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c1304 // fmla v4.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c1305 // fmla v5.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c1306 // fmla v6.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c1307 // fmla v7.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c1308 // fmla v8.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c1309 // fmla v9.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c130a // fmla v10.8h, v24.8h, v12.h[0]
+	WORD $0x4f0c130b // fmla v11.8h, v24.8h, v12.h[0]
+	SUBS $1, R0
+	BNE loop
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
+	FMOVS F0, ret+8(FP)
+	RET
+
 // func peakLong(n int) float32
 TEXT ·peakLong(SB), NOSPLIT, $0-12
 	MOVD n+0(FP), R0

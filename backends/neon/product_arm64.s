@@ -7621,6 +7621,3913 @@ done:
 end:
 	RET
 
+// func mulWidening(c *call)
+TEXT ·mulWidening(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD call_AStride(R0), R12
+	LSL $2, R12, R12
+	MOVD call_DstStride(R0), R16
+	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
+	MOVD call_Res(R0), R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
+	MOVD call_Tile(R0), R13
+	CMP $6, R13
+	BEQ rows6
+	CMP $5, R13
+	BEQ rows5
+	CMP $4, R13
+	BEQ rows4
+rows1:
+	// A tile of 1 by 16: sums in V8 to V11, operands in V0 to V0, weights in V6 and V7.
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	MOVD R3, R6
+	MOVD call_Words(R0), R2
+	SUB $256, R1
+	SUBS $8, R2
+	BLT four1
+	PCALIGN $16
+loop1:
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	SUBS $8, R2
+	BGE loop1
+four1:
+	TBZ $2, R2, rest1
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+rest1:
+	ANDS $3, R2
+	BEQ end1
+one1:
+	FMOVS.P 4(R6), F0
+	FLDPQ 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	FLDPQ 288(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	ADD $64, R1
+	SUBS $1, R2
+	BNE one1
+end1:
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual1
+	MOVD R4, R6
+	FSTPQ (F8, F9), 0(R6)
+	FSTPQ (F10, F11), 32(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows1
+residual1:
+	MOVD R4, R6
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
+	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
+	FSTPQ (F8, F9), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
+	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
+	FSTPQ (F10, F11), 32(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows1
+rows4:
+	// A tile of 4 by 16: sums in V8 to V23, operands in V0 to V3, weights in V6 and V7.
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	FLDPQ 0(R23), (F12, F13)
+	FLDPQ 32(R23), (F14, F15)
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	MOVD R3, R6
+	ADD R12, R6, R7
+	ADD R12, R7, R8
+	ADD R12, R8, R9
+	MOVD call_Words(R0), R2
+	SUB $256, R1
+	SUBS $8, R2
+	BLT four4
+	PCALIGN $16
+loop4:
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x4fa100cc // fmlal v12.4s, v6.4h, v1.h[2]
+	WORD $0x4fa200d0 // fmlal v16.4s, v6.4h, v2.h[2]
+	WORD $0x4fa300d4 // fmlal v20.4s, v6.4h, v3.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x6fa180cd // fmlal2 v13.4s, v6.4h, v1.h[2]
+	WORD $0x6fa280d1 // fmlal2 v17.4s, v6.4h, v2.h[2]
+	WORD $0x6fa380d5 // fmlal2 v21.4s, v6.4h, v3.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x4fa100ee // fmlal v14.4s, v7.4h, v1.h[2]
+	WORD $0x4fa200f2 // fmlal v18.4s, v7.4h, v2.h[2]
+	WORD $0x4fa300f6 // fmlal v22.4s, v7.4h, v3.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	WORD $0x6fa180ef // fmlal2 v15.4s, v7.4h, v1.h[2]
+	WORD $0x6fa280f3 // fmlal2 v19.4s, v7.4h, v2.h[2]
+	WORD $0x6fa380f7 // fmlal2 v23.4s, v7.4h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x4fb100cc // fmlal v12.4s, v6.4h, v1.h[3]
+	WORD $0x4fb200d0 // fmlal v16.4s, v6.4h, v2.h[3]
+	WORD $0x4fb300d4 // fmlal v20.4s, v6.4h, v3.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x6fb180cd // fmlal2 v13.4s, v6.4h, v1.h[3]
+	WORD $0x6fb280d1 // fmlal2 v17.4s, v6.4h, v2.h[3]
+	WORD $0x6fb380d5 // fmlal2 v21.4s, v6.4h, v3.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x4fb100ee // fmlal v14.4s, v7.4h, v1.h[3]
+	WORD $0x4fb200f2 // fmlal v18.4s, v7.4h, v2.h[3]
+	WORD $0x4fb300f6 // fmlal v22.4s, v7.4h, v3.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	WORD $0x6fb180ef // fmlal2 v15.4s, v7.4h, v1.h[3]
+	WORD $0x6fb280f3 // fmlal2 v19.4s, v7.4h, v2.h[3]
+	WORD $0x6fb380f7 // fmlal2 v23.4s, v7.4h, v3.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x4f8108cc // fmlal v12.4s, v6.4h, v1.h[4]
+	WORD $0x4f8208d0 // fmlal v16.4s, v6.4h, v2.h[4]
+	WORD $0x4f8308d4 // fmlal v20.4s, v6.4h, v3.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x6f8188cd // fmlal2 v13.4s, v6.4h, v1.h[4]
+	WORD $0x6f8288d1 // fmlal2 v17.4s, v6.4h, v2.h[4]
+	WORD $0x6f8388d5 // fmlal2 v21.4s, v6.4h, v3.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x4f8108ee // fmlal v14.4s, v7.4h, v1.h[4]
+	WORD $0x4f8208f2 // fmlal v18.4s, v7.4h, v2.h[4]
+	WORD $0x4f8308f6 // fmlal v22.4s, v7.4h, v3.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	WORD $0x6f8188ef // fmlal2 v15.4s, v7.4h, v1.h[4]
+	WORD $0x6f8288f3 // fmlal2 v19.4s, v7.4h, v2.h[4]
+	WORD $0x6f8388f7 // fmlal2 v23.4s, v7.4h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x4f9108cc // fmlal v12.4s, v6.4h, v1.h[5]
+	WORD $0x4f9208d0 // fmlal v16.4s, v6.4h, v2.h[5]
+	WORD $0x4f9308d4 // fmlal v20.4s, v6.4h, v3.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x6f9188cd // fmlal2 v13.4s, v6.4h, v1.h[5]
+	WORD $0x6f9288d1 // fmlal2 v17.4s, v6.4h, v2.h[5]
+	WORD $0x6f9388d5 // fmlal2 v21.4s, v6.4h, v3.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x4f9108ee // fmlal v14.4s, v7.4h, v1.h[5]
+	WORD $0x4f9208f2 // fmlal v18.4s, v7.4h, v2.h[5]
+	WORD $0x4f9308f6 // fmlal v22.4s, v7.4h, v3.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	WORD $0x6f9188ef // fmlal2 v15.4s, v7.4h, v1.h[5]
+	WORD $0x6f9288f3 // fmlal2 v19.4s, v7.4h, v2.h[5]
+	WORD $0x6f9388f7 // fmlal2 v23.4s, v7.4h, v3.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x4fa108cc // fmlal v12.4s, v6.4h, v1.h[6]
+	WORD $0x4fa208d0 // fmlal v16.4s, v6.4h, v2.h[6]
+	WORD $0x4fa308d4 // fmlal v20.4s, v6.4h, v3.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x6fa188cd // fmlal2 v13.4s, v6.4h, v1.h[6]
+	WORD $0x6fa288d1 // fmlal2 v17.4s, v6.4h, v2.h[6]
+	WORD $0x6fa388d5 // fmlal2 v21.4s, v6.4h, v3.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x4fa108ee // fmlal v14.4s, v7.4h, v1.h[6]
+	WORD $0x4fa208f2 // fmlal v18.4s, v7.4h, v2.h[6]
+	WORD $0x4fa308f6 // fmlal v22.4s, v7.4h, v3.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	WORD $0x6fa188ef // fmlal2 v15.4s, v7.4h, v1.h[6]
+	WORD $0x6fa288f3 // fmlal2 v19.4s, v7.4h, v2.h[6]
+	WORD $0x6fa388f7 // fmlal2 v23.4s, v7.4h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x4fb108cc // fmlal v12.4s, v6.4h, v1.h[7]
+	WORD $0x4fb208d0 // fmlal v16.4s, v6.4h, v2.h[7]
+	WORD $0x4fb308d4 // fmlal v20.4s, v6.4h, v3.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x6fb188cd // fmlal2 v13.4s, v6.4h, v1.h[7]
+	WORD $0x6fb288d1 // fmlal2 v17.4s, v6.4h, v2.h[7]
+	WORD $0x6fb388d5 // fmlal2 v21.4s, v6.4h, v3.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x4fb108ee // fmlal v14.4s, v7.4h, v1.h[7]
+	WORD $0x4fb208f2 // fmlal v18.4s, v7.4h, v2.h[7]
+	WORD $0x4fb308f6 // fmlal v22.4s, v7.4h, v3.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	WORD $0x6fb188ef // fmlal2 v15.4s, v7.4h, v1.h[7]
+	WORD $0x6fb288f3 // fmlal2 v19.4s, v7.4h, v2.h[7]
+	WORD $0x6fb388f7 // fmlal2 v23.4s, v7.4h, v3.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x4fa100cc // fmlal v12.4s, v6.4h, v1.h[2]
+	WORD $0x4fa200d0 // fmlal v16.4s, v6.4h, v2.h[2]
+	WORD $0x4fa300d4 // fmlal v20.4s, v6.4h, v3.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x6fa180cd // fmlal2 v13.4s, v6.4h, v1.h[2]
+	WORD $0x6fa280d1 // fmlal2 v17.4s, v6.4h, v2.h[2]
+	WORD $0x6fa380d5 // fmlal2 v21.4s, v6.4h, v3.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x4fa100ee // fmlal v14.4s, v7.4h, v1.h[2]
+	WORD $0x4fa200f2 // fmlal v18.4s, v7.4h, v2.h[2]
+	WORD $0x4fa300f6 // fmlal v22.4s, v7.4h, v3.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	WORD $0x6fa180ef // fmlal2 v15.4s, v7.4h, v1.h[2]
+	WORD $0x6fa280f3 // fmlal2 v19.4s, v7.4h, v2.h[2]
+	WORD $0x6fa380f7 // fmlal2 v23.4s, v7.4h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x4fb100cc // fmlal v12.4s, v6.4h, v1.h[3]
+	WORD $0x4fb200d0 // fmlal v16.4s, v6.4h, v2.h[3]
+	WORD $0x4fb300d4 // fmlal v20.4s, v6.4h, v3.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x6fb180cd // fmlal2 v13.4s, v6.4h, v1.h[3]
+	WORD $0x6fb280d1 // fmlal2 v17.4s, v6.4h, v2.h[3]
+	WORD $0x6fb380d5 // fmlal2 v21.4s, v6.4h, v3.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x4fb100ee // fmlal v14.4s, v7.4h, v1.h[3]
+	WORD $0x4fb200f2 // fmlal v18.4s, v7.4h, v2.h[3]
+	WORD $0x4fb300f6 // fmlal v22.4s, v7.4h, v3.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	WORD $0x6fb180ef // fmlal2 v15.4s, v7.4h, v1.h[3]
+	WORD $0x6fb280f3 // fmlal2 v19.4s, v7.4h, v2.h[3]
+	WORD $0x6fb380f7 // fmlal2 v23.4s, v7.4h, v3.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x4f8108cc // fmlal v12.4s, v6.4h, v1.h[4]
+	WORD $0x4f8208d0 // fmlal v16.4s, v6.4h, v2.h[4]
+	WORD $0x4f8308d4 // fmlal v20.4s, v6.4h, v3.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x6f8188cd // fmlal2 v13.4s, v6.4h, v1.h[4]
+	WORD $0x6f8288d1 // fmlal2 v17.4s, v6.4h, v2.h[4]
+	WORD $0x6f8388d5 // fmlal2 v21.4s, v6.4h, v3.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x4f8108ee // fmlal v14.4s, v7.4h, v1.h[4]
+	WORD $0x4f8208f2 // fmlal v18.4s, v7.4h, v2.h[4]
+	WORD $0x4f8308f6 // fmlal v22.4s, v7.4h, v3.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	WORD $0x6f8188ef // fmlal2 v15.4s, v7.4h, v1.h[4]
+	WORD $0x6f8288f3 // fmlal2 v19.4s, v7.4h, v2.h[4]
+	WORD $0x6f8388f7 // fmlal2 v23.4s, v7.4h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x4f9108cc // fmlal v12.4s, v6.4h, v1.h[5]
+	WORD $0x4f9208d0 // fmlal v16.4s, v6.4h, v2.h[5]
+	WORD $0x4f9308d4 // fmlal v20.4s, v6.4h, v3.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x6f9188cd // fmlal2 v13.4s, v6.4h, v1.h[5]
+	WORD $0x6f9288d1 // fmlal2 v17.4s, v6.4h, v2.h[5]
+	WORD $0x6f9388d5 // fmlal2 v21.4s, v6.4h, v3.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x4f9108ee // fmlal v14.4s, v7.4h, v1.h[5]
+	WORD $0x4f9208f2 // fmlal v18.4s, v7.4h, v2.h[5]
+	WORD $0x4f9308f6 // fmlal v22.4s, v7.4h, v3.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	WORD $0x6f9188ef // fmlal2 v15.4s, v7.4h, v1.h[5]
+	WORD $0x6f9288f3 // fmlal2 v19.4s, v7.4h, v2.h[5]
+	WORD $0x6f9388f7 // fmlal2 v23.4s, v7.4h, v3.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x4fa108cc // fmlal v12.4s, v6.4h, v1.h[6]
+	WORD $0x4fa208d0 // fmlal v16.4s, v6.4h, v2.h[6]
+	WORD $0x4fa308d4 // fmlal v20.4s, v6.4h, v3.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x6fa188cd // fmlal2 v13.4s, v6.4h, v1.h[6]
+	WORD $0x6fa288d1 // fmlal2 v17.4s, v6.4h, v2.h[6]
+	WORD $0x6fa388d5 // fmlal2 v21.4s, v6.4h, v3.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x4fa108ee // fmlal v14.4s, v7.4h, v1.h[6]
+	WORD $0x4fa208f2 // fmlal v18.4s, v7.4h, v2.h[6]
+	WORD $0x4fa308f6 // fmlal v22.4s, v7.4h, v3.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	WORD $0x6fa188ef // fmlal2 v15.4s, v7.4h, v1.h[6]
+	WORD $0x6fa288f3 // fmlal2 v19.4s, v7.4h, v2.h[6]
+	WORD $0x6fa388f7 // fmlal2 v23.4s, v7.4h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x4fb108cc // fmlal v12.4s, v6.4h, v1.h[7]
+	WORD $0x4fb208d0 // fmlal v16.4s, v6.4h, v2.h[7]
+	WORD $0x4fb308d4 // fmlal v20.4s, v6.4h, v3.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x6fb188cd // fmlal2 v13.4s, v6.4h, v1.h[7]
+	WORD $0x6fb288d1 // fmlal2 v17.4s, v6.4h, v2.h[7]
+	WORD $0x6fb388d5 // fmlal2 v21.4s, v6.4h, v3.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x4fb108ee // fmlal v14.4s, v7.4h, v1.h[7]
+	WORD $0x4fb208f2 // fmlal v18.4s, v7.4h, v2.h[7]
+	WORD $0x4fb308f6 // fmlal v22.4s, v7.4h, v3.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	WORD $0x6fb188ef // fmlal2 v15.4s, v7.4h, v1.h[7]
+	WORD $0x6fb288f3 // fmlal2 v19.4s, v7.4h, v2.h[7]
+	WORD $0x6fb388f7 // fmlal2 v23.4s, v7.4h, v3.h[7]
+	SUBS $8, R2
+	BGE loop4
+four4:
+	TBZ $2, R2, rest4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x4fa100cc // fmlal v12.4s, v6.4h, v1.h[2]
+	WORD $0x4fa200d0 // fmlal v16.4s, v6.4h, v2.h[2]
+	WORD $0x4fa300d4 // fmlal v20.4s, v6.4h, v3.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x6fa180cd // fmlal2 v13.4s, v6.4h, v1.h[2]
+	WORD $0x6fa280d1 // fmlal2 v17.4s, v6.4h, v2.h[2]
+	WORD $0x6fa380d5 // fmlal2 v21.4s, v6.4h, v3.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x4fa100ee // fmlal v14.4s, v7.4h, v1.h[2]
+	WORD $0x4fa200f2 // fmlal v18.4s, v7.4h, v2.h[2]
+	WORD $0x4fa300f6 // fmlal v22.4s, v7.4h, v3.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	WORD $0x6fa180ef // fmlal2 v15.4s, v7.4h, v1.h[2]
+	WORD $0x6fa280f3 // fmlal2 v19.4s, v7.4h, v2.h[2]
+	WORD $0x6fa380f7 // fmlal2 v23.4s, v7.4h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x4fb100cc // fmlal v12.4s, v6.4h, v1.h[3]
+	WORD $0x4fb200d0 // fmlal v16.4s, v6.4h, v2.h[3]
+	WORD $0x4fb300d4 // fmlal v20.4s, v6.4h, v3.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x6fb180cd // fmlal2 v13.4s, v6.4h, v1.h[3]
+	WORD $0x6fb280d1 // fmlal2 v17.4s, v6.4h, v2.h[3]
+	WORD $0x6fb380d5 // fmlal2 v21.4s, v6.4h, v3.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x4fb100ee // fmlal v14.4s, v7.4h, v1.h[3]
+	WORD $0x4fb200f2 // fmlal v18.4s, v7.4h, v2.h[3]
+	WORD $0x4fb300f6 // fmlal v22.4s, v7.4h, v3.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	WORD $0x6fb180ef // fmlal2 v15.4s, v7.4h, v1.h[3]
+	WORD $0x6fb280f3 // fmlal2 v19.4s, v7.4h, v2.h[3]
+	WORD $0x6fb380f7 // fmlal2 v23.4s, v7.4h, v3.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x4f8108cc // fmlal v12.4s, v6.4h, v1.h[4]
+	WORD $0x4f8208d0 // fmlal v16.4s, v6.4h, v2.h[4]
+	WORD $0x4f8308d4 // fmlal v20.4s, v6.4h, v3.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x6f8188cd // fmlal2 v13.4s, v6.4h, v1.h[4]
+	WORD $0x6f8288d1 // fmlal2 v17.4s, v6.4h, v2.h[4]
+	WORD $0x6f8388d5 // fmlal2 v21.4s, v6.4h, v3.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x4f8108ee // fmlal v14.4s, v7.4h, v1.h[4]
+	WORD $0x4f8208f2 // fmlal v18.4s, v7.4h, v2.h[4]
+	WORD $0x4f8308f6 // fmlal v22.4s, v7.4h, v3.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	WORD $0x6f8188ef // fmlal2 v15.4s, v7.4h, v1.h[4]
+	WORD $0x6f8288f3 // fmlal2 v19.4s, v7.4h, v2.h[4]
+	WORD $0x6f8388f7 // fmlal2 v23.4s, v7.4h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x4f9108cc // fmlal v12.4s, v6.4h, v1.h[5]
+	WORD $0x4f9208d0 // fmlal v16.4s, v6.4h, v2.h[5]
+	WORD $0x4f9308d4 // fmlal v20.4s, v6.4h, v3.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x6f9188cd // fmlal2 v13.4s, v6.4h, v1.h[5]
+	WORD $0x6f9288d1 // fmlal2 v17.4s, v6.4h, v2.h[5]
+	WORD $0x6f9388d5 // fmlal2 v21.4s, v6.4h, v3.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x4f9108ee // fmlal v14.4s, v7.4h, v1.h[5]
+	WORD $0x4f9208f2 // fmlal v18.4s, v7.4h, v2.h[5]
+	WORD $0x4f9308f6 // fmlal v22.4s, v7.4h, v3.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	WORD $0x6f9188ef // fmlal2 v15.4s, v7.4h, v1.h[5]
+	WORD $0x6f9288f3 // fmlal2 v19.4s, v7.4h, v2.h[5]
+	WORD $0x6f9388f7 // fmlal2 v23.4s, v7.4h, v3.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x4fa108cc // fmlal v12.4s, v6.4h, v1.h[6]
+	WORD $0x4fa208d0 // fmlal v16.4s, v6.4h, v2.h[6]
+	WORD $0x4fa308d4 // fmlal v20.4s, v6.4h, v3.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x6fa188cd // fmlal2 v13.4s, v6.4h, v1.h[6]
+	WORD $0x6fa288d1 // fmlal2 v17.4s, v6.4h, v2.h[6]
+	WORD $0x6fa388d5 // fmlal2 v21.4s, v6.4h, v3.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x4fa108ee // fmlal v14.4s, v7.4h, v1.h[6]
+	WORD $0x4fa208f2 // fmlal v18.4s, v7.4h, v2.h[6]
+	WORD $0x4fa308f6 // fmlal v22.4s, v7.4h, v3.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	WORD $0x6fa188ef // fmlal2 v15.4s, v7.4h, v1.h[6]
+	WORD $0x6fa288f3 // fmlal2 v19.4s, v7.4h, v2.h[6]
+	WORD $0x6fa388f7 // fmlal2 v23.4s, v7.4h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x4fb108cc // fmlal v12.4s, v6.4h, v1.h[7]
+	WORD $0x4fb208d0 // fmlal v16.4s, v6.4h, v2.h[7]
+	WORD $0x4fb308d4 // fmlal v20.4s, v6.4h, v3.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x6fb188cd // fmlal2 v13.4s, v6.4h, v1.h[7]
+	WORD $0x6fb288d1 // fmlal2 v17.4s, v6.4h, v2.h[7]
+	WORD $0x6fb388d5 // fmlal2 v21.4s, v6.4h, v3.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x4fb108ee // fmlal v14.4s, v7.4h, v1.h[7]
+	WORD $0x4fb208f2 // fmlal v18.4s, v7.4h, v2.h[7]
+	WORD $0x4fb308f6 // fmlal v22.4s, v7.4h, v3.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	WORD $0x6fb188ef // fmlal2 v15.4s, v7.4h, v1.h[7]
+	WORD $0x6fb288f3 // fmlal2 v19.4s, v7.4h, v2.h[7]
+	WORD $0x6fb388f7 // fmlal2 v23.4s, v7.4h, v3.h[7]
+rest4:
+	ANDS $3, R2
+	BEQ end4
+one4:
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
+	FLDPQ 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	FLDPQ 288(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	ADD $64, R1
+	SUBS $1, R2
+	BNE one4
+end4:
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual4
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	FSTPQ (F8, F9), 0(R6)
+	FSTPQ (F10, F11), 32(R6)
+	FSTPQ (F12, F13), 0(R7)
+	FSTPQ (F14, F15), 32(R7)
+	FSTPQ (F16, F17), 0(R8)
+	FSTPQ (F18, F19), 32(R8)
+	FSTPQ (F20, F21), 0(R9)
+	FSTPQ (F22, F23), 32(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows4
+residual4:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
+	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
+	FSTPQ (F8, F9), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
+	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
+	FSTPQ (F10, F11), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d58c // fadd v12.4s, v12.4s, v0.4s
+	WORD $0x4e21d5ad // fadd v13.4s, v13.4s, v1.4s
+	FSTPQ (F12, F13), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d5ce // fadd v14.4s, v14.4s, v0.4s
+	WORD $0x4e21d5ef // fadd v15.4s, v15.4s, v1.4s
+	FSTPQ (F14, F15), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	FSTPQ (F16, F17), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
+	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
+	FSTPQ (F18, F19), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d694 // fadd v20.4s, v20.4s, v0.4s
+	WORD $0x4e21d6b5 // fadd v21.4s, v21.4s, v1.4s
+	FSTPQ (F20, F21), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
+	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
+	FSTPQ (F22, F23), 32(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows4
+rows5:
+	// A tile of 5 by 16: sums in V8 to V27, operands in V0 to V4, weights in V6 and V7.
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	FLDPQ 0(R23), (F12, F13)
+	FLDPQ 32(R23), (F14, F15)
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	FLDPQ 0(R23), (F24, F25)
+	FLDPQ 32(R23), (F26, F27)
+	MOVD R3, R6
+	ADD R12, R6, R7
+	ADD R12, R7, R8
+	ADD R12, R8, R9
+	ADD R12, R9, R10
+	MOVD call_Words(R0), R2
+	SUB $256, R1
+	SUBS $8, R2
+	BLT four5
+	PCALIGN $16
+loop5:
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x4f8400d8 // fmlal v24.4s, v6.4h, v4.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x6f8480d9 // fmlal2 v25.4s, v6.4h, v4.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x4f8400fa // fmlal v26.4s, v7.4h, v4.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	WORD $0x6f8480fb // fmlal2 v27.4s, v7.4h, v4.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x4f9400d8 // fmlal v24.4s, v6.4h, v4.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x6f9480d9 // fmlal2 v25.4s, v6.4h, v4.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x4f9400fa // fmlal v26.4s, v7.4h, v4.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	WORD $0x6f9480fb // fmlal2 v27.4s, v7.4h, v4.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x4fa100cc // fmlal v12.4s, v6.4h, v1.h[2]
+	WORD $0x4fa200d0 // fmlal v16.4s, v6.4h, v2.h[2]
+	WORD $0x4fa300d4 // fmlal v20.4s, v6.4h, v3.h[2]
+	WORD $0x4fa400d8 // fmlal v24.4s, v6.4h, v4.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x6fa180cd // fmlal2 v13.4s, v6.4h, v1.h[2]
+	WORD $0x6fa280d1 // fmlal2 v17.4s, v6.4h, v2.h[2]
+	WORD $0x6fa380d5 // fmlal2 v21.4s, v6.4h, v3.h[2]
+	WORD $0x6fa480d9 // fmlal2 v25.4s, v6.4h, v4.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x4fa100ee // fmlal v14.4s, v7.4h, v1.h[2]
+	WORD $0x4fa200f2 // fmlal v18.4s, v7.4h, v2.h[2]
+	WORD $0x4fa300f6 // fmlal v22.4s, v7.4h, v3.h[2]
+	WORD $0x4fa400fa // fmlal v26.4s, v7.4h, v4.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	WORD $0x6fa180ef // fmlal2 v15.4s, v7.4h, v1.h[2]
+	WORD $0x6fa280f3 // fmlal2 v19.4s, v7.4h, v2.h[2]
+	WORD $0x6fa380f7 // fmlal2 v23.4s, v7.4h, v3.h[2]
+	WORD $0x6fa480fb // fmlal2 v27.4s, v7.4h, v4.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x4fb100cc // fmlal v12.4s, v6.4h, v1.h[3]
+	WORD $0x4fb200d0 // fmlal v16.4s, v6.4h, v2.h[3]
+	WORD $0x4fb300d4 // fmlal v20.4s, v6.4h, v3.h[3]
+	WORD $0x4fb400d8 // fmlal v24.4s, v6.4h, v4.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x6fb180cd // fmlal2 v13.4s, v6.4h, v1.h[3]
+	WORD $0x6fb280d1 // fmlal2 v17.4s, v6.4h, v2.h[3]
+	WORD $0x6fb380d5 // fmlal2 v21.4s, v6.4h, v3.h[3]
+	WORD $0x6fb480d9 // fmlal2 v25.4s, v6.4h, v4.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x4fb100ee // fmlal v14.4s, v7.4h, v1.h[3]
+	WORD $0x4fb200f2 // fmlal v18.4s, v7.4h, v2.h[3]
+	WORD $0x4fb300f6 // fmlal v22.4s, v7.4h, v3.h[3]
+	WORD $0x4fb400fa // fmlal v26.4s, v7.4h, v4.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	WORD $0x6fb180ef // fmlal2 v15.4s, v7.4h, v1.h[3]
+	WORD $0x6fb280f3 // fmlal2 v19.4s, v7.4h, v2.h[3]
+	WORD $0x6fb380f7 // fmlal2 v23.4s, v7.4h, v3.h[3]
+	WORD $0x6fb480fb // fmlal2 v27.4s, v7.4h, v4.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x4f8108cc // fmlal v12.4s, v6.4h, v1.h[4]
+	WORD $0x4f8208d0 // fmlal v16.4s, v6.4h, v2.h[4]
+	WORD $0x4f8308d4 // fmlal v20.4s, v6.4h, v3.h[4]
+	WORD $0x4f8408d8 // fmlal v24.4s, v6.4h, v4.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x6f8188cd // fmlal2 v13.4s, v6.4h, v1.h[4]
+	WORD $0x6f8288d1 // fmlal2 v17.4s, v6.4h, v2.h[4]
+	WORD $0x6f8388d5 // fmlal2 v21.4s, v6.4h, v3.h[4]
+	WORD $0x6f8488d9 // fmlal2 v25.4s, v6.4h, v4.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x4f8108ee // fmlal v14.4s, v7.4h, v1.h[4]
+	WORD $0x4f8208f2 // fmlal v18.4s, v7.4h, v2.h[4]
+	WORD $0x4f8308f6 // fmlal v22.4s, v7.4h, v3.h[4]
+	WORD $0x4f8408fa // fmlal v26.4s, v7.4h, v4.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	WORD $0x6f8188ef // fmlal2 v15.4s, v7.4h, v1.h[4]
+	WORD $0x6f8288f3 // fmlal2 v19.4s, v7.4h, v2.h[4]
+	WORD $0x6f8388f7 // fmlal2 v23.4s, v7.4h, v3.h[4]
+	WORD $0x6f8488fb // fmlal2 v27.4s, v7.4h, v4.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x4f9108cc // fmlal v12.4s, v6.4h, v1.h[5]
+	WORD $0x4f9208d0 // fmlal v16.4s, v6.4h, v2.h[5]
+	WORD $0x4f9308d4 // fmlal v20.4s, v6.4h, v3.h[5]
+	WORD $0x4f9408d8 // fmlal v24.4s, v6.4h, v4.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x6f9188cd // fmlal2 v13.4s, v6.4h, v1.h[5]
+	WORD $0x6f9288d1 // fmlal2 v17.4s, v6.4h, v2.h[5]
+	WORD $0x6f9388d5 // fmlal2 v21.4s, v6.4h, v3.h[5]
+	WORD $0x6f9488d9 // fmlal2 v25.4s, v6.4h, v4.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x4f9108ee // fmlal v14.4s, v7.4h, v1.h[5]
+	WORD $0x4f9208f2 // fmlal v18.4s, v7.4h, v2.h[5]
+	WORD $0x4f9308f6 // fmlal v22.4s, v7.4h, v3.h[5]
+	WORD $0x4f9408fa // fmlal v26.4s, v7.4h, v4.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	WORD $0x6f9188ef // fmlal2 v15.4s, v7.4h, v1.h[5]
+	WORD $0x6f9288f3 // fmlal2 v19.4s, v7.4h, v2.h[5]
+	WORD $0x6f9388f7 // fmlal2 v23.4s, v7.4h, v3.h[5]
+	WORD $0x6f9488fb // fmlal2 v27.4s, v7.4h, v4.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x4fa108cc // fmlal v12.4s, v6.4h, v1.h[6]
+	WORD $0x4fa208d0 // fmlal v16.4s, v6.4h, v2.h[6]
+	WORD $0x4fa308d4 // fmlal v20.4s, v6.4h, v3.h[6]
+	WORD $0x4fa408d8 // fmlal v24.4s, v6.4h, v4.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x6fa188cd // fmlal2 v13.4s, v6.4h, v1.h[6]
+	WORD $0x6fa288d1 // fmlal2 v17.4s, v6.4h, v2.h[6]
+	WORD $0x6fa388d5 // fmlal2 v21.4s, v6.4h, v3.h[6]
+	WORD $0x6fa488d9 // fmlal2 v25.4s, v6.4h, v4.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x4fa108ee // fmlal v14.4s, v7.4h, v1.h[6]
+	WORD $0x4fa208f2 // fmlal v18.4s, v7.4h, v2.h[6]
+	WORD $0x4fa308f6 // fmlal v22.4s, v7.4h, v3.h[6]
+	WORD $0x4fa408fa // fmlal v26.4s, v7.4h, v4.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	WORD $0x6fa188ef // fmlal2 v15.4s, v7.4h, v1.h[6]
+	WORD $0x6fa288f3 // fmlal2 v19.4s, v7.4h, v2.h[6]
+	WORD $0x6fa388f7 // fmlal2 v23.4s, v7.4h, v3.h[6]
+	WORD $0x6fa488fb // fmlal2 v27.4s, v7.4h, v4.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x4fb108cc // fmlal v12.4s, v6.4h, v1.h[7]
+	WORD $0x4fb208d0 // fmlal v16.4s, v6.4h, v2.h[7]
+	WORD $0x4fb308d4 // fmlal v20.4s, v6.4h, v3.h[7]
+	WORD $0x4fb408d8 // fmlal v24.4s, v6.4h, v4.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x6fb188cd // fmlal2 v13.4s, v6.4h, v1.h[7]
+	WORD $0x6fb288d1 // fmlal2 v17.4s, v6.4h, v2.h[7]
+	WORD $0x6fb388d5 // fmlal2 v21.4s, v6.4h, v3.h[7]
+	WORD $0x6fb488d9 // fmlal2 v25.4s, v6.4h, v4.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x4fb108ee // fmlal v14.4s, v7.4h, v1.h[7]
+	WORD $0x4fb208f2 // fmlal v18.4s, v7.4h, v2.h[7]
+	WORD $0x4fb308f6 // fmlal v22.4s, v7.4h, v3.h[7]
+	WORD $0x4fb408fa // fmlal v26.4s, v7.4h, v4.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	WORD $0x6fb188ef // fmlal2 v15.4s, v7.4h, v1.h[7]
+	WORD $0x6fb288f3 // fmlal2 v19.4s, v7.4h, v2.h[7]
+	WORD $0x6fb388f7 // fmlal2 v23.4s, v7.4h, v3.h[7]
+	WORD $0x6fb488fb // fmlal2 v27.4s, v7.4h, v4.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x4f8400d8 // fmlal v24.4s, v6.4h, v4.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x6f8480d9 // fmlal2 v25.4s, v6.4h, v4.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x4f8400fa // fmlal v26.4s, v7.4h, v4.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	WORD $0x6f8480fb // fmlal2 v27.4s, v7.4h, v4.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x4f9400d8 // fmlal v24.4s, v6.4h, v4.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x6f9480d9 // fmlal2 v25.4s, v6.4h, v4.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x4f9400fa // fmlal v26.4s, v7.4h, v4.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	WORD $0x6f9480fb // fmlal2 v27.4s, v7.4h, v4.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x4fa100cc // fmlal v12.4s, v6.4h, v1.h[2]
+	WORD $0x4fa200d0 // fmlal v16.4s, v6.4h, v2.h[2]
+	WORD $0x4fa300d4 // fmlal v20.4s, v6.4h, v3.h[2]
+	WORD $0x4fa400d8 // fmlal v24.4s, v6.4h, v4.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x6fa180cd // fmlal2 v13.4s, v6.4h, v1.h[2]
+	WORD $0x6fa280d1 // fmlal2 v17.4s, v6.4h, v2.h[2]
+	WORD $0x6fa380d5 // fmlal2 v21.4s, v6.4h, v3.h[2]
+	WORD $0x6fa480d9 // fmlal2 v25.4s, v6.4h, v4.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x4fa100ee // fmlal v14.4s, v7.4h, v1.h[2]
+	WORD $0x4fa200f2 // fmlal v18.4s, v7.4h, v2.h[2]
+	WORD $0x4fa300f6 // fmlal v22.4s, v7.4h, v3.h[2]
+	WORD $0x4fa400fa // fmlal v26.4s, v7.4h, v4.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	WORD $0x6fa180ef // fmlal2 v15.4s, v7.4h, v1.h[2]
+	WORD $0x6fa280f3 // fmlal2 v19.4s, v7.4h, v2.h[2]
+	WORD $0x6fa380f7 // fmlal2 v23.4s, v7.4h, v3.h[2]
+	WORD $0x6fa480fb // fmlal2 v27.4s, v7.4h, v4.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x4fb100cc // fmlal v12.4s, v6.4h, v1.h[3]
+	WORD $0x4fb200d0 // fmlal v16.4s, v6.4h, v2.h[3]
+	WORD $0x4fb300d4 // fmlal v20.4s, v6.4h, v3.h[3]
+	WORD $0x4fb400d8 // fmlal v24.4s, v6.4h, v4.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x6fb180cd // fmlal2 v13.4s, v6.4h, v1.h[3]
+	WORD $0x6fb280d1 // fmlal2 v17.4s, v6.4h, v2.h[3]
+	WORD $0x6fb380d5 // fmlal2 v21.4s, v6.4h, v3.h[3]
+	WORD $0x6fb480d9 // fmlal2 v25.4s, v6.4h, v4.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x4fb100ee // fmlal v14.4s, v7.4h, v1.h[3]
+	WORD $0x4fb200f2 // fmlal v18.4s, v7.4h, v2.h[3]
+	WORD $0x4fb300f6 // fmlal v22.4s, v7.4h, v3.h[3]
+	WORD $0x4fb400fa // fmlal v26.4s, v7.4h, v4.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	WORD $0x6fb180ef // fmlal2 v15.4s, v7.4h, v1.h[3]
+	WORD $0x6fb280f3 // fmlal2 v19.4s, v7.4h, v2.h[3]
+	WORD $0x6fb380f7 // fmlal2 v23.4s, v7.4h, v3.h[3]
+	WORD $0x6fb480fb // fmlal2 v27.4s, v7.4h, v4.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x4f8108cc // fmlal v12.4s, v6.4h, v1.h[4]
+	WORD $0x4f8208d0 // fmlal v16.4s, v6.4h, v2.h[4]
+	WORD $0x4f8308d4 // fmlal v20.4s, v6.4h, v3.h[4]
+	WORD $0x4f8408d8 // fmlal v24.4s, v6.4h, v4.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x6f8188cd // fmlal2 v13.4s, v6.4h, v1.h[4]
+	WORD $0x6f8288d1 // fmlal2 v17.4s, v6.4h, v2.h[4]
+	WORD $0x6f8388d5 // fmlal2 v21.4s, v6.4h, v3.h[4]
+	WORD $0x6f8488d9 // fmlal2 v25.4s, v6.4h, v4.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x4f8108ee // fmlal v14.4s, v7.4h, v1.h[4]
+	WORD $0x4f8208f2 // fmlal v18.4s, v7.4h, v2.h[4]
+	WORD $0x4f8308f6 // fmlal v22.4s, v7.4h, v3.h[4]
+	WORD $0x4f8408fa // fmlal v26.4s, v7.4h, v4.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	WORD $0x6f8188ef // fmlal2 v15.4s, v7.4h, v1.h[4]
+	WORD $0x6f8288f3 // fmlal2 v19.4s, v7.4h, v2.h[4]
+	WORD $0x6f8388f7 // fmlal2 v23.4s, v7.4h, v3.h[4]
+	WORD $0x6f8488fb // fmlal2 v27.4s, v7.4h, v4.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x4f9108cc // fmlal v12.4s, v6.4h, v1.h[5]
+	WORD $0x4f9208d0 // fmlal v16.4s, v6.4h, v2.h[5]
+	WORD $0x4f9308d4 // fmlal v20.4s, v6.4h, v3.h[5]
+	WORD $0x4f9408d8 // fmlal v24.4s, v6.4h, v4.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x6f9188cd // fmlal2 v13.4s, v6.4h, v1.h[5]
+	WORD $0x6f9288d1 // fmlal2 v17.4s, v6.4h, v2.h[5]
+	WORD $0x6f9388d5 // fmlal2 v21.4s, v6.4h, v3.h[5]
+	WORD $0x6f9488d9 // fmlal2 v25.4s, v6.4h, v4.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x4f9108ee // fmlal v14.4s, v7.4h, v1.h[5]
+	WORD $0x4f9208f2 // fmlal v18.4s, v7.4h, v2.h[5]
+	WORD $0x4f9308f6 // fmlal v22.4s, v7.4h, v3.h[5]
+	WORD $0x4f9408fa // fmlal v26.4s, v7.4h, v4.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	WORD $0x6f9188ef // fmlal2 v15.4s, v7.4h, v1.h[5]
+	WORD $0x6f9288f3 // fmlal2 v19.4s, v7.4h, v2.h[5]
+	WORD $0x6f9388f7 // fmlal2 v23.4s, v7.4h, v3.h[5]
+	WORD $0x6f9488fb // fmlal2 v27.4s, v7.4h, v4.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x4fa108cc // fmlal v12.4s, v6.4h, v1.h[6]
+	WORD $0x4fa208d0 // fmlal v16.4s, v6.4h, v2.h[6]
+	WORD $0x4fa308d4 // fmlal v20.4s, v6.4h, v3.h[6]
+	WORD $0x4fa408d8 // fmlal v24.4s, v6.4h, v4.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x6fa188cd // fmlal2 v13.4s, v6.4h, v1.h[6]
+	WORD $0x6fa288d1 // fmlal2 v17.4s, v6.4h, v2.h[6]
+	WORD $0x6fa388d5 // fmlal2 v21.4s, v6.4h, v3.h[6]
+	WORD $0x6fa488d9 // fmlal2 v25.4s, v6.4h, v4.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x4fa108ee // fmlal v14.4s, v7.4h, v1.h[6]
+	WORD $0x4fa208f2 // fmlal v18.4s, v7.4h, v2.h[6]
+	WORD $0x4fa308f6 // fmlal v22.4s, v7.4h, v3.h[6]
+	WORD $0x4fa408fa // fmlal v26.4s, v7.4h, v4.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	WORD $0x6fa188ef // fmlal2 v15.4s, v7.4h, v1.h[6]
+	WORD $0x6fa288f3 // fmlal2 v19.4s, v7.4h, v2.h[6]
+	WORD $0x6fa388f7 // fmlal2 v23.4s, v7.4h, v3.h[6]
+	WORD $0x6fa488fb // fmlal2 v27.4s, v7.4h, v4.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x4fb108cc // fmlal v12.4s, v6.4h, v1.h[7]
+	WORD $0x4fb208d0 // fmlal v16.4s, v6.4h, v2.h[7]
+	WORD $0x4fb308d4 // fmlal v20.4s, v6.4h, v3.h[7]
+	WORD $0x4fb408d8 // fmlal v24.4s, v6.4h, v4.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x6fb188cd // fmlal2 v13.4s, v6.4h, v1.h[7]
+	WORD $0x6fb288d1 // fmlal2 v17.4s, v6.4h, v2.h[7]
+	WORD $0x6fb388d5 // fmlal2 v21.4s, v6.4h, v3.h[7]
+	WORD $0x6fb488d9 // fmlal2 v25.4s, v6.4h, v4.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x4fb108ee // fmlal v14.4s, v7.4h, v1.h[7]
+	WORD $0x4fb208f2 // fmlal v18.4s, v7.4h, v2.h[7]
+	WORD $0x4fb308f6 // fmlal v22.4s, v7.4h, v3.h[7]
+	WORD $0x4fb408fa // fmlal v26.4s, v7.4h, v4.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	WORD $0x6fb188ef // fmlal2 v15.4s, v7.4h, v1.h[7]
+	WORD $0x6fb288f3 // fmlal2 v19.4s, v7.4h, v2.h[7]
+	WORD $0x6fb388f7 // fmlal2 v23.4s, v7.4h, v3.h[7]
+	WORD $0x6fb488fb // fmlal2 v27.4s, v7.4h, v4.h[7]
+	SUBS $8, R2
+	BGE loop5
+four5:
+	TBZ $2, R2, rest5
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x4f8400d8 // fmlal v24.4s, v6.4h, v4.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x6f8480d9 // fmlal2 v25.4s, v6.4h, v4.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x4f8400fa // fmlal v26.4s, v7.4h, v4.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	WORD $0x6f8480fb // fmlal2 v27.4s, v7.4h, v4.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x4f9400d8 // fmlal v24.4s, v6.4h, v4.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x6f9480d9 // fmlal2 v25.4s, v6.4h, v4.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x4f9400fa // fmlal v26.4s, v7.4h, v4.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	WORD $0x6f9480fb // fmlal2 v27.4s, v7.4h, v4.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x4fa100cc // fmlal v12.4s, v6.4h, v1.h[2]
+	WORD $0x4fa200d0 // fmlal v16.4s, v6.4h, v2.h[2]
+	WORD $0x4fa300d4 // fmlal v20.4s, v6.4h, v3.h[2]
+	WORD $0x4fa400d8 // fmlal v24.4s, v6.4h, v4.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x6fa180cd // fmlal2 v13.4s, v6.4h, v1.h[2]
+	WORD $0x6fa280d1 // fmlal2 v17.4s, v6.4h, v2.h[2]
+	WORD $0x6fa380d5 // fmlal2 v21.4s, v6.4h, v3.h[2]
+	WORD $0x6fa480d9 // fmlal2 v25.4s, v6.4h, v4.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x4fa100ee // fmlal v14.4s, v7.4h, v1.h[2]
+	WORD $0x4fa200f2 // fmlal v18.4s, v7.4h, v2.h[2]
+	WORD $0x4fa300f6 // fmlal v22.4s, v7.4h, v3.h[2]
+	WORD $0x4fa400fa // fmlal v26.4s, v7.4h, v4.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	WORD $0x6fa180ef // fmlal2 v15.4s, v7.4h, v1.h[2]
+	WORD $0x6fa280f3 // fmlal2 v19.4s, v7.4h, v2.h[2]
+	WORD $0x6fa380f7 // fmlal2 v23.4s, v7.4h, v3.h[2]
+	WORD $0x6fa480fb // fmlal2 v27.4s, v7.4h, v4.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x4fb100cc // fmlal v12.4s, v6.4h, v1.h[3]
+	WORD $0x4fb200d0 // fmlal v16.4s, v6.4h, v2.h[3]
+	WORD $0x4fb300d4 // fmlal v20.4s, v6.4h, v3.h[3]
+	WORD $0x4fb400d8 // fmlal v24.4s, v6.4h, v4.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x6fb180cd // fmlal2 v13.4s, v6.4h, v1.h[3]
+	WORD $0x6fb280d1 // fmlal2 v17.4s, v6.4h, v2.h[3]
+	WORD $0x6fb380d5 // fmlal2 v21.4s, v6.4h, v3.h[3]
+	WORD $0x6fb480d9 // fmlal2 v25.4s, v6.4h, v4.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x4fb100ee // fmlal v14.4s, v7.4h, v1.h[3]
+	WORD $0x4fb200f2 // fmlal v18.4s, v7.4h, v2.h[3]
+	WORD $0x4fb300f6 // fmlal v22.4s, v7.4h, v3.h[3]
+	WORD $0x4fb400fa // fmlal v26.4s, v7.4h, v4.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	WORD $0x6fb180ef // fmlal2 v15.4s, v7.4h, v1.h[3]
+	WORD $0x6fb280f3 // fmlal2 v19.4s, v7.4h, v2.h[3]
+	WORD $0x6fb380f7 // fmlal2 v23.4s, v7.4h, v3.h[3]
+	WORD $0x6fb480fb // fmlal2 v27.4s, v7.4h, v4.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x4f8108cc // fmlal v12.4s, v6.4h, v1.h[4]
+	WORD $0x4f8208d0 // fmlal v16.4s, v6.4h, v2.h[4]
+	WORD $0x4f8308d4 // fmlal v20.4s, v6.4h, v3.h[4]
+	WORD $0x4f8408d8 // fmlal v24.4s, v6.4h, v4.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x6f8188cd // fmlal2 v13.4s, v6.4h, v1.h[4]
+	WORD $0x6f8288d1 // fmlal2 v17.4s, v6.4h, v2.h[4]
+	WORD $0x6f8388d5 // fmlal2 v21.4s, v6.4h, v3.h[4]
+	WORD $0x6f8488d9 // fmlal2 v25.4s, v6.4h, v4.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x4f8108ee // fmlal v14.4s, v7.4h, v1.h[4]
+	WORD $0x4f8208f2 // fmlal v18.4s, v7.4h, v2.h[4]
+	WORD $0x4f8308f6 // fmlal v22.4s, v7.4h, v3.h[4]
+	WORD $0x4f8408fa // fmlal v26.4s, v7.4h, v4.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	WORD $0x6f8188ef // fmlal2 v15.4s, v7.4h, v1.h[4]
+	WORD $0x6f8288f3 // fmlal2 v19.4s, v7.4h, v2.h[4]
+	WORD $0x6f8388f7 // fmlal2 v23.4s, v7.4h, v3.h[4]
+	WORD $0x6f8488fb // fmlal2 v27.4s, v7.4h, v4.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x4f9108cc // fmlal v12.4s, v6.4h, v1.h[5]
+	WORD $0x4f9208d0 // fmlal v16.4s, v6.4h, v2.h[5]
+	WORD $0x4f9308d4 // fmlal v20.4s, v6.4h, v3.h[5]
+	WORD $0x4f9408d8 // fmlal v24.4s, v6.4h, v4.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x6f9188cd // fmlal2 v13.4s, v6.4h, v1.h[5]
+	WORD $0x6f9288d1 // fmlal2 v17.4s, v6.4h, v2.h[5]
+	WORD $0x6f9388d5 // fmlal2 v21.4s, v6.4h, v3.h[5]
+	WORD $0x6f9488d9 // fmlal2 v25.4s, v6.4h, v4.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x4f9108ee // fmlal v14.4s, v7.4h, v1.h[5]
+	WORD $0x4f9208f2 // fmlal v18.4s, v7.4h, v2.h[5]
+	WORD $0x4f9308f6 // fmlal v22.4s, v7.4h, v3.h[5]
+	WORD $0x4f9408fa // fmlal v26.4s, v7.4h, v4.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	WORD $0x6f9188ef // fmlal2 v15.4s, v7.4h, v1.h[5]
+	WORD $0x6f9288f3 // fmlal2 v19.4s, v7.4h, v2.h[5]
+	WORD $0x6f9388f7 // fmlal2 v23.4s, v7.4h, v3.h[5]
+	WORD $0x6f9488fb // fmlal2 v27.4s, v7.4h, v4.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x4fa108cc // fmlal v12.4s, v6.4h, v1.h[6]
+	WORD $0x4fa208d0 // fmlal v16.4s, v6.4h, v2.h[6]
+	WORD $0x4fa308d4 // fmlal v20.4s, v6.4h, v3.h[6]
+	WORD $0x4fa408d8 // fmlal v24.4s, v6.4h, v4.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x6fa188cd // fmlal2 v13.4s, v6.4h, v1.h[6]
+	WORD $0x6fa288d1 // fmlal2 v17.4s, v6.4h, v2.h[6]
+	WORD $0x6fa388d5 // fmlal2 v21.4s, v6.4h, v3.h[6]
+	WORD $0x6fa488d9 // fmlal2 v25.4s, v6.4h, v4.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x4fa108ee // fmlal v14.4s, v7.4h, v1.h[6]
+	WORD $0x4fa208f2 // fmlal v18.4s, v7.4h, v2.h[6]
+	WORD $0x4fa308f6 // fmlal v22.4s, v7.4h, v3.h[6]
+	WORD $0x4fa408fa // fmlal v26.4s, v7.4h, v4.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	WORD $0x6fa188ef // fmlal2 v15.4s, v7.4h, v1.h[6]
+	WORD $0x6fa288f3 // fmlal2 v19.4s, v7.4h, v2.h[6]
+	WORD $0x6fa388f7 // fmlal2 v23.4s, v7.4h, v3.h[6]
+	WORD $0x6fa488fb // fmlal2 v27.4s, v7.4h, v4.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x4fb108cc // fmlal v12.4s, v6.4h, v1.h[7]
+	WORD $0x4fb208d0 // fmlal v16.4s, v6.4h, v2.h[7]
+	WORD $0x4fb308d4 // fmlal v20.4s, v6.4h, v3.h[7]
+	WORD $0x4fb408d8 // fmlal v24.4s, v6.4h, v4.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x6fb188cd // fmlal2 v13.4s, v6.4h, v1.h[7]
+	WORD $0x6fb288d1 // fmlal2 v17.4s, v6.4h, v2.h[7]
+	WORD $0x6fb388d5 // fmlal2 v21.4s, v6.4h, v3.h[7]
+	WORD $0x6fb488d9 // fmlal2 v25.4s, v6.4h, v4.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x4fb108ee // fmlal v14.4s, v7.4h, v1.h[7]
+	WORD $0x4fb208f2 // fmlal v18.4s, v7.4h, v2.h[7]
+	WORD $0x4fb308f6 // fmlal v22.4s, v7.4h, v3.h[7]
+	WORD $0x4fb408fa // fmlal v26.4s, v7.4h, v4.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	WORD $0x6fb188ef // fmlal2 v15.4s, v7.4h, v1.h[7]
+	WORD $0x6fb288f3 // fmlal2 v19.4s, v7.4h, v2.h[7]
+	WORD $0x6fb388f7 // fmlal2 v23.4s, v7.4h, v3.h[7]
+	WORD $0x6fb488fb // fmlal2 v27.4s, v7.4h, v4.h[7]
+rest5:
+	ANDS $3, R2
+	BEQ end5
+one5:
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
+	FMOVS.P 4(R10), F4
+	FLDPQ 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x4f8400d8 // fmlal v24.4s, v6.4h, v4.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x6f8480d9 // fmlal2 v25.4s, v6.4h, v4.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x4f8400fa // fmlal v26.4s, v7.4h, v4.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	WORD $0x6f8480fb // fmlal2 v27.4s, v7.4h, v4.h[0]
+	FLDPQ 288(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x4f9400d8 // fmlal v24.4s, v6.4h, v4.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x6f9480d9 // fmlal2 v25.4s, v6.4h, v4.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x4f9400fa // fmlal v26.4s, v7.4h, v4.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	WORD $0x6f9480fb // fmlal2 v27.4s, v7.4h, v4.h[1]
+	ADD $64, R1
+	SUBS $1, R2
+	BNE one5
+end5:
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual5
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	FSTPQ (F8, F9), 0(R6)
+	FSTPQ (F10, F11), 32(R6)
+	FSTPQ (F12, F13), 0(R7)
+	FSTPQ (F14, F15), 32(R7)
+	FSTPQ (F16, F17), 0(R8)
+	FSTPQ (F18, F19), 32(R8)
+	FSTPQ (F20, F21), 0(R9)
+	FSTPQ (F22, F23), 32(R9)
+	FSTPQ (F24, F25), 0(R10)
+	FSTPQ (F26, F27), 32(R10)
+	SUBS $5, R5
+	BLE done
+	MOVD $5, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows5
+residual5:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
+	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
+	FSTPQ (F8, F9), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
+	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
+	FSTPQ (F10, F11), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d58c // fadd v12.4s, v12.4s, v0.4s
+	WORD $0x4e21d5ad // fadd v13.4s, v13.4s, v1.4s
+	FSTPQ (F12, F13), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d5ce // fadd v14.4s, v14.4s, v0.4s
+	WORD $0x4e21d5ef // fadd v15.4s, v15.4s, v1.4s
+	FSTPQ (F14, F15), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	FSTPQ (F16, F17), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
+	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
+	FSTPQ (F18, F19), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d694 // fadd v20.4s, v20.4s, v0.4s
+	WORD $0x4e21d6b5 // fadd v21.4s, v21.4s, v1.4s
+	FSTPQ (F20, F21), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
+	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
+	FSTPQ (F22, F23), 32(R9)
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
+	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
+	FSTPQ (F24, F25), 0(R10)
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d75a // fadd v26.4s, v26.4s, v0.4s
+	WORD $0x4e21d77b // fadd v27.4s, v27.4s, v1.4s
+	FSTPQ (F26, F27), 32(R10)
+	SUBS $5, R5
+	BLE done
+	MOVD $5, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows5
+rows6:
+	// A tile of 6 by 16: sums in V8 to V31, operands in V0 to V5, weights in V6 and V7.
+	MOVD R26, R1
+	FLDPQ 0(R23), (F8, F9)
+	FLDPQ 32(R23), (F10, F11)
+	FLDPQ 0(R23), (F12, F13)
+	FLDPQ 32(R23), (F14, F15)
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	FLDPQ 0(R23), (F24, F25)
+	FLDPQ 32(R23), (F26, F27)
+	FLDPQ 0(R23), (F28, F29)
+	FLDPQ 32(R23), (F30, F31)
+	MOVD R3, R6
+	ADD R12, R6, R7
+	ADD R12, R7, R8
+	ADD R12, R8, R9
+	ADD R12, R9, R10
+	ADD R12, R10, R11
+	MOVD call_Words(R0), R2
+	SUB $256, R1
+	SUBS $8, R2
+	BLT four6
+	PCALIGN $16
+loop6:
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x4f8400d8 // fmlal v24.4s, v6.4h, v4.h[0]
+	WORD $0x4f8500dc // fmlal v28.4s, v6.4h, v5.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x6f8480d9 // fmlal2 v25.4s, v6.4h, v4.h[0]
+	WORD $0x6f8580dd // fmlal2 v29.4s, v6.4h, v5.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x4f8400fa // fmlal v26.4s, v7.4h, v4.h[0]
+	WORD $0x4f8500fe // fmlal v30.4s, v7.4h, v5.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	WORD $0x6f8480fb // fmlal2 v27.4s, v7.4h, v4.h[0]
+	WORD $0x6f8580ff // fmlal2 v31.4s, v7.4h, v5.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x4f9400d8 // fmlal v24.4s, v6.4h, v4.h[1]
+	WORD $0x4f9500dc // fmlal v28.4s, v6.4h, v5.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x6f9480d9 // fmlal2 v25.4s, v6.4h, v4.h[1]
+	WORD $0x6f9580dd // fmlal2 v29.4s, v6.4h, v5.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x4f9400fa // fmlal v26.4s, v7.4h, v4.h[1]
+	WORD $0x4f9500fe // fmlal v30.4s, v7.4h, v5.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	WORD $0x6f9480fb // fmlal2 v27.4s, v7.4h, v4.h[1]
+	WORD $0x6f9580ff // fmlal2 v31.4s, v7.4h, v5.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x4fa100cc // fmlal v12.4s, v6.4h, v1.h[2]
+	WORD $0x4fa200d0 // fmlal v16.4s, v6.4h, v2.h[2]
+	WORD $0x4fa300d4 // fmlal v20.4s, v6.4h, v3.h[2]
+	WORD $0x4fa400d8 // fmlal v24.4s, v6.4h, v4.h[2]
+	WORD $0x4fa500dc // fmlal v28.4s, v6.4h, v5.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x6fa180cd // fmlal2 v13.4s, v6.4h, v1.h[2]
+	WORD $0x6fa280d1 // fmlal2 v17.4s, v6.4h, v2.h[2]
+	WORD $0x6fa380d5 // fmlal2 v21.4s, v6.4h, v3.h[2]
+	WORD $0x6fa480d9 // fmlal2 v25.4s, v6.4h, v4.h[2]
+	WORD $0x6fa580dd // fmlal2 v29.4s, v6.4h, v5.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x4fa100ee // fmlal v14.4s, v7.4h, v1.h[2]
+	WORD $0x4fa200f2 // fmlal v18.4s, v7.4h, v2.h[2]
+	WORD $0x4fa300f6 // fmlal v22.4s, v7.4h, v3.h[2]
+	WORD $0x4fa400fa // fmlal v26.4s, v7.4h, v4.h[2]
+	WORD $0x4fa500fe // fmlal v30.4s, v7.4h, v5.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	WORD $0x6fa180ef // fmlal2 v15.4s, v7.4h, v1.h[2]
+	WORD $0x6fa280f3 // fmlal2 v19.4s, v7.4h, v2.h[2]
+	WORD $0x6fa380f7 // fmlal2 v23.4s, v7.4h, v3.h[2]
+	WORD $0x6fa480fb // fmlal2 v27.4s, v7.4h, v4.h[2]
+	WORD $0x6fa580ff // fmlal2 v31.4s, v7.4h, v5.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x4fb100cc // fmlal v12.4s, v6.4h, v1.h[3]
+	WORD $0x4fb200d0 // fmlal v16.4s, v6.4h, v2.h[3]
+	WORD $0x4fb300d4 // fmlal v20.4s, v6.4h, v3.h[3]
+	WORD $0x4fb400d8 // fmlal v24.4s, v6.4h, v4.h[3]
+	WORD $0x4fb500dc // fmlal v28.4s, v6.4h, v5.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x6fb180cd // fmlal2 v13.4s, v6.4h, v1.h[3]
+	WORD $0x6fb280d1 // fmlal2 v17.4s, v6.4h, v2.h[3]
+	WORD $0x6fb380d5 // fmlal2 v21.4s, v6.4h, v3.h[3]
+	WORD $0x6fb480d9 // fmlal2 v25.4s, v6.4h, v4.h[3]
+	WORD $0x6fb580dd // fmlal2 v29.4s, v6.4h, v5.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x4fb100ee // fmlal v14.4s, v7.4h, v1.h[3]
+	WORD $0x4fb200f2 // fmlal v18.4s, v7.4h, v2.h[3]
+	WORD $0x4fb300f6 // fmlal v22.4s, v7.4h, v3.h[3]
+	WORD $0x4fb400fa // fmlal v26.4s, v7.4h, v4.h[3]
+	WORD $0x4fb500fe // fmlal v30.4s, v7.4h, v5.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	WORD $0x6fb180ef // fmlal2 v15.4s, v7.4h, v1.h[3]
+	WORD $0x6fb280f3 // fmlal2 v19.4s, v7.4h, v2.h[3]
+	WORD $0x6fb380f7 // fmlal2 v23.4s, v7.4h, v3.h[3]
+	WORD $0x6fb480fb // fmlal2 v27.4s, v7.4h, v4.h[3]
+	WORD $0x6fb580ff // fmlal2 v31.4s, v7.4h, v5.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x4f8108cc // fmlal v12.4s, v6.4h, v1.h[4]
+	WORD $0x4f8208d0 // fmlal v16.4s, v6.4h, v2.h[4]
+	WORD $0x4f8308d4 // fmlal v20.4s, v6.4h, v3.h[4]
+	WORD $0x4f8408d8 // fmlal v24.4s, v6.4h, v4.h[4]
+	WORD $0x4f8508dc // fmlal v28.4s, v6.4h, v5.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x6f8188cd // fmlal2 v13.4s, v6.4h, v1.h[4]
+	WORD $0x6f8288d1 // fmlal2 v17.4s, v6.4h, v2.h[4]
+	WORD $0x6f8388d5 // fmlal2 v21.4s, v6.4h, v3.h[4]
+	WORD $0x6f8488d9 // fmlal2 v25.4s, v6.4h, v4.h[4]
+	WORD $0x6f8588dd // fmlal2 v29.4s, v6.4h, v5.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x4f8108ee // fmlal v14.4s, v7.4h, v1.h[4]
+	WORD $0x4f8208f2 // fmlal v18.4s, v7.4h, v2.h[4]
+	WORD $0x4f8308f6 // fmlal v22.4s, v7.4h, v3.h[4]
+	WORD $0x4f8408fa // fmlal v26.4s, v7.4h, v4.h[4]
+	WORD $0x4f8508fe // fmlal v30.4s, v7.4h, v5.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	WORD $0x6f8188ef // fmlal2 v15.4s, v7.4h, v1.h[4]
+	WORD $0x6f8288f3 // fmlal2 v19.4s, v7.4h, v2.h[4]
+	WORD $0x6f8388f7 // fmlal2 v23.4s, v7.4h, v3.h[4]
+	WORD $0x6f8488fb // fmlal2 v27.4s, v7.4h, v4.h[4]
+	WORD $0x6f8588ff // fmlal2 v31.4s, v7.4h, v5.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x4f9108cc // fmlal v12.4s, v6.4h, v1.h[5]
+	WORD $0x4f9208d0 // fmlal v16.4s, v6.4h, v2.h[5]
+	WORD $0x4f9308d4 // fmlal v20.4s, v6.4h, v3.h[5]
+	WORD $0x4f9408d8 // fmlal v24.4s, v6.4h, v4.h[5]
+	WORD $0x4f9508dc // fmlal v28.4s, v6.4h, v5.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x6f9188cd // fmlal2 v13.4s, v6.4h, v1.h[5]
+	WORD $0x6f9288d1 // fmlal2 v17.4s, v6.4h, v2.h[5]
+	WORD $0x6f9388d5 // fmlal2 v21.4s, v6.4h, v3.h[5]
+	WORD $0x6f9488d9 // fmlal2 v25.4s, v6.4h, v4.h[5]
+	WORD $0x6f9588dd // fmlal2 v29.4s, v6.4h, v5.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x4f9108ee // fmlal v14.4s, v7.4h, v1.h[5]
+	WORD $0x4f9208f2 // fmlal v18.4s, v7.4h, v2.h[5]
+	WORD $0x4f9308f6 // fmlal v22.4s, v7.4h, v3.h[5]
+	WORD $0x4f9408fa // fmlal v26.4s, v7.4h, v4.h[5]
+	WORD $0x4f9508fe // fmlal v30.4s, v7.4h, v5.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	WORD $0x6f9188ef // fmlal2 v15.4s, v7.4h, v1.h[5]
+	WORD $0x6f9288f3 // fmlal2 v19.4s, v7.4h, v2.h[5]
+	WORD $0x6f9388f7 // fmlal2 v23.4s, v7.4h, v3.h[5]
+	WORD $0x6f9488fb // fmlal2 v27.4s, v7.4h, v4.h[5]
+	WORD $0x6f9588ff // fmlal2 v31.4s, v7.4h, v5.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x4fa108cc // fmlal v12.4s, v6.4h, v1.h[6]
+	WORD $0x4fa208d0 // fmlal v16.4s, v6.4h, v2.h[6]
+	WORD $0x4fa308d4 // fmlal v20.4s, v6.4h, v3.h[6]
+	WORD $0x4fa408d8 // fmlal v24.4s, v6.4h, v4.h[6]
+	WORD $0x4fa508dc // fmlal v28.4s, v6.4h, v5.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x6fa188cd // fmlal2 v13.4s, v6.4h, v1.h[6]
+	WORD $0x6fa288d1 // fmlal2 v17.4s, v6.4h, v2.h[6]
+	WORD $0x6fa388d5 // fmlal2 v21.4s, v6.4h, v3.h[6]
+	WORD $0x6fa488d9 // fmlal2 v25.4s, v6.4h, v4.h[6]
+	WORD $0x6fa588dd // fmlal2 v29.4s, v6.4h, v5.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x4fa108ee // fmlal v14.4s, v7.4h, v1.h[6]
+	WORD $0x4fa208f2 // fmlal v18.4s, v7.4h, v2.h[6]
+	WORD $0x4fa308f6 // fmlal v22.4s, v7.4h, v3.h[6]
+	WORD $0x4fa408fa // fmlal v26.4s, v7.4h, v4.h[6]
+	WORD $0x4fa508fe // fmlal v30.4s, v7.4h, v5.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	WORD $0x6fa188ef // fmlal2 v15.4s, v7.4h, v1.h[6]
+	WORD $0x6fa288f3 // fmlal2 v19.4s, v7.4h, v2.h[6]
+	WORD $0x6fa388f7 // fmlal2 v23.4s, v7.4h, v3.h[6]
+	WORD $0x6fa488fb // fmlal2 v27.4s, v7.4h, v4.h[6]
+	WORD $0x6fa588ff // fmlal2 v31.4s, v7.4h, v5.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x4fb108cc // fmlal v12.4s, v6.4h, v1.h[7]
+	WORD $0x4fb208d0 // fmlal v16.4s, v6.4h, v2.h[7]
+	WORD $0x4fb308d4 // fmlal v20.4s, v6.4h, v3.h[7]
+	WORD $0x4fb408d8 // fmlal v24.4s, v6.4h, v4.h[7]
+	WORD $0x4fb508dc // fmlal v28.4s, v6.4h, v5.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x6fb188cd // fmlal2 v13.4s, v6.4h, v1.h[7]
+	WORD $0x6fb288d1 // fmlal2 v17.4s, v6.4h, v2.h[7]
+	WORD $0x6fb388d5 // fmlal2 v21.4s, v6.4h, v3.h[7]
+	WORD $0x6fb488d9 // fmlal2 v25.4s, v6.4h, v4.h[7]
+	WORD $0x6fb588dd // fmlal2 v29.4s, v6.4h, v5.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x4fb108ee // fmlal v14.4s, v7.4h, v1.h[7]
+	WORD $0x4fb208f2 // fmlal v18.4s, v7.4h, v2.h[7]
+	WORD $0x4fb308f6 // fmlal v22.4s, v7.4h, v3.h[7]
+	WORD $0x4fb408fa // fmlal v26.4s, v7.4h, v4.h[7]
+	WORD $0x4fb508fe // fmlal v30.4s, v7.4h, v5.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	WORD $0x6fb188ef // fmlal2 v15.4s, v7.4h, v1.h[7]
+	WORD $0x6fb288f3 // fmlal2 v19.4s, v7.4h, v2.h[7]
+	WORD $0x6fb388f7 // fmlal2 v23.4s, v7.4h, v3.h[7]
+	WORD $0x6fb488fb // fmlal2 v27.4s, v7.4h, v4.h[7]
+	WORD $0x6fb588ff // fmlal2 v31.4s, v7.4h, v5.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x4f8400d8 // fmlal v24.4s, v6.4h, v4.h[0]
+	WORD $0x4f8500dc // fmlal v28.4s, v6.4h, v5.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x6f8480d9 // fmlal2 v25.4s, v6.4h, v4.h[0]
+	WORD $0x6f8580dd // fmlal2 v29.4s, v6.4h, v5.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x4f8400fa // fmlal v26.4s, v7.4h, v4.h[0]
+	WORD $0x4f8500fe // fmlal v30.4s, v7.4h, v5.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	WORD $0x6f8480fb // fmlal2 v27.4s, v7.4h, v4.h[0]
+	WORD $0x6f8580ff // fmlal2 v31.4s, v7.4h, v5.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x4f9400d8 // fmlal v24.4s, v6.4h, v4.h[1]
+	WORD $0x4f9500dc // fmlal v28.4s, v6.4h, v5.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x6f9480d9 // fmlal2 v25.4s, v6.4h, v4.h[1]
+	WORD $0x6f9580dd // fmlal2 v29.4s, v6.4h, v5.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x4f9400fa // fmlal v26.4s, v7.4h, v4.h[1]
+	WORD $0x4f9500fe // fmlal v30.4s, v7.4h, v5.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	WORD $0x6f9480fb // fmlal2 v27.4s, v7.4h, v4.h[1]
+	WORD $0x6f9580ff // fmlal2 v31.4s, v7.4h, v5.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x4fa100cc // fmlal v12.4s, v6.4h, v1.h[2]
+	WORD $0x4fa200d0 // fmlal v16.4s, v6.4h, v2.h[2]
+	WORD $0x4fa300d4 // fmlal v20.4s, v6.4h, v3.h[2]
+	WORD $0x4fa400d8 // fmlal v24.4s, v6.4h, v4.h[2]
+	WORD $0x4fa500dc // fmlal v28.4s, v6.4h, v5.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x6fa180cd // fmlal2 v13.4s, v6.4h, v1.h[2]
+	WORD $0x6fa280d1 // fmlal2 v17.4s, v6.4h, v2.h[2]
+	WORD $0x6fa380d5 // fmlal2 v21.4s, v6.4h, v3.h[2]
+	WORD $0x6fa480d9 // fmlal2 v25.4s, v6.4h, v4.h[2]
+	WORD $0x6fa580dd // fmlal2 v29.4s, v6.4h, v5.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x4fa100ee // fmlal v14.4s, v7.4h, v1.h[2]
+	WORD $0x4fa200f2 // fmlal v18.4s, v7.4h, v2.h[2]
+	WORD $0x4fa300f6 // fmlal v22.4s, v7.4h, v3.h[2]
+	WORD $0x4fa400fa // fmlal v26.4s, v7.4h, v4.h[2]
+	WORD $0x4fa500fe // fmlal v30.4s, v7.4h, v5.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	WORD $0x6fa180ef // fmlal2 v15.4s, v7.4h, v1.h[2]
+	WORD $0x6fa280f3 // fmlal2 v19.4s, v7.4h, v2.h[2]
+	WORD $0x6fa380f7 // fmlal2 v23.4s, v7.4h, v3.h[2]
+	WORD $0x6fa480fb // fmlal2 v27.4s, v7.4h, v4.h[2]
+	WORD $0x6fa580ff // fmlal2 v31.4s, v7.4h, v5.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x4fb100cc // fmlal v12.4s, v6.4h, v1.h[3]
+	WORD $0x4fb200d0 // fmlal v16.4s, v6.4h, v2.h[3]
+	WORD $0x4fb300d4 // fmlal v20.4s, v6.4h, v3.h[3]
+	WORD $0x4fb400d8 // fmlal v24.4s, v6.4h, v4.h[3]
+	WORD $0x4fb500dc // fmlal v28.4s, v6.4h, v5.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x6fb180cd // fmlal2 v13.4s, v6.4h, v1.h[3]
+	WORD $0x6fb280d1 // fmlal2 v17.4s, v6.4h, v2.h[3]
+	WORD $0x6fb380d5 // fmlal2 v21.4s, v6.4h, v3.h[3]
+	WORD $0x6fb480d9 // fmlal2 v25.4s, v6.4h, v4.h[3]
+	WORD $0x6fb580dd // fmlal2 v29.4s, v6.4h, v5.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x4fb100ee // fmlal v14.4s, v7.4h, v1.h[3]
+	WORD $0x4fb200f2 // fmlal v18.4s, v7.4h, v2.h[3]
+	WORD $0x4fb300f6 // fmlal v22.4s, v7.4h, v3.h[3]
+	WORD $0x4fb400fa // fmlal v26.4s, v7.4h, v4.h[3]
+	WORD $0x4fb500fe // fmlal v30.4s, v7.4h, v5.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	WORD $0x6fb180ef // fmlal2 v15.4s, v7.4h, v1.h[3]
+	WORD $0x6fb280f3 // fmlal2 v19.4s, v7.4h, v2.h[3]
+	WORD $0x6fb380f7 // fmlal2 v23.4s, v7.4h, v3.h[3]
+	WORD $0x6fb480fb // fmlal2 v27.4s, v7.4h, v4.h[3]
+	WORD $0x6fb580ff // fmlal2 v31.4s, v7.4h, v5.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x4f8108cc // fmlal v12.4s, v6.4h, v1.h[4]
+	WORD $0x4f8208d0 // fmlal v16.4s, v6.4h, v2.h[4]
+	WORD $0x4f8308d4 // fmlal v20.4s, v6.4h, v3.h[4]
+	WORD $0x4f8408d8 // fmlal v24.4s, v6.4h, v4.h[4]
+	WORD $0x4f8508dc // fmlal v28.4s, v6.4h, v5.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x6f8188cd // fmlal2 v13.4s, v6.4h, v1.h[4]
+	WORD $0x6f8288d1 // fmlal2 v17.4s, v6.4h, v2.h[4]
+	WORD $0x6f8388d5 // fmlal2 v21.4s, v6.4h, v3.h[4]
+	WORD $0x6f8488d9 // fmlal2 v25.4s, v6.4h, v4.h[4]
+	WORD $0x6f8588dd // fmlal2 v29.4s, v6.4h, v5.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x4f8108ee // fmlal v14.4s, v7.4h, v1.h[4]
+	WORD $0x4f8208f2 // fmlal v18.4s, v7.4h, v2.h[4]
+	WORD $0x4f8308f6 // fmlal v22.4s, v7.4h, v3.h[4]
+	WORD $0x4f8408fa // fmlal v26.4s, v7.4h, v4.h[4]
+	WORD $0x4f8508fe // fmlal v30.4s, v7.4h, v5.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	WORD $0x6f8188ef // fmlal2 v15.4s, v7.4h, v1.h[4]
+	WORD $0x6f8288f3 // fmlal2 v19.4s, v7.4h, v2.h[4]
+	WORD $0x6f8388f7 // fmlal2 v23.4s, v7.4h, v3.h[4]
+	WORD $0x6f8488fb // fmlal2 v27.4s, v7.4h, v4.h[4]
+	WORD $0x6f8588ff // fmlal2 v31.4s, v7.4h, v5.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x4f9108cc // fmlal v12.4s, v6.4h, v1.h[5]
+	WORD $0x4f9208d0 // fmlal v16.4s, v6.4h, v2.h[5]
+	WORD $0x4f9308d4 // fmlal v20.4s, v6.4h, v3.h[5]
+	WORD $0x4f9408d8 // fmlal v24.4s, v6.4h, v4.h[5]
+	WORD $0x4f9508dc // fmlal v28.4s, v6.4h, v5.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x6f9188cd // fmlal2 v13.4s, v6.4h, v1.h[5]
+	WORD $0x6f9288d1 // fmlal2 v17.4s, v6.4h, v2.h[5]
+	WORD $0x6f9388d5 // fmlal2 v21.4s, v6.4h, v3.h[5]
+	WORD $0x6f9488d9 // fmlal2 v25.4s, v6.4h, v4.h[5]
+	WORD $0x6f9588dd // fmlal2 v29.4s, v6.4h, v5.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x4f9108ee // fmlal v14.4s, v7.4h, v1.h[5]
+	WORD $0x4f9208f2 // fmlal v18.4s, v7.4h, v2.h[5]
+	WORD $0x4f9308f6 // fmlal v22.4s, v7.4h, v3.h[5]
+	WORD $0x4f9408fa // fmlal v26.4s, v7.4h, v4.h[5]
+	WORD $0x4f9508fe // fmlal v30.4s, v7.4h, v5.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	WORD $0x6f9188ef // fmlal2 v15.4s, v7.4h, v1.h[5]
+	WORD $0x6f9288f3 // fmlal2 v19.4s, v7.4h, v2.h[5]
+	WORD $0x6f9388f7 // fmlal2 v23.4s, v7.4h, v3.h[5]
+	WORD $0x6f9488fb // fmlal2 v27.4s, v7.4h, v4.h[5]
+	WORD $0x6f9588ff // fmlal2 v31.4s, v7.4h, v5.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x4fa108cc // fmlal v12.4s, v6.4h, v1.h[6]
+	WORD $0x4fa208d0 // fmlal v16.4s, v6.4h, v2.h[6]
+	WORD $0x4fa308d4 // fmlal v20.4s, v6.4h, v3.h[6]
+	WORD $0x4fa408d8 // fmlal v24.4s, v6.4h, v4.h[6]
+	WORD $0x4fa508dc // fmlal v28.4s, v6.4h, v5.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x6fa188cd // fmlal2 v13.4s, v6.4h, v1.h[6]
+	WORD $0x6fa288d1 // fmlal2 v17.4s, v6.4h, v2.h[6]
+	WORD $0x6fa388d5 // fmlal2 v21.4s, v6.4h, v3.h[6]
+	WORD $0x6fa488d9 // fmlal2 v25.4s, v6.4h, v4.h[6]
+	WORD $0x6fa588dd // fmlal2 v29.4s, v6.4h, v5.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x4fa108ee // fmlal v14.4s, v7.4h, v1.h[6]
+	WORD $0x4fa208f2 // fmlal v18.4s, v7.4h, v2.h[6]
+	WORD $0x4fa308f6 // fmlal v22.4s, v7.4h, v3.h[6]
+	WORD $0x4fa408fa // fmlal v26.4s, v7.4h, v4.h[6]
+	WORD $0x4fa508fe // fmlal v30.4s, v7.4h, v5.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	WORD $0x6fa188ef // fmlal2 v15.4s, v7.4h, v1.h[6]
+	WORD $0x6fa288f3 // fmlal2 v19.4s, v7.4h, v2.h[6]
+	WORD $0x6fa388f7 // fmlal2 v23.4s, v7.4h, v3.h[6]
+	WORD $0x6fa488fb // fmlal2 v27.4s, v7.4h, v4.h[6]
+	WORD $0x6fa588ff // fmlal2 v31.4s, v7.4h, v5.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x4fb108cc // fmlal v12.4s, v6.4h, v1.h[7]
+	WORD $0x4fb208d0 // fmlal v16.4s, v6.4h, v2.h[7]
+	WORD $0x4fb308d4 // fmlal v20.4s, v6.4h, v3.h[7]
+	WORD $0x4fb408d8 // fmlal v24.4s, v6.4h, v4.h[7]
+	WORD $0x4fb508dc // fmlal v28.4s, v6.4h, v5.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x6fb188cd // fmlal2 v13.4s, v6.4h, v1.h[7]
+	WORD $0x6fb288d1 // fmlal2 v17.4s, v6.4h, v2.h[7]
+	WORD $0x6fb388d5 // fmlal2 v21.4s, v6.4h, v3.h[7]
+	WORD $0x6fb488d9 // fmlal2 v25.4s, v6.4h, v4.h[7]
+	WORD $0x6fb588dd // fmlal2 v29.4s, v6.4h, v5.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x4fb108ee // fmlal v14.4s, v7.4h, v1.h[7]
+	WORD $0x4fb208f2 // fmlal v18.4s, v7.4h, v2.h[7]
+	WORD $0x4fb308f6 // fmlal v22.4s, v7.4h, v3.h[7]
+	WORD $0x4fb408fa // fmlal v26.4s, v7.4h, v4.h[7]
+	WORD $0x4fb508fe // fmlal v30.4s, v7.4h, v5.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	WORD $0x6fb188ef // fmlal2 v15.4s, v7.4h, v1.h[7]
+	WORD $0x6fb288f3 // fmlal2 v19.4s, v7.4h, v2.h[7]
+	WORD $0x6fb388f7 // fmlal2 v23.4s, v7.4h, v3.h[7]
+	WORD $0x6fb488fb // fmlal2 v27.4s, v7.4h, v4.h[7]
+	WORD $0x6fb588ff // fmlal2 v31.4s, v7.4h, v5.h[7]
+	SUBS $8, R2
+	BGE loop6
+four6:
+	TBZ $2, R2, rest6
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P 16(R11), F5
+	FLDPQ.W 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x4f8400d8 // fmlal v24.4s, v6.4h, v4.h[0]
+	WORD $0x4f8500dc // fmlal v28.4s, v6.4h, v5.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x6f8480d9 // fmlal2 v25.4s, v6.4h, v4.h[0]
+	WORD $0x6f8580dd // fmlal2 v29.4s, v6.4h, v5.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x4f8400fa // fmlal v26.4s, v7.4h, v4.h[0]
+	WORD $0x4f8500fe // fmlal v30.4s, v7.4h, v5.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	WORD $0x6f8480fb // fmlal2 v27.4s, v7.4h, v4.h[0]
+	WORD $0x6f8580ff // fmlal2 v31.4s, v7.4h, v5.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x4f9400d8 // fmlal v24.4s, v6.4h, v4.h[1]
+	WORD $0x4f9500dc // fmlal v28.4s, v6.4h, v5.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x6f9480d9 // fmlal2 v25.4s, v6.4h, v4.h[1]
+	WORD $0x6f9580dd // fmlal2 v29.4s, v6.4h, v5.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x4f9400fa // fmlal v26.4s, v7.4h, v4.h[1]
+	WORD $0x4f9500fe // fmlal v30.4s, v7.4h, v5.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	WORD $0x6f9480fb // fmlal2 v27.4s, v7.4h, v4.h[1]
+	WORD $0x6f9580ff // fmlal2 v31.4s, v7.4h, v5.h[1]
+	FLDPQ 64(R1), (F6, F7)
+	WORD $0x4fa000c8 // fmlal v8.4s, v6.4h, v0.h[2]
+	WORD $0x4fa100cc // fmlal v12.4s, v6.4h, v1.h[2]
+	WORD $0x4fa200d0 // fmlal v16.4s, v6.4h, v2.h[2]
+	WORD $0x4fa300d4 // fmlal v20.4s, v6.4h, v3.h[2]
+	WORD $0x4fa400d8 // fmlal v24.4s, v6.4h, v4.h[2]
+	WORD $0x4fa500dc // fmlal v28.4s, v6.4h, v5.h[2]
+	WORD $0x6fa080c9 // fmlal2 v9.4s, v6.4h, v0.h[2]
+	WORD $0x6fa180cd // fmlal2 v13.4s, v6.4h, v1.h[2]
+	WORD $0x6fa280d1 // fmlal2 v17.4s, v6.4h, v2.h[2]
+	WORD $0x6fa380d5 // fmlal2 v21.4s, v6.4h, v3.h[2]
+	WORD $0x6fa480d9 // fmlal2 v25.4s, v6.4h, v4.h[2]
+	WORD $0x6fa580dd // fmlal2 v29.4s, v6.4h, v5.h[2]
+	WORD $0x4fa000ea // fmlal v10.4s, v7.4h, v0.h[2]
+	WORD $0x4fa100ee // fmlal v14.4s, v7.4h, v1.h[2]
+	WORD $0x4fa200f2 // fmlal v18.4s, v7.4h, v2.h[2]
+	WORD $0x4fa300f6 // fmlal v22.4s, v7.4h, v3.h[2]
+	WORD $0x4fa400fa // fmlal v26.4s, v7.4h, v4.h[2]
+	WORD $0x4fa500fe // fmlal v30.4s, v7.4h, v5.h[2]
+	WORD $0x6fa080eb // fmlal2 v11.4s, v7.4h, v0.h[2]
+	WORD $0x6fa180ef // fmlal2 v15.4s, v7.4h, v1.h[2]
+	WORD $0x6fa280f3 // fmlal2 v19.4s, v7.4h, v2.h[2]
+	WORD $0x6fa380f7 // fmlal2 v23.4s, v7.4h, v3.h[2]
+	WORD $0x6fa480fb // fmlal2 v27.4s, v7.4h, v4.h[2]
+	WORD $0x6fa580ff // fmlal2 v31.4s, v7.4h, v5.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4fb000c8 // fmlal v8.4s, v6.4h, v0.h[3]
+	WORD $0x4fb100cc // fmlal v12.4s, v6.4h, v1.h[3]
+	WORD $0x4fb200d0 // fmlal v16.4s, v6.4h, v2.h[3]
+	WORD $0x4fb300d4 // fmlal v20.4s, v6.4h, v3.h[3]
+	WORD $0x4fb400d8 // fmlal v24.4s, v6.4h, v4.h[3]
+	WORD $0x4fb500dc // fmlal v28.4s, v6.4h, v5.h[3]
+	WORD $0x6fb080c9 // fmlal2 v9.4s, v6.4h, v0.h[3]
+	WORD $0x6fb180cd // fmlal2 v13.4s, v6.4h, v1.h[3]
+	WORD $0x6fb280d1 // fmlal2 v17.4s, v6.4h, v2.h[3]
+	WORD $0x6fb380d5 // fmlal2 v21.4s, v6.4h, v3.h[3]
+	WORD $0x6fb480d9 // fmlal2 v25.4s, v6.4h, v4.h[3]
+	WORD $0x6fb580dd // fmlal2 v29.4s, v6.4h, v5.h[3]
+	WORD $0x4fb000ea // fmlal v10.4s, v7.4h, v0.h[3]
+	WORD $0x4fb100ee // fmlal v14.4s, v7.4h, v1.h[3]
+	WORD $0x4fb200f2 // fmlal v18.4s, v7.4h, v2.h[3]
+	WORD $0x4fb300f6 // fmlal v22.4s, v7.4h, v3.h[3]
+	WORD $0x4fb400fa // fmlal v26.4s, v7.4h, v4.h[3]
+	WORD $0x4fb500fe // fmlal v30.4s, v7.4h, v5.h[3]
+	WORD $0x6fb080eb // fmlal2 v11.4s, v7.4h, v0.h[3]
+	WORD $0x6fb180ef // fmlal2 v15.4s, v7.4h, v1.h[3]
+	WORD $0x6fb280f3 // fmlal2 v19.4s, v7.4h, v2.h[3]
+	WORD $0x6fb380f7 // fmlal2 v23.4s, v7.4h, v3.h[3]
+	WORD $0x6fb480fb // fmlal2 v27.4s, v7.4h, v4.h[3]
+	WORD $0x6fb580ff // fmlal2 v31.4s, v7.4h, v5.h[3]
+	FLDPQ 128(R1), (F6, F7)
+	WORD $0x4f8008c8 // fmlal v8.4s, v6.4h, v0.h[4]
+	WORD $0x4f8108cc // fmlal v12.4s, v6.4h, v1.h[4]
+	WORD $0x4f8208d0 // fmlal v16.4s, v6.4h, v2.h[4]
+	WORD $0x4f8308d4 // fmlal v20.4s, v6.4h, v3.h[4]
+	WORD $0x4f8408d8 // fmlal v24.4s, v6.4h, v4.h[4]
+	WORD $0x4f8508dc // fmlal v28.4s, v6.4h, v5.h[4]
+	WORD $0x6f8088c9 // fmlal2 v9.4s, v6.4h, v0.h[4]
+	WORD $0x6f8188cd // fmlal2 v13.4s, v6.4h, v1.h[4]
+	WORD $0x6f8288d1 // fmlal2 v17.4s, v6.4h, v2.h[4]
+	WORD $0x6f8388d5 // fmlal2 v21.4s, v6.4h, v3.h[4]
+	WORD $0x6f8488d9 // fmlal2 v25.4s, v6.4h, v4.h[4]
+	WORD $0x6f8588dd // fmlal2 v29.4s, v6.4h, v5.h[4]
+	WORD $0x4f8008ea // fmlal v10.4s, v7.4h, v0.h[4]
+	WORD $0x4f8108ee // fmlal v14.4s, v7.4h, v1.h[4]
+	WORD $0x4f8208f2 // fmlal v18.4s, v7.4h, v2.h[4]
+	WORD $0x4f8308f6 // fmlal v22.4s, v7.4h, v3.h[4]
+	WORD $0x4f8408fa // fmlal v26.4s, v7.4h, v4.h[4]
+	WORD $0x4f8508fe // fmlal v30.4s, v7.4h, v5.h[4]
+	WORD $0x6f8088eb // fmlal2 v11.4s, v7.4h, v0.h[4]
+	WORD $0x6f8188ef // fmlal2 v15.4s, v7.4h, v1.h[4]
+	WORD $0x6f8288f3 // fmlal2 v19.4s, v7.4h, v2.h[4]
+	WORD $0x6f8388f7 // fmlal2 v23.4s, v7.4h, v3.h[4]
+	WORD $0x6f8488fb // fmlal2 v27.4s, v7.4h, v4.h[4]
+	WORD $0x6f8588ff // fmlal2 v31.4s, v7.4h, v5.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f9008c8 // fmlal v8.4s, v6.4h, v0.h[5]
+	WORD $0x4f9108cc // fmlal v12.4s, v6.4h, v1.h[5]
+	WORD $0x4f9208d0 // fmlal v16.4s, v6.4h, v2.h[5]
+	WORD $0x4f9308d4 // fmlal v20.4s, v6.4h, v3.h[5]
+	WORD $0x4f9408d8 // fmlal v24.4s, v6.4h, v4.h[5]
+	WORD $0x4f9508dc // fmlal v28.4s, v6.4h, v5.h[5]
+	WORD $0x6f9088c9 // fmlal2 v9.4s, v6.4h, v0.h[5]
+	WORD $0x6f9188cd // fmlal2 v13.4s, v6.4h, v1.h[5]
+	WORD $0x6f9288d1 // fmlal2 v17.4s, v6.4h, v2.h[5]
+	WORD $0x6f9388d5 // fmlal2 v21.4s, v6.4h, v3.h[5]
+	WORD $0x6f9488d9 // fmlal2 v25.4s, v6.4h, v4.h[5]
+	WORD $0x6f9588dd // fmlal2 v29.4s, v6.4h, v5.h[5]
+	WORD $0x4f9008ea // fmlal v10.4s, v7.4h, v0.h[5]
+	WORD $0x4f9108ee // fmlal v14.4s, v7.4h, v1.h[5]
+	WORD $0x4f9208f2 // fmlal v18.4s, v7.4h, v2.h[5]
+	WORD $0x4f9308f6 // fmlal v22.4s, v7.4h, v3.h[5]
+	WORD $0x4f9408fa // fmlal v26.4s, v7.4h, v4.h[5]
+	WORD $0x4f9508fe // fmlal v30.4s, v7.4h, v5.h[5]
+	WORD $0x6f9088eb // fmlal2 v11.4s, v7.4h, v0.h[5]
+	WORD $0x6f9188ef // fmlal2 v15.4s, v7.4h, v1.h[5]
+	WORD $0x6f9288f3 // fmlal2 v19.4s, v7.4h, v2.h[5]
+	WORD $0x6f9388f7 // fmlal2 v23.4s, v7.4h, v3.h[5]
+	WORD $0x6f9488fb // fmlal2 v27.4s, v7.4h, v4.h[5]
+	WORD $0x6f9588ff // fmlal2 v31.4s, v7.4h, v5.h[5]
+	FLDPQ 192(R1), (F6, F7)
+	WORD $0x4fa008c8 // fmlal v8.4s, v6.4h, v0.h[6]
+	WORD $0x4fa108cc // fmlal v12.4s, v6.4h, v1.h[6]
+	WORD $0x4fa208d0 // fmlal v16.4s, v6.4h, v2.h[6]
+	WORD $0x4fa308d4 // fmlal v20.4s, v6.4h, v3.h[6]
+	WORD $0x4fa408d8 // fmlal v24.4s, v6.4h, v4.h[6]
+	WORD $0x4fa508dc // fmlal v28.4s, v6.4h, v5.h[6]
+	WORD $0x6fa088c9 // fmlal2 v9.4s, v6.4h, v0.h[6]
+	WORD $0x6fa188cd // fmlal2 v13.4s, v6.4h, v1.h[6]
+	WORD $0x6fa288d1 // fmlal2 v17.4s, v6.4h, v2.h[6]
+	WORD $0x6fa388d5 // fmlal2 v21.4s, v6.4h, v3.h[6]
+	WORD $0x6fa488d9 // fmlal2 v25.4s, v6.4h, v4.h[6]
+	WORD $0x6fa588dd // fmlal2 v29.4s, v6.4h, v5.h[6]
+	WORD $0x4fa008ea // fmlal v10.4s, v7.4h, v0.h[6]
+	WORD $0x4fa108ee // fmlal v14.4s, v7.4h, v1.h[6]
+	WORD $0x4fa208f2 // fmlal v18.4s, v7.4h, v2.h[6]
+	WORD $0x4fa308f6 // fmlal v22.4s, v7.4h, v3.h[6]
+	WORD $0x4fa408fa // fmlal v26.4s, v7.4h, v4.h[6]
+	WORD $0x4fa508fe // fmlal v30.4s, v7.4h, v5.h[6]
+	WORD $0x6fa088eb // fmlal2 v11.4s, v7.4h, v0.h[6]
+	WORD $0x6fa188ef // fmlal2 v15.4s, v7.4h, v1.h[6]
+	WORD $0x6fa288f3 // fmlal2 v19.4s, v7.4h, v2.h[6]
+	WORD $0x6fa388f7 // fmlal2 v23.4s, v7.4h, v3.h[6]
+	WORD $0x6fa488fb // fmlal2 v27.4s, v7.4h, v4.h[6]
+	WORD $0x6fa588ff // fmlal2 v31.4s, v7.4h, v5.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4fb008c8 // fmlal v8.4s, v6.4h, v0.h[7]
+	WORD $0x4fb108cc // fmlal v12.4s, v6.4h, v1.h[7]
+	WORD $0x4fb208d0 // fmlal v16.4s, v6.4h, v2.h[7]
+	WORD $0x4fb308d4 // fmlal v20.4s, v6.4h, v3.h[7]
+	WORD $0x4fb408d8 // fmlal v24.4s, v6.4h, v4.h[7]
+	WORD $0x4fb508dc // fmlal v28.4s, v6.4h, v5.h[7]
+	WORD $0x6fb088c9 // fmlal2 v9.4s, v6.4h, v0.h[7]
+	WORD $0x6fb188cd // fmlal2 v13.4s, v6.4h, v1.h[7]
+	WORD $0x6fb288d1 // fmlal2 v17.4s, v6.4h, v2.h[7]
+	WORD $0x6fb388d5 // fmlal2 v21.4s, v6.4h, v3.h[7]
+	WORD $0x6fb488d9 // fmlal2 v25.4s, v6.4h, v4.h[7]
+	WORD $0x6fb588dd // fmlal2 v29.4s, v6.4h, v5.h[7]
+	WORD $0x4fb008ea // fmlal v10.4s, v7.4h, v0.h[7]
+	WORD $0x4fb108ee // fmlal v14.4s, v7.4h, v1.h[7]
+	WORD $0x4fb208f2 // fmlal v18.4s, v7.4h, v2.h[7]
+	WORD $0x4fb308f6 // fmlal v22.4s, v7.4h, v3.h[7]
+	WORD $0x4fb408fa // fmlal v26.4s, v7.4h, v4.h[7]
+	WORD $0x4fb508fe // fmlal v30.4s, v7.4h, v5.h[7]
+	WORD $0x6fb088eb // fmlal2 v11.4s, v7.4h, v0.h[7]
+	WORD $0x6fb188ef // fmlal2 v15.4s, v7.4h, v1.h[7]
+	WORD $0x6fb288f3 // fmlal2 v19.4s, v7.4h, v2.h[7]
+	WORD $0x6fb388f7 // fmlal2 v23.4s, v7.4h, v3.h[7]
+	WORD $0x6fb488fb // fmlal2 v27.4s, v7.4h, v4.h[7]
+	WORD $0x6fb588ff // fmlal2 v31.4s, v7.4h, v5.h[7]
+rest6:
+	ANDS $3, R2
+	BEQ end6
+one6:
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
+	FMOVS.P 4(R10), F4
+	FMOVS.P 4(R11), F5
+	FLDPQ 256(R1), (F6, F7)
+	WORD $0x4f8000c8 // fmlal v8.4s, v6.4h, v0.h[0]
+	WORD $0x4f8100cc // fmlal v12.4s, v6.4h, v1.h[0]
+	WORD $0x4f8200d0 // fmlal v16.4s, v6.4h, v2.h[0]
+	WORD $0x4f8300d4 // fmlal v20.4s, v6.4h, v3.h[0]
+	WORD $0x4f8400d8 // fmlal v24.4s, v6.4h, v4.h[0]
+	WORD $0x4f8500dc // fmlal v28.4s, v6.4h, v5.h[0]
+	WORD $0x6f8080c9 // fmlal2 v9.4s, v6.4h, v0.h[0]
+	WORD $0x6f8180cd // fmlal2 v13.4s, v6.4h, v1.h[0]
+	WORD $0x6f8280d1 // fmlal2 v17.4s, v6.4h, v2.h[0]
+	WORD $0x6f8380d5 // fmlal2 v21.4s, v6.4h, v3.h[0]
+	WORD $0x6f8480d9 // fmlal2 v25.4s, v6.4h, v4.h[0]
+	WORD $0x6f8580dd // fmlal2 v29.4s, v6.4h, v5.h[0]
+	WORD $0x4f8000ea // fmlal v10.4s, v7.4h, v0.h[0]
+	WORD $0x4f8100ee // fmlal v14.4s, v7.4h, v1.h[0]
+	WORD $0x4f8200f2 // fmlal v18.4s, v7.4h, v2.h[0]
+	WORD $0x4f8300f6 // fmlal v22.4s, v7.4h, v3.h[0]
+	WORD $0x4f8400fa // fmlal v26.4s, v7.4h, v4.h[0]
+	WORD $0x4f8500fe // fmlal v30.4s, v7.4h, v5.h[0]
+	WORD $0x6f8080eb // fmlal2 v11.4s, v7.4h, v0.h[0]
+	WORD $0x6f8180ef // fmlal2 v15.4s, v7.4h, v1.h[0]
+	WORD $0x6f8280f3 // fmlal2 v19.4s, v7.4h, v2.h[0]
+	WORD $0x6f8380f7 // fmlal2 v23.4s, v7.4h, v3.h[0]
+	WORD $0x6f8480fb // fmlal2 v27.4s, v7.4h, v4.h[0]
+	WORD $0x6f8580ff // fmlal2 v31.4s, v7.4h, v5.h[0]
+	FLDPQ 288(R1), (F6, F7)
+	WORD $0x4f9000c8 // fmlal v8.4s, v6.4h, v0.h[1]
+	WORD $0x4f9100cc // fmlal v12.4s, v6.4h, v1.h[1]
+	WORD $0x4f9200d0 // fmlal v16.4s, v6.4h, v2.h[1]
+	WORD $0x4f9300d4 // fmlal v20.4s, v6.4h, v3.h[1]
+	WORD $0x4f9400d8 // fmlal v24.4s, v6.4h, v4.h[1]
+	WORD $0x4f9500dc // fmlal v28.4s, v6.4h, v5.h[1]
+	WORD $0x6f9080c9 // fmlal2 v9.4s, v6.4h, v0.h[1]
+	WORD $0x6f9180cd // fmlal2 v13.4s, v6.4h, v1.h[1]
+	WORD $0x6f9280d1 // fmlal2 v17.4s, v6.4h, v2.h[1]
+	WORD $0x6f9380d5 // fmlal2 v21.4s, v6.4h, v3.h[1]
+	WORD $0x6f9480d9 // fmlal2 v25.4s, v6.4h, v4.h[1]
+	WORD $0x6f9580dd // fmlal2 v29.4s, v6.4h, v5.h[1]
+	WORD $0x4f9000ea // fmlal v10.4s, v7.4h, v0.h[1]
+	WORD $0x4f9100ee // fmlal v14.4s, v7.4h, v1.h[1]
+	WORD $0x4f9200f2 // fmlal v18.4s, v7.4h, v2.h[1]
+	WORD $0x4f9300f6 // fmlal v22.4s, v7.4h, v3.h[1]
+	WORD $0x4f9400fa // fmlal v26.4s, v7.4h, v4.h[1]
+	WORD $0x4f9500fe // fmlal v30.4s, v7.4h, v5.h[1]
+	WORD $0x6f9080eb // fmlal2 v11.4s, v7.4h, v0.h[1]
+	WORD $0x6f9180ef // fmlal2 v15.4s, v7.4h, v1.h[1]
+	WORD $0x6f9280f3 // fmlal2 v19.4s, v7.4h, v2.h[1]
+	WORD $0x6f9380f7 // fmlal2 v23.4s, v7.4h, v3.h[1]
+	WORD $0x6f9480fb // fmlal2 v27.4s, v7.4h, v4.h[1]
+	WORD $0x6f9580ff // fmlal2 v31.4s, v7.4h, v5.h[1]
+	ADD $64, R1
+	SUBS $1, R2
+	BNE one6
+end6:
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual6
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	FSTPQ (F8, F9), 0(R6)
+	FSTPQ (F10, F11), 32(R6)
+	FSTPQ (F12, F13), 0(R7)
+	FSTPQ (F14, F15), 32(R7)
+	FSTPQ (F16, F17), 0(R8)
+	FSTPQ (F18, F19), 32(R8)
+	FSTPQ (F20, F21), 0(R9)
+	FSTPQ (F22, F23), 32(R9)
+	FSTPQ (F24, F25), 0(R10)
+	FSTPQ (F26, F27), 32(R10)
+	FSTPQ (F28, F29), 0(R11)
+	FSTPQ (F30, F31), 32(R11)
+	SUBS $6, R5
+	BLE done
+	MOVD $6, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows6
+residual6:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R16, R9, R10
+	ADD R16, R10, R11
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
+	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
+	FSTPQ (F8, F9), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d54a // fadd v10.4s, v10.4s, v0.4s
+	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
+	FSTPQ (F10, F11), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d58c // fadd v12.4s, v12.4s, v0.4s
+	WORD $0x4e21d5ad // fadd v13.4s, v13.4s, v1.4s
+	FSTPQ (F12, F13), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d5ce // fadd v14.4s, v14.4s, v0.4s
+	WORD $0x4e21d5ef // fadd v15.4s, v15.4s, v1.4s
+	FSTPQ (F14, F15), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	FSTPQ (F16, F17), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
+	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
+	FSTPQ (F18, F19), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d694 // fadd v20.4s, v20.4s, v0.4s
+	WORD $0x4e21d6b5 // fadd v21.4s, v21.4s, v1.4s
+	FSTPQ (F20, F21), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
+	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
+	FSTPQ (F22, F23), 32(R9)
+	ADD R15, R10, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
+	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
+	FSTPQ (F24, F25), 0(R10)
+	ADD R15, R10, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d75a // fadd v26.4s, v26.4s, v0.4s
+	WORD $0x4e21d77b // fadd v27.4s, v27.4s, v1.4s
+	FSTPQ (F26, F27), 32(R10)
+	ADD R15, R11, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d79c // fadd v28.4s, v28.4s, v0.4s
+	WORD $0x4e21d7bd // fadd v29.4s, v29.4s, v1.4s
+	FSTPQ (F28, F29), 0(R11)
+	ADD R15, R11, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d7de // fadd v30.4s, v30.4s, v0.4s
+	WORD $0x4e21d7ff // fadd v31.4s, v31.4s, v1.4s
+	FSTPQ (F30, F31), 32(R11)
+	SUBS $6, R5
+	BLE done
+	MOVD $6, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows6
+done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	ADD R14, R25
+	B panel
+end:
+	RET
+
+// func mulHalfSums(c *call)
+TEXT ·mulHalfSums(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD call_AStride(R0), R12
+	LSL $2, R12, R12
+	MOVD call_DstStride(R0), R16
+	LSL $2, R16, R16
+	MOVD call_Dst(R0), R25
+	MOVD call_Res(R0), R15
+	SUB R25, R15
+	MOVD call_Bias(R0), R23
+	MOVD call_Unit(R0), R24
+	MOVD call_Panels(R0), R21
+	MOVD call_Panel+8(R0), R22
+	UDIV R21, R22
+	LSL $2, R22, R22
+	MOVD call_Panel(R0), R26
+panel:
+	MOVD call_A(R0), R3
+	MOVD R25, R4
+	MOVD call_Rows(R0), R5
+	MOVD call_Tile(R0), R13
+	CMP $4, R13
+	BEQ rows4
+	CMP $3, R13
+	BEQ rows3
+rows1:
+	// A tile of 1 by 16: sums in V16 to V19, half sums in V8 to V9, operands in V0 to V0, weights in V4 to V7.
+	MOVD R26, R1
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	MOVD R3, R6
+	MOVD call_Words(R0), R2
+	SUB $256, R1
+	PCALIGN $16
+span1:
+	SUBS $16, R2
+	BLT last1
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f009088 // fmul v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f0090a9 // fmul v9.8h, v5.8h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x0e217900 // fcvtl v0.4s, v8.4h
+	WORD $0x4e217901 // fcvtl2 v1.4s, v8.8h
+	WORD $0x0e217922 // fcvtl v2.4s, v9.4h
+	WORD $0x4e217923 // fcvtl2 v3.4s, v9.8h
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x4e23d673 // fadd v19.4s, v19.4s, v3.4s
+	CBNZ R2, span1
+	B sums1
+last1:
+	ADD $16, R2
+	WORD $0x4f000408 // movi v8.4s, #0x0
+	WORD $0x4f000409 // movi v9.4s, #0x0
+	SUBS $8, R2
+	BLT four1
+	PCALIGN $16
+loop1:
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	SUBS $8, R2
+	BGE loop1
+four1:
+	TBZ $2, R2, rest1
+	FMOVQ.P 16(R6), F0
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+rest1:
+	ANDS $3, R2
+	BEQ end1
+one1:
+	FMOVS.P 4(R6), F0
+	FLDPQ 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	FLDPQ 288(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	ADD $64, R1
+	SUBS $1, R2
+	BNE one1
+end1:
+	WORD $0x0e217900 // fcvtl v0.4s, v8.4h
+	WORD $0x4e217901 // fcvtl2 v1.4s, v8.8h
+	WORD $0x0e217922 // fcvtl v2.4s, v9.4h
+	WORD $0x4e217923 // fcvtl2 v3.4s, v9.8h
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x4e23d673 // fadd v19.4s, v19.4s, v3.4s
+sums1:
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual1
+	MOVD R4, R6
+	FSTPQ (F16, F17), 0(R6)
+	FSTPQ (F18, F19), 32(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows1
+residual1:
+	MOVD R4, R6
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	FSTPQ (F16, F17), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
+	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
+	FSTPQ (F18, F19), 32(R6)
+	SUBS $1, R5
+	BLE done
+	MOVD $1, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows1
+rows3:
+	// A tile of 3 by 16: sums in V16 to V27, half sums in V8 to V13, operands in V0 to V2, weights in V4 to V7.
+	MOVD R26, R1
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	FLDPQ 0(R23), (F24, F25)
+	FLDPQ 32(R23), (F26, F27)
+	MOVD R3, R6
+	ADD R12, R6, R7
+	ADD R12, R7, R8
+	MOVD call_Words(R0), R2
+	SUB $256, R1
+	PCALIGN $16
+span3:
+	SUBS $16, R2
+	BLT last3
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f009088 // fmul v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01908a // fmul v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02908c // fmul v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f0090a9 // fmul v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0190ab // fmul v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0290ad // fmul v13.8h, v5.8h, v2.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	WORD $0x0e217900 // fcvtl v0.4s, v8.4h
+	WORD $0x4e217901 // fcvtl2 v1.4s, v8.8h
+	WORD $0x0e217922 // fcvtl v2.4s, v9.4h
+	WORD $0x4e217923 // fcvtl2 v3.4s, v9.8h
+	WORD $0x0e217944 // fcvtl v4.4s, v10.4h
+	WORD $0x4e217945 // fcvtl2 v5.4s, v10.8h
+	WORD $0x0e217966 // fcvtl v6.4s, v11.4h
+	WORD $0x4e217967 // fcvtl2 v7.4s, v11.8h
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x4e23d673 // fadd v19.4s, v19.4s, v3.4s
+	WORD $0x4e24d694 // fadd v20.4s, v20.4s, v4.4s
+	WORD $0x4e25d6b5 // fadd v21.4s, v21.4s, v5.4s
+	WORD $0x4e26d6d6 // fadd v22.4s, v22.4s, v6.4s
+	WORD $0x4e27d6f7 // fadd v23.4s, v23.4s, v7.4s
+	WORD $0x0e217980 // fcvtl v0.4s, v12.4h
+	WORD $0x4e217981 // fcvtl2 v1.4s, v12.8h
+	WORD $0x0e2179a2 // fcvtl v2.4s, v13.4h
+	WORD $0x4e2179a3 // fcvtl2 v3.4s, v13.8h
+	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
+	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
+	WORD $0x4e22d75a // fadd v26.4s, v26.4s, v2.4s
+	WORD $0x4e23d77b // fadd v27.4s, v27.4s, v3.4s
+	CBNZ R2, span3
+	B sums3
+last3:
+	ADD $16, R2
+	WORD $0x4f000408 // movi v8.4s, #0x0
+	WORD $0x4f000409 // movi v9.4s, #0x0
+	WORD $0x4f00040a // movi v10.4s, #0x0
+	WORD $0x4f00040b // movi v11.4s, #0x0
+	WORD $0x4f00040c // movi v12.4s, #0x0
+	WORD $0x4f00040d // movi v13.4s, #0x0
+	SUBS $8, R2
+	BLT four3
+	PCALIGN $16
+loop3:
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	SUBS $8, R2
+	BGE loop3
+four3:
+	TBZ $2, R2, rest3
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+rest3:
+	ANDS $3, R2
+	BEQ end3
+one3:
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FLDPQ 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	FLDPQ 288(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	ADD $64, R1
+	SUBS $1, R2
+	BNE one3
+end3:
+	WORD $0x0e217900 // fcvtl v0.4s, v8.4h
+	WORD $0x4e217901 // fcvtl2 v1.4s, v8.8h
+	WORD $0x0e217922 // fcvtl v2.4s, v9.4h
+	WORD $0x4e217923 // fcvtl2 v3.4s, v9.8h
+	WORD $0x0e217944 // fcvtl v4.4s, v10.4h
+	WORD $0x4e217945 // fcvtl2 v5.4s, v10.8h
+	WORD $0x0e217966 // fcvtl v6.4s, v11.4h
+	WORD $0x4e217967 // fcvtl2 v7.4s, v11.8h
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x4e23d673 // fadd v19.4s, v19.4s, v3.4s
+	WORD $0x4e24d694 // fadd v20.4s, v20.4s, v4.4s
+	WORD $0x4e25d6b5 // fadd v21.4s, v21.4s, v5.4s
+	WORD $0x4e26d6d6 // fadd v22.4s, v22.4s, v6.4s
+	WORD $0x4e27d6f7 // fadd v23.4s, v23.4s, v7.4s
+	WORD $0x0e217980 // fcvtl v0.4s, v12.4h
+	WORD $0x4e217981 // fcvtl2 v1.4s, v12.8h
+	WORD $0x0e2179a2 // fcvtl v2.4s, v13.4h
+	WORD $0x4e2179a3 // fcvtl2 v3.4s, v13.8h
+	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
+	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
+	WORD $0x4e22d75a // fadd v26.4s, v26.4s, v2.4s
+	WORD $0x4e23d77b // fadd v27.4s, v27.4s, v3.4s
+sums3:
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual3
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	FSTPQ (F16, F17), 0(R6)
+	FSTPQ (F18, F19), 32(R6)
+	FSTPQ (F20, F21), 0(R7)
+	FSTPQ (F22, F23), 32(R7)
+	FSTPQ (F24, F25), 0(R8)
+	FSTPQ (F26, F27), 32(R8)
+	SUBS $3, R5
+	BLE done
+	MOVD $3, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows3
+residual3:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	FSTPQ (F16, F17), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
+	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
+	FSTPQ (F18, F19), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d694 // fadd v20.4s, v20.4s, v0.4s
+	WORD $0x4e21d6b5 // fadd v21.4s, v21.4s, v1.4s
+	FSTPQ (F20, F21), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
+	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
+	FSTPQ (F22, F23), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
+	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
+	FSTPQ (F24, F25), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d75a // fadd v26.4s, v26.4s, v0.4s
+	WORD $0x4e21d77b // fadd v27.4s, v27.4s, v1.4s
+	FSTPQ (F26, F27), 32(R8)
+	SUBS $3, R5
+	BLE done
+	MOVD $3, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows3
+rows4:
+	// A tile of 4 by 16: sums in V16 to V31, half sums in V8 to V15, operands in V0 to V3, weights in V4 to V7.
+	MOVD R26, R1
+	FLDPQ 0(R23), (F16, F17)
+	FLDPQ 32(R23), (F18, F19)
+	FLDPQ 0(R23), (F20, F21)
+	FLDPQ 32(R23), (F22, F23)
+	FLDPQ 0(R23), (F24, F25)
+	FLDPQ 32(R23), (F26, F27)
+	FLDPQ 0(R23), (F28, F29)
+	FLDPQ 32(R23), (F30, F31)
+	MOVD R3, R6
+	ADD R12, R6, R7
+	ADD R12, R7, R8
+	ADD R12, R8, R9
+	MOVD call_Words(R0), R2
+	SUB $256, R1
+	PCALIGN $16
+span4:
+	SUBS $16, R2
+	BLT last4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f009088 // fmul v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01908a // fmul v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02908c // fmul v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f03908e // fmul v14.8h, v4.8h, v3.h[0]
+	WORD $0x4f0090a9 // fmul v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0190ab // fmul v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0290ad // fmul v13.8h, v5.8h, v2.h[0]
+	WORD $0x4f0390af // fmul v15.8h, v5.8h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1310ce // fmla v14.8h, v6.8h, v3.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	WORD $0x4f1310ef // fmla v15.8h, v7.8h, v3.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f23108e // fmla v14.8h, v4.8h, v3.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	WORD $0x4f2310af // fmla v15.8h, v5.8h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3310ce // fmla v14.8h, v6.8h, v3.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	WORD $0x4f3310ef // fmla v15.8h, v7.8h, v3.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f03188e // fmla v14.8h, v4.8h, v3.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	WORD $0x4f0318af // fmla v15.8h, v5.8h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1318ce // fmla v14.8h, v6.8h, v3.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	WORD $0x4f1318ef // fmla v15.8h, v7.8h, v3.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f23188e // fmla v14.8h, v4.8h, v3.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	WORD $0x4f2318af // fmla v15.8h, v5.8h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3318ce // fmla v14.8h, v6.8h, v3.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	WORD $0x4f3318ef // fmla v15.8h, v7.8h, v3.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f03108e // fmla v14.8h, v4.8h, v3.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	WORD $0x4f0310af // fmla v15.8h, v5.8h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1310ce // fmla v14.8h, v6.8h, v3.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	WORD $0x4f1310ef // fmla v15.8h, v7.8h, v3.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f23108e // fmla v14.8h, v4.8h, v3.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	WORD $0x4f2310af // fmla v15.8h, v5.8h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3310ce // fmla v14.8h, v6.8h, v3.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	WORD $0x4f3310ef // fmla v15.8h, v7.8h, v3.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f03188e // fmla v14.8h, v4.8h, v3.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	WORD $0x4f0318af // fmla v15.8h, v5.8h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1318ce // fmla v14.8h, v6.8h, v3.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	WORD $0x4f1318ef // fmla v15.8h, v7.8h, v3.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f23188e // fmla v14.8h, v4.8h, v3.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	WORD $0x4f2318af // fmla v15.8h, v5.8h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3318ce // fmla v14.8h, v6.8h, v3.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	WORD $0x4f3318ef // fmla v15.8h, v7.8h, v3.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f03108e // fmla v14.8h, v4.8h, v3.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	WORD $0x4f0310af // fmla v15.8h, v5.8h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1310ce // fmla v14.8h, v6.8h, v3.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	WORD $0x4f1310ef // fmla v15.8h, v7.8h, v3.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f23108e // fmla v14.8h, v4.8h, v3.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	WORD $0x4f2310af // fmla v15.8h, v5.8h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3310ce // fmla v14.8h, v6.8h, v3.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	WORD $0x4f3310ef // fmla v15.8h, v7.8h, v3.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f03188e // fmla v14.8h, v4.8h, v3.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	WORD $0x4f0318af // fmla v15.8h, v5.8h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1318ce // fmla v14.8h, v6.8h, v3.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	WORD $0x4f1318ef // fmla v15.8h, v7.8h, v3.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f23188e // fmla v14.8h, v4.8h, v3.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	WORD $0x4f2318af // fmla v15.8h, v5.8h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3318ce // fmla v14.8h, v6.8h, v3.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	WORD $0x4f3318ef // fmla v15.8h, v7.8h, v3.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f03108e // fmla v14.8h, v4.8h, v3.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	WORD $0x4f0310af // fmla v15.8h, v5.8h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1310ce // fmla v14.8h, v6.8h, v3.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	WORD $0x4f1310ef // fmla v15.8h, v7.8h, v3.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f23108e // fmla v14.8h, v4.8h, v3.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	WORD $0x4f2310af // fmla v15.8h, v5.8h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3310ce // fmla v14.8h, v6.8h, v3.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	WORD $0x4f3310ef // fmla v15.8h, v7.8h, v3.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f03188e // fmla v14.8h, v4.8h, v3.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	WORD $0x4f0318af // fmla v15.8h, v5.8h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1318ce // fmla v14.8h, v6.8h, v3.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	WORD $0x4f1318ef // fmla v15.8h, v7.8h, v3.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f23188e // fmla v14.8h, v4.8h, v3.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	WORD $0x4f2318af // fmla v15.8h, v5.8h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3318ce // fmla v14.8h, v6.8h, v3.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	WORD $0x4f3318ef // fmla v15.8h, v7.8h, v3.h[7]
+	WORD $0x0e217900 // fcvtl v0.4s, v8.4h
+	WORD $0x4e217901 // fcvtl2 v1.4s, v8.8h
+	WORD $0x0e217922 // fcvtl v2.4s, v9.4h
+	WORD $0x4e217923 // fcvtl2 v3.4s, v9.8h
+	WORD $0x0e217944 // fcvtl v4.4s, v10.4h
+	WORD $0x4e217945 // fcvtl2 v5.4s, v10.8h
+	WORD $0x0e217966 // fcvtl v6.4s, v11.4h
+	WORD $0x4e217967 // fcvtl2 v7.4s, v11.8h
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x4e23d673 // fadd v19.4s, v19.4s, v3.4s
+	WORD $0x4e24d694 // fadd v20.4s, v20.4s, v4.4s
+	WORD $0x4e25d6b5 // fadd v21.4s, v21.4s, v5.4s
+	WORD $0x4e26d6d6 // fadd v22.4s, v22.4s, v6.4s
+	WORD $0x4e27d6f7 // fadd v23.4s, v23.4s, v7.4s
+	WORD $0x0e217980 // fcvtl v0.4s, v12.4h
+	WORD $0x4e217981 // fcvtl2 v1.4s, v12.8h
+	WORD $0x0e2179a2 // fcvtl v2.4s, v13.4h
+	WORD $0x4e2179a3 // fcvtl2 v3.4s, v13.8h
+	WORD $0x0e2179c4 // fcvtl v4.4s, v14.4h
+	WORD $0x4e2179c5 // fcvtl2 v5.4s, v14.8h
+	WORD $0x0e2179e6 // fcvtl v6.4s, v15.4h
+	WORD $0x4e2179e7 // fcvtl2 v7.4s, v15.8h
+	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
+	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
+	WORD $0x4e22d75a // fadd v26.4s, v26.4s, v2.4s
+	WORD $0x4e23d77b // fadd v27.4s, v27.4s, v3.4s
+	WORD $0x4e24d79c // fadd v28.4s, v28.4s, v4.4s
+	WORD $0x4e25d7bd // fadd v29.4s, v29.4s, v5.4s
+	WORD $0x4e26d7de // fadd v30.4s, v30.4s, v6.4s
+	WORD $0x4e27d7ff // fadd v31.4s, v31.4s, v7.4s
+	CBNZ R2, span4
+	B sums4
+last4:
+	ADD $16, R2
+	WORD $0x4f000408 // movi v8.4s, #0x0
+	WORD $0x4f000409 // movi v9.4s, #0x0
+	WORD $0x4f00040a // movi v10.4s, #0x0
+	WORD $0x4f00040b // movi v11.4s, #0x0
+	WORD $0x4f00040c // movi v12.4s, #0x0
+	WORD $0x4f00040d // movi v13.4s, #0x0
+	WORD $0x4f00040e // movi v14.4s, #0x0
+	WORD $0x4f00040f // movi v15.4s, #0x0
+	SUBS $8, R2
+	BLT four4
+	PCALIGN $16
+loop4:
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f03108e // fmla v14.8h, v4.8h, v3.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	WORD $0x4f0310af // fmla v15.8h, v5.8h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1310ce // fmla v14.8h, v6.8h, v3.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	WORD $0x4f1310ef // fmla v15.8h, v7.8h, v3.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f23108e // fmla v14.8h, v4.8h, v3.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	WORD $0x4f2310af // fmla v15.8h, v5.8h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3310ce // fmla v14.8h, v6.8h, v3.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	WORD $0x4f3310ef // fmla v15.8h, v7.8h, v3.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f03188e // fmla v14.8h, v4.8h, v3.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	WORD $0x4f0318af // fmla v15.8h, v5.8h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1318ce // fmla v14.8h, v6.8h, v3.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	WORD $0x4f1318ef // fmla v15.8h, v7.8h, v3.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f23188e // fmla v14.8h, v4.8h, v3.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	WORD $0x4f2318af // fmla v15.8h, v5.8h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3318ce // fmla v14.8h, v6.8h, v3.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	WORD $0x4f3318ef // fmla v15.8h, v7.8h, v3.h[7]
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f03108e // fmla v14.8h, v4.8h, v3.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	WORD $0x4f0310af // fmla v15.8h, v5.8h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1310ce // fmla v14.8h, v6.8h, v3.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	WORD $0x4f1310ef // fmla v15.8h, v7.8h, v3.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f23108e // fmla v14.8h, v4.8h, v3.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	WORD $0x4f2310af // fmla v15.8h, v5.8h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3310ce // fmla v14.8h, v6.8h, v3.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	WORD $0x4f3310ef // fmla v15.8h, v7.8h, v3.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f03188e // fmla v14.8h, v4.8h, v3.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	WORD $0x4f0318af // fmla v15.8h, v5.8h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1318ce // fmla v14.8h, v6.8h, v3.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	WORD $0x4f1318ef // fmla v15.8h, v7.8h, v3.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f23188e // fmla v14.8h, v4.8h, v3.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	WORD $0x4f2318af // fmla v15.8h, v5.8h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3318ce // fmla v14.8h, v6.8h, v3.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	WORD $0x4f3318ef // fmla v15.8h, v7.8h, v3.h[7]
+	SUBS $8, R2
+	BGE loop4
+four4:
+	TBZ $2, R2, rest4
+	FMOVQ.P 16(R6), F0
+	FMOVQ.P 16(R7), F1
+	FMOVQ.P 16(R8), F2
+	FMOVQ.P 16(R9), F3
+	FLDPQ.W 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f03108e // fmla v14.8h, v4.8h, v3.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	WORD $0x4f0310af // fmla v15.8h, v5.8h, v3.h[0]
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1310ce // fmla v14.8h, v6.8h, v3.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	WORD $0x4f1310ef // fmla v15.8h, v7.8h, v3.h[1]
+	FLDPQ 64(R1), (F4, F5)
+	WORD $0x4f201088 // fmla v8.8h, v4.8h, v0.h[2]
+	WORD $0x4f21108a // fmla v10.8h, v4.8h, v1.h[2]
+	WORD $0x4f22108c // fmla v12.8h, v4.8h, v2.h[2]
+	WORD $0x4f23108e // fmla v14.8h, v4.8h, v3.h[2]
+	WORD $0x4f2010a9 // fmla v9.8h, v5.8h, v0.h[2]
+	WORD $0x4f2110ab // fmla v11.8h, v5.8h, v1.h[2]
+	WORD $0x4f2210ad // fmla v13.8h, v5.8h, v2.h[2]
+	WORD $0x4f2310af // fmla v15.8h, v5.8h, v3.h[2]
+	FLDPQ 96(R1), (F6, F7)
+	WORD $0x4f3010c8 // fmla v8.8h, v6.8h, v0.h[3]
+	WORD $0x4f3110ca // fmla v10.8h, v6.8h, v1.h[3]
+	WORD $0x4f3210cc // fmla v12.8h, v6.8h, v2.h[3]
+	WORD $0x4f3310ce // fmla v14.8h, v6.8h, v3.h[3]
+	WORD $0x4f3010e9 // fmla v9.8h, v7.8h, v0.h[3]
+	WORD $0x4f3110eb // fmla v11.8h, v7.8h, v1.h[3]
+	WORD $0x4f3210ed // fmla v13.8h, v7.8h, v2.h[3]
+	WORD $0x4f3310ef // fmla v15.8h, v7.8h, v3.h[3]
+	FLDPQ 128(R1), (F4, F5)
+	WORD $0x4f001888 // fmla v8.8h, v4.8h, v0.h[4]
+	WORD $0x4f01188a // fmla v10.8h, v4.8h, v1.h[4]
+	WORD $0x4f02188c // fmla v12.8h, v4.8h, v2.h[4]
+	WORD $0x4f03188e // fmla v14.8h, v4.8h, v3.h[4]
+	WORD $0x4f0018a9 // fmla v9.8h, v5.8h, v0.h[4]
+	WORD $0x4f0118ab // fmla v11.8h, v5.8h, v1.h[4]
+	WORD $0x4f0218ad // fmla v13.8h, v5.8h, v2.h[4]
+	WORD $0x4f0318af // fmla v15.8h, v5.8h, v3.h[4]
+	FLDPQ 160(R1), (F6, F7)
+	WORD $0x4f1018c8 // fmla v8.8h, v6.8h, v0.h[5]
+	WORD $0x4f1118ca // fmla v10.8h, v6.8h, v1.h[5]
+	WORD $0x4f1218cc // fmla v12.8h, v6.8h, v2.h[5]
+	WORD $0x4f1318ce // fmla v14.8h, v6.8h, v3.h[5]
+	WORD $0x4f1018e9 // fmla v9.8h, v7.8h, v0.h[5]
+	WORD $0x4f1118eb // fmla v11.8h, v7.8h, v1.h[5]
+	WORD $0x4f1218ed // fmla v13.8h, v7.8h, v2.h[5]
+	WORD $0x4f1318ef // fmla v15.8h, v7.8h, v3.h[5]
+	FLDPQ 192(R1), (F4, F5)
+	WORD $0x4f201888 // fmla v8.8h, v4.8h, v0.h[6]
+	WORD $0x4f21188a // fmla v10.8h, v4.8h, v1.h[6]
+	WORD $0x4f22188c // fmla v12.8h, v4.8h, v2.h[6]
+	WORD $0x4f23188e // fmla v14.8h, v4.8h, v3.h[6]
+	WORD $0x4f2018a9 // fmla v9.8h, v5.8h, v0.h[6]
+	WORD $0x4f2118ab // fmla v11.8h, v5.8h, v1.h[6]
+	WORD $0x4f2218ad // fmla v13.8h, v5.8h, v2.h[6]
+	WORD $0x4f2318af // fmla v15.8h, v5.8h, v3.h[6]
+	FLDPQ 224(R1), (F6, F7)
+	WORD $0x4f3018c8 // fmla v8.8h, v6.8h, v0.h[7]
+	WORD $0x4f3118ca // fmla v10.8h, v6.8h, v1.h[7]
+	WORD $0x4f3218cc // fmla v12.8h, v6.8h, v2.h[7]
+	WORD $0x4f3318ce // fmla v14.8h, v6.8h, v3.h[7]
+	WORD $0x4f3018e9 // fmla v9.8h, v7.8h, v0.h[7]
+	WORD $0x4f3118eb // fmla v11.8h, v7.8h, v1.h[7]
+	WORD $0x4f3218ed // fmla v13.8h, v7.8h, v2.h[7]
+	WORD $0x4f3318ef // fmla v15.8h, v7.8h, v3.h[7]
+rest4:
+	ANDS $3, R2
+	BEQ end4
+one4:
+	FMOVS.P 4(R6), F0
+	FMOVS.P 4(R7), F1
+	FMOVS.P 4(R8), F2
+	FMOVS.P 4(R9), F3
+	FLDPQ 256(R1), (F4, F5)
+	WORD $0x4f001088 // fmla v8.8h, v4.8h, v0.h[0]
+	WORD $0x4f01108a // fmla v10.8h, v4.8h, v1.h[0]
+	WORD $0x4f02108c // fmla v12.8h, v4.8h, v2.h[0]
+	WORD $0x4f03108e // fmla v14.8h, v4.8h, v3.h[0]
+	WORD $0x4f0010a9 // fmla v9.8h, v5.8h, v0.h[0]
+	WORD $0x4f0110ab // fmla v11.8h, v5.8h, v1.h[0]
+	WORD $0x4f0210ad // fmla v13.8h, v5.8h, v2.h[0]
+	WORD $0x4f0310af // fmla v15.8h, v5.8h, v3.h[0]
+	FLDPQ 288(R1), (F6, F7)
+	WORD $0x4f1010c8 // fmla v8.8h, v6.8h, v0.h[1]
+	WORD $0x4f1110ca // fmla v10.8h, v6.8h, v1.h[1]
+	WORD $0x4f1210cc // fmla v12.8h, v6.8h, v2.h[1]
+	WORD $0x4f1310ce // fmla v14.8h, v6.8h, v3.h[1]
+	WORD $0x4f1010e9 // fmla v9.8h, v7.8h, v0.h[1]
+	WORD $0x4f1110eb // fmla v11.8h, v7.8h, v1.h[1]
+	WORD $0x4f1210ed // fmla v13.8h, v7.8h, v2.h[1]
+	WORD $0x4f1310ef // fmla v15.8h, v7.8h, v3.h[1]
+	ADD $64, R1
+	SUBS $1, R2
+	BNE one4
+end4:
+	WORD $0x0e217900 // fcvtl v0.4s, v8.4h
+	WORD $0x4e217901 // fcvtl2 v1.4s, v8.8h
+	WORD $0x0e217922 // fcvtl v2.4s, v9.4h
+	WORD $0x4e217923 // fcvtl2 v3.4s, v9.8h
+	WORD $0x0e217944 // fcvtl v4.4s, v10.4h
+	WORD $0x4e217945 // fcvtl2 v5.4s, v10.8h
+	WORD $0x0e217966 // fcvtl v6.4s, v11.4h
+	WORD $0x4e217967 // fcvtl2 v7.4s, v11.8h
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x4e23d673 // fadd v19.4s, v19.4s, v3.4s
+	WORD $0x4e24d694 // fadd v20.4s, v20.4s, v4.4s
+	WORD $0x4e25d6b5 // fadd v21.4s, v21.4s, v5.4s
+	WORD $0x4e26d6d6 // fadd v22.4s, v22.4s, v6.4s
+	WORD $0x4e27d6f7 // fadd v23.4s, v23.4s, v7.4s
+	WORD $0x0e217980 // fcvtl v0.4s, v12.4h
+	WORD $0x4e217981 // fcvtl2 v1.4s, v12.8h
+	WORD $0x0e2179a2 // fcvtl v2.4s, v13.4h
+	WORD $0x4e2179a3 // fcvtl2 v3.4s, v13.8h
+	WORD $0x0e2179c4 // fcvtl v4.4s, v14.4h
+	WORD $0x4e2179c5 // fcvtl2 v5.4s, v14.8h
+	WORD $0x0e2179e6 // fcvtl v6.4s, v15.4h
+	WORD $0x4e2179e7 // fcvtl2 v7.4s, v15.8h
+	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
+	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
+	WORD $0x4e22d75a // fadd v26.4s, v26.4s, v2.4s
+	WORD $0x4e23d77b // fadd v27.4s, v27.4s, v3.4s
+	WORD $0x4e24d79c // fadd v28.4s, v28.4s, v4.4s
+	WORD $0x4e25d7bd // fadd v29.4s, v29.4s, v5.4s
+	WORD $0x4e26d7de // fadd v30.4s, v30.4s, v6.4s
+	WORD $0x4e27d7ff // fadd v31.4s, v31.4s, v7.4s
+sums4:
+	MOVD call_Res(R0), R13
+	CBNZ R13, residual4
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	FSTPQ (F16, F17), 0(R6)
+	FSTPQ (F18, F19), 32(R6)
+	FSTPQ (F20, F21), 0(R7)
+	FSTPQ (F22, F23), 32(R7)
+	FSTPQ (F24, F25), 0(R8)
+	FSTPQ (F26, F27), 32(R8)
+	FSTPQ (F28, F29), 0(R9)
+	FSTPQ (F30, F31), 32(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows4
+residual4:
+	MOVD R4, R6
+	ADD R16, R6, R7
+	ADD R16, R7, R8
+	ADD R16, R8, R9
+	ADD R15, R6, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	WORD $0x4e21d631 // fadd v17.4s, v17.4s, v1.4s
+	FSTPQ (F16, F17), 0(R6)
+	ADD R15, R6, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d652 // fadd v18.4s, v18.4s, v0.4s
+	WORD $0x4e21d673 // fadd v19.4s, v19.4s, v1.4s
+	FSTPQ (F18, F19), 32(R6)
+	ADD R15, R7, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d694 // fadd v20.4s, v20.4s, v0.4s
+	WORD $0x4e21d6b5 // fadd v21.4s, v21.4s, v1.4s
+	FSTPQ (F20, F21), 0(R7)
+	ADD R15, R7, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d6d6 // fadd v22.4s, v22.4s, v0.4s
+	WORD $0x4e21d6f7 // fadd v23.4s, v23.4s, v1.4s
+	FSTPQ (F22, F23), 32(R7)
+	ADD R15, R8, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
+	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
+	FSTPQ (F24, F25), 0(R8)
+	ADD R15, R8, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d75a // fadd v26.4s, v26.4s, v0.4s
+	WORD $0x4e21d77b // fadd v27.4s, v27.4s, v1.4s
+	FSTPQ (F26, F27), 32(R8)
+	ADD R15, R9, R17
+	FLDPQ 0(R17), (F0, F1)
+	WORD $0x4e20d79c // fadd v28.4s, v28.4s, v0.4s
+	WORD $0x4e21d7bd // fadd v29.4s, v29.4s, v1.4s
+	FSTPQ (F28, F29), 0(R9)
+	ADD R15, R9, R17
+	FLDPQ 32(R17), (F0, F1)
+	WORD $0x4e20d7de // fadd v30.4s, v30.4s, v0.4s
+	WORD $0x4e21d7ff // fadd v31.4s, v31.4s, v1.4s
+	FSTPQ (F30, F31), 32(R9)
+	SUBS $4, R5
+	BLE done
+	MOVD $4, R13
+	MADD R12, R3, R13, R3
+	MADD R16, R4, R13, R4
+	B rows4
+done:
+	SUBS $1, R21
+	BEQ end
+	MOVD $64, R14
+	ADD R22, R26
+	ADD R14, R23
+	ADD R14, R24
+	ADD R14, R25
+	B panel
+end:
+	RET
+
 // func mulLong(c *call)
 TEXT ·mulLong(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0

@@ -1086,55 +1086,26 @@ done85:
 done81:
 	RET
 
-// func roundF16(dst *uint32, src *float32, n int)
-TEXT ·roundF16(SB), NOSPLIT, $0-24
+// func pairsF16(dst *uint32, src *float32, n int)
+TEXT ·pairsF16(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
 	MOVD $cc77fe000<>(SB), R17
-	FMOVQ (R17), F8
+	FMOVQ (R17), F30
 	MOVD $c477fe000<>(SB), R17
-	FMOVQ (R17), F9
-	SUBS $4, R2
-	BLT rest87
-loop86:
-	FMOVQ.P 16(R1), F0
-	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
-	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
+	FMOVQ (R17), F31
+loop:
+	FLDPQ.P 32(R1), (F0, F1)
+	WORD $0x4ebff400 // fmin v0.4s, v0.4s, v31.4s
+	WORD $0x4ebff421 // fmin v1.4s, v1.4s, v31.4s
+	WORD $0x4e3ef400 // fmax v0.4s, v0.4s, v30.4s
+	WORD $0x4e3ef421 // fmax v1.4s, v1.4s, v30.4s
 	WORD $0x0e216800 // fcvtn v0.4h, v0.4s
-	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x4e216820 // fcvtn2 v0.8h, v1.4s
 	FMOVQ.P F0, 16(R0)
-	SUBS $4, R2
-	BGE loop86
-rest87:
-	ADDS $4, R2
-	BEQ done88
-	MOVD $tail<>(SB), R17
-	SUB R2<<2, R17
-	FMOVQ 12(R17), F31
-	TBNZ $1, R2, more89
-	FMOVS 0(R1), F0
-	B done90
-more89:
-	FMOVD 0(R1), F0
-	TBZ $0, R2, done90
-	ADD $8, R1, R17
-	VLD1 (R17), V0.S[2]
-done90:
-	WORD $0x4ea9f400 // fmin v0.4s, v0.4s, v9.4s
-	WORD $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD $0x0e216800 // fcvtn v0.4h, v0.4s
-	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
-	TBNZ $1, R2, more91
-	FMOVS F0, 0(R0)
-	B done92
-more91:
-	FMOVD F0, 0(R0)
-	TBZ $0, R2, done92
-	ADD $8, R0, R17
-	VST1 V0.S[2], (R17)
-done92:
-done88:
+	SUBS $8, R2
+	BNE loop
 	RET
 
 DATA c00000001<>+0(SB)/8, $0x0000000100000001

@@ -11,7 +11,9 @@ import (
 // ends with SIGILL where it lacks it: make test-arm64 sees that the emulator would have
 // caught a kernel that uses what its processor does not have.
 func TestTrap(t *testing.T) {
-	kernel, known := map[string]func(int) float32{"SDOT": peakDot, "SMMLA": peakMatrix, "BFMMLA": peakMatrixBF16}[os.Getenv("TRAP")]
+	kernel, known := map[string]func(int) float32{
+		"SDOT": peakDot, "SMMLA": peakMatrix, "BFMMLA": peakMatrixBF16, "FMLA.8h": peakHalfSums, "FMLAL": peakWidening,
+	}[os.Getenv("TRAP")]
 	if !known {
 		t.Skip("TRAP names no instruction: make test-arm64 does")
 	}

@@ -168,21 +168,3 @@ func (g gen) roundBF16() {
 	})
 	g.Op("RET")
 }
-
-// roundF16 writes roundF16: backends.RoundF16 of n numbers, by way of half.
-func (g gen) roundF16() {
-	const least, most = 8, 9
-	g.Func("roundF16", 24, "(dst *uint32, src *float32, n int)")
-	g.arguments("dst", "src", "n")
-	g.constant(least, -65504)
-	g.constant(most, 65504)
-	g.eachVector(func(tail bool) {
-		g.loadNext(tail, "R1", 0)
-		g.v("fmin", 0, 0, most)
-		g.v("fmax", 0, 0, least)
-		g.v("fcvtn", 0, 0)
-		g.v("fcvtl", 0, 0)
-		g.storeNext(tail, 0, "R0")
-	})
-	g.Op("RET")
-}

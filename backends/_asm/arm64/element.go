@@ -46,9 +46,14 @@ func (e element) tile(g gen, p product, rows int, name func(string) string) {
 // start begins every row's sums with the bias.
 func (e element) start(g gen, rows int) {
 	for r := range rows {
-		g.Op("FLDPQ", at(0, "R23"), pair(e.sum(r, 0), e.sum(r, 1)))
-		g.Op("FLDPQ", at(2*bytes, "R23"), pair(e.sum(r, 2), e.sum(r, 3)))
+		g.bias(e.sum(r, 0))
 	}
+}
+
+// bias reads that of 16 outputs into registers from one on.
+func (g gen) bias(r int) {
+	g.Op("FLDPQ", at(0, "R23"), pair(r, r+1))
+	g.Op("FLDPQ", at(2*bytes, "R23"), pair(r+2, r+3))
 }
 
 // startCodes begins them with the panel's header times the row's zero point.

@@ -4,6 +4,7 @@ package arm64
 var (
 	heights     = []int{1, 4, 5, 6}
 	heightsLong = []int{1, 4, 5}
+	heightsHalf = []int{1, 3, 4}
 )
 
 // NEON is the files of package neon by name, as made by command.
@@ -21,6 +22,8 @@ func products(g gen) string {
 	g.product(product{name: "mulDot", heights: heights, layout: element{gen.sdot}, codes: true})
 	g.product(product{name: "mulMatrix", heights: heights, layout: matrix{"smmla"}, codes: true, pairs: true})
 	g.product(product{name: "mulMatrixBF16", heights: heights, layout: matrix{"bfmmla"}, pairs: true})
+	g.product(product{name: "mulWidening", heights: heights, layout: widening{}})
+	g.product(product{name: "mulHalfSums", heights: heightsHalf, layout: halfSums{}})
 	g.product(product{name: "mulLong", heights: heightsLong, layout: long{}, codes: true})
 	return g.String()
 }
@@ -35,7 +38,7 @@ func rows(g gen) string {
 	g.rowsInt8()
 	g.pairsBF16()
 	g.roundBF16()
-	g.roundF16()
+	g.pairsF16()
 	return g.String()
 }
 
@@ -45,6 +48,8 @@ func packing(g gen) string {
 	g.packBlocks()
 	g.packPairs()
 	g.packRowsBF16()
+	g.packRowsF16()
+	g.splitPairs()
 	return g.String()
 }
 

@@ -58,6 +58,28 @@ func TestPixelWords(t *testing.T) {
 	}
 }
 
+// TestHalfWords: those on floating-point halves likewise.
+func TestHalfWords(t *testing.T) {
+	g := newGen("a test")
+	g.byHalf("fmul h", 0, 1, 2, 7)
+	g.byHalf("fmla h", 31, 17, 15, 4)
+	g.byHalf("fmlal", 0, 1, 2, 7)
+	g.byHalf("fmlal2", 31, 17, 15, 5)
+	g.v("fcvtn2", 1, 2)
+	g.v("fcvtl2", 1, 2)
+	want := `
+	WORD $0x4f329820 // fmul v0.8h, v1.8h, v2.h[7]
+	WORD $0x4f0f1a3f // fmla v31.8h, v17.8h, v15.h[4]
+	WORD $0x4fb20820 // fmlal v0.4s, v1.4h, v2.h[7]
+	WORD $0x6f9f8a3f // fmlal2 v31.4s, v17.4h, v15.h[5]
+	WORD $0x4e216841 // fcvtn2 v1.8h, v2.4s
+	WORD $0x4e217841 // fcvtl2 v1.4s, v2.8h
+`
+	if got := g.String(); !strings.HasSuffix(got, want) {
+		t.Errorf("%s\nwant at its end%s", got, want)
+	}
+}
+
 // TestConstants: a vector is four words.
 func TestConstants(t *testing.T) {
 	g := newGen("a test")

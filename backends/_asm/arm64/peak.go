@@ -32,6 +32,8 @@ func (g gen) peaks() {
 	g.peak("peakDot", func(acc int) { g.sdot(acc, peakA, peakB, 0) })
 	g.peak("peakMatrix", func(acc int) { g.v("smmla", acc, peakA, peakB) })
 	g.peak("peakMatrixBF16", func(acc int) { g.v("bfmmla", acc, peakA, peakB) })
+	g.peak("peakWidening", func(acc int) { g.byHalf("fmlal", acc, peakA, peakSums, 0) })
+	g.peak("peakHalfSums", func(acc int) { g.byHalf("fmla h", acc, peakA, peakSums, 0) })
 	g.peak("peakLong", func(acc int) {
 		g.v("smull h", peakSums+acc, peakA, peakB)
 		g.v("smlal2h", peakSums+acc, peakA, peakB)

@@ -71,6 +71,12 @@ var byHalves = map[string]struct {
 	"umlal":    {0x2f402000, "umlal v%d.4s, v%d.4h, v%d.h[%d]"},
 	"umlal2":   {0x6f402000, "umlal2 v%d.4s, v%d.8h, v%d.h[%d]"},
 	"sqrdmulh": {0x4f40d000, "sqrdmulh v%d.8h, v%d.8h, v%d.h[%d]"}, // 2·n·m, the upper half, rounded
+
+	// Halves that are floating-point numbers; fmlal's products and sums are float32.
+	"fmul h": {0x4f009000, "fmul v%d.8h, v%d.8h, v%d.h[%d]"},
+	"fmla h": {0x4f001000, "fmla v%d.8h, v%d.8h, v%d.h[%d]"},
+	"fmlal":  {0x4f800000, "fmlal v%d.4s, v%d.4h, v%d.h[%d]"},
+	"fmlal2": {0x6f808000, "fmlal2 v%d.4s, v%d.4h, v%d.h[%d]"},
 }
 
 // byHalf writes an instruction of byHalves.

@@ -56,6 +56,7 @@ func (b *driver) Facts() backends.Facts {
 		Name:       b.name,
 		Precisions: slices.Clone(b.k.Precisions),
 		Why:        fmt.Sprintf("%s, %d threads", b.why, b.pool.threads()),
+		HalfSums:   b.k.Products[backends.F16].HalfSums,
 		Threaded:   true,
 	}
 }

@@ -87,6 +87,8 @@ type Product struct {
 	Mul func(c *Call)
 	// Pairs: Mul can write bfloat16.
 	Pairs bool
+	// HalfSums: f16's sums are backends.DotHalves.
+	HalfSums bool
 	// Beside: the kernel in assembly takes all panels of a call itself.
 	Beside bool
 }

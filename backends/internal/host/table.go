@@ -3,7 +3,7 @@ package host
 import "dynvit/backends"
 
 // Assembly is what every processor of an instruction set runs: all but int8, with bf16 and
-// f16 as float32 multiply-adds on rounded operands.
+// f16, where there is RoundF16, as float32 multiply-adds on rounded operands.
 type Assembly struct {
 	Lanes   int   // words of a vector
 	Heights []int // of MulF32's tiles
@@ -27,12 +27,15 @@ type Table struct {
 // kernels for.
 func (a *Assembly) Table() *Table {
 	t := &Table{peaks: peaks{lanes: a.Lanes}}
-	t.Precisions = []backends.Precision{backends.Int8, backends.F32, backends.BF16, backends.F16}
+	t.Precisions = []backends.Precision{backends.Int8, backends.F32, backends.BF16}
 	t.Peak, t.PartRows = t.peaks.run, a.PartRows
 	a.Rows.in(&t.Kernels)
 	t.Carry(backends.F32, a.floats(Product{PackRows: a.Packing.PackRows}), a.PeakF32, 1)
 	t.Carry(backends.BF16, a.rounded(a.RoundBF16), a.PeakF32, 1)
-	t.Carry(backends.F16, a.rounded(a.RoundF16), a.PeakF32, 1)
+	if a.RoundF16 != nil {
+		t.Precisions = append(t.Precisions, backends.F16)
+		t.Carry(backends.F16, a.rounded(a.RoundF16), a.PeakF32, 1)
+	}
 	return t
 }
 

@@ -28,7 +28,7 @@ func (w *weight) panels() int { return len(w.bias) / w.product.Cols }
 func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Precision) (backends.Weight, error) {
 	b.need("Pack", out > 0 && in > 0 && len(w) == out*in && (bias == nil || len(bias) == out), "lengths differ")
 	if !slices.Contains(b.k.Precisions, p) {
-		return nil, fmt.Errorf("%s: no kernels for %v", b.name, p)
+		return nil, fmt.Errorf("%s: no kernels for %v, but for %v", b.name, p, b.k.Precisions)
 	}
 	for i, v := range w {
 		if v-v != 0 {

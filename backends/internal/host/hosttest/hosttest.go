@@ -215,11 +215,11 @@ func oneCall(t *testing.T, k host.Product, p backends.Precision, height, tiles, 
 	}
 	for r := range rows {
 		for j := range k.Cols {
-			want := expected(p, x[r], weights[j], bias[j])
+			want := expected(p, k.HalfSums, x[r], weights[j], bias[j])
 			if residual {
 				want += c.Res[r*dstStride+j]
 			}
-			if got := c.Dst[r*dstStride+j]; p == backends.Int8 && got != want || !near(got, want, 2e-6*math.Sqrt(float64(in))) {
+			if got := c.Dst[r*dstStride+j]; (p == backends.Int8 || k.HalfSums) && got != want || !near(got, want, 2e-6*math.Sqrt(float64(in))) {
 				t.Errorf("%d rows, %d inputs: [%d, %d] is %v, want %v", rows, in, r, j, got, want)
 				return
 			}
@@ -296,9 +296,12 @@ func pairs(t *testing.T, k host.Product, c host.Call) {
 }
 
 // expected is the definition of one output.
-func expected(p backends.Precision, x, w []float32, bias float32) float32 {
+func expected(p backends.Precision, halfSums bool, x, w []float32, bias float32) float32 {
 	a, sa := inputs(x, p)
 	b, sb := weights(w, p)
+	if halfSums {
+		return backends.DotHalves(bias, a, b)
+	}
 	sum := 0.0
 	for i := range a {
 		sum += float64(a[i]) * float64(b[i])
