@@ -76,12 +76,12 @@ func TestDefault(t *testing.T) {
 const allocRuns = 10
 
 // TestNoAllocations: from pixels in hand to the ranked result nothing is
-// allocated after the first frame, pruned or dense, in every precision.
+// allocated after the first frame, pruned or dense, in every precision that there is.
 func TestNoAllocations(t *testing.T) {
 	if testing.Short() {
 		t.Skip("slow under the race detector")
 	}
-	for _, precision := range []string{"f32", "bf16", "f16", "int8"} {
+	for _, precision := range open(t, Options{}).Precisions() {
 		e := open(t, Options{Precision: precision, Threads: 2})
 		for _, ratio := range []float64{0.7, 1} {
 			plan, err := e.Plan(vit.Keep{Ratio: ratio})
@@ -102,7 +102,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// TestPrecisions: the golden photos get the same first class in every precision, at the
+// TestPrecisions: the golden photos get the same first class in every precision that there is, at the
 // class that their file's name says.
 // watcher notes what it is shown.
 type watcher struct {
@@ -166,7 +166,7 @@ func TestPrecisions(t *testing.T) {
 	if len(photos) == 0 {
 		t.Fatal("no photos in ../shared/golden/deit_tiny")
 	}
-	for _, precision := range []string{"f32", "bf16", "f16", "int8"} {
+	for _, precision := range open(t, Options{}).Precisions() {
 		e := open(t, Options{Precision: precision})
 		plan, err := e.Plan(vit.Keep{Ratio: 0.7})
 		if err != nil {
