@@ -1,10 +1,10 @@
-"""Counts the instructions that a frame of the model alone executes on emulated Arm processors, by class.
+"""Counts the instructions that a frame of the model alone executes on emulated Arm processors, by kind, in millions.
 
     python count.py [--arch deit_tiny deit_small] [--keep 1 0.7] [--rung a76 f32 ...]
 
-Builds vit's test for arm64 (Go) and ../shared/arm's plugin for qemu (gcc), and runs BenchmarkFrame and BenchmarkLoad
-under qemu-aarch64 (Debian's qemu-user): the former's count less the latter's is shown, in millions. That of
-multiplications is exact; into the rest comes what Go's runtime does by the clock meanwhile.
+Builds vit's test for arm64 (Go) and count.c (gcc), and runs BenchmarkFrame and BenchmarkLoad under qemu-aarch64
+(Debian's qemu-user): shown is the former's count less the latter's. Go's runtime is left out, but for what moves
+memory: its timers go by the clock on the wall, and an emulated frame takes seconds.
 """
 
 import argparse
@@ -27,12 +27,27 @@ RUNGS = {  # processor, precision
 
 
 def build(folder):
+    """The test, and the plugin with its arguments."""
     test, plugin = folder / "vit.test", folder / "count.so"
     env = dict(os.environ, CGO_ENABLED="0", GOARCH="arm64")
     subprocess.run(["go", "test", "-c", "-o", test, "./vit"], check=True, cwd=ROOT, env=env)
-    source = ROOT.parent / "shared" / "arm" / "count.c"
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", plugin, source], check=True)
-    return test, plugin
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", plugin, ROOT / "peers" / "count.c"], check=True)
+    return test, ",".join([str(plugin), *runtime(test)])
+
+
+def runtime(test):
+    """Ranges of addresses with functions of Go's runtime alone, those that move memory excepted."""
+    symbols = subprocess.run(["go", "tool", "nm", "-n", test], check=True, capture_output=True, text=True).stdout
+    code = [line.split()[:3] for line in symbols.splitlines() if line.split()[1:2] in (["T"], ["t"])]
+    ranges, start = [], None
+    for address, _, name in code:
+        inside = name.startswith("runtime.") and not name.startswith(("runtime.mem", "runtime.text", "runtime.etext"))
+        if inside and start is None:
+            start = address
+        elif not inside and start is not None:
+            ranges.append(f"{start}-{address}")
+            start = None
+    return ranges
 
 
 def counts(test, plugin, cpu, benchmark):
@@ -54,11 +69,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         test, plugin = build(Path(folder))
         for arch in arguments.arch:
-            for keep in arguments.keep:
-                for rung in arguments.rung:
-                    cpu, precision = RUNGS[rung]
-                    model = f"^{arch}$/^keep{keep}$/^{precision}$"
-                    load, both = (counts(test, plugin, cpu, f"^Benchmark{b}$/{model}") for b in ("Load", "Frame"))
+            for rung in arguments.rung:
+                cpu, precision = RUNGS[rung]
+                load = counts(test, plugin, cpu, f"^BenchmarkLoad$/^{arch}$/^keep1$/^{precision}$")
+                for keep in arguments.keep:
+                    both = counts(test, plugin, cpu, f"^BenchmarkFrame$/^{arch}$/^keep{keep}$/^{precision}$")
                     kinds = {k: round((both[k] - load[k]) / 1e6, 1) for k in both if both[k] != load[k]}
                     print(f"{arch} keep {keep} {rung}:", ", ".join(f"{v} {k}" for k, v in kinds.items()), flush=True)
 
