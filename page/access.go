@@ -204,9 +204,7 @@ func (p *Page) command(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not read whole", http.StatusBadRequest)
 		return
 	}
-	control := http.NewResponseController(w)
-	control.SetWriteDeadline(time.Time{}) // a calibration takes longer than the server's; a recorder has none
-	control.SetReadDeadline(time.Time{})
+	http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a calibration takes longer than the server's; a recorder has none
 	name := r.PathValue("command")
 	o, known := p.source.Command(p.ctx, name, payload)
 	if !known {

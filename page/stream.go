@@ -43,13 +43,12 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	defer release()
 	defer p.watch()()
 	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Time{}) // the server's is of a request; a recorder has none
 	v := viewer{buckets: map[string]int64{}}
 	batch := []byte("retry: 2000\n\n")
 	for {
 		var changed <-chan struct{}
 		batch, changed = p.batch(&v, batch)
-		control.SetWriteDeadline(time.Now().Add(writeLimit))
+		control.SetWriteDeadline(time.Now().Add(writeLimit)) // the server's is of a page; a recorder has none
 		if _, err := w.Write(batch); err != nil || control.Flush() != nil {
 			return
 		}

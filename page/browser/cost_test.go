@@ -68,6 +68,7 @@ func TestCost(t *testing.T) {
 	}
 	memory := map[bool]int{}
 	time.Sleep(10 * time.Second)
+	t.Logf("before the first viewer %d KiB resident", resident(t, daemon.Process.Pid))
 	for phase := range 36 {
 		mu.Lock()
 		watched = phase%2 == 1
@@ -144,8 +145,8 @@ func view(t *testing.T, url string) (stop func()) {
 	return func() {
 		answer.Body.Close()
 		<-done
-		if pictures < 10 {
-			t.Errorf("only %d pictures were fetched", pictures)
+		if pictures == 0 {
+			t.Error("no picture was fetched")
 		}
 	}
 }

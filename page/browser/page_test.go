@@ -3,10 +3,12 @@ package browser
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -403,6 +405,19 @@ func TestElsewhere(t *testing.T) {
 	tab.do(chromedp.Reload())
 	tab.live()
 	tab.pictured("door")
+}
+
+// TestStreamLasts: a stream outlives the limits that the server has for pages.
+func TestStreamLasts(t *testing.T) {
+	box := start(t, cameras()...)
+	out, err := exec.Command(program(t, "curl", "curl"), "-sN", "--max-time", "13", box.url()+"/page/events").Output()
+	var end *exec.ExitError
+	if !errors.As(err, &end) || end.ExitCode() != 28 { // it was curl that had enough
+		t.Errorf("curl ended by %v after %d bytes", err, len(out))
+	}
+	if n := bytes.Count(out, []byte("event: stats\n")); n < 5 {
+		t.Errorf("stats came %d times", n)
+	}
 }
 
 // TestCurl: every path of the interface's table answers a shell, by GET and by HEAD, and
