@@ -100,8 +100,9 @@ var allowed = map[string][]string{
 	"preprocess/baseline": {},
 	"vit":                 {"backends", "modelfile"},
 	"modelnames":          {"modelfile"},
+	"head":                {"modelfile"},
 	"timm":                {},
-	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
+	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends", "head"},
 	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.
 	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "regular", "vit"},
 	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "printable", "vit"},

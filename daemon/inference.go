@@ -170,7 +170,11 @@ func (w *inference) look(feed *feed, f *camera.Frame) {
 	feed.motion.Looked(w.now())
 	r := &feed.newest
 	w.report(r, f)
-	r.SetLabel(feed.debounce.Class(r.Best(), r.Score), w.model.Label)
+	best := r.Best()
+	if w.result.Unknown {
+		best = messages.NoClass
+	}
+	r.SetLabel(feed.debounce.Class(best, r.Score), w.model.Label)
 	w.decide(feed, r, f)
 	if r.Frame > w.tuner.shown().budget {
 		feed.counts.late.Add(1)
