@@ -68,6 +68,7 @@ type Engine struct {
 	scorer  vit.Scorer
 	be      backends.Backend
 	session *vit.Session
+	spec    preprocess.Spec
 	pre     *preprocess.Preprocessor
 	input   []float32
 	run     vit.Result
@@ -140,7 +141,8 @@ func (e *Engine) load(m *model, o Options) error {
 	if e.session, err = vit.NewSession(e.be, w, e.scorer); err != nil {
 		return err
 	}
-	if e.pre, err = preprocess.New(inputSpec(m.config, o)); err != nil {
+	e.spec = inputSpec(m.config, o)
+	if e.pre, err = preprocess.New(e.spec); err != nil {
 		return err
 	}
 	e.input = make([]float32, e.pre.Len())

@@ -3,10 +3,12 @@ package engine
 import (
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"dynvit/backends/all"
+	"dynvit/camera"
 	"dynvit/head"
 	"dynvit/modelfile"
 	"dynvit/models"
@@ -135,10 +137,16 @@ func TestNoneOfThese(t *testing.T) {
 	store := t.TempDir()
 	backbone := writeBackbone(t, store, "plain", 1)
 	x := features(t, Options{Model: "plain", Store: []string{store}}, 1)
-	for at, unknown := range map[float32]bool{x[0]: false, x[0] + 2: true} {
+	length := 0.0
+	for _, v := range x {
+		length += float64(v) * float64(v)
+	}
+	for sign, unknown := range map[float32]bool{1: false, -1: true} {
 		h := taught("plain", backbone, 64)
-		h.None = &head.None{Rank: 1, Project: make([]float32, 64), Centres: []float32{at}, Threshold: 1}
-		h.None.Project[0] = 1
+		h.None = &head.None{Threshold: 0.01}
+		for _, v := range x {
+			h.None.Centres = append(h.None.Centres, sign*float32(float64(v)/math.Sqrt(length)))
+		}
 		if err := h.Write(filepath.Join(store, "door.safetensors"), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +163,7 @@ func TestNoneOfThese(t *testing.T) {
 			}
 		})
 		if r.Unknown != unknown || len(r.Top) != 2 || n != 0 {
-			t.Errorf("centre at %v of %v: %+v, %v allocations", at, x[0], r, n)
+			t.Errorf("%v times the centre: %+v, %v allocations", sign, r, n)
 		}
 	}
 }
@@ -182,5 +190,39 @@ func TestTaughtRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), says) || !strings.HasPrefix(err.Error(), "model door: ") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", says, err)
 		}
+	}
+}
+
+// TestFeaturesOfViews: those of the whole picture under several plans are what Classify
+// gives under each; a part and a mirror image have others.
+func TestFeaturesOfViews(t *testing.T) {
+	e := open(t, Options{})
+	var plans []vit.Plan
+	var want []float32
+	for _, ratio := range []float64{1, 0.5} {
+		plan, err := e.Plan(vit.Keep{Ratio: ratio})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plans = append(plans, plan)
+		r := Result{WantFeatures: true}
+		if err := e.Classify(&r, grey(), preprocess.Whole, plan); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, r.Features...)
+	}
+	seen := [][]float32{}
+	for _, v := range []View{{Region: preprocess.Whole}, {preprocess.Whole, true}, {Region: preprocess.Region{X0: 0.2, X1: 1, Y1: 0.8}}} {
+		got, err := e.Features([]float32{7}, grey(), v, plans)
+		if err != nil || got[0] != 7 || len(got) != 1+len(want) {
+			t.Fatalf("%v: %d features, %v", v, len(got), err)
+		}
+		seen = append(seen, got[1:])
+	}
+	if !slices.Equal(seen[0], want) || slices.Equal(seen[1], want) || slices.Equal(seen[2], want) || slices.Equal(seen[1], seen[2]) {
+		t.Error("views have each other's features")
+	}
+	if _, err := e.Features(nil, &camera.Frame{Format: camera.JPEG, Data: []byte("no")}, View{Region: preprocess.Whole}, plans); err == nil {
+		t.Error("no error of a damaged picture")
 	}
 }

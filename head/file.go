@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -29,7 +28,6 @@ const (
 
 	nameWeight  = prefix + "weight"
 	nameBias    = prefix + "bias"
-	nameProject = prefix + "none.project"
 	nameCentres = prefix + "none.centres"
 )
 
@@ -71,7 +69,7 @@ func Parse(f *modelfile.File) (*Head, error) {
 	h.Width = shape[1]
 	h.Bias = p.vector(nameBias, shape[0])
 	h.Temperature = p.number(keyTemperature)
-	if f.Has(nameCentres) || f.Has(nameProject) || f.Meta[keyThreshold] != "" {
+	if f.Has(nameCentres) || f.Meta[keyThreshold] != "" {
 		h.None = p.none(h.Width)
 	}
 	if p.err != nil {
@@ -139,15 +137,11 @@ func (p *parser) number(key string) float64 {
 }
 
 func (p *parser) none(width int) *None {
-	var n None
-	var project, centres [2]int
-	n.Project, project = p.matrix(nameProject, mostRank, mostWidth)
-	n.Centres, centres = p.matrix(nameCentres, mostCentres, mostRank)
-	n.Rank, n.Threshold = project[0], float32(p.number(keyThreshold))
-	if p.err == nil && (project[1] != width || centres[1] != n.Rank) {
-		p.err = fmt.Errorf("tensors %s %v and %s %v do not fit %d features", nameProject, project, nameCentres, centres, width)
+	centres, shape := p.matrix(nameCentres, mostCentres, mostWidth)
+	if p.err == nil && shape[1] != width {
+		p.err = fmt.Errorf("tensor %s: centres of %d for %d features", nameCentres, shape[1], width)
 	}
-	return &n
+	return &None{Centres: centres, Threshold: float32(p.number(keyThreshold))}
 }
 
 var sum = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -178,12 +172,15 @@ func (h *Head) Check() error {
 
 func (n *None) check(width int) error {
 	switch {
-	case n.Rank < 1 || n.Rank > min(width, mostRank) || len(n.Project) != n.Rank*width:
-		return fmt.Errorf("none of these: %d numbers project %d features to %d, want at most %d", len(n.Project), width, n.Rank, mostRank)
-	case len(n.Centres) == 0 || len(n.Centres)%n.Rank != 0 || len(n.Centres)/n.Rank > mostCentres:
-		return fmt.Errorf("none of these: %d numbers are no centres of %d", len(n.Centres), n.Rank)
-	case !(n.Threshold >= 0) || math.IsInf(float64(n.Threshold), 0):
-		return fmt.Errorf("none of these: threshold %v: want a distance", n.Threshold)
+	case len(n.Centres) == 0 || len(n.Centres)%width != 0 || len(n.Centres)/width > mostCentres:
+		return fmt.Errorf("none of these: %d numbers are no centres of %d features", len(n.Centres), width)
+	case !(n.Threshold >= 0 && n.Threshold <= 2):
+		return fmt.Errorf("none of these: threshold %v: want a distance of 0 to 2", n.Threshold)
+	}
+	for centre := range slices.Chunk(n.Centres, width) {
+		if length := dot(centre, centre); !(length > 0.99 && length < 1.01) {
+			return fmt.Errorf("none of these: a centre whose length squared is %v, want 1", length)
+		}
 	}
 	return nil
 }
@@ -217,8 +214,7 @@ func (h *Head) Tensors() ([]modelfile.Tensor, error) {
 	add(nameWeight, h.Weight, len(h.Labels), h.Width)
 	add(nameBias, h.Bias, len(h.Labels))
 	if n := h.None; n != nil {
-		add(nameProject, n.Project, n.Rank, h.Width)
-		add(nameCentres, n.Centres, len(n.Centres)/n.Rank, n.Rank)
+		add(nameCentres, n.Centres, len(n.Centres)/h.Width, h.Width)
 	}
 	return list, err
 }

@@ -29,13 +29,15 @@ type Head struct {
 	Note map[string]string // how it came to be, for people
 }
 
-// None is the rule for what is none of the classes: features that are farther than
-// Threshold from each of the Centres are. The distance is that between Project·features
-// and the centre, squared.
+// None is the rule for what is none of the classes: features whose direction is farther
+// than Threshold from that of each of the Centres are. The distance of two directions is
+// 1 - their cosine, 0 to 2.
+//
+// On DeiT-Tiny's features, five of Imagenette's classes taught by 10 pictures each, the means of
+// the classes refuse 99 % of the other five's pictures where 95 % of their own are accepted;
+// the third nearest picture 98 %, Mahalanobis distances 55 % and Euclidean ones 52 %.
 type None struct {
-	Rank      int       // R, 1 to W
-	Project   []float32 // [R, W]
-	Centres   []float32 // [K, R]
+	Centres   []float32 // [K, W], of length 1 each
 	Threshold float32
 }
 
@@ -67,22 +69,13 @@ func (h *Head) Known(features []float32) bool {
 	return h.None == nil || h.None.Distance(features) <= h.None.Threshold
 }
 
-// mostRank bounds Rank: what is projected has room on the stack.
-const mostRank = 256
-
-// Distance is how far features [W] are from the nearest centre.
+// Distance is how far the direction of features [W] is from the nearest centre's.
 func (n *None) Distance(features []float32) float32 {
-	var room [mostRank]float32
-	at := room[:n.Rank]
-	width := len(features)
-	for i := range at {
-		at[i] = dot(n.Project[i*width:(i+1)*width], features)
+	length, nearest := math.Sqrt(float64(dot(features, features))), math.Inf(1)
+	for from := 0; from < len(n.Centres); from += len(features) {
+		nearest = min(nearest, 1-float64(dot(features, n.Centres[from:from+len(features)]))/length)
 	}
-	nearest := float32(math.Inf(1))
-	for from := 0; from < len(n.Centres); from += n.Rank {
-		nearest = min(nearest, squared(at, n.Centres[from:from+n.Rank]))
-	}
-	return nearest
+	return float32(nearest)
 }
 
 // dot has four sums, so that an addition need not wait for the one before it.
@@ -100,15 +93,6 @@ func dot(a, b []float32) float32 {
 		s[0] += x * b[i]
 	}
 	return (s[0] + s[1]) + (s[2] + s[3])
-}
-
-func squared(a, b []float32) (sum float32) {
-	b = b[:len(a)]
-	for i, x := range a {
-		d := x - b[i]
-		sum += d * d
-	}
-	return sum
 }
 
 // softmax replaces logits by probabilities.

@@ -20,39 +20,43 @@ func doors() *Head {
 		Name: "door", Backbone: strings.Repeat("0a", 32), Base: "deit-tiny",
 		Labels: []string{"open", "closed"}, Width: 3,
 		Weight: []float32{1, -1, 0, -1, 1, 0}, Bias: []float32{0.5, -0.5}, Temperature: 2,
-		None: &None{Rank: 2, Project: []float32{1, 0, 0, 0, 1, 0}, Centres: []float32{1, 0, 0, 1}, Threshold: 0.5},
+		None: &None{Centres: []float32{1, 0, 0, 0, 1, 0}, Threshold: 0.3},
 		Note: map[string]string{"pictures": "60", "accuracy": "0.98"},
 	}
 }
 
-// TestClassify: scores are the softmax of the tempered logits, and what is far from the
-// centres, in the plane that is looked at, is none of the classes.
+// TestClassify: scores are the softmax of the tempered logits, and what points elsewhere
+// than the centres is none of the classes, whatever its length.
 func TestClassify(t *testing.T) {
 	h, scores := doors(), make([]float32, 2)
 	for _, c := range []struct {
 		features []float32
 		open     float64 // difference of the logits: 2(x-y)+1, halved by the temperature
+		distance float64
 		known    bool
 	}{
-		{[]float32{1, 0, 9}, 1.5, true},
-		{[]float32{0, 1, 9}, -0.5, true},
-		{[]float32{1, 0.7, 0}, 0.8, true},
-		{[]float32{1, 0.8, 0}, 0.7, true},
-		{[]float32{0, 0, 0}, 0.5, false},
-		{[]float32{40, -40, 0}, 80.5, false},
+		{[]float32{1, 0, 0}, 1.5, 0, true},
+		{[]float32{0, 8, 0}, -7.5, 0, true},
+		{[]float32{4, 3, 0}, 1.5, 0.2, true},
+		{[]float32{3, 4, 0}, -0.5, 0.2, true},
+		{[]float32{3, 0, 4}, 3.5, 0.4, false},
+		{[]float32{-4, -3, 0}, -0.5, 1.6, false},
+		{[]float32{0, 0, 1}, 0.5, 1, false},
 	} {
 		want := 1 / (1 + math.Exp(-c.open))
 		known := h.Classify(c.features, scores)
 		if math.Abs(float64(scores[0])-want) > 1e-6 || math.Abs(float64(scores[0]+scores[1])-1) > 1e-6 {
 			t.Errorf("%v: %v, want %v", c.features, scores, want)
 		}
-		distance := min(squared(c.features[:2], h.None.Centres[:2]), squared(c.features[:2], h.None.Centres[2:]))
-		if known != (distance <= 0.5) || h.None.Distance(c.features) != distance {
-			t.Errorf("%v: known %v at a distance of %v", c.features, known, distance)
+		if d := h.None.Distance(c.features); known != c.known || math.Abs(float64(d)-c.distance) > 1e-6 {
+			t.Errorf("%v: known %v at a distance of %v, want %v", c.features, known, d, c.distance)
 		}
 	}
+	if h.Known(make([]float32, 3)) {
+		t.Error("features without a direction are known")
+	}
 	h.None = nil
-	if !h.Classify([]float32{40, -40, 0}, scores) {
+	if !h.Classify([]float32{0, 0, 1}, scores) {
 		t.Error("without a rule something is none of the classes")
 	}
 }
@@ -133,8 +137,8 @@ func TestFileRefused(t *testing.T) {
 		"biases":       func(h *Head) { h.Bias = h.Bias[:1] },
 		"weights":      func(h *Head) { h.Weight = h.Weight[:5] },
 		"SHA-256":      func(h *Head) { h.Backbone = "deit-tiny" },
-		"centres":      func(h *Head) { h.None.Centres = h.None.Centres[:3] },
-		"project":      func(h *Head) { h.None.Rank = 3 },
+		"centres":      func(h *Head) { h.None.Centres = h.None.Centres[:4] },
+		"length":       func(h *Head) { h.None.Centres[0] = 2 },
 		"threshold":    func(h *Head) { h.None.Threshold = float32(math.NaN()) },
 		"element 1 is": func(h *Head) { h.Weight[1] = float32(math.Inf(1)) },
 	} {
