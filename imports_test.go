@@ -100,7 +100,8 @@ var allowed = map[string][]string{
 	"preprocess/baseline": {},
 	"vit":                 {"backends", "modelfile"},
 	"modelnames":          {"modelfile"},
-	"head":                {"modelfile"},
+	"head":                {"modelfile", "printable"},
+	"teach":               {"calibrate", "camera", "camera/files", "engine", "head", "preprocess", "tuning", "vit"},
 	"timm":                {},
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends", "head"},
 	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.
