@@ -101,6 +101,7 @@ var allowed = map[string][]string{
 	"vit":                 {"backends", "modelfile"},
 	"modelnames":          {"modelfile"},
 	"head":                {"modelfile", "printable"},
+	"capture":             {"camera", "head", "preprocess"},
 	"teach":               {"calibrate", "camera", "camera/files", "engine", "head", "preprocess", "tuning", "vit"},
 	"timm":                {},
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends", "head"},

@@ -9,6 +9,7 @@ import (
 
 	"dynvit/calibrate"
 	"dynvit/camera"
+	"dynvit/capture"
 	"dynvit/engine"
 	"dynvit/messages"
 	"dynvit/mqtt"
@@ -36,6 +37,7 @@ type inference struct {
 	encoder   *messages.Encoder
 	changed   func(engine.Info) // publishes what looks at the frames
 	listeners []*Listener
+	captures  *capture.Writer // nil: nothing is kept
 	synced    func() bool
 	now       func() time.Time
 	pulse     pulse
@@ -120,6 +122,7 @@ func (w *inference) frame() bool {
 	w.heed()
 	feed := w.roster.all().of(lane)
 	w.serveRequest(feed, f)
+	w.capture(feed, f)
 	switch {
 	case feed.isStill(f, w.tuner.rate() == 1, w.now()):
 		feed.wasStill()

@@ -48,12 +48,13 @@ type Info struct {
 	Threads      int
 	Threaded     bool // whether their number has a say in how fast the backend is
 	Scorer       string
-	Patches      int // patches of the input, before pruning
-	Prefix       int // tokens ahead of them, which are never dropped: CLS and others
-	Stages       int // pruning stages
-	Classes      int // 0: a backbone
-	Features     int // elements of Result.Features
-	ShortSide    int // pixels that the resize wants of a picture's short side
+	Patches      int  // patches of the input, before pruning
+	Prefix       int  // tokens ahead of them, which are never dropped: CLS and others
+	Stages       int  // pruning stages
+	Classes      int  // 0: a backbone
+	Features     int  // elements of Result.Features
+	Taught       bool // classes are those of a taught head
+	ShortSide    int  // pixels that the resize wants of a picture's short side
 }
 
 // AutoKeep is the keep ratio where nothing was asked for and nothing calibrated.
@@ -153,7 +154,7 @@ func (e *Engine) load(m *model, o Options) error {
 	}
 	e.info = Info{
 		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: facts.Name, Device: facts.Device, Threaded: facts.Threaded, Precision: p,
-		Scorer: e.scorer.String(), Patches: c.Patches(), Prefix: c.Prefix(), Stages: len(c.PruneAt), Classes: len(e.labels), Features: c.Features(), ShortSide: short,
+		Scorer: e.scorer.String(), Patches: c.Patches(), Prefix: c.Prefix(), Stages: len(c.PruneAt), Classes: len(e.labels), Features: c.Features(), Taught: e.head != nil, ShortSide: short,
 	}
 	return nil
 }

@@ -46,6 +46,21 @@ func (s *sight) row(picture, i int) []float64 {
 	return s.x[at : at+s.width]
 }
 
+// wholeShare is what the whole picture, dense, has in a picture's loss; the other rows
+// share the rest. With five pictures a class of Imagenette 0.3, 0.5 and 0.7 give 97.2, 97.3
+// and 97.3 % dense, 95.1, 95.2 and 95.0 at keep 0.5 (DeiT-Tiny, five draws).
+const wholeShare = 0.5
+
+// shares are those of the rows.
+func (s *sight) shares() []float64 {
+	list := make([]float64, s.rows)
+	for i := range list {
+		list[i] = (1 - wholeShare) / float64(max(1, s.rows-1))
+	}
+	list[0] = wholeShare
+	return list
+}
+
 // views are those besides the whole picture, each under the dense plan and another one:
 // the mirror image, and two crops, one of them mirrored.
 var views = []engine.View{

@@ -10,10 +10,11 @@ import (
 
 // regression is multinomial logistic regression on the rows of pictures, centred and
 // scaled: its parameters are W+1 numbers a class, the last one the bias. The loss is the
-// mean over the weighted pictures, a picture's own the mean over its rows, and l2/2 times
-// the squared weights without the biases.
+// mean over the weighted pictures, a picture's own the weighted mean over its rows, and
+// l2/2 times the squared weights without the biases.
 type regression struct {
 	classes, rows, width int
+	shares               []float64 // of the rows in a picture's loss, 1 together
 	x                    []float64 // [pictures · rows, width]
 	class                []int     // of each picture
 }
@@ -99,8 +100,8 @@ func (r regression) compute(work *workspace, p, gradient, weight []float64, tota
 		}
 		x, logits := r.block(picture), work.logits
 		r.logits(logits, x, p)
-		share := w / total / float64(r.rows)
-		for row := range r.rows {
+		for row, share := range r.shares {
+			share *= w / total
 			off := logits[row*r.classes : (row+1)*r.classes]
 			loss += share * surprise(off, r.class[picture])
 			for class := range off {

@@ -10,7 +10,7 @@ import (
 // clouds are pictures of classes that lie around corners, of two rows each.
 func clouds(classes, each, width int, noise float64) regression {
 	rng := rand.New(rand.NewPCG(1, 2))
-	r := regression{classes: classes, rows: 2, width: width}
+	r := regression{classes: classes, rows: 2, width: width, shares: []float64{0.75, 0.25}}
 	for i := range classes * each {
 		r.class = append(r.class, i%classes)
 		for range r.rows {
