@@ -49,7 +49,7 @@ func ParseOrder(value []byte) (o Order, err error) {
 		Count int     `json:"count"`
 		Every string  `json:"every"`
 	}{Count: DefaultCount, Every: DefaultEvery.String()}
-	if json.Unmarshal(value, &o.Label) != nil {
+	if string(value) == "null" || json.Unmarshal(value, &o.Label) != nil {
 		d := json.NewDecoder(bytes.NewReader(value))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&full); err != nil || full.Label == nil {
