@@ -42,7 +42,7 @@ func TestFeaturesAreWhatTheHeadReads(t *testing.T) {
 		}
 		be := openBackend(t, backends.Portable)
 		_, recorder := backendtest.NewSpy(be, true)
-		for _, s := range []*Session{k.session(t, be, backends.F32, Attention), k.session(t, recorder, backends.F32, Attention)} {
+		for _, s := range []*Session{k.session(t, be, backends.F32, Attention), k.session(t, recorder, backends.F32, Attention), k.session(t, be, backends.F32, Merge)} {
 			for _, ratio := range []float64{1, 0.7, 0.3, 0.7} {
 				plan := k.plan(t, ratio)
 				features := featuresOf(t, s, inputs[0], plan)
