@@ -100,8 +100,11 @@ var allowed = map[string][]string{
 	"preprocess/baseline": {},
 	"vit":                 {"backends", "modelfile"},
 	"modelnames":          {"modelfile"},
+	"head":                {"modelfile", "printable"},
+	"capture":             {"camera", "head", "preprocess"},
+	"teach":               {"calibrate", "camera", "camera/files", "engine", "head", "preprocess", "tuning", "vit"},
 	"timm":                {},
-	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends"},
+	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends", "head"},
 	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.
 	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "regular", "vit"},
 	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "printable", "vit"},

@@ -14,7 +14,7 @@ func answering(p Measured, classes, n int, right func(i int) bool) Measured {
 	for i := range n {
 		p.Right.set(i, right(i))
 	}
-	accuracy, interval := float64(p.Right.count())/float64(n), wilson(p.Right.count(), n)
+	accuracy, interval := float64(p.Right.count())/float64(n), Wilson(p.Right.count(), n)
 	p.Accuracy, p.AccuracyCI95 = &accuracy, &interval
 	return p
 }
@@ -23,7 +23,7 @@ func answering(p Measured, classes, n int, right func(i int) bool) Measured {
 func found(ratio float64, g Group, hi, agreement float64) Measured {
 	return Measured{
 		Point: Point{plan(ratio), g}, P50: 0.8 * hi, P90: 0.9 * hi, P95: 0.95 * hi, P99: hi, CI95: Interval{0.9 * hi, hi},
-		Frames: 60, Quality: Quality{Judged: 100, Agreement: agreement, AgreementCI95: wilson(int(100*agreement), 100)},
+		Frames: 60, Quality: Quality{Judged: 100, Agreement: agreement, AgreementCI95: Wilson(int(100*agreement), 100)},
 	}
 }
 

@@ -311,7 +311,7 @@ func (t *tally) quality(r *rand.Rand) Quality {
 		return Quality{}
 	}
 	q := Quality{
-		Judged: t.judged, Agreement: float64(t.agree) / float64(t.judged), AgreementCI95: wilson(t.agree, t.judged),
+		Judged: t.judged, Agreement: float64(t.agree) / float64(t.judged), AgreementCI95: Wilson(t.agree, t.judged),
 		KL: mean(t.kl), KLCI95: bootstrapMean(t.kl, r), Broken: t.broken, Labelled: len(t.labels),
 	}
 	if len(t.labels) > 0 {
@@ -329,7 +329,7 @@ func (t *tally) byLabels(q *Quality) {
 	}
 	q.Classes, q.Rarest = len(of), slices.Min(slices.Collect(maps.Values(of)))
 	hits := q.Right.count()
-	accuracy, interval := float64(hits)/float64(len(t.right)), wilson(hits, len(t.right))
+	accuracy, interval := float64(hits)/float64(len(t.right)), Wilson(hits, len(t.right))
 	q.Accuracy, q.AccuracyCI95 = &accuracy, &interval
 }
 

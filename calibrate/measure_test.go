@@ -322,9 +322,9 @@ func TestWilson(t *testing.T) {
 	}{
 		{0, 10, Interval{0, 0.2775328}}, {10, 10, Interval{0.7224672, 1}}, {81, 263, Interval{0.2552752, 0.3661726}}, {0, 0, Interval{0, 1}},
 	} {
-		got := wilson(c.hits, c.of)
+		got := Wilson(c.hits, c.of)
 		if math.Abs(got.Lo-c.want.Lo) > 2e-4 || math.Abs(got.Hi-c.want.Hi) > 2e-4 {
-			t.Errorf("wilson(%d, %d) = %v, want %v", c.hits, c.of, got, c.want)
+			t.Errorf("Wilson(%d, %d) = %v, want %v", c.hits, c.of, got, c.want)
 		}
 	}
 }

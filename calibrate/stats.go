@@ -127,9 +127,9 @@ func middle(found []float64) Interval {
 	return Interval{found[timing.Rank(len(found), tail)], found[timing.Rank(len(found), 100-tail)]}
 }
 
-// wilson is the interval of a share of hits (Wilson 1927): unlike the normal
+// Wilson is the interval of a share of hits (Wilson 1927): unlike the normal
 // one it stays inside [0, 1] and is not empty at 0 and 1.
-func wilson(hits, of int) Interval {
+func Wilson(hits, of int) Interval {
 	if of == 0 {
 		return Interval{0, 1}
 	}

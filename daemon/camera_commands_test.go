@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image/jpeg"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,8 +15,10 @@ import (
 
 	"dynvit/camera"
 	"dynvit/camera/cameratest"
+	"dynvit/capture"
 	"dynvit/config"
 	"dynvit/messages"
+	"dynvit/preprocess"
 )
 
 // answered is the last answer to a command.
@@ -349,4 +352,85 @@ func FuzzEnabled(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestCapture: frames are kept in a folder by camera and label, in the pace that is asked
+// for, until there are enough or a command ends it; what names anything else is refused.
+func TestCapture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		state := t.TempDir()
+		c := withCamera(testConfig(), "door", func(c *config.Camera) { c.Region = preprocess.Region{X0: 0, Y0: 0, X1: 0.5, Y1: 1} })
+		s := sources{"http://door/": {newScripted(100*time.Millisecond, nil, shots(1, 3000)...)}}
+		r := run(t, c, s, func(_ *rig, d *Deps) { d.State = state })
+		after(time.Second)
+		for _, c := range []struct{ payload, says string }{
+			{`"../x"`, "label"}, {`a/b`, "label"}, {`7`, "want a label"}, {`null`, "want a label"}, {`{"value":{"label":"x","count":0}}`, "count"}, {`{"label":"x"}`, "payload is not"}, {``, "empty payload"},
+		} {
+			r.order(t, "camera/door/capture", c.payload)
+			after(100 * time.Millisecond)
+			r.answered("camera/door/capture").wants(t, c.payload, c.says)
+		}
+		r.order(t, "camera/yard/capture", `open`)
+		after(100 * time.Millisecond)
+		r.answered("camera/yard/capture").wants(t, "another camera", "no such camera")
+
+		r.order(t, "camera/door/capture", `{"id":"x","value":{"label":"open","count":3,"every":"2s"}}`)
+		after(100 * time.Millisecond)
+		a := r.answered("camera/door/capture")
+		a.wants(t, "open", "")
+		folder := capture.New(filepath.Join(state, "teach"), capture.MostBytes)
+		for _, want := range []struct {
+			seconds time.Duration
+			n       int
+		}{{1, 1}, {2, 2}, {60, 3}} {
+			after(want.seconds * time.Second)
+			list, labels, err := folder.List("door")
+			if err != nil || len(list) != want.n || !slices.Equal(labels, []string{"open"}) {
+				t.Errorf("after %d s more: %v %v, %v", want.seconds, list, labels, err)
+			}
+		}
+		list, _, err := folder.List("door")
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := folder.Read(list[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := jpeg.DecodeConfig(bytes.NewReader(data)); err != nil {
+			t.Error(err)
+		}
+		r.order(t, "camera/door/capture", `{"value":{"label":"shut","count":100,"every":"1s"}}`)
+		after(5 * time.Second)
+		r.order(t, "camera/door/capture", `false`)
+		after(time.Second)
+		r.answered("camera/door/capture").wants(t, "false", "")
+		before, _, _ := folder.List("door")
+		after(time.Minute)
+		list, _, err = folder.List("door")
+		if err != nil || len(list) != len(before) || len(list) < 3+4 || len(list) > 3+7 {
+			t.Errorf("%d pictures, then %d, %v", len(before), len(list), err)
+		}
+		r.halt()
+	})
+}
+
+// TestCaptureNowhere: without a folder for what lasts a capture is refused.
+func TestCaptureNowhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, testConfig(), sources{"test:": {newScripted(100*time.Millisecond, nil, shots(1, 3000)...)}}, nil)
+		after(time.Second)
+		r.order(t, "camera/door/capture", `open`)
+		after(100 * time.Millisecond)
+		r.answered("camera/door/capture").wants(t, "open", "STATE_DIRECTORY")
+		r.halt()
+	})
+}
+
+// order publishes a command.
+func (r *rig) order(t *testing.T, command, payload string) {
+	t.Helper()
+	if err := r.broker.Send(root+"/cmd/"+command, payload, false); err != nil {
+		t.Fatal(err)
+	}
 }

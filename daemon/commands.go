@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dynvit/calibrate"
+	"dynvit/capture"
 	"dynvit/config"
 	"dynvit/messages"
 	"dynvit/timing"
@@ -20,6 +21,7 @@ import (
 // commands carries out what comes in over MQTT, one after another, and over HTTP.
 type commands struct {
 	allowed     atomic.Bool // by configuration
+	keeps       bool        // there is a folder for captured pictures
 	model       *model
 	tuner       *tuner
 	orders      *orders
@@ -84,6 +86,9 @@ func (c *commands) named(name string) func(context.Context, json.RawMessage) (an
 	if rest, ok := strings.CutPrefix(name, "camera/"); ok {
 		if cam, ok := strings.CutSuffix(rest, "/enabled"); ok && config.IsCameraName(cam) {
 			return c.enabled(cam)
+		}
+		if cam, ok := strings.CutSuffix(rest, "/capture"); ok && config.IsCameraName(cam) {
+			return c.capture(cam)
 		}
 	}
 	return nil
@@ -207,4 +212,32 @@ func (c *commands) enabled(name string) func(context.Context, json.RawMessage) (
 		}
 		return nil, fmt.Errorf("enabled %s: want true or false", value)
 	}
+}
+
+// capture begins to keep a camera's frames as examples of a class, in place of what was
+// being kept of it; false ends that.
+func (c *commands) capture(name string) func(context.Context, json.RawMessage) (any, error) {
+	return func(ctx context.Context, value json.RawMessage) (any, error) {
+		f := c.roster.all().named(name)
+		switch {
+		case f == nil:
+			return nil, fmt.Errorf("camera %q: there is no such camera", name)
+		case !c.keeps:
+			return nil, errors.New("capture: there is no folder to keep pictures in: set STATE_DIRECTORY or HOME")
+		case string(value) == "false":
+			return false, c.take(ctx, f, nil)
+		}
+		o, err := capture.ParseOrder(value)
+		if err != nil {
+			return nil, err
+		}
+		return o, c.take(ctx, f, &capture.Taking{Order: o})
+	}
+}
+
+func (c *commands) take(ctx context.Context, f *feed, t *capture.Taking) error {
+	return c.orders.do(ctx, "capture", func() error {
+		f.taking = t
+		return nil
+	})
 }

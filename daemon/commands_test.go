@@ -100,7 +100,7 @@ func TestCommandsOverMQTT(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, testConfig(), sources{"test:": {newScripted(100*time.Millisecond, nil, shots(1, 300)...)}}, nil)
 		after(time.Second)
-		if got := slices.Sorted(slices.Values(r.broker.State().Subscribed)); !slices.Equal(got, []string{root + "/cmd/+", root + "/cmd/camera/+/enabled", root + "/status", "homeassistant/status"}) {
+		if got := slices.Sorted(slices.Values(r.broker.State().Subscribed)); !slices.Equal(got, []string{root + "/cmd/+", root + "/cmd/camera/+/capture", root + "/cmd/camera/+/enabled", root + "/status", "homeassistant/status"}) {
 			t.Errorf("subscribed to %q", got)
 		}
 		for _, m := range [][2]string{{root + "/cmd/keep", "0.5"}, {"homeassistant/status", "online"}} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dynvit/camera"
+	"dynvit/capture"
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/gate"
@@ -31,6 +32,7 @@ type feed struct {
 	motion    gate.Motion
 	debounce  gate.Debounce
 	request   *request        // a command that waits for a frame; nil: none
+	taking    *capture.Taking // what frames are kept for; nil: nothing
 	newest    messages.Report // of the last frame
 	state     messages.Report // what the state shows: the newest frame that agrees with it
 	published time.Time       // when the state last was; zero: never

@@ -30,6 +30,7 @@ type fake struct {
 	closed  bool                  // Close was called
 	seen    func(f *camera.Frame) // if set
 	standIn string                // the backend that looks from the third frame on, if set
+	unknown int                   // the class whose pictures are none of the classes, if not 0
 }
 
 var fakeLabels = []string{"cat", "dog", `a "quoted" owl`, "fox"}
@@ -90,6 +91,7 @@ func (c *fake) Classify(r *engine.Result, f *camera.Frame, _ preprocess.Region, 
 		}
 	}
 	r.Scores[class], r.Damaged = score, f.Data[1] > 100
+	r.Unknown = class == c.unknown && class > 0
 	r.Logits = append(r.Logits[:0], r.Scores...)
 	r.Tokens = append(r.Tokens[:0], 197, 138, 97, 68)
 	if r.Picture = nil; r.WantPicture {

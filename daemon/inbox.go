@@ -53,7 +53,7 @@ func (b *inbox) filters(commands bool) []string {
 	if !commands && birth == "" {
 		return nil
 	}
-	list := []string{b.commands + "+", b.commands + "camera/+/enabled", b.presence.Topic()}
+	list := []string{b.commands + "+", b.commands + "camera/+/enabled", b.commands + "camera/+/capture", b.presence.Topic()}
 	if birth != "" {
 		list = append(list, birth)
 	}

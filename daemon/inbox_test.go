@@ -9,7 +9,7 @@ import (
 )
 
 func TestFilters(t *testing.T) {
-	commands := []string{"dynvit/box/cmd/+", "dynvit/box/cmd/camera/+/enabled", "dynvit/box/status"}
+	commands := []string{"dynvit/box/cmd/+", "dynvit/box/cmd/camera/+/enabled", "dynvit/box/cmd/camera/+/capture", "dynvit/box/status"}
 	for _, c := range []struct {
 		commands  bool
 		discovery string

@@ -9,6 +9,7 @@ import (
 
 	"dynvit/calibrate"
 	"dynvit/camera"
+	"dynvit/capture"
 	"dynvit/engine"
 	"dynvit/messages"
 	"dynvit/mqtt"
@@ -36,6 +37,7 @@ type inference struct {
 	encoder   *messages.Encoder
 	changed   func(engine.Info) // publishes what looks at the frames
 	listeners []*Listener
+	captures  *capture.Writer // nil: nothing is kept
 	synced    func() bool
 	now       func() time.Time
 	pulse     pulse
@@ -120,6 +122,7 @@ func (w *inference) frame() bool {
 	w.heed()
 	feed := w.roster.all().of(lane)
 	w.serveRequest(feed, f)
+	w.capture(feed, f)
 	switch {
 	case feed.isStill(f, w.tuner.rate() == 1, w.now()):
 		feed.wasStill()
@@ -170,7 +173,11 @@ func (w *inference) look(feed *feed, f *camera.Frame) {
 	feed.motion.Looked(w.now())
 	r := &feed.newest
 	w.report(r, f)
-	r.SetLabel(feed.debounce.Class(r.Best(), r.Score), w.model.Label)
+	best := r.Best()
+	if w.result.Unknown {
+		best = messages.NoClass
+	}
+	r.SetLabel(feed.debounce.Class(best, r.Score), w.model.Label)
 	w.decide(feed, r, f)
 	if r.Frame > w.tuner.shown().budget {
 		feed.counts.late.Add(1)

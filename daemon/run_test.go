@@ -74,6 +74,25 @@ func TestPayloads(t *testing.T) {
 	})
 }
 
+// TestNoneOfTheClasses: what a taught head's rule refuses has the label null however
+// high its score, and makes a change of its own.
+func TestNoneOfTheClasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := append(shots(1, 3), shots(2, 3)...)
+		r := run(t, testConfig(), sources{"test:": {newScripted(time.Second, nil, list...)}}, func(r *rig, _ *Deps) { r.model.unknown = 2 })
+		after(10 * time.Second)
+		r.halt()
+		got := r.broker.State()
+		states, events := got.Topic(root+"/camera/door/state"), got.Topic(root+"/camera/door/event")
+		if len(events) != 2 || !strings.Contains(events[0], `"label":"dog"`) || !strings.Contains(events[1], `"previous":"dog"`) {
+			t.Fatalf("events %s", events)
+		}
+		if last := states[len(states)-1]; !strings.Contains(last, `"label":null,"class":-1,"score":0.9,"top":[{"class":2,`) || !strings.Contains(events[1], `"label":null`) {
+			t.Errorf("state %s, event %s", last, events[1])
+		}
+	})
+}
+
 func TestInfoSettingsAndStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := shots(1, 40)

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"dynvit/capture"
 	"dynvit/engine"
 	"dynvit/homeassistant"
 	"dynvit/httpserver"
@@ -36,6 +38,7 @@ type service struct {
 	retained    *retained.Retained
 	reporting   *reporting
 	watchdog    *systemd.Supervisor
+	captures    *capture.Writer // nil: nothing is kept
 	local       httpserver.Options
 	live        *live      // nil: there is no local server
 	page        *page.Page // likewise
@@ -84,6 +87,10 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 	s.inference = d.newInference(m, t, q, o, out, listeners)
 	s.local = d.localServer(cond.health, counted, s.page)
 	s.commands.allowed.Store(d.config.MQTT.Commands)
+	if d.deps.State != "" {
+		s.captures = capture.NewWriter(capture.New(filepath.Join(d.deps.State, "teach"), capture.MostBytes), d.log)
+		s.inference.captures, s.commands.keeps = s.captures, true
+	}
 	s.cameras = d.newCameras(s, m, out)
 	s.reload = func(ctx context.Context) { d.reload(ctx, s) }
 	s.stand = func() { s.standBy(d.standing(m)) }
@@ -137,6 +144,9 @@ func (s *service) work(ctx context.Context, measure bool) error {
 	var watchers sync.WaitGroup
 	watchers.Go(func() { s.watchdog.Run(background) })
 	watchers.Go(func() { s.reporting.run(background) })
+	if s.captures != nil {
+		watchers.Go(func() { s.captures.Run(background) })
+	}
 	s.stand()
 	watchers.Go(func() { s.inbox.run(background, s.commands, s.born) })
 	watchers.Go(func() { s.inbox.presence.Run(background, s.reporting.out.online) })

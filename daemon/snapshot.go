@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dynvit/camera"
+	"dynvit/capture"
 	"dynvit/mqtt"
 )
 
@@ -56,5 +57,25 @@ func (w *inference) serveRequest(feed *feed, f *camera.Frame) {
 	feed.request = nil
 	if r.ctx.Err() == nil {
 		r.done <- w.publishSnapshot(feed, f)
+	}
+}
+
+// capture keeps a frame as an example of a class, where one is to be taken.
+func (w *inference) capture(feed *feed, f *camera.Frame) {
+	t, now := feed.taking, w.now()
+	if t == nil || !t.Due(now) {
+		return
+	}
+	picture, err := capture.JPEG(f, feed.config.Load().Region)
+	if err == nil {
+		err = w.captures.Put(feed.name, t.Label, f.Captured, picture)
+	}
+	if err != nil {
+		feed.log.Warn("picture not captured", "label", t.Label, "err", err)
+		return // another frame will do
+	}
+	if t.Took(now) {
+		feed.taking = nil
+		feed.log.Info("captured", "label", t.Label, "pictures", t.Taken)
 	}
 }

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"dynvit/backends"
 	"dynvit/camera"
+	"dynvit/head"
 	"dynvit/preprocess"
 	"dynvit/vit"
 )
@@ -31,6 +33,7 @@ type Options struct {
 	Store      []string // folders of named models, searched in order
 	Scaled     bool     // large JPEGs may be decoded at a fraction of their size (preprocess.Spec)
 	AsStored   bool     // pictures are not turned by their Exif (preprocess.Spec)
+	Features   bool     // a backbone is taken too: Result.Features is all that it answers
 }
 
 // Info says what was opened; it does not change.
@@ -45,11 +48,13 @@ type Info struct {
 	Threads      int
 	Threaded     bool // whether their number has a say in how fast the backend is
 	Scorer       string
-	Patches      int // patches of the input, before pruning
-	Prefix       int // tokens ahead of them, which are never dropped: CLS and others
-	Stages       int // pruning stages
-	Classes      int
-	ShortSide    int // pixels that the resize wants of a picture's short side
+	Patches      int  // patches of the input, before pruning
+	Prefix       int  // tokens ahead of them, which are never dropped: CLS and others
+	Stages       int  // pruning stages
+	Classes      int  // 0: a backbone
+	Features     int  // elements of Result.Features
+	Taught       bool // classes are those of a taught head
+	ShortSide    int  // pixels that the resize wants of a picture's short side
 }
 
 // AutoKeep is the keep ratio where nothing was asked for and nothing calibrated.
@@ -59,10 +64,12 @@ const AutoKeep = 0.7
 type Engine struct {
 	info    Info
 	config  vit.Config
-	labels  []string // one a class
+	labels  []string   // one a class
+	head    *head.Head // taught, or nil
 	scorer  vit.Scorer
 	be      backends.Backend
 	session *vit.Session
+	spec    preprocess.Spec
 	pre     *preprocess.Preprocessor
 	input   []float32
 	run     vit.Result
@@ -88,7 +95,7 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 		return nil, err
 	}
 	defer m.close()
-	if m.config.Classes == 0 {
+	if m.config.Classes == 0 && m.head == nil && !o.Features {
 		return nil, fmt.Errorf("model %s: it has no classes: a backbone without a head", m.name)
 	}
 	if _, err := vit.ParseScorer(o.Scorer, m.config, true); err != nil {
@@ -99,7 +106,7 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		e := &Engine{config: m.config, labels: labelsOf(m.config), be: be}
+		e := &Engine{config: m.config, labels: m.labels(), head: m.head, be: be}
 		if err = e.load(m, o); err == nil {
 			e.info.Why, e.info.Threads = why, o.Threads
 			debug.FreeOSMemory() // what loading left behind: 10 MB of DeiT-S's 64 in int8
@@ -135,7 +142,8 @@ func (e *Engine) load(m *model, o Options) error {
 	if e.session, err = vit.NewSession(e.be, w, e.scorer); err != nil {
 		return err
 	}
-	if e.pre, err = preprocess.New(inputSpec(m.config, o)); err != nil {
+	e.spec = inputSpec(m.config, o)
+	if e.pre, err = preprocess.New(e.spec); err != nil {
 		return err
 	}
 	e.input = make([]float32, e.pre.Len())
@@ -146,7 +154,7 @@ func (e *Engine) load(m *model, o Options) error {
 	}
 	e.info = Info{
 		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: facts.Name, Device: facts.Device, Threaded: facts.Threaded, Precision: p,
-		Scorer: e.scorer.String(), Patches: c.Patches(), Prefix: c.Prefix(), Stages: len(c.PruneAt), Classes: c.Classes, ShortSide: short,
+		Scorer: e.scorer.String(), Patches: c.Patches(), Prefix: c.Prefix(), Stages: len(c.PruneAt), Classes: len(e.labels), Features: c.Features(), Taught: e.head != nil, ShortSide: short,
 	}
 	return nil
 }
@@ -178,13 +186,16 @@ func (e *Engine) Input() preprocess.Spec { return inputSpec(e.config, Options{})
 // has no labels.
 func (e *Engine) Label(class int) string { return e.labels[class] }
 
-// labelsOf are the names of a model's classes; numbers, made once, where it has
+// labels are the names of a model's classes; numbers, made once, where it has
 // none.
-func labelsOf(c vit.Config) []string {
-	if len(c.Labels) > 0 {
-		return c.Labels
+func (m *model) labels() []string {
+	switch {
+	case m.head != nil:
+		return m.head.Labels
+	case len(m.config.Labels) > 0:
+		return m.config.Labels
 	}
-	labels := make([]string, c.Classes)
+	labels := make([]string, m.config.Classes)
 	for i := range labels {
 		labels[i] = strconv.Itoa(i)
 	}
@@ -193,17 +204,15 @@ func labelsOf(c vit.Config) []string {
 
 // Class finds a class by synset id, number or label; -1 where there is none.
 func (e *Engine) Class(name string) int {
-	for i, s := range e.config.Synsets {
-		if s == name {
+	if e.head == nil {
+		if i := slices.Index(e.config.Synsets, name); i >= 0 {
 			return i
 		}
 	}
-	for i, l := range e.config.Labels {
-		if l == name {
-			return i
-		}
+	if i := slices.Index(e.labels, name); i >= 0 {
+		return i
 	}
-	if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < e.config.Classes {
+	if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(e.labels) {
 		return i
 	}
 	return -1
@@ -269,13 +278,13 @@ func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, 
 	}
 	e.pre.Render(e.input)
 	ready := time.Now()
-	e.run.WantKept = r.WantKept
+	e.run.WantKept, e.run.WantFeatures = r.WantKept, r.WantFeatures || e.head != nil
 	if err := e.session.Run(e.input, p, &e.run); err != nil {
 		return err
 	}
 	end := time.Now()
 	r.Latency, r.Frame = end.Sub(ready), end.Sub(start)
-	r.Logits = append(r.Logits[:0], e.run.Logits...)
+	e.answer(r)
 	r.Tokens = append(r.Tokens[:0], e.run.Tokens...)
 	r.Kept, r.Groups = e.run.Kept, e.run.Groups
 	r.Picture = nil
@@ -309,6 +318,25 @@ func (e *Engine) decode(w Watcher, f *camera.Frame, region preprocess.Region) er
 	return err
 }
 
+// answer gives r the features, where they are wanted, and the logits: the model's own,
+// a taught head's, or none of a backbone.
+func (e *Engine) answer(r *Result) {
+	r.Features, r.Unknown = r.Features[:0], false
+	if r.WantFeatures {
+		r.Features = append(r.Features, e.run.Features...)
+	}
+	switch {
+	case e.head != nil:
+		r.Logits = slices.Grow(r.Logits[:0], len(e.labels))[:len(e.labels)]
+		e.head.Logits(e.run.Features, r.Logits)
+		r.Unknown = !e.head.Known(e.run.Features)
+	case e.config.Classes == 0:
+		r.Logits = r.Logits[:0]
+	default:
+		r.Logits = append(r.Logits[:0], e.run.Logits...)
+	}
+}
+
 // Result is what one frame gave. It is overwritten by the next Classify with
 // the same Result; Kept, Groups and Picture also by one with another.
 type Result struct {
@@ -318,15 +346,19 @@ type Result struct {
 	Tokens  []int         // alive (with CLS): before the first stage, and after each
 	Kept    [][]int32     // patches alive after each stage, ascending ids; only if WantKept
 	Groups  [][]int32     // the id that each patch lives on in after each stage, -1: dropped; only if WantKept and the scorer merges
+	Unknown bool          // the picture shows none of the classes, by a taught head's rule
 	Latency time.Duration // model alone: normalised input to logits
 	Frame   time.Duration // decode, preprocess and model
 	Picture []byte        // [S, S, 3], rows from the top, R, G, B: what the model was shown; only if WantPicture
 	Damaged bool          // the picture lacks a part (preprocess.Preprocessor.Damaged)
 
-	TopN        int     // set before Classify for another number of Top than 5
-	WantKept    bool    // set before Classify
-	WantPicture bool    // likewise; costs nothing: the engine has it anyway
-	Watcher     Watcher // set before Classify; nil: nobody watches
+	Features []float32 // [Info.Features] what the head reads; only if WantFeatures
+
+	TopN         int     // set before Classify for another number of Top than 5
+	WantKept     bool    // set before Classify
+	WantFeatures bool    // likewise
+	WantPicture  bool    // likewise; costs nothing: the engine has it anyway
+	Watcher      Watcher // set before Classify; nil: nobody watches
 }
 
 const defaultTop = 5

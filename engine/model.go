@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"dynvit/head"
 	"dynvit/modelfile"
 	"dynvit/models"
 	"dynvit/vit"
@@ -16,8 +17,10 @@ import (
 type model struct {
 	name    string
 	sha256  string
-	config  vit.Config
+	config  vit.Config // of the backbone, where there is a taught head
 	tensors vit.Tensors
+	base    *modelfile.File // that tensors come of
+	head    *head.Head      // taught, nil where the model's own counts
 	files   []*modelfile.File
 }
 
@@ -47,9 +50,8 @@ func openModel(o Options) (*model, error) {
 		m.close()
 		return nil, fmt.Errorf("predictors %w", err)
 	}
-	base := m.files[0]
 	m.files = append(m.files, p)
-	if m.tensors, m.config, err = vit.AddPredictors(m.config, base, p); err != nil {
+	if m.tensors, m.config, err = vit.AddPredictors(m.config, m.base, p); err != nil {
 		m.close()
 		return nil, fmt.Errorf("predictors %s: %w", o.Predictors, err)
 	}
@@ -63,15 +65,48 @@ func readModel(name string, store []string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := vit.Read(f)
+	m := &model{name: short, sha256: f.SHA256(), base: f, files: []*modelfile.File{f}}
+	if head.Is(f) {
+		err = m.readHead(f, store)
+	}
 	if err == nil {
-		c, err = withImageNet(c)
+		m.config, err = vit.Read(m.base)
+	}
+	if err == nil {
+		m.config, err = withImageNet(m.config)
+	}
+	if err == nil && m.head != nil && m.head.Width != m.config.Features() {
+		err = fmt.Errorf("the backbone has %d features, the head reads %d", m.config.Features(), m.head.Width)
 	}
 	if err != nil {
-		f.Close()
+		m.close()
 		return nil, fmt.Errorf("model %s: %w", short, err)
 	}
-	return &model{name: short, sha256: f.SHA256(), config: c, tensors: f, files: []*modelfile.File{f}}, nil
+	m.tensors = m.base
+	return m, nil
+}
+
+// readHead reads a taught head, and finds the backbone that it was taught on: in the
+// same file, or by name.
+func (m *model) readHead(f *modelfile.File, store []string) error {
+	h, err := head.Parse(f)
+	if err != nil {
+		return err
+	}
+	h.Name, m.head = m.name, h
+	if m.base = head.Bundled(f); m.base == nil {
+		if m.base, _, err = OpenFile(h.Base, store); err != nil {
+			return fmt.Errorf("its backbone %s: %w", h.Base, err)
+		}
+		m.files = append(m.files, m.base)
+	}
+	switch {
+	case head.Is(m.base):
+		return fmt.Errorf("its backbone %s is a taught head itself", h.Base)
+	case vit.BackboneSum(m.base) != h.Backbone:
+		return fmt.Errorf("%s is not the model that the head was taught on: teach it again, or bring that one back", h.Base)
+	}
+	return nil
 }
 
 // OpenFile finds a model by name or path: "" or the default's name is the

@@ -83,15 +83,19 @@ func Spread(list []Picture, limit int) []Picture {
 
 // Report is what a run found. Rates are 0 to 1.
 type Report struct {
-	Images   int // answered
-	Skipped  int // unreadable or damaged
-	Labelled int // answered, with a known class
-	Top1     float64
-	Top5     float64
-	Agree    float64 // same top-1 as the reference
-	Seconds  float64 // spent on the model under test, decoding included
-	Tokens   []int
-	// Confusion counts, for each pair (class, answer) of labelled pictures.
+	Images        int // answered
+	Skipped       int // unreadable or damaged
+	Labelled      int // answered, with a known class
+	Top1          float64
+	Top5          float64
+	Agree         float64 // same top-1 as the reference
+	Refused       int     // labelled pictures that are none of the classes by a taught head's rule; they count as wrong
+	Others        int     // answered, without a known class
+	OthersRefused int     // of those, none of the classes
+	Seconds       float64 // spent on the model under test, decoding included
+	Tokens        []int
+	// Confusion counts, for each pair (class, answer) of labelled pictures, but those
+	// that are none of the classes.
 	Confusion map[[2]int]int
 }
 
@@ -165,8 +169,17 @@ func (r *runner) picture(p Picture) error {
 	if expected == best {
 		r.agree++
 	}
-	if p.Class >= 0 {
+	switch {
+	case p.Class >= 0 && r.result.Unknown:
+		r.report.Labelled++
+		r.report.Refused++
+	case p.Class >= 0:
 		r.label(p.Class)
+	default:
+		r.report.Others++
+		if r.result.Unknown {
+			r.report.OthersRefused++
+		}
 	}
 	return nil
 }

@@ -13,7 +13,9 @@ type Result struct {
 	Kept   [][]int32 // ids 0…N-1 of the patches alive after each stage, ascending; only if WantKept
 	Groups [][]int32 // the id that each of the N patches lives on in after each stage, -1 where it is dropped; only if WantKept and the scorer merges
 
-	WantKept bool // set before Run
+	Features []float32 // [Config.Features] what the head has read, after the last norm; only if WantFeatures
+
+	WantKept, WantFeatures bool // set before Run
 }
 
 // Session owns every activation of one frame, sized for the dense plan, so that
@@ -225,9 +227,13 @@ func (s *Session) collect(p Plan, r *Result) error {
 	for _, k := range p.Keep {
 		r.Tokens = append(r.Tokens, k+prefix)
 	}
-	r.Groups = r.Groups[:0]
+	r.Features, r.Kept, r.Groups = r.Features[:0], r.Kept[:0], r.Groups[:0]
+	if r.WantFeatures {
+		if err := s.collectFeatures(p, r); err != nil {
+			return err
+		}
+	}
 	if !r.WantKept {
-		r.Kept = r.Kept[:0]
 		return nil
 	}
 	if err := s.collectKept(p, r); err != nil || !s.scorer.Merges() {

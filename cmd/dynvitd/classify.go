@@ -28,17 +28,19 @@ type classified struct {
 	Precision string    `json:"precision"`
 	KeepRatio float64   `json:"keep_ratio"`
 	Tokens    []int     `json:"tokens"`
+	Label     *string   `json:"label"` // null: none of the classes
 	Top       []ranked  `json:"top"`
 	LatencyMS float64   `json:"latency_ms"`
 	FrameMS   float64   `json:"frame_ms"`
 	Logits    []float32 `json:"logits,omitempty"`
+	Features  []float32 `json:"features,omitempty"`
 	Kept      [][]int32 `json:"kept,omitempty"`
 	Groups    [][]int32 `json:"groups,omitempty"`
 }
 
 func newClassify() *cobra.Command {
 	var f modelFlags
-	var logits, kept bool
+	var logits, kept, features bool
 	var top int
 	c := &cobra.Command{
 		Use:   "classify IMAGE...",
@@ -48,12 +50,13 @@ func newClassify() *cobra.Command {
 			if top < 1 {
 				return usageError{fmt.Errorf("--top %d: want at least 1", top)}
 			}
+			f.Features = features
 			e, keep, plan, err := f.open()
 			if err != nil {
 				return err
 			}
 			defer e.Close()
-			r := engine.Result{TopN: top, WantKept: kept}
+			r := engine.Result{TopN: top, WantKept: kept, WantFeatures: features}
 			var frame camera.Frame
 			failed := false
 			for _, path := range args {
@@ -80,6 +83,7 @@ func newClassify() *cobra.Command {
 	f.registerOne(c, "f32", "1")
 	c.Flags().BoolVar(&logits, "logits", false, "with --json: add the logits")
 	c.Flags().BoolVar(&kept, "kept", false, "with --json: add the patches kept after each stage, and the groups of those merged")
+	c.Flags().BoolVar(&features, "features", false, "with --json: add the features that a head reads; a backbone has nothing else")
 	c.Flags().IntVar(&top, "top", 5, "how many classes to show")
 	return c
 }
@@ -91,8 +95,12 @@ func summary(e *engine.Engine, path string, ratio float64, r *engine.Result) cla
 		Image: path, Model: info.Model, Backend: info.Backend, Precision: info.Precision.String(), KeepRatio: ratio,
 		Tokens: r.Tokens, LatencyMS: timing.Rounded(r.Latency), FrameMS: timing.Rounded(r.Frame),
 	}
-	for _, class := range r.Top {
-		out.Top = append(out.Top, ranked{class, e.Label(class), r.Scores[class]})
+	out.Top = make([]ranked, len(r.Top))
+	for i, class := range r.Top {
+		out.Top[i] = ranked{class, e.Label(class), r.Scores[class]}
+	}
+	if len(r.Top) > 0 && !r.Unknown {
+		out.Label = &out.Top[0].Label
 	}
 	return out
 }
@@ -102,6 +110,9 @@ func show(w io.Writer, e *engine.Engine, path string, ratio float64, r *engine.R
 	out := summary(e, path, ratio, r)
 	if !asJSON {
 		printLine(w, "%s  (%.1f ms)", path, out.FrameMS)
+		if r.Unknown {
+			printLine(w, "          none of these")
+		}
 		for _, t := range out.Top {
 			printLine(w, "  %5.1f %%  %s", 100*t.Score, t.Label)
 		}
@@ -109,6 +120,9 @@ func show(w io.Writer, e *engine.Engine, path string, ratio float64, r *engine.R
 	}
 	if logits {
 		out.Logits = r.Logits
+	}
+	if r.WantFeatures {
+		out.Features = r.Features
 	}
 	if r.WantKept {
 		out.Kept, out.Groups = r.Kept, r.Groups

@@ -24,11 +24,20 @@ type evaluated struct {
 	Top1       *float64 `json:"top1"`
 	Top5       *float64 `json:"top5"`
 	Agreement  float64  `json:"agreement"`
+	None       *none    `json:"none,omitempty"` // of a taught head
 	ImagesPerS float64  `json:"images_per_s"`
 	KeepRatio  float64  `json:"keep_ratio"`
 	Precision  string   `json:"precision"`
 	Backend    string   `json:"backend"`
 	Tokens     []int    `json:"tokens"`
+}
+
+// none is how many pictures a taught head's rule holds for none of its classes.
+type none struct {
+	Labelled      int `json:"labelled"`
+	Refused       int `json:"refused"` // of those, wrongly
+	Others        int `json:"others"`
+	OthersRefused int `json:"others_refused"` // of those, rightly
 }
 
 func newEval() *cobra.Command {
@@ -115,6 +124,9 @@ func showReport(w io.Writer, e *engine.Engine, ratio float64, r evaluate.Report,
 	if r.Labelled > 0 {
 		out.Top1, out.Top5 = &r.Top1, &r.Top5
 	}
+	if info.Taught {
+		out.None = &none{r.Labelled, r.Refused, r.Others, r.OthersRefused}
+	}
 	if asJSON {
 		return printJSON(w, out)
 	}
@@ -123,6 +135,9 @@ func showReport(w io.Writer, e *engine.Engine, ratio float64, r evaluate.Report,
 		printLine(w, "top-1 %.1f %%, top-5 %.1f %% of %d with a known class", 100*r.Top1, 100*r.Top5, r.Labelled)
 	}
 	printLine(w, "agreement with the dense f32 model %.1f %%", 100*r.Agree)
+	if n := out.None; n != nil {
+		printLine(w, "none of these: %d of %d with a known class, %d of %d others", n.Refused, n.Labelled, n.OthersRefused, n.Others)
+	}
 	showConfusion(w, e, r.Confusion)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"dynvit/calibrate"
+	"dynvit/teach"
 )
 
 // examples are the page's, by the words after "json" on their fence.
@@ -107,7 +108,7 @@ func TestInterfaceJSON(t *testing.T) {
 	out := t.TempDir()
 	page := examples(t)
 	for name, args := range map[string][]string{
-		"classify":      {"classify", "--logits", "--kept", "--keep", "0.7", "--scorer", "predictor+merge", picture},
+		"classify":      {"classify", "--logits", "--features", "--kept", "--keep", "0.7", "--scorer", "predictor+merge", picture},
 		"eval":          {"eval", "--keep", "0.7", "--data", dir},
 		"bench":         {"bench", "--seconds", "0.01"},
 		"bench gemm":    {"bench", "gemm", "--seconds", "0.001", "--rows", "4", "--width", "64", "--precision", "f32"},
@@ -116,7 +117,7 @@ func TestInterfaceJSON(t *testing.T) {
 		"devices":       {"devices"},
 	} {
 		alike(t, name, page[name], answerOf(t, append(args, "--json")...), map[string][]string{
-			"devices": {"precisions"}, "bench": {"governor", "gpu", "temperature_c"},
+			"devices": {"precisions"}, "eval": {"none"}, "bench": {"governor", "gpu", "temperature_c"},
 		}[name]...)
 	}
 }
@@ -139,6 +140,9 @@ func TestInterfaceStructures(t *testing.T) {
 	devices := page["devices"].(map[string]any)["cameras"]
 	camera := cameraDevice{Links: []string{""}, Formats: []cameraFormat{{Sizes: []cameraSize{{FPS: []float64{30}}}}}}
 	alike(t, "devices", devices, encoded(t, []cameraDevice{camera}))
+	report := &teach.Report{Classes: []teach.Class{{}}, ByKeep: []teach.AtKeep{{}}, Confusion: [][]int{{1}}, Doubtful: []teach.Doubtful{{}}, Curve: []teach.Point{{}}, Expected: new(teach.Point), Notes: []string{""}}
+	alike(t, "teach", page["teach"], encoded(t, taught{Report: report}))
+	alike(t, "capture", page["capture"], encoded(t, captured{}))
 	c := dynvitd(t, "model", "pull", "deit-tiny", "--json")
 	store := t.TempDir()
 	write(t, store, "deit-tiny.safetensors", "")
@@ -169,7 +173,7 @@ func TestInterfaceExamples(t *testing.T) {
 	for name := range examples(t) {
 		have = append(have, name)
 	}
-	want := []string{"classify", "eval", "bench", "bench gemm", "bench calibrate", "calibrate", "visualize", "visualize DIR", "devices", "model pull", "/readyz"}
+	want := []string{"classify", "eval", "bench", "bench gemm", "bench calibrate", "calibrate", "visualize", "visualize DIR", "devices", "teach", "capture", "model pull", "/readyz"}
 	for _, topic := range topicRows(t) {
 		if !topic.words {
 			want = append(want, topic.name)

@@ -92,7 +92,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRun(), newClassify(), newEval(), newBench(), newCalibrate(), newVisualize(), newDevices(), newModel(), newConfig(), newHealthcheck(), newVersion())
+	root.AddCommand(newRun(), newClassify(), newEval(), newBench(), newCalibrate(), newVisualize(), newTeach(), newCapture(), newDevices(), newModel(), newConfig(), newHealthcheck(), newVersion())
 	for _, c := range root.Commands() {
 		asUsage(c)
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"dynvit/engine"
+	"dynvit/head"
 	"dynvit/modelfile"
 	"dynvit/models"
 	"dynvit/modelstore"
@@ -32,6 +33,10 @@ func newModel() *cobra.Command {
 func readModel(model string) (f *modelfile.File, name string, c vit.Config, err error) {
 	if f, name, err = engine.OpenFile(model, modelStore()); err != nil {
 		return nil, "", c, err
+	}
+	if head.Is(f) {
+		f.Close()
+		return nil, "", c, fmt.Errorf("model %s: a taught head; want the backbone that it was taught on", name)
 	}
 	if c, err = vit.Read(f); err != nil {
 		f.Close()

@@ -2,12 +2,16 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"dynvit/engine"
+	"dynvit/head"
+	"dynvit/modelfile"
 	"dynvit/vit"
 )
 
@@ -17,33 +21,53 @@ func newModelInfo() *cobra.Command {
 		Short: "Print what a model file says of itself",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			w := c.OutOrStdout()
+			if is, err := taughtInfo(w, args[0]); is || err != nil {
+				return err
+			}
 			f, name, config, err := readModel(args[0])
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			w := c.OutOrStdout()
-			printLine(w, "%-16s %s", "model", name)
-			printLine(w, "%-16s %s", "sha256", f.SHA256())
-			printLine(w, "%-16s %d", "tensors", len(f.Names()))
 			meta := config.Manifest().Encode()
-			for k, v := range f.Meta {
-				meta[k] = v
-			}
-			keys := make([]string, 0, len(meta))
-			for k := range meta {
-				keys = append(keys, k)
-			}
-			sort.Strings(keys)
-			for _, k := range keys {
-				printLine(w, "%-16s %.200s", k, meta[k])
-			}
+			maps.Copy(meta, f.Meta)
+			fileInfo(w, name, f, meta)
 			printLine(w, "a picture is")
 			for i, step := range steps(config) {
 				printLine(w, "%3d. %s", i+1, step)
 			}
 			return nil
 		},
+	}
+}
+
+// taughtInfo prints what a taught head's file says of itself, where it is one.
+func taughtInfo(w io.Writer, model string) (is bool, err error) {
+	f, name, err := engine.OpenFile(model, modelStore())
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if !head.Is(f) {
+		return false, nil
+	}
+	h, err := head.Parse(f)
+	if err != nil {
+		return true, fmt.Errorf("model %s: %w", name, err)
+	}
+	fileInfo(w, name, f, f.Meta)
+	printLine(w, "taught: %d classes on %d features of %s", len(h.Labels), h.Width, h.Base)
+	return true, nil
+}
+
+// fileInfo prints a model file's sums and metadata.
+func fileInfo(w io.Writer, name string, f *modelfile.File, meta map[string]string) {
+	printLine(w, "%-16s %s", "model", name)
+	printLine(w, "%-16s %s", "sha256", f.SHA256())
+	printLine(w, "%-16s %d", "tensors", len(f.Names()))
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
+		printLine(w, "%-16s %.200s", k, meta[k])
 	}
 }
 
