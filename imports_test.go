@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	"printable":  {},
 	"exif":       {},
 	"modelfile":  {"atomicfile", "printable", "regular"},
-	"camera":     {"camera/trust", "exif", "printable"},
+	"camera":     {"camera/trust", "printable"},
 
 	"camera/trust":             {"regular"},
 	"camera/internal/address":  {"printable"},
@@ -91,7 +91,9 @@ var allowed = map[string][]string{
 	"backoff":       {},
 	"gate":          {"camera", "config", "messages", "preprocess"},
 	"models":        {},
-	"preprocess":    {"camera", "exif", "preprocess/baseline"},
+	"preprocess":    {"camera", "exif", "pictures", "preprocess/baseline"},
+	"pictures":      {"camera", "exif", "pictures/heif"},
+	"pictures/heif": {"exif"},
 
 	"retained": {"atomicfile", "homeassistant", "mqtt"},
 	"queue":    {"camera"},

@@ -7,10 +7,11 @@ import (
 )
 
 // Decode takes the pixels of a frame's region in hand. Widths and heights of
-// JPEG and PNG are read from the data, those of other formats from the frame.
+// formats of files are read from the data, those of raw formats from the frame.
 //
-// JPEG and PNG are turned as their Exif says (package exif), unless the Spec is
-// AsStored; the region is of the turned picture. Alpha is dropped, not blended, and
+// Pictures are turned as their Exif or their file's own properties say (package exif),
+// unless the Spec is AsStored; the region is of the turned picture. TIFF and HEIC are
+// turned always, as by Pillow. Alpha is dropped, not blended, and
 // colour profiles are ignored, as they were when the models were trained. A frame
 // that is damaged, cut short or above 64 megapixels, or whose decoding takes more than
 // 224 MiB, is an error of one line; the next frame is not affected.
@@ -32,8 +33,8 @@ func (p *Preprocessor) decode(f *camera.Frame, r Region) (window, error) {
 	switch f.Format {
 	case camera.JPEG:
 		return p.decodeJPEG(f.Data, r)
-	case camera.PNG:
-		return p.decodePNG(f.Data, r)
+	case camera.PNG, camera.WebP, camera.TIFF, camera.BMP, camera.GIF, camera.HEIC, camera.AVIF:
+		return p.decodeSaved(f, r)
 	case camera.RGB24, camera.GREY, camera.YUYV, camera.NV12, camera.I420:
 		return p.decodeRaw(f, r)
 	}

@@ -51,12 +51,12 @@ type Thumbnailer struct {
 var errNoThumbnail = errors.New("no thumbnail of this format")
 
 // Make looks at region r of a frame. Of a baseline JPEG it decodes the mean of
-// each block alone, and leaves it as it is stored; PNG and other JPEGs are an error.
+// each block alone, and leaves it as it is stored; other files and JPEGs are an error.
 func (t *Thumbnailer) Make(dst *Thumbnail, f *camera.Frame, r Region) error {
 	if f.Format == camera.JPEG {
 		return t.ofJPEG(dst, f.Data, r)
 	}
-	if f.Format == camera.PNG || f.Width < 1 || f.Height < 1 || len(f.Data) < f.Format.Bytes(f.Width, f.Height) {
+	if f.Format.Bytes(1, 1) == 0 || f.Width < 1 || f.Height < 1 || len(f.Data) < f.Format.Bytes(f.Width, f.Height) {
 		return errNoThumbnail
 	}
 	w := f.Width
