@@ -81,6 +81,7 @@ func decodeSaved(f *camera.Frame) (image.Image, exif.Orientation, error) {
 	if err := afford(p.Width, p.Height, p.Bytes+4*int64(p.Width)*int64(p.Height)); err != nil {
 		return nil, 0, err
 	}
+	defer p.Close()
 	rows, err := p.Decode()
 	if err != nil {
 		return nil, 0, err

@@ -14,6 +14,7 @@ import (
 
 	"dynvit/camera"
 	"dynvit/exif"
+	"dynvit/pictures/heif"
 )
 
 // Picture is what a picture's header says.
@@ -24,6 +25,7 @@ type Picture struct {
 	Bytes         int64            // what Decode takes beside the data, at most
 
 	decode func() (Rows, error)
+	close  func() // nil: nothing but Go's heap is taken
 }
 
 // Rows writes a row's pixels from (x, y) on to dst, 3 bytes each: R, G, B. The row has
@@ -32,6 +34,14 @@ type Rows func(dst []byte, x, y int)
 
 // Decode takes the pixels in hand. It allocates what Bytes says.
 func (p *Picture) Decode() (Rows, error) { return p.decode() }
+
+// Close gives back what Decode took outside of Go's heap; Rows must not be used any
+// more.
+func (p *Picture) Close() {
+	if p.close != nil {
+		p.close()
+	}
+}
 
 // Open reads the header of a picture of the given format. It keeps data, which must
 // not change before the picture is done with, and allocates little: whether the pixels
@@ -48,6 +58,22 @@ func Open(format camera.Format, data []byte) (*Picture, error) {
 		return openBMP(data)
 	case camera.GIF:
 		return openGIF(data)
+	case camera.HEIC:
+		return boxed(heif.OpenHEIC(data))
+	case camera.AVIF:
+		return boxed(heif.OpenAVIF(data))
 	}
 	return nil, fmt.Errorf("no picture of a file: %v", format)
+}
+
+// boxed is a picture of package heif.
+func boxed(h *heif.Picture, err error) (*Picture, error) {
+	if err != nil {
+		return nil, err
+	}
+	decode := func() (Rows, error) {
+		rows, err := h.Decode()
+		return rows, err
+	}
+	return &Picture{Width: h.Width, Height: h.Height, Turn: h.Turn, Bytes: h.Bytes, decode: decode, close: h.Close}, nil
 }

@@ -22,6 +22,7 @@ func (p *Preprocessor) decodeSaved(f *camera.Frame, r Region) (window, error) {
 		return w, fmt.Errorf("%v of %d×%d: %w", f.Format, pic.Width, pic.Height, err)
 	}
 	p.left = pic.Bytes
+	defer pic.Close()
 	rows, err := pic.Decode()
 	if err != nil {
 		return w, fmt.Errorf("%v of %d×%d: %w", f.Format, pic.Width, pic.Height, err)

@@ -6,12 +6,11 @@ HEIC and AVIF also get Pillow's pixels as PNG, because decoders differ there.
     pip install pillow==13.0.0 pillow-heif==1.8.1 numpy
     python3 make_fixtures.py
 """
-import hashlib, io, json, pathlib, struct, sys
+import hashlib, io, json, pathlib, struct
 import numpy as np
 import pillow_heif
 from PIL import Image, ImageOps, __version__, features
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "preprocess/testdata"))
 pillow_heif.register_heif_opener()
 here = pathlib.Path(__file__).parent
 expect = {"pillow": __version__, "webp": features.version("webp"), "avif": features.version("avif"), "tiff": features.version("libtiff"),
@@ -162,7 +161,6 @@ record("white_is_zero.tif", tiff("<", 61, 47, 0, [8], a[:, :, 0].tobytes()))
 record("white_is_zero1.tif", tiff(">", 64, 47, 0, [1], np.packbits(np.asarray(drawn(64, 47))[:, :, 0] > 99, axis=1).tobytes()))
 colours = [(i * 7919 + c * 104729) % 65536 for c in range(3) for i in range(256)]
 record("palette16.tif", tiff("<", 61, 47, 3, [8], a[:, :, 0].tobytes(), (320, 3, colours)))
-tile = lambda data, *more: tiff("<", 61, 47, 2, [8] * 3, data, *more)
 
 # BMP
 save("rgb.bmp", odd)
@@ -241,5 +239,76 @@ save("odd.heic", smooth(121, 85), golden=True, quality=80)
 save("alpha.heic", Image.merge("RGBA", (*smooth(62, 48).split(), Image.fromarray(np.asarray(base)[:, :, 0] | 128))), golden=True, quality=90)
 for o in range(1, 9):
     save(f"exif_{o}.heic", smooth(62, 48), golden=True, exif=exif(o), quality=80)
+
+
+
+def box(kind, body, *full):
+    """A box; with version and flags a full one."""
+    body = (struct.pack(">L", full[0] << 24 | full[1]) if full else b"") + body
+    return struct.pack(">L", 8 + len(body)) + kind + body
+
+
+def bits_of(img, quality):
+    """The configuration and the picture of a HEIC that pillow-heif writes."""
+    out = io.BytesIO()
+    img.save(out, "heif", quality=quality)
+    data = out.getvalue()
+    at = data.index(b"hvcC") - 4
+    config = data[at:at + struct.unpack(">L", data[at:at + 4])[0]]
+    return config, data[data.index(b"mdat") + 4:]
+
+
+def telephone(img, side, turn=0, mirror=None, quality=80):
+    """A HEIC as telephones write: tiles, turned by a property, no box of colours."""
+    w, h = img.size
+    columns, rows = -(-w // side), -(-h // side)
+    padded = Image.fromarray(np.pad(np.asarray(img), ((0, rows * side - h), (0, columns * side - w), (0, 0)), mode="edge"))
+    tiles = [bits_of(padded.crop((x * side, y * side, (x + 1) * side, (y + 1) * side)), quality) for y in range(rows) for x in range(columns)]
+    count, infe = len(tiles), lambda n, kind: box(b"infe", struct.pack(">HH", n, 0) + kind + b"\0", 2, 0)
+    ispe = lambda w, h: box(b"ispe", struct.pack(">LL", w, h), 0, 0)
+    assert all(c == tiles[0][0] for c, _ in tiles)
+    properties, whole = [tiles[0][0], ispe(side, side), ispe(w, h)], [3]
+    for kind, value in ((b"irot", turn or None), (b"imir", mirror)):
+        if value is not None:
+            properties.append(box(kind, bytes([value])))
+            whole.append(len(properties))
+    links = struct.pack(">HB", 1, len(whole)) + bytes(0x80 | p for p in whole) + b"".join(struct.pack(">HBBB", n + 2, 2, 0x81, 2) for n in range(count))
+    items = [struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, w, h), *(d for _, d in tiles)]
+
+    def meta(at):
+        places = b""
+        for n, data in enumerate(items):
+            places += struct.pack(">HHHLL", n + 1, 0, 1, at, len(data))
+            at += len(data)
+        return box(b"meta", box(b"hdlr", struct.pack(">L4s12xx", 0, b"pict"), 0, 0) + box(b"pitm", struct.pack(">H", 1), 0, 0)
+                   + box(b"iloc", struct.pack(">BBH", 0x44, 0, len(items)) + places, 0, 0)
+                   + box(b"iinf", struct.pack(">H", len(items)) + infe(1, b"grid") + b"".join(infe(n + 2, b"hvc1") for n in range(count)), 0, 0)
+                   + box(b"iref", box(b"dimg", struct.pack(">HH", 1, count) + b"".join(struct.pack(">H", n + 2) for n in range(count))), 0, 0)
+                   + box(b"iprp", box(b"ipco", b"".join(properties)) + box(b"ipma", struct.pack(">L", count + 1) + links, 0, 0)), 0, 0)
+
+    start = box(b"ftyp", b"heic\0\0\0\0mif1heic")
+    return start + meta(len(start) + len(meta(0)) + 8) + box(b"mdat", b"".join(items))
+
+
+for turn in range(4):
+    record(f"tiles_{turn}.heic", telephone(smooth(300, 200), 128, turn), golden=True)
+record("tiles_mirrored.heic", telephone(smooth(300, 200), 128, 3, 0), golden=True)
+record("tiles_flipped.heic", telephone(smooth(300, 200), 128, mirror=1), golden=True)
+
+
+def crop(name, data):
+    """What a model sees of a picture as large as telephones': Resize(256), CenterCrop(224)."""
+    (here / name).write_bytes(data)
+    img = ImageOps.exif_transpose(Image.open(here / name)).convert("RGB")
+    w, h = img.size
+    w, h = (256, 256 * h // w) if w < h else (256 * w // h, 256)
+    left, top = round((w - 224) / 2), round((h - 224) / 2)
+    img.resize((w, h), Image.Resampling.BICUBIC).crop((left, top, left + 224, top + 224)).save(here / (name + ".crop.png"), optimize=True)
+
+
+crop("telephone.heic", telephone(smooth(2016, 1512), 512, 3, quality=30))
+web = io.BytesIO()
+smooth(1200, 900).save(web, "avif", quality=60, exif=exif(6))
+crop("web.avif", web.getvalue())
 
 (here / "expect.json").write_text(json.dumps(expect, indent=1) + "\n")
