@@ -91,9 +91,10 @@ var allowed = map[string][]string{
 	"backoff":       {},
 	"gate":          {"camera", "config", "messages", "preprocess"},
 	"models":        {},
-	"preprocess":    {"camera", "exif", "pictures", "preprocess/baseline"},
+	"preprocess":    {"camera", "exif", "pictures", "pictures/vips", "preprocess/baseline"},
 	"pictures":      {"camera", "exif", "pictures/heif"},
 	"pictures/heif": {"exif"},
+	"pictures/vips": {},
 
 	"retained": {"atomicfile", "homeassistant", "mqtt"},
 	"queue":    {"camera"},

@@ -22,6 +22,7 @@ type Picture struct {
 	Width, Height int              // as it is stored, pixels
 	Turn          exif.Orientation // how it is to be turned
 	Always        bool             // also by who reads pictures as they are stored: Pillow turns them as it opens them
+	Animated      bool             // WebP: more pictures follow
 	Bytes         int64            // what Decode takes beside the data, at most
 
 	decode func() (Rows, error)

@@ -21,6 +21,7 @@ type webpHead struct {
 	frame    image.Rectangle
 	bits     []byte
 	lossless bool
+	animated bool
 }
 
 var errWebP = errors.New("ends before its first picture")
@@ -30,7 +31,7 @@ func openWebP(data []byte) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{Width: h.canvas.X, Height: h.canvas.Y, Turn: exif.OfWebP(data), decode: h.decode}
+	p := &Picture{Width: h.canvas.X, Height: h.canvas.Y, Turn: exif.OfWebP(data), Animated: h.animated, decode: h.decode}
 	if p.Bytes = vp8Bytes(h.frame.Size(), h.bits); h.lossless {
 		p.Bytes = vp8lBytes(h.frame.Size(), h.bits)
 	}
@@ -92,7 +93,7 @@ func readFrame(body []byte, canvas image.Point) (h webpHead, err error) {
 		if err := h.take(name, bits); err != nil {
 			return h, err
 		}
-		h.canvas, h.frame = canvas, h.frame.Add(at)
+		h.canvas, h.frame, h.animated = canvas, h.frame.Add(at), true
 		if h.frame.Size() != size || !h.frame.In(image.Rectangle{Max: canvas}) {
 			return h, fmt.Errorf("frame %v on a canvas of %v", h.frame, canvas)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"dynvit/camera"
+	"dynvit/pictures/vips"
 )
 
 // Decode takes the pixels of a frame's region in hand. Widths and heights of
@@ -30,6 +31,11 @@ func (p *Preprocessor) decode(f *camera.Frame, r Region) (window, error) {
 		return window{}, err
 	}
 	p.shed()
+	if vips.Linked {
+		if w, done, err := p.byVips(f, r); done {
+			return w, err
+		}
+	}
 	switch f.Format {
 	case camera.JPEG:
 		return p.decodeJPEG(f.Data, r)

@@ -122,6 +122,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(data, strings.HasSuffix(name, "avif"))
 	}
+	libheif.once.Do(libheif.compile) // longer than an input may take
+	libavif.once.Do(libavif.compile)
 	f.Fuzz(func(t *testing.T, data []byte, avif bool) {
 		read := OpenHEIC
 		if avif {
