@@ -28,9 +28,9 @@ type Picture struct {
 // kind (HEIC in tiles 7.3, whole 6, of 10 bits 10, AVIF 20.2, of 10 bits 29), with what
 // package heif itself adds. Spare is for a program's own tables and stack.
 const (
-	heicRate, heicFull, heicAlpha = 74, 95, 20
+	heicRate, heicFull, heicAlpha = 73, 95, 20
 	avifRate, avifFull, avifAlpha = 225, 235, 150
-	spare                         = 12 << 20
+	spare                         = 8 << 20
 )
 
 // OpenHEIC reads the boxes of a HEIC, which is turned as it is decoded.
