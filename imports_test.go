@@ -104,7 +104,7 @@ var allowed = map[string][]string{
 	"vit":                 {"backends", "modelfile"},
 	"modelnames":          {"modelfile"},
 	"head":                {"modelfile", "printable"},
-	"capture":             {"camera", "head", "preprocess"},
+	"capture":             {"camera", "head", "preprocess", "pictures"},
 	"teach":               {"calibrate", "camera", "camera/files", "engine", "head", "preprocess", "tuning", "vit"},
 	"timm":                {},
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends", "head"},

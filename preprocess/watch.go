@@ -11,7 +11,7 @@ type watch struct {
 }
 
 // DecodeWatched is Decode that makes the frame's thumbnail on its way: of a JPEG the one
-// that a Thumbnailer makes, without reading the codes twice; of PNG and progressive JPEG,
+// that a Thumbnailer makes, without reading the codes twice; of other files and progressive JPEG,
 // of which a Thumbnailer makes none, one of what is decoded anyway. seen is false where there is none,
 // as of a picture that is damaged outside of the region.
 func (p *Preprocessor) DecodeWatched(dst *Thumbnail, f *camera.Frame, r Region) (seen bool, err error) {
@@ -43,8 +43,8 @@ func (p *Preprocessor) jpegPlane(c plane, r Region) {
 	p.watch.seen = true
 }
 
-// pngRows makes the thumbnail of a picture of w×h: green is most of the brightness.
-func (p *Preprocessor) pngRows(w, h int, write func(dst []byte, x, y int), r Region) {
+// savedRows makes the thumbnail of a picture of w×h: green is most of the brightness.
+func (p *Preprocessor) savedRows(w, h int, write func(dst []byte, x, y int), r Region) {
 	if p.watch.dst == nil {
 		return
 	}
