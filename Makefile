@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-arm64 emulate-neon emulate-portable test-faults test-vm test-ha test-page package test-package cuda package-cuda test-cuda cuda-ptx test-cuda-kernels always soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 emulate-neon emulate-portable test-vips test-faults test-vm test-ha test-page package test-package cuda package-cuda test-cuda cuda-ptx test-cuda-kernels always soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -165,6 +165,12 @@ test-cuda-kernels: $(CUDA_VENV)/kernels ## is the committed PTX its sources', an
 	! $(CHECK_PTX) $(CUDA)/planted --maxrregcount=32 --override-directive-values >$(CUDA)/planted/said
 	grep -q 'sm_53 gemm_f32 .* of spills' $(CUDA)/planted/said
 	grep -q 'sm_72 gemm_int8 .* 0 IMMA' $(CUDA)/planted/said
+
+# Without libvips it says so and skips; with DYNVIT_REQUIRE it fails.
+test-vips: ## pictures by libvips (the tag vips) beside our own decoders (2 min; Debian's libvips-dev)
+	@if pkg-config --exists vips; then \
+	CGO_ENABLED=1 $(GO) vet -tags vips ./pictures/... ./preprocess ./cmd/... && CGO_ENABLED=1 $(GO) test -count 1 -tags vips -run '^TestVips' ./preprocess; \
+	elif [ -n "$$DYNVIT_REQUIRE" ]; then echo "test-vips: needs Debian's libvips-dev"; exit 1; else echo "test-vips: skipped: needs Debian's libvips-dev"; fi
 
 test-faults: ## the faults of docs/reliability.md, in full, with their figures (10 min)
 	@mkdir -p bin

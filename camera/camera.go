@@ -32,6 +32,12 @@ const (
 	I420         // 4:2:0, Y, U, V planes; BT.601, limited range
 	RGB24        // R, G, B, 3 bytes a pixel
 	GREY         // one byte a pixel
+	WebP         // lossy or lossless; of an animation the first picture, as of those below
+	TIFF
+	BMP
+	GIF
+	HEIC // HEIF with HEVC in it, as telephones write
+	AVIF
 )
 
 func (f Format) String() string {
@@ -50,11 +56,23 @@ func (f Format) String() string {
 		return "rgb24"
 	case GREY:
 		return "grey"
+	case WebP:
+		return "webp"
+	case TIFF:
+		return "tiff"
+	case BMP:
+		return "bmp"
+	case GIF:
+		return "gif"
+	case HEIC:
+		return "heic"
+	case AVIF:
+		return "avif"
 	}
 	return "unknown"
 }
 
-// Bytes is the size of a raw frame of w×h pixels, rows packed; 0 for JPEG and PNG. Of
+// Bytes is the size of a raw frame of w×h pixels, rows packed; 0 for formats of files. Of
 // an odd side the last chroma sample covers one pixel alone.
 func (f Format) Bytes(w, h int) int {
 	half := (w + 1) / 2
@@ -76,7 +94,7 @@ func (f Format) Bytes(w, h int) int {
 // Rows are packed without padding.
 type Frame struct {
 	Format        Format
-	Width, Height int    // pixels; 0 where the source does not know (JPEG, PNG)
+	Width, Height int    // pixels; 0 where the source does not know (formats of files)
 	Data          []byte // the raw bytes
 	Seq           uint64 // counts up by one for each frame the source saw, from 1
 	Captured      time.Time

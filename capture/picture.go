@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"dynvit/camera"
+	saved "dynvit/pictures"
 	"dynvit/preprocess"
 )
 
@@ -22,7 +23,7 @@ func JPEG(f *camera.Frame, region preprocess.Region) ([]byte, error) {
 		f = &cut
 	}
 	var b bytes.Buffer
-	if err := camera.EncodeJPEG(&b, f); err != nil {
+	if err := saved.EncodeJPEG(&b, f); err != nil {
 		return nil, err
 	}
 	if b.Len() > maxPicture {

@@ -9,6 +9,7 @@ import (
 	"dynvit/camera"
 	"dynvit/capture"
 	"dynvit/mqtt"
+	"dynvit/pictures"
 )
 
 const (
@@ -24,7 +25,7 @@ type snapshots struct{ buf bytes.Buffer }
 // of is a frame as JPEG, valid until the next call.
 func (s *snapshots) of(f *camera.Frame) ([]byte, error) {
 	s.buf.Reset()
-	if err := camera.EncodeJPEG(&s.buf, f); err != nil {
+	if err := pictures.EncodeJPEG(&s.buf, f); err != nil {
 		return nil, err
 	}
 	if n := s.buf.Len(); n > maxSnapshot {

@@ -1,8 +1,8 @@
 // Package exif reads how a picture is to be turned before it is looked at: the tag
 // Orientation that cameras and telephones write (CIPA DC-008, Exif 3.0, 4.6.5.1.6).
-// It reads what Pillow's ImageOps.exif_transpose does: Exif in JPEG's APP1 and in
-// PNG's eXIf chunk, and where that says nothing the same tag in XMP. What is damaged
-// says nothing.
+// It reads what Pillow's ImageOps.exif_transpose does: Exif in JPEG's APP1, in PNG's
+// eXIf chunk, in WebP's chunk EXIF, the directory that is a TIFF's own, and where that
+// says nothing the same tag in XMP. What is damaged says nothing.
 package exif
 
 import (
@@ -104,45 +104,120 @@ func OfPNG(data []byte) Orientation {
 	return r.Orientation()
 }
 
+// OfWebP reads the chunks of a WebP.
+func OfWebP(data []byte) Orientation {
+	const container, head = 12, 8 // RIFF, length and WEBP; a chunk's name and length
+	var r Reader
+	for at := container; at+head <= len(data); {
+		n := binary.LittleEndian.Uint32(data[at+4:])
+		if uint64(n) > uint64(len(data)-at-head) {
+			break
+		}
+		body := data[at+head:][:n]
+		switch string(data[at : at+4]) {
+		case "EXIF":
+			r.block(bytes.TrimPrefix(body, []byte(exifName)))
+		case "XMP ":
+			r.xmp = ofXMP(body)
+		}
+		at += head + int(n) + int(n&1)
+	}
+	return r.Orientation()
+}
+
+// OfTIFF reads a TIFF's first directory.
+func OfTIFF(data []byte) Orientation {
+	var r Reader
+	if d := r.block(data); !r.has {
+		r.xmp = ofXMP(d.bytes(tagXMP))
+	}
+	return r.Orientation()
+}
+
 // TIFF's types of a whole number, the signed ones too, and the tag (TIFF 6.0, section
 // 2).
 const (
+	typeByte        = 1
 	typeShort       = 3
 	typeLong        = 4
+	typeUndefined   = 7
 	typeSignedShort = 8
 	typeSignedLong  = 9
 	tagOrientation  = 0x0112
+	tagXMP          = 0x02bc
 )
 
-// block reads a block of Exif: a TIFF header, and the directory that it points to.
-func (r *Reader) block(data []byte) {
+// Directory is the first directory of a TIFF file, or of a block of Exif, which is one.
+type Directory struct {
+	data    []byte
+	order   binary.ByteOrder
+	entries []byte // 12 bytes each: tag, type, count, value or where it is
+}
+
+// ReadDirectory finds a TIFF's first directory; false where there is none. Of one that
+// is cut short it has the entries that are there.
+func ReadDirectory(data []byte) (d Directory, ok bool) {
 	if len(data) < 8 {
-		return
+		return d, false
 	}
-	var order binary.ByteOrder
 	switch string(data[:2]) {
 	case "II":
-		order = binary.LittleEndian
+		d.order = binary.LittleEndian
 	case "MM":
-		order = binary.BigEndian
+		d.order = binary.BigEndian
 	default:
-		return
+		return d, false
 	}
-	first := order.Uint32(data[4:])
+	first := d.order.Uint32(data[4:])
 	if uint64(first)+2 > uint64(len(data)) {
-		return
+		return d, false
 	}
-	directory := data[first:]
-	entries := directory[2:]
-	for range order.Uint16(directory) {
-		if len(entries) < 12 {
-			return
+	n := entry * int(d.order.Uint16(data[first:]))
+	rest := data[first+2:]
+	d.data, d.entries = data, rest[:min(n, len(rest)/entry*entry)]
+	return d, true
+}
+
+// entry is the length of a directory's entry.
+const entry = 12
+
+// Uint is the first value of a tag of whole numbers, where they have room in the entry;
+// 0 where there is none.
+func (d Directory) Uint(tag uint16) uint32 {
+	for e := d.entries; len(e) > 0; e = e[entry:] {
+		if d.order.Uint16(e) != tag {
+			continue
 		}
-		if order.Uint16(entries) == tagOrientation && r.entry(entries[:12], order) {
-			return
+		switch d.order.Uint16(e[2:]) {
+		case typeShort:
+			return uint32(d.order.Uint16(e[8:]))
+		case typeLong:
+			return d.order.Uint32(e[8:])
 		}
-		entries = entries[12:]
 	}
+	return 0
+}
+
+// bytes are those of a tag that has more than four.
+func (d Directory) bytes(tag uint16) []byte {
+	for e := d.entries; len(e) > 0; e = e[entry:] {
+		kind, n, at := d.order.Uint16(e[2:]), uint64(d.order.Uint32(e[4:])), uint64(d.order.Uint32(e[8:]))
+		if d.order.Uint16(e) == tag && (kind == typeByte || kind == typeUndefined) && n > 4 && at+n <= uint64(len(d.data)) {
+			return d.data[at : at+n]
+		}
+	}
+	return nil
+}
+
+// block reads a block of Exif.
+func (r *Reader) block(data []byte) Directory {
+	d, _ := ReadDirectory(data)
+	for e := d.entries; len(e) > 0; e = e[entry:] {
+		if d.order.Uint16(e) == tagOrientation && r.entry(e[:entry], d.order) {
+			break
+		}
+	}
+	return d
 }
 
 // entry reads the tag's entry: tag, type, count and, where they have room in it, the

@@ -40,6 +40,9 @@ func licences(root string, p *program) ([]licence, error) {
 	dirs["std"] = strings.TrimSpace(string(goroot))
 	var list []licence
 	for _, m := range append([]*debug.Module{{Path: "std", Version: p.golang}}, p.modules...) {
+		if m.Replace != nil && m.Replace.Sum == "" {
+			continue // a folder of ours, in the place of a module
+		}
 		l, err := licenceOf(m, dirs[m.Path])
 		if err != nil {
 			return nil, err
@@ -89,11 +92,33 @@ func licenceOf(m *debug.Module, dir string) (licence, error) {
 		l.sources = append(l.sources, e.Name())
 		l.text = append(l.text, fmt.Sprintf("\n--- %s\n\n%s\n", e.Name(), bytes.TrimSpace(data))...)
 	}
+	if err := l.carried(dir); err != nil {
+		return l, err
+	}
 	l.spdx, err = identify(l.text)
 	if err != nil {
 		return l, fmt.Errorf("licence of %s (%s: %q): %w", m.Path, dir, l.sources, err)
 	}
 	return l, nil
+}
+
+// carried adds the licences of what a module has compiled in, in its folder lib: heic and
+// avif carry libheif, libde265, libavif and libaom as WebAssembly.
+func (l *licence) carried(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "lib", "LICENSE.*"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		name := "lib/" + filepath.Base(file)
+		l.sources = append(l.sources, name)
+		l.text = append(l.text, fmt.Sprintf("\n--- %s\n\n%s\n", name, bytes.TrimSpace(data))...)
+	}
+	return nil
 }
 
 // phrases tell licences by words that only they have.
@@ -110,6 +135,12 @@ func identify(text []byte) (string, error) {
 	words := strings.Join(strings.Fields(string(text)), " ")
 	if strings.Contains(words, "SPDX-License-Identifier: EPL-2.0 or BSD-3-Clause") {
 		return "EPL-2.0 OR BSD-3-Clause", nil
+	}
+	switch { // MIT's modules around another's library
+	case strings.Contains(words, "--- lib/LICENSE.libheif"):
+		return "MIT AND LGPL-3.0-or-later", nil
+	case strings.Contains(words, "--- lib/LICENSE.libavif"):
+		return "MIT AND BSD-2-Clause", nil
 	}
 	i := slices.IndexFunc(phrases, func(p struct{ spdx, words string }) bool { return strings.Contains(words, p.words) })
 	if i < 0 {

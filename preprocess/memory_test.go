@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"dynvit/camera"
+	"dynvit/pictures"
 )
 
 // segment is a JPEG's segment with its marker.
@@ -124,9 +125,9 @@ func TestMemoryIsForeseen(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		w, foreseen := &p.window, int64(len(p.window.rgb))
-		if f.Format == camera.PNG {
-			foreseen += camera.PNGBytes(f.Data, w.width, w.height)
+		foreseen := int64(len(p.window.rgb))
+		if pic, err := pictures.Open(f.Format, f.Data); err == nil {
+			foreseen += pic.Bytes
 		} else if h, err := readJPEGHeader(f.Data); err == nil && h.progressive {
 			foreseen += h.library()
 		} else {

@@ -51,12 +51,12 @@ type Thumbnailer struct {
 var errNoThumbnail = errors.New("no thumbnail of this format")
 
 // Make looks at region r of a frame. Of a baseline JPEG it decodes the mean of
-// each block alone, and leaves it as it is stored; PNG and other JPEGs are an error.
+// each block alone, and leaves it as it is stored; other files and JPEGs are an error.
 func (t *Thumbnailer) Make(dst *Thumbnail, f *camera.Frame, r Region) error {
 	if f.Format == camera.JPEG {
 		return t.ofJPEG(dst, f.Data, r)
 	}
-	if f.Format == camera.PNG || f.Width < 1 || f.Height < 1 || len(f.Data) < f.Format.Bytes(f.Width, f.Height) {
+	if f.Format.Bytes(1, 1) == 0 || f.Width < 1 || f.Height < 1 || len(f.Data) < f.Format.Bytes(f.Width, f.Height) {
 		return errNoThumbnail
 	}
 	w := f.Width
@@ -187,7 +187,7 @@ type watch struct {
 }
 
 // DecodeWatched is Decode that makes the frame's thumbnail on its way: of a JPEG the one
-// that a Thumbnailer makes, without reading the codes twice; of PNG and progressive JPEG,
+// that a Thumbnailer makes, without reading the codes twice; of other files and progressive JPEG,
 // of which a Thumbnailer makes none, one of what is decoded anyway. seen is false where there is none,
 // as of a picture that is damaged outside of the region.
 func (p *Preprocessor) DecodeWatched(dst *Thumbnail, f *camera.Frame, r Region) (seen bool, err error) {
@@ -219,8 +219,8 @@ func (p *Preprocessor) jpegPlane(c plane, r Region) {
 	p.watch.seen = true
 }
 
-// pngRows makes the thumbnail of a picture of w×h: green is most of the brightness.
-func (p *Preprocessor) pngRows(w, h int, write func(dst []byte, x, y int), r Region) {
+// savedRows makes the thumbnail of a picture of w×h: green is most of the brightness.
+func (p *Preprocessor) savedRows(w, h int, write func(dst []byte, x, y int), r Region) {
 	if p.watch.dst == nil {
 		return
 	}

@@ -50,11 +50,11 @@ func (t *target) Open(o camera.Options) (camera.Source, error) {
 		return openPictures(t, o, listFolder)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("source %s: %w", t.path, regular.ErrIrregular)
+	case isFilm(t.path): // a GIF too, which as a source of its own is played
+		return openFilm(t, o)
 	case IsPicture(t.path):
 		return openPictures(t, o, listOne)
-	case isFilm(t.path):
-		return openFilm(t, o)
 	}
-	return nil, fmt.Errorf("source %s: neither a folder, nor a picture (.jpg, .jpeg, .png), nor a film (%s)",
-		t.path, strings.Join(filmEndings, ", "))
+	return nil, fmt.Errorf("source %s: neither a folder, nor a picture (%s), nor a film (%s)",
+		t.path, Endings(), strings.Join(filmEndings, ", "))
 }

@@ -108,6 +108,35 @@ func TestFolderFormats(t *testing.T) {
 	}
 }
 
+// TestFolderOfTelephones: pictures are found by any of their endings and told by their
+// bytes: what a messenger names .jpg may be a WebP.
+func TestFolderOfTelephones(t *testing.T) {
+	saved := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join("../../pictures/testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	webp, heic := saved("lossy.webp"), saved("420.heic")
+	root := put(t, map[string][]byte{
+		"a.jpg": webp, "b.HEIC": heic, "c.heif": saved("420.avif"), "d.tif": saved("rgb_raw.tif"), "e.bmp": saved("rgb.bmp"), "f.gif": saved("plain.gif"),
+		"g.avif": []byte("junk"), "h.webp": webp, "i.png": heic, "j.hif": heic, "k.tiff": nil, "l.txt": webp,
+	})
+	s := open(t, root+"?fps=0", camera.Options{})
+	var f camera.Frame
+	for i, want := range []camera.Format{
+		camera.WebP, camera.HEIC, camera.AVIF, camera.TIFF, camera.BMP, camera.GIF, camera.AVIF, camera.WebP, camera.HEIC, camera.HEIC, camera.TIFF,
+	} {
+		if err := s.Next(t.Context(), &f); err != nil || f.Format != want {
+			t.Errorf("picture %d: %v, %v, want %v", i, err, f.Format, want)
+		}
+	}
+	if err := s.Next(t.Context(), &f); err != io.EOF {
+		t.Errorf("one more: %s, %v", f.Name, err)
+	}
+}
+
 func TestFolderIsListedAnew(t *testing.T) {
 	p := cameratest.Still(t, 9)
 	root := put(t, map[string][]byte{"a.jpg": p, "b.jpg": p, "c.jpg": p})
@@ -181,7 +210,7 @@ func TestPicturesKeepTime(t *testing.T) {
 
 func TestReadPicture(t *testing.T) {
 	p := cameratest.Still(t, 9)
-	root := put(t, map[string][]byte{"a.jpg": p, "b.jpg": []byte("GIF89a"), "d.jpg/x": nil})
+	root := put(t, map[string][]byte{"a.jpg": p, "b.jpg": []byte("letter"), "d.jpg/x": nil})
 	large := filepath.Join(root, "c.jpg")
 	if err := os.WriteFile(large, p, 0o644); err != nil {
 		t.Fatal(err)
@@ -196,7 +225,7 @@ func TestReadPicture(t *testing.T) {
 	if cap(f.Data) != 4<<10 {
 		t.Error("the frame's memory was not used")
 	}
-	for name, want := range map[string]string{"b.jpg": "neither JPEG nor PNG", "c.jpg": "more than 64 MiB", "d.jpg": "is a directory", "e.jpg": "no such file"} {
+	for name, want := range map[string]string{"b.jpg": "no picture: want JPEG, PNG, WebP", "c.jpg": "more than 64 MiB", "d.jpg": "is a directory", "e.jpg": "no such file"} {
 		path := filepath.Join(root, name)
 		if err := files.ReadPicture(&f, path); err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("%s: %v, want %q", name, err, want)

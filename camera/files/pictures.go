@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,7 +85,7 @@ func listFolder(root string) ([]string, error) {
 		return nil, fmt.Errorf("source %s: %w", root, regular.Pathless(err))
 	}
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("source %s: no pictures (.jpg, .jpeg, .png) in this folder", root)
+		return nil, fmt.Errorf("source %s: no pictures (%s) in this folder", root, Endings())
 	}
 	return paths, nil
 }
@@ -114,7 +115,7 @@ func (p *pictures) Next(ctx context.Context, f *camera.Frame) error {
 			f.Data = f.Data[:0]
 		}
 		if f.Format = picture.Format(f.Data); f.Format == 0 {
-			f.Format = formatByName(path)
+			f.Format = cmp.Or(formatByName(path), camera.JPEG)
 		}
 		p.seq++
 		f.Seq, p.shown = p.seq, true

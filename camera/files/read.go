@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,25 +18,28 @@ import (
 // maxPicture bounds a picture file, in bytes.
 const maxPicture = 64 << 20
 
-// IsPicture reports whether a file's name ends like a picture that we read:
-// .jpg, .jpeg or .png, in any case.
-func IsPicture(name string) bool {
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".jpg", ".jpeg", ".png":
-		return true
-	}
-	return false
+// endings are the names of pictures, and what they should hold.
+var endings = map[string]camera.Format{
+	".jpg": camera.JPEG, ".jpeg": camera.JPEG, ".png": camera.PNG, ".webp": camera.WebP, ".tif": camera.TIFF, ".tiff": camera.TIFF, ".bmp": camera.BMP,
+	".gif": camera.GIF, ".heic": camera.HEIC, ".heif": camera.HEIC, ".hif": camera.HEIC, ".avif": camera.AVIF,
 }
 
-// ReadPicture reads a JPEG or PNG file into f, whose Seq it leaves alone. What
-// it is, its first bytes say; it is not decoded. A file of more than 64 MiB, or
-// of neither kind, is an error.
+// IsPicture reports whether a file's name ends like a picture that we read, in any
+// case.
+func IsPicture(name string) bool { return formatByName(name) != 0 }
+
+// Endings are those of pictures' names, sorted, for who is told what is looked for.
+func Endings() string { return strings.Join(slices.Sorted(maps.Keys(endings)), ", ") }
+
+// ReadPicture reads a picture file into f, whose Seq it leaves alone. What it is, its
+// first bytes say, whatever its name; it is not decoded. A file of more than 64 MiB, or
+// of no kind that is read, is an error.
 func ReadPicture(f *camera.Frame, path string) error {
 	if err := readFile(f, path); err != nil {
 		return err
 	}
 	if f.Format = picture.Format(f.Data); f.Format == 0 {
-		return fmt.Errorf("%s: neither JPEG nor PNG", path)
+		return fmt.Errorf("%s: no picture: want JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF", path)
 	}
 	return nil
 }
@@ -64,10 +68,5 @@ func readFile(f *camera.Frame, path string) error {
 	return nil
 }
 
-// formatByName is what a picture whose bytes don't tell should have been.
-func formatByName(path string) camera.Format {
-	if strings.EqualFold(filepath.Ext(path), ".png") {
-		return camera.PNG
-	}
-	return camera.JPEG
-}
+// formatByName is what a picture's name says that it is; 0 where it says nothing.
+func formatByName(path string) camera.Format { return endings[strings.ToLower(filepath.Ext(path))] }

@@ -27,7 +27,7 @@ type exchange struct {
 	length int           // of the body in bytes, as the header has it; 0: it doesn't say
 	kind   string        // content type
 	again  bool          // the line may carry another request once the body is read
-	opaque bool          // the body is said to be a picture and doesn't begin as one
+	opaque bool          // the body is a picture whose bytes don't tell its end, or is said to be one and doesn't begin so
 	parts  *parts        // nil: the body is one picture
 }
 
@@ -92,7 +92,9 @@ func (x *exchange) begin(answer *http.Response) error {
 	}
 	start := x.start()
 	switch {
+	case isStreamed(picture.Format(start)):
 	case picture.Format(start) != 0:
+		x.opaque = true
 	case bytes.HasPrefix(start, []byte("--")) || several || isHeader(string(start)):
 		x.parts = newParts(x.body, boundaryOf(x.kind))
 	case strings.HasPrefix(media, "image/"):
@@ -105,8 +107,11 @@ func (x *exchange) begin(answer *http.Response) error {
 
 // errNothing is an answer with no picture in it.
 func errNothing(kind string) error {
-	return fmt.Errorf("no picture, and content type is %q: want multipart/x-mixed-replace, image/jpeg or image/png", kind)
+	return fmt.Errorf("no picture, and content type is %q: want multipart/x-mixed-replace or a picture, such as image/jpeg", kind)
 }
+
+// isStreamed reports whether a picture's end can be told by its bytes.
+func isStreamed(f camera.Format) bool { return f == camera.JPEG || f == camera.PNG }
 
 // start is what the body begins with, behind blank lines; less where it is shorter.
 func (x *exchange) start() []byte {
@@ -119,7 +124,7 @@ func (x *exchange) start() []byte {
 		x.body.Discard(1)
 		x.length = max(0, x.length-1)
 	}
-	most := len("Content-")
+	most := max(len("Content-"), picture.Enough)
 	if x.length > 0 {
 		most = min(most, x.length)
 	}
@@ -151,8 +156,8 @@ func (x *exchange) picture(f *camera.Frame) (err error) {
 	return nil
 }
 
-// whatever reads a body that is no picture: it is for the decoder to complain, also
-// where the body is shorter than it is said to be.
+// whatever reads a body that ends where it is said to, or with the answer. Where it is
+// no picture, or shorter than it is said to be, it is for the decoder to complain.
 func (x *exchange) whatever(f *camera.Frame) (err error) {
 	const most = picture.MaxStreamed
 	n := most + 1

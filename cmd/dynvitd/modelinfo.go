@@ -74,7 +74,7 @@ func fileInfo(w io.Writer, name string, f *modelfile.File, meta map[string]strin
 // steps say what becomes of a picture, in order.
 func steps(c vit.Config) []string {
 	return slices.DeleteFunc([]string{
-		"decoded to R, G, B (JPEG, PNG or a camera's raw pixels; run and bench decode large JPEGs at a fraction of their size), turned as its Exif says (eval and verify --against: not), cut to the camera's region",
+		"decoded to R, G, B (a picture's file or a camera's raw pixels; run and bench decode large JPEGs at a fraction of their size), turned as it says (eval and verify --against: JPEG, PNG, WebP and AVIF not), cut to the camera's region",
 		resizeStep(c),
 		cropStep(c),
 		fmt.Sprintf("scaled: (level/255 - mean) / std, mean %v, std %v of R, G, B", c.Mean, c.Std),

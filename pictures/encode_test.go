@@ -1,4 +1,4 @@
-package camera_test
+package pictures
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ func TestEncodeJPEGTurned(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := camera.EncodeJPEG(&b, &camera.Frame{Format: camera.PNG, Data: data}); err != nil {
+	if err := EncodeJPEG(&b, &camera.Frame{Format: camera.PNG, Data: data}); err != nil {
 		t.Fatal(err)
 	}
 	if want := exif.Segment(6); !bytes.HasPrefix(b.Bytes()[2:], want) {
@@ -45,7 +45,7 @@ func TestEncodeJPEGIsBounded(t *testing.T) {
 	} {
 		data := binary.BigEndian.AppendUint32([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"+head), crc32.ChecksumIEEE([]byte("IHDR"+head)))
 		data = append(data, "\x00\x00\x00\x00IDAT"...)
-		err := camera.EncodeJPEG(io.Discard, &camera.Frame{Format: camera.PNG, Data: data})
+		err := EncodeJPEG(io.Discard, &camera.Frame{Format: camera.PNG, Data: data})
 		if err == nil || !strings.Contains(err.Error(), "takes more than 224 MiB") {
 			t.Error(err)
 		}
@@ -62,7 +62,7 @@ func TestEncodeJPEG(t *testing.T) {
 			}
 			f := halves(format, size.X, size.Y)
 			var b bytes.Buffer
-			if err := camera.EncodeJPEG(&b, &f); err != nil {
+			if err := EncodeJPEG(&b, &f); err != nil {
 				t.Errorf("%v: %v", format, err)
 				continue
 			}
@@ -156,7 +156,7 @@ func TestEncodeJPEGRefuses(t *testing.T) {
 		"no png":  {Format: camera.PNG, Data: []byte("png")},
 		"unknown": {Width: 4, Height: 4, Data: make([]byte, 100)},
 	} {
-		if err := camera.EncodeJPEG(new(bytes.Buffer), &f); err == nil {
+		if err := EncodeJPEG(new(bytes.Buffer), &f); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

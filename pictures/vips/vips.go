@@ -1,0 +1,51 @@
+//go:build vips
+
+package vips
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/davidbyttow/govips/v2/vips"
+)
+
+// Linked reports whether the program is built with the tag vips.
+const Linked = true
+
+// start has libvips keep nothing of a picture that is done with, and say nothing.
+var start = sync.OnceFunc(func() {
+	vips.LoggingSettings(func(string, vips.LogLevel, string) {}, vips.LogLevelError)
+	vips.Startup(&vips.Config{MaxCacheFiles: 1, MaxCacheMem: 1, MaxCacheSize: 1})
+})
+
+// Load decodes a picture of three channels or one of 8 bits. Of a JPEG it makes one of
+// 1/shrink of its size, rounded up, as it is decoded.
+func Load(data []byte, shrink int) (*Image, error) {
+	start()
+	p := vips.NewImportParams()
+	p.FailOnError.Set(true)
+	if shrink > 1 {
+		p.JpegShrinkFactor.Set(shrink)
+	}
+	img, err := vips.LoadImageFromBuffer(data, p)
+	if err != nil {
+		return nil, fmt.Errorf("libvips: %s", firstLine(err))
+	}
+	defer img.Close()
+	if img.BandFormat() != vips.BandFormatUchar {
+		return nil, errKind
+	}
+	if img.Bands() > 3 {
+		if err := img.ExtractBand(0, 3); err != nil {
+			return nil, fmt.Errorf("libvips: %s", firstLine(err))
+		}
+	}
+	if n := img.Bands(); n != 1 && n != 3 {
+		return nil, errKind
+	}
+	pix, err := img.ToBytes()
+	if err != nil {
+		return nil, fmt.Errorf("libvips: %s", firstLine(err))
+	}
+	return &Image{Width: img.Width(), Height: img.Height(), Bands: img.Bands(), Pix: pix}, nil
+}
