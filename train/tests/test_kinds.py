@@ -60,7 +60,8 @@ def test_answers_are_those_of_timm(kind):
 def test_eps_goes_with_the_kind(kind):
     """Where nothing says it, it is CLIP's where there is a LayerNorm ahead of the blocks, as in vit/infer.go."""
     shape, state, _, _ = kind
-    assert shape_of(Loaded(state, {"heads": "2"})).eps == (1e-5 if shape.pre_norm else 1e-6)
+    said = {"heads": "2"} | ({} if shape.classes else {"head": "none"})
+    assert shape_of(Loaded(state, said)).eps == (1e-5 if shape.pre_norm else 1e-6)
 
 
 def test_masked_and_pruned_agree(kind):
