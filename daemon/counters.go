@@ -54,6 +54,8 @@ type statistics struct {
 	mu     sync.Mutex
 	since  time.Time
 	before map[*feed]*reading
+
+	present, all reading // of one camera, and the period's of all: a reading is large
 }
 
 // reading is what a camera's counters held at some time, or how much they grew.
@@ -62,30 +64,20 @@ type reading struct {
 	latency, frame, age timing.Counts
 }
 
-func (c *counts) read() *reading {
-	r := &reading{looked: c.looked.Load()}
+// load reads counters.
+func (r *reading) load(c *counts) {
+	*r = reading{looked: c.looked.Load()}
 	r.latency.AddFrom(&c.latency)
 	r.frame.AddFrom(&c.frame)
 	r.age.AddFrom(&c.age)
-	return r
 }
 
-// since is how much it grew since an earlier reading; nil: since ever.
-func (r *reading) since(before *reading) *reading {
-	if before == nil {
-		return r
-	}
-	return &reading{
-		looked: r.looked - before.looked, latency: *r.latency.Since(&before.latency),
-		frame: *r.frame.Since(&before.frame), age: *r.age.Since(&before.age),
-	}
-}
-
-func (r *reading) add(o *reading) {
-	r.looked += o.looked
-	r.latency.Add(&o.latency)
-	r.frame.Add(&o.frame)
-	r.age.Add(&o.age)
+// addSince adds how much they grew from an earlier reading to a later one.
+func (r *reading) addSince(now, before *reading) {
+	r.looked += now.looked - before.looked
+	r.latency.AddSince(&now.latency, &before.latency)
+	r.frame.AddSince(&now.frame, &before.frame)
+	r.age.AddSince(&now.age, &before.age)
 }
 
 func (d *Daemon) newStatistics(m *model, t *tuner, outbox func() mqtt.Status) *statistics {
@@ -105,20 +97,24 @@ func (s *statistics) take() messages.Stats {
 		KeepRatio: force.ratio, Rate: force.rate, Temperature: s.machine.Temperature(), RSS: s.machine.RSS(),
 		Outbox: outboxStats(s.outbox()), Cameras: map[string]messages.CameraStats{},
 	}
-	var all reading
+	s.all = reading{}
 	read := map[*feed]*reading{}
 	for _, f := range s.roster.all() {
-		read[f] = f.counts.read()
-		period := read[f].since(s.before[f])
-		all.add(period)
+		before := s.before[f]
+		if before == nil {
+			before = new(reading) // since ever
+		}
+		s.present.load(f.counts)
+		s.all.addSince(&s.present, before)
 		one := messages.CameraStats{
-			FPS:    float64(period.looked) / now.Sub(s.since).Seconds(),
-			Frames: read[f].looked, Damaged: f.counts.damaged.Load(), Status: f.status.get().Word, Drops: f.counts.drops(),
+			FPS:    float64(s.present.looked-before.looked) / now.Sub(s.since).Seconds(),
+			Frames: s.present.looked, Damaged: f.counts.damaged.Load(), Status: f.status.get().Word, Drops: f.counts.drops(),
 		}
 		m.Drops.Add(one.Drops)
 		m.Cameras[f.name] = one
+		*before, read[f] = s.present, before
 	}
-	m.Latency, m.Frame, m.Age = spread(&all.latency), spread(&all.frame), spread(&all.age)
+	m.Latency, m.Frame, m.Age = spread(&s.all.latency), spread(&s.all.frame), spread(&s.all.age)
 	s.since, s.before = now, read
 	return m
 }

@@ -20,18 +20,28 @@ func TestReadersDoNotStealFromEachOther(t *testing.T) {
 			c.latency.Add(time.Millisecond)
 		}
 	}
-	second := c.read()
+	read := func() *reading {
+		r := new(reading)
+		r.load(c)
+		return r
+	}
+	since := func(now, before *reading) *reading {
+		r := new(reading)
+		r.addSince(now, before)
+		return r
+	}
+	second := read()
 	look(3)
-	again := c.read()
+	again := read()
 	look(4)
-	end := c.read()
-	if a, b, all := end.since(again).looked, end.since(second).looked, end.since(nil).looked; a != 4 || b != 7 || all != 7 {
+	end := read()
+	if a, b, all := since(end, again).looked, since(end, second).looked, since(end, new(reading)).looked; a != 4 || b != 7 || all != 7 {
 		t.Errorf("periods of %d, %d and %d frames", a, b, all)
 	}
-	if s := spread(&end.since(second).latency); s.P50 == nil || math.Abs(*s.P50-1) > 1.0/128 {
+	if s := spread(&since(end, second).latency); s.P50 == nil || math.Abs(*s.P50-1) > 1.0/128 {
 		t.Errorf("%+v", s)
 	}
-	if s := spread(&end.since(end).latency); s.P50 != nil || s.P95 != nil {
+	if s := spread(&since(end, end).latency); s.P50 != nil || s.P95 != nil {
 		t.Errorf("an empty period has %+v", s)
 	}
 }

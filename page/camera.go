@@ -26,9 +26,10 @@ const (
 type camera struct {
 	report  messages.Report
 	engine  messages.Engine
-	version uint64 // of the report, 0 while nobody watched
-	payload []byte // the report encoded, of the version encoded
-	encoded uint64
+	version uint64            // of the report, 0 while nobody watched
+	encoder *messages.Encoder // of engine; nil until somebody watches
+	payload []byte            // the report encoded, in the encoder's memory
+	encoded uint64            // the version that it is of
 
 	rgb      []byte // nil: nobody watches, or no frame came since
 	seq      uint64 // of rgb
@@ -43,7 +44,9 @@ type camera struct {
 // take copies what is shown of a frame.
 func (c *camera) take(f *Frame, watched bool) {
 	c.report.CopyFrom(f.Report)
-	c.engine = f.Engine
+	if c.engine != f.Engine {
+		c.engine, c.encoder = f.Engine, nil
+	}
 	if !watched || f.Picture == nil {
 		return
 	}
@@ -73,10 +76,13 @@ func (c *camera) forget() {
 	c.payload, c.encoded = nil, 0
 }
 
-// event is the report's payload as the topic frame has it.
+// event is the report's payload as the topic frame has it, valid until the next frame.
 func (c *camera) event(now time.Time) []byte {
+	if c.encoder == nil {
+		c.encoder, c.payload = messages.NewEncoder(c.engine, ""), nil
+	}
 	if c.payload == nil || c.encoded != c.version {
-		c.payload, c.encoded = messages.NewEncoder(c.engine, "").Report(&c.report, now), c.version
+		c.payload, c.encoded = c.encoder.Report(&c.report, now), c.version
 	}
 	return c.payload
 }

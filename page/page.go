@@ -13,6 +13,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +56,11 @@ type Options struct {
 // refreshEvery is how often stats, settings and condition are looked at while somebody
 // watches.
 const refreshEvery = 2 * time.Second
+
+// collectEvery is after how many refreshes what was sent is collected. Left to itself the
+// heap doubles first, which on a box whose cameras hold 50 MB is 50 MB more: an open page
+// of four cameras leaves behind some 0.3 MB a second, and a collection takes milliseconds.
+const collectEvery = 10
 
 // Page shows one daemon. It is safe for concurrent use.
 type Page struct {
@@ -175,9 +181,12 @@ func (p *Page) release() {
 func (p *Page) refreshing(ctx context.Context) {
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
-	for {
+	for n := 1; ; n++ {
 		p.refresh()
 		p.update("stats", messages.Encode(p.source.Stats()))
+		if n%collectEvery == 0 {
+			runtime.GC()
+		}
 		select {
 		case <-ctx.Done():
 			return

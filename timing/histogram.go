@@ -62,13 +62,11 @@ func (c *Counts) Add(o *Counts) {
 	}
 }
 
-// Since is what came after the earlier counts o.
-func (c *Counts) Since(o *Counts) *Counts {
-	var d Counts
+// AddSince adds what came to now after the earlier counts before.
+func (c *Counts) AddSince(now, before *Counts) {
 	for i := range c {
-		d[i] = c[i] - o[i]
+		c[i] += now[i] - before[i]
 	}
-	return &d
 }
 
 // Percentile is the nearest rank: the bucket of the least time that at least p

@@ -43,12 +43,16 @@ func program(t testing.TB, name, debianPackage string) string {
 	return path
 }
 
+// built is the folder of the daemon, to be removed.
+var built string
+
 // dynvitd builds the daemon once.
 var dynvitd = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "dynvitd")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	build := exec.Command("go", "build", "-o", dir, "./cmd/dynvitd")
 	build.Dir = filepath.Join("..", "..")
 	out, err := build.CombinedOutput()
@@ -60,8 +64,8 @@ var dynvitd = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := dynvitd(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
@@ -224,7 +228,7 @@ func (b *box) cut() {
 	}
 }
 
-// front is another server before the daemon, which adds headers as a proxy does, and may
+// behind starts another server before the daemon, which adds headers as a proxy does, and may
 // answer some paths itself.
 func (b *box) behind(t *testing.T, header http.Header, answer map[string]http.HandlerFunc) (url_ string) {
 	t.Helper()
@@ -251,6 +255,13 @@ func (b *box) behind(t *testing.T, header http.Header, answer map[string]http.Ha
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })
 	return "http://" + l.Addr().String()
+}
+
+// logged reports whether the daemon has written a line with a text.
+func (b *box) logged(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Contains(b.log.Bytes(), []byte(text))
 }
 
 // event is the payload of the first event of a name that a new stream brings.

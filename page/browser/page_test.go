@@ -38,7 +38,7 @@ func TestLook(t *testing.T) {
 			t.Errorf("%s: %d pixels too wide", s.name, wide)
 		}
 		jump := get[float64](tab, `new Promise((done) => new PerformanceObserver((l) => done(l.getEntries().reduce((a, e) => a + e.value, 0)))
-			.observe({type: "layout-shift", buffered: true}) ?? setTimeout(() => done(0), 300))`)
+			.observe({type: "layout-shift", buffered: true}) ?? setTimeout(() => done(0), 1000))`)
 		if jump > 0.01 {
 			t.Errorf("%s: the layout jumps by %.3f", s.name, jump)
 		}
@@ -135,9 +135,12 @@ func TestControls(t *testing.T) {
 	tab.text("[data-camera=door] .pill", "Online")
 	tab.pictured("door")
 
+	tab.until(func() bool { return box.logged("calibrated") }, "the first calibration has ended")
+	get[bool](tab, `(window.seen = [], new MutationObserver(() => window.seen.push(document.querySelector("#recalibrate").textContent, document.querySelector("#toasts").textContent))
+		.observe(document.body, {subtree: true, childList: true, characterData: true}), true)`)
 	tab.do(chromedp.Click(chromedp.CSS("#recalibrate")))
-	tab.await(`document.querySelector("#recalibrate").ariaBusy === "true"`)
-	tab.await(`document.querySelector("#recalibrate").ariaBusy === "false"`)
+	tab.await(`window.seen.some((s) => s.startsWith("Measuring")) && window.seen.some((s) => s.includes("Recalibrated."))`)
+	tab.await(`document.querySelector("#recalibrate").textContent === "Recalibrate" && !document.querySelector("#recalibrate").disabled`)
 
 	for _, view := range []string{"0", "1", "2", "3", "all"} {
 		tab.press(fmt.Sprintf("input[name=stage][value='%s']", view), " ")
