@@ -210,6 +210,9 @@ func (c *Config) checkCameras(schemes camera.Schemes) error {
 		if err := cam.checkTrust(key, spec.Scheme()); err != nil {
 			return err
 		}
+		if err := cam.checkModels(key); err != nil {
+			return err
+		}
 		if err := cam.Region.Check(); err != nil {
 			return Invalid(key+".region", "%w", err)
 		}

@@ -75,6 +75,8 @@ func (f field) set(words []string) error {
 			*p = nil // as where it is not given
 		}
 		return nil
+	case *Models:
+		return setModels(p, words)
 	case *preprocess.Region:
 		return setRegion(p, words)
 	case *vit.Keep:

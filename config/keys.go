@@ -96,6 +96,8 @@ type HomeAssistant struct {
 // Camera is one source and how its labels become states.
 type Camera struct {
 	Source      string            `yaml:"source" doc:"URI, see Sources"`
+	Model       string            `yaml:"model" doc:"that looks at it: a name in the model store or a path; default: the node's"`
+	Models      Models            `yaml:"models" doc:"several that look at it, or by their names labels, min_score and stable of each"`
 	CAFile      string            `yaml:"ca_file" doc:"PEM file of the authorities that may have signed the camera's certificate; default: the system's"`
 	Fingerprint string            `yaml:"fingerprint" doc:"SHA-256 of the camera's certificate, in place of an authority's word; a refusal shows it"`
 	Enabled     bool              `yaml:"enabled" doc:"whether the source is opened"`

@@ -74,6 +74,8 @@ func valueText(v any) string {
 			words[i] = quoted(w)
 		}
 		return "[" + strings.Join(words, ", ") + "]"
+	case Models:
+		return v.text()
 	case preprocess.Region:
 		return fmt.Sprintf("[%v, %v, %v, %v]", v.X0, v.Y0, v.X1, v.Y1)
 	case vit.Keep:

@@ -30,6 +30,7 @@ func TestReload(t *testing.T) {
 		{"another name", inForce, strings.Replace(inForce, "yard", "porch", 1), "cameras.porch cameras.yard", ""},
 		{"of a camera", inForce, strings.Replace(inForce, "yard: {source: \"test:\"}", "yard: {source: \"test:?fps=1\", labels: [cat], publish: {frame: true}, region: [0, 0, 1, 0.5]}", 1),
 			"cameras.yard.source cameras.yard.region cameras.yard.labels cameras.yard.publish.frame", ""},
+		{"models of a camera", inForce, strings.Replace(inForce, "yard: {source: \"test:\"}", "yard: {source: \"test:\", models: {a: {stable: 2}, b: {}}}", 1), "cameras.yard.models", ""},
 		{"another broker", inForce, strings.Replace(inForce, `"mqtt://one"`, `"mqtt://two", username: u, client_id: x, commands: false, topic_prefix: home, outbox: {size_mib: 1}`, 1),
 			"mqtt.broker mqtt.username mqtt.client_id mqtt.commands", "mqtt.topic_prefix mqtt.outbox.size_mib"},
 		{"another name of the node", inForce, strings.Replace(inForce, "box", "porch", 1), "", "node"},
@@ -135,7 +136,7 @@ func other(t *testing.T, v reflect.Value) {
 	case reflect.Float64:
 		v.SetFloat(v.Float() + 1)
 	case reflect.Slice:
-		v.Set(reflect.ValueOf([]string{"x"}))
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 	case reflect.Struct:
 		other(t, v.Field(0))
 	default:

@@ -83,6 +83,8 @@ func valueSchema(v any) map[string]any {
 		return map[string]any{"type": "string", "pattern": `^([0-9.]+(ns|us|µs|ms|s|m|h))+$`}
 	case []string:
 		return map[string]any{"type": "array", "items": map[string]any{"type": []string{"string", "number"}}}
+	case Models:
+		return modelsSchema()
 	case preprocess.Region:
 		return map[string]any{
 			"type": "array", "minItems": 4, "maxItems": 4,
@@ -104,6 +106,8 @@ func defaultValue(v any) any {
 		return []float64{v.X0, v.Y0, v.X1, v.Y1}
 	case []string:
 		return append([]string{}, v...)
+	case Models:
+		return []string{}
 	}
 	return v
 }

@@ -191,6 +191,11 @@ func (y yamlReader) value(key string, node ast.Node, f field) error {
 	if cameras, ok := f.value.Addr().Interface().(*map[string]Camera); ok {
 		return y.cameras(key, node, *cameras)
 	}
+	if models, ok := f.value.Addr().Interface().(*Models); ok {
+		if entries, by := mapping(node); by {
+			return y.models(key, entries, models)
+		}
+	}
 	words, err := values(node)
 	if err == nil {
 		err = unreplaced(key, words)
