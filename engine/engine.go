@@ -96,7 +96,7 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 	}
 	defer m.close()
 	if m.config.Classes == 0 && m.head == nil && !o.Features {
-		return nil, fmt.Errorf("model %s: it has no classes: a backbone without a head", m.name)
+		return nil, noClasses(m.name)
 	}
 	if _, err := vit.ParseScorer(o.Scorer, m.config, true); err != nil {
 		return nil, err
@@ -119,6 +119,10 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 		}
 		candidates = backends.Without(candidates, name, err)
 	}
+}
+
+func noClasses(name string) error {
+	return fmt.Errorf("model %s: it has no classes: a backbone without a head", name)
 }
 
 // load packs the weights, allocates, and describes what it did.
@@ -273,13 +277,13 @@ func (e *Engine) Peak() float64 {
 // that r's Watcher does not want is ErrStill.
 func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, p vit.Plan) error {
 	start := time.Now()
-	if err := e.decode(r.Watcher, f, region); err != nil {
+	in, err := e.prepare(r, f, region)
+	if err != nil {
 		return err
 	}
-	e.pre.Render(e.input)
 	ready := time.Now()
 	e.run.WantKept, e.run.WantFeatures = r.WantKept, r.WantFeatures || e.head != nil
-	if err := e.session.Run(e.input, p, &e.run); err != nil {
+	if err := e.session.Run(in.data, p, &e.run); err != nil {
 		return err
 	}
 	end := time.Now()
@@ -289,9 +293,9 @@ func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, 
 	r.Kept, r.Groups = e.run.Kept, e.run.Groups
 	r.Picture = nil
 	if r.WantPicture {
-		r.Picture = e.pre.RGB()
+		r.Picture = in.picture
 	}
-	r.Damaged = e.pre.Damaged()
+	r.Damaged = in.damaged
 	return r.rank()
 }
 
@@ -327,9 +331,7 @@ func (e *Engine) answer(r *Result) {
 	}
 	switch {
 	case e.head != nil:
-		r.Logits = slices.Grow(r.Logits[:0], len(e.labels))[:len(e.labels)]
-		e.head.Logits(e.run.Features, r.Logits)
-		r.Unknown = !e.head.Known(e.run.Features)
+		r.logits(e.head, e.run.Features)
 	case e.config.Classes == 0:
 		r.Logits = r.Logits[:0]
 	default:
@@ -353,6 +355,8 @@ type Result struct {
 	Damaged bool          // the picture lacks a part (preprocess.Preprocessor.Damaged)
 
 	Features []float32 // [Info.Features] what the head reads; only if WantFeatures
+
+	Shared *Input // set before Classify where other engines look at the frame too; else nil
 
 	TopN         int     // set before Classify for another number of Top than 5
 	WantKept     bool    // set before Classify
