@@ -98,6 +98,7 @@ var allowed = map[string][]string{
 
 	"retained": {"atomicfile", "homeassistant", "mqtt"},
 	"queue":    {"camera"},
+	"enabled":  {},
 	"presence": {"backoff", "messages", "mqtt"},
 
 	"preprocess/baseline": {},
@@ -111,9 +112,10 @@ var allowed = map[string][]string{
 	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.
 	"evaluate":  {"engine", "camera", "camera/files", "preprocess", "regular", "vit"},
 	"visualize": {"engine", "evaluate", "camera", "camera/files", "preprocess", "printable", "vit"},
-	// daemon warms up on a drawn frame.
-	"failover":    {"backends", "backoff", "camera", "engine", "preprocess", "tuning", "vit"},
-	"daemon":      {"*", "camera/drawn"},
+	"failover":  {"backends", "backoff", "camera", "engine", "preprocess", "tuning", "vit"},
+	// lineup warms up on a drawn frame.
+	"lineup":      {"calibrate", "camera", "camera/drawn", "config", "engine", "head", "messages", "preprocess", "timing", "tuning", "vit"},
+	"daemon":      {"*"},
 	"packaging":   {},
 	"cmd/dynvitd": {"*", "backends/all", "camera/all", "camera/files", "camera/v4l2"},
 }
