@@ -11,6 +11,7 @@ import (
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/gate"
+	"dynvit/lineup"
 	"dynvit/machine"
 	"dynvit/messages"
 	"dynvit/mqtt"
@@ -70,23 +71,25 @@ func countFrames(t *testing.T, c tuning.Classifier, picture camera.Frame) lastMe
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, out := &model{Classifier: c, info: c.Info(), asked: asked{plan: plan, ratio: 0.7}}, &lastMessage{}
+	p, out := &lineup.Pass{Classifier: c, Opened: c.Info(), Looks: lineup.LooksOf(c.Info())}, &lastMessage{}
+	passes := []*lineup.Pass{p}
 	conf := config.DefaultCamera()
 	conf.Stable, conf.Publish.Frame, conf.Motion = 1, true, 0.02
 	log := slog.New(slog.DiscardHandler)
 	feed := &feed{
 		name: "door", topics: messages.NewTopics("dynvit", "box").Camera("door"), counts: new(counts), log: log,
-		busy: "a frame", motion: gate.NewMotion(conf, new(preprocess.Thumbnailer)), debounce: gate.NewDebounce(conf, nil),
+		busy: "a frame", motion: gate.NewMotion(conf, new(preprocess.Thumbnailer)),
 	}
-	feed.config.Store(&conf)
+	feed.adopt(conf, []lineup.View{{Model: &lineup.Model{Name: "fake", Pass: p}, Camera: conf}},
+		newTuner(passes, []vit.Plan{plan}, inForce{auto: true, ratio: 0.7, budget: 50 * time.Millisecond, percentile: 95, rate: 1}), messages.NewTopics("dynvit", "box"))
 	q := queue.New()
 	feed.lane = q.Add()
 	feed.status = &status{log: log, publish: func(string) {}}
 	feed.status.opened(time.Hour)
 	defer feed.status.closed("")
 	w := &inference{
-		model: m, looks: looksOf(m.info), tuner: newTuner(config.Default("box").Latency, m.plan, m.ratio), queue: q, roster: new(roster),
-		out: &announcer{out: out, log: log}, encoder: messages.NewEncoder(messages.Engine{}, "b00t"), listeners: []*Listener{NewListener(4)},
+		queue: q, roster: new(roster), bootID: "b00t",
+		out: &announcer{out: out, log: log}, encoders: map[messages.Engine]*messages.Encoder{}, listeners: []*Listener{NewListener(4)},
 		synced: machine.ClockSynced, now: time.Now, pulse: new(systemd.Health).Loop("inference", time.Hour), log: log,
 	}
 	w.roster.set(feeds{feed})

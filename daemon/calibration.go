@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dynvit/calibrate"
 	"dynvit/camera"
-	"dynvit/engine"
+	"dynvit/lineup"
 	"dynvit/tuning"
 )
 
@@ -27,75 +26,103 @@ const (
 	quickFrames = 40
 )
 
-// calibration measures the model in use beside the running cameras: its frames
+// calibration measures the passes in use beside the running cameras: its frames
 // are looked at by the inference, in turn with theirs.
 type calibration struct {
-	path    string // of the table; "": calibration is off
-	open    func(engine.Options) (tuning.Classifier, error)
-	drawn   func(ctx context.Context, n int, enough func() bool) ([]camera.Frame, error)
-	options engine.Options
-	version string
-	root    fs.FS
-	model   *model
-	tuner   *tuner
-	orders  *orders
-	log     *slog.Logger
+	tables tables
+	open   lineup.Opener
+	drawn  func(ctx context.Context, n int, enough func() bool) ([]camera.Frame, error)
+	models *atomic.Pointer[lineup.Lineup]
+	tuners *tuners
+	orders *orders
+	log    *slog.Logger
 
 	running sync.Mutex // held by measure
 }
 
-func (d *Daemon) newCalibration(m *model, t *tuner, o *orders) *calibration {
-	c := &calibration{
-		open: d.deps.Open, drawn: d.deps.drawn, options: engineOptions(&d.config, d.deps.Store), version: d.deps.Version, root: d.deps.root,
-		model: m, tuner: t, orders: o, log: d.log,
-	}
-	if d.deps.State != "" {
-		c.path = filepath.Join(d.deps.State, tuning.CalibrationFile)
-	}
-	return c
+func (d *Daemon) newCalibration(l *atomic.Pointer[lineup.Lineup], t *tuners, o *orders) *calibration {
+	return &calibration{tables: d.tables(l), open: d.deps.Open, drawn: d.deps.drawn, models: l, tuners: t, orders: o, log: d.log}
 }
 
-// follow lets the budget decide again, by the latest calibration or else a new
-// one.
+// lacking are the passes that are not calibrated. The inference must not run, or ask.
+func (c *calibration) lacking(passes []*lineup.Pass) (list []*lineup.Pass) {
+	for _, p := range passes {
+		if len(p.Points) == 0 {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// follow lets the budget decide again, by the latest calibrations or else new
+// ones.
 func (c *calibration) follow(ctx context.Context) error {
-	if c.path == "" {
+	if c.tables.off() {
 		return errors.New("keep auto: there is no calibration to follow")
 	}
-	err := c.orders.do(ctx, "keep auto", c.recall)
+	var lacking []*lineup.Pass
+	err := c.orders.do(ctx, "keep auto", func() (err error) {
+		lacking, err = c.recall()
+		return err
+	})
 	if err == nil || errors.Is(err, errStopping) {
 		return err
 	}
-	return c.measure(ctx)
+	return c.measure(ctx, lacking)
 }
 
-// recall follows the calibration that is kept. The inference does it.
-func (c *calibration) recall() error {
-	table, err := kept(c.path, c.tuner.shown().percentile, tuning.Origin(c.model.info, c.version, c.root))
-	if err == nil {
-		err = c.tuner.follow(groupPoints(table.Points, tuning.Group(c.model.info)), c.tuner.shown().budget)
+// recall follows the calibrations that are kept; where it cannot, lacking are the
+// passes to measure. The inference does it.
+func (c *calibration) recall() (lacking []*lineup.Pass, err error) {
+	now, passes := c.tuners.shown(), c.models.Load().Passes
+	for _, p := range passes {
+		table, err := c.tables.kept(p, now.percentile)
+		p.Points = nil
+		if err == nil {
+			p.Points = groupPoints(table.Points, tuning.Group(p.Opened))
+		}
 	}
-	if err != nil {
-		c.tuner.show(func(f *inForce) { f.auto = true })
+	if err = c.tuners.follow(now.budget); err != nil {
+		c.tuners.show(func(f *inForce) { f.auto = true })
 	}
-	return err
+	if lacking = c.lacking(passes); len(lacking) == 0 {
+		lacking = passes // what is kept cannot be followed
+	}
+	return lacking, err
 }
 
-// measure calibrates the model in use and follows what was found. Without
+// measure calibrates passes, one after another, and follows what was found. Without
 // success all stays as it is.
-func (c *calibration) measure(ctx context.Context) error {
-	if c.path == "" {
+func (c *calibration) measure(ctx context.Context, passes []*lineup.Pass) error {
+	if c.tables.off() {
 		return errors.New("calibration is off: there is no folder to keep it in")
 	}
-	if err := c.model.asOpened(); err != nil {
-		return err
+	for _, p := range passes {
+		if err := p.AsOpened(); err != nil {
+			return err
+		}
 	}
 	if !c.running.TryLock() {
 		return errors.New("calibration is running already")
 	}
 	defer c.running.Unlock()
-	defer c.begun()()
+	var frames []camera.Frame
+	var all []error
+	for _, p := range passes {
+		err := c.measureOne(ctx, p, &frames)
+		if errors.Is(err, errStopping) {
+			return err
+		}
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// measureOne calibrates a pass on frames, which the first of several draws.
+func (c *calibration) measureOne(ctx context.Context, p *lineup.Pass, frames *[]camera.Frame) error {
+	defer c.begun(p)()
 	start := time.Now()
-	table, err := c.table(ctx)
+	table, err := c.table(ctx, p, frames)
 	if errors.Is(err, errStopping) || ctx.Err() != nil {
 		return errStopping
 	}
@@ -104,74 +131,81 @@ func (c *calibration) measure(ctx context.Context) error {
 		err = nil
 	}
 	if err == nil {
-		err = c.orders.do(ctx, "calibration", func() error { return c.adopt(table, time.Since(start)) })
+		err = c.orders.do(ctx, "calibration", func() error { return c.adopt(p, table, time.Since(start)) })
 	}
 	if err != nil && !errors.Is(err, errStopping) {
-		c.log.Warn("not calibrated, keep stays", "keep", c.tuner.shown().ratio, "why", err)
+		c.log.Warn("not calibrated, keep stays", "keep", c.tuners.shown().ratio, "why", err)
 	}
 	return err
 }
 
 // begun notes that a calibration has begun, and returns what takes the note away
 // when it has ended, however that was. Only a kill or a crash leaves it behind.
-func (c *calibration) begun() (ended func()) {
-	if err := c.note().Write(tuning.Attempt(c.model.info, c.version, c.root)); err != nil {
+func (c *calibration) begun(p *lineup.Pass) (ended func()) {
+	if err := c.tables.note().Write(c.tables.attempt(p)); err != nil {
 		c.log.Debug("calibration not noted", "err", err) // as little as its result will be kept
 	}
-	return c.note().Remove
+	return c.tables.note().Remove
 }
 
-func (c *calibration) note() tuning.Unfinished { return tuning.Unfinished(filepath.Dir(c.path)) }
-
-// adopt follows what was measured, unless a command fixed keep meanwhile.
-func (c *calibration) adopt(table *calibrate.Table, took time.Duration) error {
-	now := c.tuner.shown()
+// adopt follows what was measured, unless a command fixed keep meanwhile. A team waits
+// for all of its passes.
+func (c *calibration) adopt(p *lineup.Pass, table *calibrate.Table, took time.Duration) error {
+	p.Points = table.Points
+	now := c.tuners.shown()
 	if !now.auto {
 		return nil
 	}
-	if err := c.tuner.follow(table.Points, now.budget); err != nil {
+	if err := c.tuners.followWith(p, now.budget); err != nil {
 		return err
 	}
-	c.log.Info("calibrated", "took", took.Round(100*time.Millisecond), "points", len(table.Points), "keep", c.tuner.shown().ratio)
+	log := c.log
+	if len(c.models.Load().Passes) > 1 {
+		log = log.With("model", p.Opened.Model)
+	}
+	log.Info("calibrated", "took", took.Round(100*time.Millisecond), "points", len(table.Points), "keep", c.tuners.shown().ratio)
 	return nil
 }
 
-// table measures the model in use in its own precision and threads within quickLimit,
+// table measures a pass in use in its own precision and threads within quickLimit,
 // and writes what was found, even if no point meets the budget, or none was measured on
 // enough frames to say: then there is a table and an error.
-func (c *calibration) table(ctx context.Context) (*calibrate.Table, error) {
+func (c *calibration) table(ctx context.Context, p *lineup.Pass, drawn *[]camera.Frame) (*calibrate.Table, error) {
 	begun := time.Now()
-	frames, err := c.drawn(ctx, quickFrames, func() bool { return time.Since(begun) >= quickDraw })
-	if err != nil {
-		return nil, err
+	if *drawn == nil {
+		var err error
+		if *drawn, err = c.drawn(ctx, quickFrames, func() bool { return time.Since(begun) >= quickDraw }); err != nil {
+			return nil, err
+		}
 	}
-	plans, err := tuning.Plans(c.model, tuning.Keeps())
+	frames := *drawn
+	plans, err := tuning.Plans(p, tuning.Keeps())
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	t := &betweenFrames{Target: tuning.NewTarget(c.open, c.options, frames), model: c.model, orders: c.orders, ctx: ctx, stop: stop}
+	t := &betweenFrames{Target: tuning.NewTarget(c.open, p.Options, frames), pass: p, orders: c.orders, ctx: ctx, stop: stop}
 	defer t.Close()
-	t.Lend(c.model)
-	group, now := tuning.Group(c.model.info), c.tuner.shown()
-	c.tuner.hold(true)
+	t.Lend(p)
+	group, now := tuning.Group(p.Opened), c.tuners.shown()
+	c.tuners.hold(true)
 	found, err := calibrate.Quick(ctx, t, calibrate.Grid(plans, []string{group.Precision}, []int{group.Threads}), calibrate.Options{
 		Percentile: now.percentile, Frames: len(frames), Reference: calibrate.Point{Plan: plans[0], Group: calibrate.Group{Precision: "f32", Threads: group.Threads}},
 	}, quickLimit-time.Since(begun))
-	c.tuner.hold(false)
+	c.tuners.hold(false)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	table, err := calibrate.NewTable(found, tuning.Origin(c.model.info, c.version, c.root), tuning.Describe(&frames[0]), now.budget, time.Now())
+	table, err := calibrate.NewTable(found, c.tables.origin(p), tuning.Describe(&frames[0]), now.budget, time.Now())
 	var nothing *calibrate.NothingFits
 	if err != nil && !errors.As(err, &nothing) && !errors.Is(err, calibrate.ErrTooFew) {
 		return nil, err
 	}
-	if writing := tuning.Keep(table, c.path); writing != nil {
+	if writing := tuning.Keep(table, c.tables.path(p)); writing != nil {
 		return table, fmt.Errorf("calibration not kept: %w", writing)
 	}
 	return table, err
@@ -181,7 +215,7 @@ func (c *calibration) table(ctx context.Context) (*calibrate.Table, error) {
 // cameras'. Where it looks at no more, or by another backend, the calibration ends.
 type betweenFrames struct {
 	*tuning.Target
-	model  *model
+	pass   *lineup.Pass
 	orders *orders
 	ctx    context.Context // of the calibration
 	stop   context.CancelCauseFunc
@@ -191,7 +225,7 @@ type betweenFrames struct {
 func (t *betweenFrames) Run(p calibrate.Point, frame int) (out calibrate.Outcome, err error) {
 	giving := t.orders.doInTurn(t.ctx, "calibration", func() error {
 		out, err = t.Target.Run(p, frame)
-		return t.model.asOpened()
+		return t.pass.AsOpened()
 	})
 	if giving != nil {
 		t.stop(giving)

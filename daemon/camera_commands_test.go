@@ -17,6 +17,7 @@ import (
 	"dynvit/camera/cameratest"
 	"dynvit/capture"
 	"dynvit/config"
+	"dynvit/enabled"
 	"dynvit/messages"
 	"dynvit/preprocess"
 )
@@ -331,7 +332,7 @@ func FuzzEnabled(f *testing.F) {
 	f.Add("camera//enabled", []byte("false"))
 	f.Fuzz(func(t *testing.T, name string, payload []byte) {
 		c := &commands{roster: new(roster)}
-		c.roster.set(feeds{{name: "door", enabled: newEnabled(true, "")}, {name: "yard", enabled: newEnabled(true, "")}})
+		c.roster.set(feeds{{name: "door", enabled: enabled.New(true, "")}, {name: "yard", enabled: enabled.New(true, "")}})
 		c.out = &announcer{out: new(lastMessage), settings: func() messages.Settings { return messages.Settings{} }}
 		do := c.named(name)
 		if do == nil || !strings.HasPrefix(name, "camera/") {
@@ -346,7 +347,7 @@ func FuzzEnabled(f *testing.F) {
 			t.Errorf("%s %q: %v, %v", name, payload, got, err)
 		}
 		for _, u := range c.roster.all() {
-			off := !u.enabled.isOn()
+			off := !u.enabled.IsOn()
 			if wanted := name == "camera/"+u.name+"/enabled" && strings.TrimSpace(string(value)) == "false"; off != wanted {
 				t.Errorf("%s %q: %s is off: %v", name, payload, u.name, off)
 			}

@@ -14,6 +14,7 @@ import (
 	"dynvit/backoff"
 	"dynvit/camera"
 	"dynvit/config"
+	"dynvit/lineup"
 	"dynvit/preprocess"
 )
 
@@ -21,7 +22,7 @@ import (
 // goroutine alone uses them.
 type cameras struct {
 	roster    *roster
-	newReader func(name string, c config.Camera, wanted []bool) *reader
+	newReader func(name string, c config.Camera, views []lineup.View) *reader
 	allEnded  func() // told when all sources have shown all they have
 
 	ctx     context.Context // of the readers
@@ -31,8 +32,8 @@ type cameras struct {
 }
 
 // add makes the feed of a camera and what reads it.
-func (c *cameras) add(name string, conf config.Camera, wanted []bool) *reader {
-	r := c.newReader(name, conf, wanted)
+func (c *cameras) add(name string, conf config.Camera, views []lineup.View) *reader {
+	r := c.newReader(name, conf, views)
 	c.readers[name] = r
 	all := append(slices.Clone(c.roster.all()), r.feed)
 	slices.SortFunc(all, func(a, b *feed) int { return cmp.Compare(a.name, b.name) })
@@ -81,14 +82,14 @@ func (c *cameras) stop(name string) (done <-chan struct{}) {
 }
 
 // newCameras makes feeds and readers of all cameras of the configuration.
-func (d *Daemon) newCameras(s *service, m *model, out *announcer) *cameras {
+func (d *Daemon) newCameras(s *service, asked lineup.Asked, out *announcer) *cameras {
 	thumbs := new(preprocess.Thumbnailer)
 	c := &cameras{
 		roster: &d.roster, readers: map[string]*reader{},
-		newReader: func(name string, conf config.Camera, wanted []bool) *reader {
-			f := d.newFeed(name, conf, wanted, thumbs, out)
+		newReader: func(name string, conf config.Camera, views []lineup.View) *reader {
+			f := d.newFeed(name, conf, views, s.tuners.of(lineup.Passes(views), s.tuners.shown()), thumbs, out)
 			f.lane = s.queue.Add()
-			return d.newReader(m, f)
+			return d.newReader(f)
 		},
 		allEnded: func() {
 			if d.deps.NoFile {
@@ -97,15 +98,15 @@ func (d *Daemon) newCameras(s *service, m *model, out *announcer) *cameras {
 		},
 	}
 	for _, name := range d.config.CameraNames() {
-		c.add(name, d.config.Cameras[name], m.wanted[name])
+		c.add(name, d.config.Cameras[name], asked.Cameras[name])
 	}
 	return c
 }
 
-func (d *Daemon) newReader(m *model, f *feed) *reader {
+func (d *Daemon) newReader(f *feed) *reader {
 	return &reader{
 		feed:  f,
-		open:  func(c config.Camera) (camera.Source, error) { return d.openCamera(m, c, f.log) },
+		open:  func(c config.Camera) (camera.Source, error) { return d.openCamera(f.looks.Load().side, c, f.log) },
 		pulse: d.loops.Loop("camera "+f.name, readerLimit),
 		frame: new(camera.Frame), ended: func() {}, again: func() {},
 		// A camera plugged in again is seen within ten seconds.
@@ -113,16 +114,16 @@ func (d *Daemon) newReader(m *model, f *feed) *reader {
 	}
 }
 
-func (d *Daemon) openCamera(m *model, c config.Camera, log *slog.Logger) (camera.Source, error) {
-	o := cameraOptions(m, &c)
+func (d *Daemon) openCamera(side int, c config.Camera, log *slog.Logger) (camera.Source, error) {
+	o := cameraOptions(side, &c)
 	o.Log = log
 	return d.deps.openSource(c.Source, o)
 }
 
-// cameraOptions are how a camera is opened.
-func cameraOptions(m *model, c *config.Camera) camera.Options {
+// cameraOptions are how a camera is opened whose models want side pixels.
+func cameraOptions(side int, c *config.Camera) camera.Options {
 	return camera.Options{
-		ShortSide: shortSide(m.info.ShortSide, c.Region),
+		ShortSide: shortSide(side, c.Region),
 		// The status says stalled before the source gives up.
 		Stall: c.Timeout + time.Second,
 		Trust: c.Trust(),

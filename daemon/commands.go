@@ -22,8 +22,7 @@ import (
 type commands struct {
 	allowed     atomic.Bool // by configuration
 	keeps       bool        // there is a folder for captured pictures
-	model       *model
-	tuner       *tuner
+	tuners      *tuners
 	orders      *orders
 	calibration *calibration
 	roster      *roster
@@ -106,22 +105,15 @@ func (c *commands) keep(ctx context.Context, value json.RawMessage) (any, error)
 	if err := json.Unmarshal(value, &ratio); err != nil || !(ratio > 0 && ratio <= 1) {
 		return nil, fmt.Errorf("keep %s: want a ratio above 0, at most 1, auto or hold", value)
 	}
-	err := c.orders.do(ctx, "keep", func() error {
-		plan, err := c.model.Plan(vit.Keep{Ratio: ratio})
-		if err == nil {
-			c.tuner.fix(plan, ratio)
-		}
-		return err
-	})
+	err := c.orders.do(ctx, "keep", func() error { return c.tuners.fix(vit.Keep{Ratio: ratio}) })
 	return ratio, err
 }
 
 // hold fixes the keep ratio that is in force.
 func (c *commands) hold(ctx context.Context) (ratio any, err error) {
 	err = c.orders.do(ctx, "keep", func() error {
-		now := c.tuner.shown().ratio
-		c.tuner.fix(c.tuner.plan, now)
-		ratio = now
+		ratio = c.tuners.shown().ratio
+		c.tuners.fixAsFound()
 		return nil
 	})
 	return ratio, err
@@ -134,7 +126,7 @@ func (c *commands) budget(ctx context.Context, value json.RawMessage) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	err = c.orders.do(ctx, "budget", func() error { return c.tuner.setBudget(budget) })
+	err = c.orders.do(ctx, "budget", func() error { return c.tuners.setBudget(budget) })
 	return timing.Rounded(budget), err
 }
 
@@ -159,7 +151,7 @@ func (c *commands) recalibrate(ctx context.Context, value json.RawMessage) (any,
 	if string(value) != "true" {
 		return nil, fmt.Errorf("recalibrate %s: want true", value)
 	}
-	return true, c.calibration.measure(ctx)
+	return true, c.calibration.measure(ctx, c.calibration.models.Load().Passes)
 }
 
 // snapshot publishes the next frame of a camera.
@@ -205,7 +197,7 @@ func (c *commands) enabled(name string) func(context.Context, json.RawMessage) (
 		}
 		var on bool
 		if string(value) != "null" && json.Unmarshal(value, &on) == nil {
-			if f.enabled.set(on, "by command") {
+			if f.enabled.Set(on, "by command") {
 				c.out.changed()
 			}
 			return on, nil

@@ -112,8 +112,8 @@ func TestCommandsOverMQTT(t *testing.T) {
 			t.Fatal(err)
 		}
 		after(time.Second)
-		if got := r.broker.State().Topic(root + "/cmd/keep/result"); len(got) != 1 || !strings.Contains(got[0], `"ok":true`) || r.tuner.shown().ratio != 0.5 {
-			t.Errorf("answers %v, keep %v", got, r.tuner.shown().ratio)
+		if got := r.broker.State().Topic(root + "/cmd/keep/result"); len(got) != 1 || !strings.Contains(got[0], `"ok":true`) || r.tuners.shown().ratio != 0.5 {
+			t.Errorf("answers %v, keep %v", got, r.tuners.shown().ratio)
 		}
 		if got := r.broker.State().Topic(root + "/stats"); len(got) != 0 {
 			t.Errorf("stats too soon: %v", got)
@@ -134,7 +134,7 @@ func TestCommandsRefused(t *testing.T) {
 		after(time.Second)
 		r.commands.obey(t.Context(), "keep", []byte("0.5"), false)
 		after(time.Second)
-		if got := r.broker.State().Topic(root + "/cmd/keep/result"); len(got) != 1 || !strings.Contains(got[0], "commands are off") || r.tuner.shown().ratio == 0.5 {
+		if got := r.broker.State().Topic(root + "/cmd/keep/result"); len(got) != 1 || !strings.Contains(got[0], "commands are off") || r.tuners.shown().ratio == 0.5 {
 			t.Errorf("%v", got)
 		}
 		r.halt()

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dynvit/lineup"
 	"dynvit/machine"
 	"dynvit/messages"
 	"dynvit/metrics"
@@ -43,9 +44,9 @@ func (c *counts) drops() messages.Drops {
 // period since the last one: it keeps what the counters were then. What is scraped has
 // no period. It is safe for concurrent use.
 type statistics struct {
-	model   *model
+	open    *atomic.Pointer[lineup.Lineup]
 	roster  *roster
-	tuner   *tuner
+	tuners  *tuners
 	machine machine.Machine
 	outbox  func() mqtt.Status
 	limit   int // of the outbox, in bytes
@@ -54,6 +55,7 @@ type statistics struct {
 	mu     sync.Mutex
 	since  time.Time
 	before map[*feed]*reading
+	models map[*lineup.Model]*timing.Counts // their latency then
 
 	present, all reading // of one camera, and the period's of all: a reading is large
 }
@@ -80,10 +82,10 @@ func (r *reading) addSince(now, before *reading) {
 	r.age.AddSince(&now.age, &before.age)
 }
 
-func (d *Daemon) newStatistics(m *model, t *tuner, outbox func() mqtt.Status) *statistics {
+func (d *Daemon) newStatistics(l *atomic.Pointer[lineup.Lineup], t *tuners, outbox func() mqtt.Status) *statistics {
 	return &statistics{
-		model: m, roster: &d.roster, tuner: t, machine: d.machine, outbox: outbox, limit: d.config.MQTT.Outbox.SizeMiB << 20, started: d.started,
-		since: time.Now(),
+		open: l, roster: &d.roster, tuners: t, machine: d.machine, outbox: outbox, limit: d.config.MQTT.Outbox.SizeMiB << 20, started: d.started,
+		since: time.Now(), models: map[*lineup.Model]*timing.Counts{},
 	}
 }
 
@@ -91,7 +93,7 @@ func (d *Daemon) newStatistics(m *model, t *tuner, outbox func() mqtt.Status) *s
 func (s *statistics) take() messages.Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, force := time.Now(), s.tuner.shown()
+	now, force := time.Now(), s.tuners.shown()
 	m := messages.Stats{
 		Schema: messages.Schema, At: messages.Time(now), Uptime: now.Sub(s.started).Round(time.Second).Seconds(),
 		KeepRatio: force.ratio, Rate: force.rate, Temperature: s.machine.Temperature(), RSS: s.machine.RSS(),
@@ -115,15 +117,38 @@ func (s *statistics) take() messages.Stats {
 		*before, read[f] = s.present, before
 	}
 	m.Latency, m.Frame, m.Age = spread(&s.all.latency), spread(&s.all.frame), spread(&s.all.age)
+	m.Models = s.takeModels()
 	s.since, s.before = now, read
 	return m
 }
 
+// takeModels is of the models of a period, where there are several.
+func (s *statistics) takeModels() map[string]messages.ModelStats {
+	models := s.open.Load().Models
+	if len(models) == 1 {
+		return nil
+	}
+	list, read := map[string]messages.ModelStats{}, map[*lineup.Model]*timing.Counts{}
+	for _, m := range models {
+		before := s.models[m]
+		if before == nil {
+			before = new(timing.Counts)
+		}
+		var now, period timing.Counts
+		now.AddFrom(&m.Counts.Latency)
+		period.AddSince(&now, before)
+		read[m] = &now
+		list[m.Name] = messages.ModelStats{Frames: m.Counts.Looked.Load(), Failed: m.Counts.Failed.Load(), Latency: spread(&period)}
+	}
+	s.models = read
+	return list
+}
+
 // Read implements metrics.Source.
 func (s *statistics) Read() metrics.Readings {
-	force := s.tuner.shown()
+	force := s.tuners.shown()
 	r := metrics.Readings{
-		Engine:    looksOf(s.model.Info()),
+		Engines:   s.open.Load().Engines(),
 		KeepRatio: force.ratio, Rate: force.rate, Budget: force.budget, Percentile: force.percentile,
 		Outbox: s.outbox(), OutboxLimit: s.limit, Temperature: s.machine.Temperature(),
 		RSS: s.machine.RSS(), Started: s.started,
@@ -134,6 +159,13 @@ func (s *statistics) Read() metrics.Readings {
 			Name: f.name, Status: f.status.get().Word, Looked: c.looked.Load(), Damaged: c.damaged.Load(), Late: c.late.Load(), Drops: c.drops(),
 			Latency: &c.latency, Frame: &c.frame, Age: &c.age,
 		})
+		if len(s.tuners.all()) > 1 {
+			ratio := f.looks.Load().tuner.shown().ratio
+			r.Cameras[len(r.Cameras)-1].KeepRatio = &ratio
+		}
+	}
+	for _, m := range s.open.Load().Models {
+		r.Models = append(r.Models, metrics.Model{Name: m.Name, Failed: m.Counts.Failed.Load(), Latency: &m.Counts.Latency})
 	}
 	return r
 }

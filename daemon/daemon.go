@@ -8,9 +8,9 @@
 // opens it again when it breaks; its status is what the camera's topic says. It
 // leaves frames in the queue: one waiting frame a camera, the newest wins, the
 // loser is counted. One goroutine (inference) takes them round robin over the
-// feeds, passes over those that hardly differ (motion), classifies by the plan
-// that the tuner holds, lets the feed's debounce decide what the sequence of
-// classes means, and publishes. Three frames circulate a feed; nothing on this
+// feeds, passes over those that hardly differ (motion), has the camera's models
+// look at them (package lineup) by the plans that their tuner holds, lets each
+// verdict's debounce decide what the sequence of classes means, and publishes. Three frames circulate a feed; nothing on this
 // path allocates after the first frames, a picture decoder apart.
 //
 // # Orders
@@ -34,7 +34,7 @@
 //
 // # Life
 //
-// [Daemon.Run] builds from below (model, tuner, connection, feeds, inference,
+// [Daemon.Run] builds from below (models, tuners, connection, feeds, inference,
 // what reports on them), infers one drawn frame, says READY, and ends when its
 // context ends, or when all sources given on the command line have ended. A
 // camera or broker that is away is reported and waited for, never a failed start.
@@ -53,7 +53,7 @@ import (
 
 	"dynvit/camera"
 	"dynvit/config"
-	"dynvit/engine"
+	"dynvit/lineup"
 	"dynvit/machine"
 	"dynvit/messages"
 	"dynvit/systemd"
@@ -75,7 +75,8 @@ const (
 
 // Deps are what the daemon needs from outside.
 type Deps struct {
-	Open    func(engine.Options) (tuning.Classifier, error)
+	Open    lineup.Opener
+	Inspect lineup.Inspector    // nil: no two models share a pass
 	Schemes camera.Schemes      // what sources there are
 	Store   []string            // folders of named models
 	State   string              // folder for what outlives a restart (outbox, calibration); "": nothing is kept, and nothing calibrated
@@ -174,17 +175,34 @@ func (d *Daemon) Totals() (frames, dropped uint64) {
 }
 
 // info is what runs here.
-func (d *Daemon) info(m engine.Info) messages.Info {
+func (d *Daemon) info(l *lineup.Lineup) messages.Info {
+	m := l.Passes[0].Info()
 	return messages.Info{
 		Schema: messages.Schema, Version: d.deps.Version, Node: d.node,
 		Model: m.Model, SHA256: m.SHA256, Architecture: m.Architecture, Classes: m.Classes,
 		Backend: m.Backend, Why: m.Why, Precision: m.Precision.String(), Threads: m.Threads, Scorer: m.Scorer,
 		Machine: messages.Hardware(d.machine.Hardware()), BootID: d.bootID, Started: messages.Time(d.started),
+		Models: modelsInfo(l),
 	}
 }
 
+// modelsInfo is what of each model is told where there are several.
+func modelsInfo(l *lineup.Lineup) (list []messages.ModelInfo) {
+	if len(l.Models) == 1 {
+		return nil
+	}
+	for _, m := range l.Models {
+		now := m.Pass.Info()
+		list = append(list, messages.ModelInfo{
+			Model: m.Name, SHA256: m.SHA256(), Architecture: now.Architecture, Classes: m.Classes(),
+			Backend: now.Backend, Precision: now.Precision.String(), Threads: now.Threads, Scorer: now.Scorer,
+		})
+	}
+	return list
+}
+
 // settings are what commands can change.
-func settings(t *tuner, cameras map[string]messages.CameraSettings) messages.Settings {
+func settings(t *tuners, cameras map[string]messages.CameraSettings) messages.Settings {
 	now := t.shown()
 	return messages.Settings{
 		Schema: messages.Schema, Auto: now.auto, Keep: now.ratio,
@@ -193,10 +211,15 @@ func settings(t *tuner, cameras map[string]messages.CameraSettings) messages.Set
 }
 
 // firstSettings are those before there are feeds.
-func (d *Daemon) firstSettings(t *tuner) messages.Settings {
+func (d *Daemon) firstSettings(t *tuners, a lineup.Asked) messages.Settings {
 	cameras := map[string]messages.CameraSettings{}
 	for name, c := range d.config.Cameras {
-		cameras[name] = messages.CameraSettings{Enabled: c.Enabled}
+		cameras[name] = messages.CameraSettings{Enabled: c.Enabled, Models: severalNames(a.Cameras[name])}
+		if all := t.all(); len(all) > 1 {
+			one := cameras[name]
+			one.Keep = t.of(lineup.Passes(a.Cameras[name]), t.shown()).shown().ratio
+			cameras[name] = one
+		}
 	}
 	return settings(t, cameras)
 }

@@ -176,8 +176,8 @@ func TestReopened(t *testing.T) {
 			t.Error("the broken source is still open")
 		}
 		u := r.all()[0]
-		if u.counts.missed.Load() != 3+2 || r.all()[0].newest.Seq != 5 {
-			t.Errorf("frame %d, %+v", r.all()[0].newest.Seq, u.counts.drops())
+		if u.counts.missed.Load() != 3+2 || r.all()[0].verdicts[0].newest.Seq != 5 {
+			t.Errorf("frame %d, %+v", r.all()[0].verdicts[0].newest.Seq, u.counts.drops())
 		}
 		r.halt()
 		// The first offline may have given way to online before the client connected.

@@ -9,8 +9,10 @@ import (
 	"dynvit/camera"
 	"dynvit/capture"
 	"dynvit/config"
+	"dynvit/enabled"
 	"dynvit/engine"
 	"dynvit/gate"
+	"dynvit/lineup"
 	"dynvit/messages"
 	"dynvit/preprocess"
 	"dynvit/queue"
@@ -20,43 +22,49 @@ import (
 type feed struct {
 	name    string
 	config  atomic.Pointer[config.Camera] // as the last reload left it
+	looks   atomic.Pointer[looks]         // at its frames
 	topics  messages.CameraTopics
 	status  *status
-	enabled *enabled
+	enabled *enabled.Switch
 	counts  *counts
 	lane    *queue.Lane
 	log     *slog.Logger
 
 	// The inference's alone.
-	busy      string // what it does while it looks at a frame of this camera
-	motion    gate.Motion
-	debounce  gate.Debounce
-	request   *request        // a command that waits for a frame; nil: none
-	taking    *capture.Taking // what frames are kept for; nil: nothing
-	newest    messages.Report // of the last frame
-	state     messages.Report // what the state shows: the newest frame that agrees with it
-	published time.Time       // when the state last was; zero: never
+	busy     string // what it does while it looks at a frame of this camera
+	motion   gate.Motion
+	tuner    *tuner          // of the passes that look at its frames
+	verdicts []*verdict      // one a model
+	request  *request        // a command that waits for a frame; nil: none
+	shot     uint64          // the frame that was published last at a change
+	taking   *capture.Taking // what frames are kept for; nil: nothing
 }
 
-// newFeed makes the feed of a camera. wanted says which of the model's classes
-// count.
-func (d *Daemon) newFeed(name string, c config.Camera, wanted []bool, thumbs *preprocess.Thumbnailer, announce *announcer) *feed {
+// looks are what looks at a camera's frames, for those who may not ask its verdicts.
+type looks struct {
+	side   int      // pixels that the models want of a picture's short side
+	models []string // by name, where there are several
+	tuner  *tuner
+}
+
+// newFeed makes the feed of a camera that views are the models of.
+func (d *Daemon) newFeed(name string, c config.Camera, views []lineup.View, t *tuner, thumbs *preprocess.Thumbnailer, announce *announcer) *feed {
 	f := &feed{
-		name: name, topics: d.topics.Camera(name), enabled: newEnabled(c.Enabled, byConfiguration), counts: new(counts),
+		name: name, topics: d.topics.Camera(name), enabled: enabled.New(c.Enabled, enabled.ByConfiguration), counts: new(counts),
 		log: d.log.With("camera", name), busy: "a frame of camera " + name,
-		motion: gate.NewMotion(c, thumbs), debounce: gate.NewDebounce(c, wanted),
+		motion: gate.NewMotion(c, thumbs),
 	}
-	f.config.Store(&c)
-	f.newest.Camera = name
+	f.adopt(c, views, t, d.topics)
 	f.status = &status{log: f.log, publish: func(word string) { announce.camera(f.topics, word) }}
 	return f
 }
 
 // adopt takes up another configuration between two frames; what holds goes on.
-func (f *feed) adopt(c config.Camera, wanted []bool) {
+func (f *feed) adopt(c config.Camera, views []lineup.View, t *tuner, topics messages.Topics) {
 	f.config.Store(&c)
 	f.motion.Limit(c)
-	f.debounce.Limit(c, wanted)
+	f.tuner, f.verdicts = t, cameraTopics{topics, f.name}.verdicts(views, f.verdicts)
+	f.looks.Store(&looks{lineup.ShortSide(t.passes), severalNames(views), t})
 }
 
 // leave gives up the camera between two frames.
@@ -70,7 +78,7 @@ func (f *feed) leave() {
 
 // first is a camera's word at the start, and why.
 func (f *feed) first() (word, reason string) {
-	if on, why, _ := f.enabled.now(); !on {
+	if on, why, _ := f.enabled.Now(); !on {
 		return messages.CameraDisabled, why
 	}
 	return messages.CameraOffline, notSeen
@@ -78,7 +86,7 @@ func (f *feed) first() (word, reason string) {
 
 // isStill reports that a frame need not be looked at; every, that all others will be.
 func (f *feed) isStill(frame *camera.Frame, every bool, now time.Time) bool {
-	return f.motion.IsStill(frame, f.config.Load().Region, f.debounce.Settled(), every, now)
+	return f.motion.IsStill(frame, f.config.Load().Region, f.settled(), every, now)
 }
 
 // watcher is to be shown the frame in hand as it is decoded; nil: nobody is.
@@ -95,15 +103,25 @@ func (f *feed) wasStill() {
 	f.status.read()
 }
 
-// due reports whether the state was not published for a heartbeat, or never.
-func (f *feed) due(now time.Time) bool {
-	return now.Sub(f.published) >= f.config.Load().Heartbeat
+// settled reports that another frame of the same classes would change nothing.
+func (f *feed) settled() bool {
+	for _, v := range f.verdicts {
+		if !v.debounce.Settled() {
+			return false
+		}
+	}
+	return true
 }
 
-// beats reports whether the state is to be repeated. A camera that does not
+// due reports whether a state was not published for a heartbeat, or never.
+func (f *feed) due(v *verdict, now time.Time) bool {
+	return now.Sub(v.published) >= f.config.Load().Heartbeat
+}
+
+// beats reports whether a state is to be repeated. A camera that does not
 // deliver has no present classification; its status says so.
-func (f *feed) beats() bool {
-	return !f.published.IsZero() && f.status.get().Word == messages.CameraOnline
+func (f *feed) beats(v *verdict) bool {
+	return !v.published.IsZero() && f.status.get().Word == messages.CameraOnline
 }
 
 // feeds are cameras, by name. A list does not change; a reload makes another.
@@ -119,11 +137,17 @@ func (l feeds) named(name string) *feed {
 	return nil
 }
 
-// settings say which are enabled.
-func (l feeds) settings() map[string]messages.CameraSettings {
+// settings say which are enabled, what looks at them, and, where there are several
+// teams, by what ratio.
+func (l feeds) settings(teams int) map[string]messages.CameraSettings {
 	cameras := map[string]messages.CameraSettings{}
 	for _, f := range l {
-		cameras[f.name] = messages.CameraSettings{Enabled: f.enabled.isOn()}
+		by := f.looks.Load()
+		one := messages.CameraSettings{Enabled: f.enabled.IsOn(), Models: by.models}
+		if teams > 1 {
+			one.Keep = by.tuner.shown().ratio
+		}
+		cameras[f.name] = one
 	}
 	return cameras
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ type fake struct {
 	closed  bool                  // Close was called
 	seen    func(f *camera.Frame) // if set
 	standIn string                // the backend that looks from the third frame on, if set
+	name    string                // of the model; "": fake
+	labels  []string              // nil: fakeLabels
+	failing bool                  // it cannot be run on any frame but the first
 	unknown int                   // the class whose pictures are none of the classes, if not 0
 }
 
@@ -37,6 +41,8 @@ var fakeLabels = []string{"cat", "dog", `a "quoted" owl`, "fox"}
 
 // fakePicture is what the fake was shown: black.
 var fakePicture = make([]byte, 3*16*16)
+
+var errOverflow = errors.New("the model overflows")
 
 var errDamaged = errors.New("picture ends early")
 
@@ -48,11 +54,17 @@ func (c *fake) Info() engine.Info {
 		return engine.Info{Model: "fake", Backend: c.standIn, Why: "ref: device lost", Precision: backends.BF16, Classes: len(fakeLabels)}
 	}
 	return engine.Info{
-		Model: "fake", Architecture: "none", Backend: "ref", Why: "a test", Threads: 1, Scorer: "attention",
-		Patches: 196, Stages: 3, Classes: len(fakeLabels), ShortSide: 256,
+		Model: cmp.Or(c.name, "fake"), Architecture: "none", Backend: "ref", Why: "a test", Threads: 1, Scorer: "attention",
+		Patches: 196, Stages: 3, Classes: len(c.classes()), ShortSide: 256,
 	}
 }
-func (c *fake) Label(class int) string { return fakeLabels[class] }
+func (c *fake) Label(class int) string { return c.classes()[class] }
+func (c *fake) classes() []string {
+	if c.labels != nil {
+		return c.labels
+	}
+	return fakeLabels
+}
 func (c *fake) Plan(k vit.Keep) (vit.Plan, error) {
 	if k.IsAuto() {
 		k.Ratio = 0.7
@@ -76,16 +88,19 @@ func (c *fake) Classify(r *engine.Result, f *camera.Frame, _ preprocess.Region, 
 		<-c.hang
 	}
 	c.calls++
+	if c.failing && c.calls > 1 {
+		return errOverflow
+	}
 	if len(f.Data) < 2 {
 		return errDamaged
 	}
 	if c.seen != nil {
 		c.seen(f)
 	}
-	class, score := int(f.Data[0])%len(fakeLabels), float32(f.Data[1]%101)/100
+	class, score := int(f.Data[0])%len(c.classes()), float32(f.Data[1]%101)/100
 	r.Scores, r.Top = r.Scores[:0], append(r.Top[:0], class)
-	for i := range fakeLabels {
-		r.Scores = append(r.Scores, (1-score)/float32(len(fakeLabels)-1))
+	for i := range c.classes() {
+		r.Scores = append(r.Scores, (1-score)/float32(len(c.classes())-1))
 		if i != class {
 			r.Top = append(r.Top, i)
 		}
@@ -170,6 +185,7 @@ type rig struct {
 	t        *testing.T
 	broker   *mqtttest.Broker
 	model    *fake
+	models   map[string]*fake // by name in the configuration, where they are others
 	log      *mqtttest.Log
 	stop     context.CancelFunc
 	result   chan error
@@ -224,7 +240,7 @@ func run(t *testing.T, c config.Config, s sources, change func(*rig, *Deps)) *ri
 	var mu sync.Mutex
 	deps := Deps{
 		Schemes: schemes.List(),
-		Open:    func(engine.Options) (tuning.Classifier, error) { return r.model, nil },
+		Open:    r.open,
 		Version: "1.2.3",
 		Log:     r.log.Logger(slog.LevelInfo),
 		Getenv:  noEnv,
@@ -249,6 +265,17 @@ func run(t *testing.T, c config.Config, s sources, change func(*rig, *Deps)) *ri
 	r.stop = func() { stop(errTerminated) }
 	go func() { r.result <- r.Run(ctx) }()
 	return r
+}
+
+// open opens the model of a name, the only one where there are no others.
+func (r *rig) open(o engine.Options) (tuning.Classifier, error) {
+	if r.models == nil {
+		return r.model, nil
+	}
+	if m := r.models[o.Model]; m != nil {
+		return m, nil
+	}
+	return nil, fmt.Errorf("model %s: not in the store", o.Model)
 }
 
 // hear calls take with each result, on a goroutine; wait returns when the daemon

@@ -11,6 +11,7 @@ import (
 	"dynvit/camera"
 	"dynvit/capture"
 	"dynvit/engine"
+	"dynvit/lineup"
 	"dynvit/messages"
 	"dynvit/mqtt"
 	"dynvit/queue"
@@ -26,16 +27,14 @@ type pulse interface {
 // inference is the goroutine that looks at frames, one after another, and the
 // only user of the model while it runs.
 type inference struct {
-	model     *model
-	tuner     *tuner
+	tuners    *tuners
 	queue     *queue.Queue
 	roster    *roster
 	orders    *orders
 	out       *announcer
-	looks     messages.Engine // at the frames
 	bootID    string
-	encoder   *messages.Encoder
-	changed   func(engine.Info) // publishes what looks at the frames
+	encoders  map[messages.Engine]*messages.Encoder // one for all that looks at frames
+	changed   func()                                // publishes what looks at the frames
 	listeners []*Listener
 	captures  *capture.Writer // nil: nothing is kept
 	synced    func() bool
@@ -46,7 +45,6 @@ type inference struct {
 	watched   bool // a listener wants pictures
 	turns     int  // frames taken since the last order in turn
 	snapshots snapshots
-	result    engine.Result
 	events    uint64
 }
 
@@ -124,9 +122,9 @@ func (w *inference) frame() bool {
 	w.serveRequest(feed, f)
 	w.capture(feed, f)
 	switch {
-	case feed.isStill(f, w.tuner.rate() == 1, w.now()):
+	case feed.isStill(f, feed.tuner.rate() == 1, w.now()):
 		feed.wasStill()
-	case w.tuner.admit():
+	case feed.tuner.admit():
 		w.look(feed, f)
 	default:
 		feed.counts.slowed.Add(1)
@@ -147,14 +145,18 @@ func (w *inference) heed() {
 	}
 }
 
-// look classifies a frame and publishes what follows from it.
+// look has a camera's models look at a frame and publishes what follows from it.
 func (w *inference) look(feed *feed, f *camera.Frame) {
 	w.pulse.Busy(feed.busy)
 	defer w.pulse.Idle("no frame came")
-	w.result.Watcher = feed.watcher()
-	w.result.WantKept, w.result.WantPicture = w.watched, w.watched
-	err := w.model.Classify(&w.result, f, feed.config.Load().Region, w.tuner.plan)
-	w.notice(w.model.Info())
+	t := feed.tuner
+	for _, p := range t.passes {
+		p.Result.WantKept, p.Result.WantPicture = w.watched, w.watched
+	}
+	frame, latency, err := lineup.Look(t.passes, f, feed.config.Load().Region, t.plans, feed.watcher())
+	for _, p := range t.passes {
+		w.notice(p)
+	}
 	if errors.Is(err, engine.ErrStill) {
 		feed.wasStill()
 		return
@@ -166,58 +168,81 @@ func (w *inference) look(feed *feed, f *camera.Frame) {
 		return
 	}
 	feed.counts.looked.Add(1)
-	if w.result.Damaged {
+	if lineup.Damaged(t.passes) {
 		feed.counts.damaged.Add(1)
 	}
 	feed.status.read()
 	feed.motion.Looked(w.now())
-	r := &feed.newest
-	w.report(r, f)
-	best := r.Best()
-	if w.result.Unknown {
-		best = messages.NoClass
+	for _, v := range feed.verdicts {
+		w.judge(feed, v, f, frame)
 	}
-	r.SetLabel(feed.debounce.Class(best, r.Score), w.model.Label)
-	w.decide(feed, r, f)
-	if r.Frame > w.tuner.shown().budget {
+	if frame > t.shown().budget {
 		feed.counts.late.Add(1)
 	}
-	feed.counts.latency.Add(r.Latency)
-	feed.counts.frame.Add(r.Frame)
-	feed.counts.age.Add(w.now().Sub(r.Captured))
-	w.tune(r.Frame)
+	feed.counts.latency.Add(latency)
+	feed.counts.frame.Add(frame)
+	feed.counts.age.Add(w.now().Sub(f.Captured))
+	w.tune(t, frame)
+}
+
+// judge publishes what follows from a frame for one of the camera's models.
+func (w *inference) judge(feed *feed, v *verdict, f *camera.Frame, frame time.Duration) {
+	said, err := v.model.Answer()
+	if err != nil {
+		v.model.Counts.Failed.Add(1)
+		feed.log.Warn("frame not classified", "model", v.model.Name, "picture", f.Name, "err", err)
+		return
+	}
+	r := &v.newest
+	r.Rank(said.Top, said.Scores, v.model.Label)
+	w.report(r, &v.model.Pass.Result, f)
+	r.Frame, r.KeepRatio = frame, feed.tuner.shown().ratio
+	best := r.Best()
+	if said.Unknown {
+		best = messages.NoClass
+	}
+	r.SetLabel(v.debounce.Class(best, r.Score), v.model.Label)
+	v.model.Counts.Looked.Add(1)
+	v.model.Counts.Latency.Add(r.Latency)
+	w.decide(feed, v, f)
 }
 
 // notice tells of a classifier that looks by another backend than before.
-func (w *inference) notice(now engine.Info) {
-	looks := looksOf(now)
-	if looks == w.looks {
+func (w *inference) notice(p *lineup.Pass) {
+	now := p.Info()
+	looks := lineup.LooksOf(now)
+	if looks == p.Looks {
 		return
 	}
-	w.looks, w.encoder = looks, messages.NewEncoder(looks, w.bootID)
-	for _, l := range w.listeners {
-		l.begin(looks)
-	}
+	p.Looks = looks
 	w.log.Warn("backend changed", "backend", now.Backend, "precision", looks.Precision, "why", now.Why)
-	w.changed(now)
+	w.changed()
 }
 
-// report fills r with the result of a frame, but for the label that holds.
-func (w *inference) report(r *messages.Report, f *camera.Frame) {
-	res := &w.result
-	r.Rank(res.Top, res.Scores, w.model.Label)
+// encoder writes the reports of a model.
+func (w *inference) encoder(m *lineup.Model) *messages.Encoder {
+	looks := m.Looks()
+	e := w.encoders[looks]
+	if e == nil {
+		e = messages.NewEncoder(looks, w.bootID)
+		w.encoders[looks] = e
+	}
+	return e
+}
+
+// report fills r with what of a frame is the same for all models of a pass.
+func (w *inference) report(r *messages.Report, res *engine.Result, f *camera.Frame) {
 	r.Seq, r.Captured, r.Synced = f.Seq, f.Captured, w.synced()
-	r.Latency, r.Frame, r.Tokens = res.Latency, res.Frame, append(r.Tokens[:0], res.Tokens...)
-	r.KeepRatio = w.tuner.shown().ratio
+	r.Latency, r.Tokens = res.Latency, append(r.Tokens[:0], res.Tokens...)
 }
 
-// tune lets the frame's time decide on the next one's plan.
-func (w *inference) tune(frame time.Duration) {
-	reason := w.tuner.step(frame)
+// tune lets the frame's time decide on the next one's plans.
+func (w *inference) tune(t *tuner, frame time.Duration) {
+	reason := t.step(frame)
 	if reason == calibrate.Steady {
 		return
 	}
-	level, now := slog.LevelDebug, w.tuner.shown()
+	level, now := slog.LevelDebug, t.shown()
 	if reason == calibrate.Overloaded {
 		level = slog.LevelWarn
 	}
@@ -227,43 +252,45 @@ func (w *inference) tune(frame time.Duration) {
 
 // decide publishes the state on a change and at least every heartbeat, the
 // change itself, and the frame where that is wanted.
-func (w *inference) decide(feed *feed, r *messages.Report, f *camera.Frame) {
-	change, changed := feed.debounce.See(r.Class, r.Captured)
-	if holds := feed.debounce.Holds(); changed || holds == r.Class || holds == messages.NoClass {
-		feed.state.CopyFrom(r)
-		feed.state.SetLabel(holds, w.model.Label)
+func (w *inference) decide(feed *feed, v *verdict, f *camera.Frame) {
+	r := &v.newest
+	change, changed := v.debounce.See(r.Class, r.Captured)
+	if holds := v.debounce.Holds(); changed || holds == r.Class || holds == messages.NoClass {
+		v.state.CopyFrom(r)
+		v.state.SetLabel(holds, v.model.Label)
 	}
 	now := w.now()
-	if changed || feed.due(now) {
-		w.publishState(feed, now)
+	if changed || feed.due(v, now) {
+		w.publishState(v, now)
 	}
 	if changed {
-		w.publishChange(feed, change, f, now)
+		w.publishChange(feed, v, change, f, now)
 	}
 	if feed.config.Load().Publish.Frame {
-		w.out.send(mqtt.Message{Topic: feed.topics.Frame, Payload: w.encoder.Report(r, now)})
+		w.out.send(mqtt.Message{Topic: v.topics.Frame, Payload: w.encoder(v.model).Report(r, now)})
 	}
 	for _, l := range w.listeners {
-		l.put(r, changed, &w.result)
+		l.put(r, changed, &v.model.Pass.Result, looker{v.model.Looks(), v.model.Pass.Opened.Patches, v == feed.verdicts[0]})
 	}
 }
 
-func (w *inference) publishState(feed *feed, now time.Time) {
-	feed.published = now
-	w.out.send(mqtt.Message{Topic: feed.topics.State, Payload: w.encoder.Report(&feed.state, now), QoS: 1, Retain: true})
+func (w *inference) publishState(v *verdict, now time.Time) {
+	v.published = now
+	w.out.send(mqtt.Message{Topic: v.topics.State, Payload: w.encoder(v.model).Report(&v.state, now), QoS: 1, Retain: true})
 }
 
 // publishChange publishes the event, and the frame where that is wanted.
-func (w *inference) publishChange(feed *feed, c messages.Change, f *camera.Frame, now time.Time) {
+func (w *inference) publishChange(feed *feed, v *verdict, c messages.Change, f *camera.Frame, now time.Time) {
 	w.events++
 	c.ID = w.events
 	if c.Previous != messages.NoClass {
-		c.Label = w.model.Label(c.Previous)
+		c.Label = v.model.Label(c.Previous)
 	}
-	w.out.send(mqtt.Message{Topic: feed.topics.Event, Payload: w.encoder.Event(&feed.state, c, now), QoS: 1})
-	if !feed.config.Load().Publish.Snapshot {
-		return
+	w.out.send(mqtt.Message{Topic: v.topics.Event, Payload: w.encoder(v.model).Event(&v.state, c, now), QoS: 1})
+	if !feed.config.Load().Publish.Snapshot || feed.shot == f.Seq {
+		return // or another model's change has shown it
 	}
+	feed.shot = f.Seq
 	if err := w.publishSnapshot(feed, f); err != nil {
 		feed.log.Warn("no snapshot published", "err", err)
 	}
@@ -272,8 +299,10 @@ func (w *inference) publishChange(feed *feed, c messages.Change, f *camera.Frame
 // beat publishes the states that are due.
 func (w *inference) beat(now time.Time) {
 	for _, f := range w.roster.all() {
-		if f.beats() && f.due(now) {
-			w.publishState(f, now)
+		for _, v := range f.verdicts {
+			if f.beats(v) && f.due(v, now) {
+				w.publishState(v, now)
+			}
 		}
 	}
 }
@@ -283,8 +312,10 @@ func (w *inference) beat(now time.Time) {
 func (w *inference) untilBeat(now time.Time) time.Duration {
 	wait := time.Hour
 	for _, f := range w.roster.all() {
-		if f.beats() {
-			wait = min(wait, max(0, f.published.Add(f.config.Load().Heartbeat).Sub(now)))
+		for _, v := range f.verdicts {
+			if f.beats(v) {
+				wait = min(wait, max(0, v.published.Add(f.config.Load().Heartbeat).Sub(now)))
+			}
 		}
 	}
 	return wait

@@ -3,9 +3,12 @@ package daemon
 import (
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"dynvit/homeassistant"
+	"dynvit/lineup"
 	"dynvit/messages"
 	"dynvit/mqtt"
 	"dynvit/retained"
@@ -96,22 +99,39 @@ func (d *Daemon) newRetained(out publisher) *retained.Retained {
 	return retained.New(o, out, d.log)
 }
 
+// formerModels are those that have had topics of their own below a camera, by what may
+// stand at the broker, and have none any more.
+func (d *Daemon) formerModels(camera string, views []lineup.View, known []string) (list []string) {
+	for _, topic := range known {
+		name, below := strings.CutPrefix(topic, d.topics.Root+"/camera/"+camera+"/")
+		model, state := strings.CutSuffix(name, "/state")
+		if below && state && !slices.Contains(severalNames(views), model) {
+			list = append(list, model)
+		}
+	}
+	return list
+}
+
 // standing is what stands retained at the broker by the configuration: what Home
 // Assistant is told, nothing where discovery is off, and the node's own topics.
-func (d *Daemon) standing(m *model) (list []homeassistant.Announcement, topics []string) {
+func (d *Daemon) standing(a lineup.Asked, known []string) (list []homeassistant.Announcement, topics []string) {
 	if d.config.HomeAssistant.Enabled {
-		n := d.discoveredNode(m)
+		n := d.discoveredNode(a, known)
 		list = n.Announcements()
 	}
 	topics = []string{d.topics.Status, d.topics.Info, d.topics.Settings}
 	for _, name := range d.config.CameraNames() {
 		t := d.topics.Camera(name)
-		topics = append(topics, t.Status, t.State, t.Snapshot)
+		topics = append(topics, t.Status)
+		for _, v := range a.Cameras[name] {
+			topics = append(topics, cameraTopics{d.topics, name}.of(v.Model, len(a.Cameras[name])).State)
+		}
+		topics = append(topics, t.Snapshot)
 	}
 	return list, topics
 }
 
-func (d *Daemon) discoveredNode(m *model) homeassistant.Node {
+func (d *Daemon) discoveredNode(a lineup.Asked, known []string) homeassistant.Node {
 	n := homeassistant.Node{
 		Name: d.node, Version: d.deps.Version, Prefix: d.config.HomeAssistant.DiscoveryPrefix,
 		Topics: d.topics, Commands: d.config.MQTT.Commands, StatsEvery: statsEvery,
@@ -119,8 +139,21 @@ func (d *Daemon) discoveredNode(m *model) homeassistant.Node {
 	for _, name := range d.config.CameraNames() {
 		c := d.config.Cameras[name]
 		n.Cameras = append(n.Cameras, homeassistant.Camera{
-			Name: name, Labels: m.labels(c.Labels), Heartbeat: c.Heartbeat, Snapshots: c.Publish.Snapshot,
+			Name: name, Models: discoveredModels(a.Cameras[name]), Former: d.formerModels(name, a.Cameras[name], known), Heartbeat: c.Heartbeat, Snapshots: c.Publish.Snapshot,
 		})
 	}
 	return n
+}
+
+// discoveredModels are a camera's: where there is one it has no name, as its topics
+// have none.
+func discoveredModels(views []lineup.View) (list []homeassistant.Model) {
+	for _, v := range views {
+		m := homeassistant.Model{Name: v.Name, Labels: v.Labels(v.Camera.Labels)}
+		if len(views) == 1 {
+			m.Name = ""
+		}
+		list = append(list, m)
+	}
+	return list
 }

@@ -41,7 +41,7 @@ type endingPulse interface {
 func (r *reader) run(ctx context.Context) {
 	defer r.status.stopped()
 	for ctx.Err() == nil {
-		on, why, period := r.enabled.now()
+		on, why, period := r.enabled.Now()
 		during, stop := context.WithCancel(ctx)
 		undo := context.AfterFunc(period, stop)
 		if on {

@@ -1,41 +1,145 @@
 package daemon
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"dynvit/calibrate"
-	"dynvit/engine"
+	"dynvit/config"
+	"dynvit/lineup"
 	"dynvit/tuning"
 )
 
-// recall decides where the plan comes from: a fixed one, or the points of an
-// earlier calibration, for which the model may be opened anew; m is closed then.
-// measure says that there is nothing to follow yet.
-func (d *Daemon) recall(m *model) (_ *model, t *tuner, measure bool) {
-	t = newTuner(d.config.Latency, m.plan, m.ratio)
-	if d.deps.State == "" || !d.config.Latency.Keep.IsAuto() {
-		return m, t, false
+// recall decides where the plans come from: fixed ones, or the points of earlier
+// calibrations, for which models may be opened anew. from.measure says that there is
+// something to measure yet.
+func (d *Daemon) recall(from *beginning) {
+	l := d.config.Latency
+	from.tuners = newTuners(l, from.asked, d.config.CameraNames())
+	if d.deps.State == "" || !l.Keep.IsAuto() {
+		return
 	}
-	points, err := d.earlier(m.info)
-	if err == nil {
-		m, err = d.takeUp(m, t, points)
+	t := d.tables(from.models)
+	for _, p := range from.models.Load().Passes {
+		err := d.takeUp(p, t, l.Budget/time.Duration(share(from.asked, p)))
+		if err == nil {
+			continue
+		}
+		if t.note().Of(t.attempt(p)) {
+			d.log.Warn("not calibrated: the last calibration was killed before its end, for want of memory? Give more, or fix latency.keep; the command recalibrate tries again",
+				"keep", from.tuners.shown().ratio)
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			d.log.Info("calibration measured anew", "why", err)
+		}
+		from.measure = true
 	}
-	if err == nil {
-		return m, t, false
+	for _, u := range from.tuners.all() {
+		u.followPasses(l.Budget) // else as asked until there are points
 	}
-	if tuning.Unfinished(d.deps.State).Of(tuning.Attempt(m.info, d.deps.Version, d.deps.root)) {
-		d.log.Warn("not calibrated: the last calibration was killed before its end, for want of memory? Give more, or fix latency.keep; the command recalibrate tries again",
-			"keep", t.shown().ratio)
-		return m, t, false
+}
+
+// share is in how many passes the largest team of a pass divides its budget.
+func share(a lineup.Asked, p *lineup.Pass) (most int) {
+	for _, views := range a.Cameras {
+		if team := lineup.Passes(views); slices.Contains(team, p) {
+			most = max(most, len(team))
+		}
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		d.log.Info("calibration measured anew", "why", err)
+	return most
+}
+
+// takeUp gives a pass the points of the best one's group, and opens it in their
+// precision and on their threads.
+func (d *Daemon) takeUp(p *lineup.Pass, t tables, budget time.Duration) error {
+	percentile := d.config.Latency.Percentile
+	table, err := t.kept(p, percentile)
+	if err != nil {
+		return err
 	}
-	return m, t, true
+	points, err := allowed(table.Points, &d.config)
+	if err != nil {
+		return err
+	}
+	best, err := pickGroup(points, percentile, budget)
+	if err != nil {
+		return err
+	}
+	if best != tuning.Group(p.Opened) {
+		if err := p.Reopen(best, d.deps.Open); err != nil {
+			return err
+		}
+	}
+	p.Points = groupPoints(points, best)
+	return nil
+}
+
+// allowed are the points in the precision and on the threads of a configuration.
+func allowed(points []calibrate.Measured, c *config.Config) (list []calibrate.Measured, err error) {
+	for _, p := range points {
+		if (c.Precision == "auto" || c.Precision == p.Precision) && (c.Threads == 0 || c.Threads == p.Threads) {
+			list = append(list, p)
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("it has no point in the precision and on the threads of the configuration")
+	}
+	return list, nil
+}
+
+// tables are the files of calibrations. The node's own model has that which dynvitd
+// calibrate writes, as has one that is alone; others have files of their own, and go
+// by that one where it is theirs.
+type tables struct {
+	folder  string // "": calibration is off
+	version string
+	root    fs.FS
+	models  *atomic.Pointer[lineup.Lineup]
+}
+
+func (d *Daemon) tables(l *atomic.Pointer[lineup.Lineup]) tables {
+	return tables{d.deps.State, d.deps.Version, d.deps.root, l}
+}
+
+// main reports whether a pass has the file that dynvitd calibrate writes.
+func (t tables) main(p *lineup.Pass) bool { return p.Node.Load() || len(t.models.Load().Passes) == 1 }
+
+func (t tables) off() bool { return t.folder == "" }
+
+func (t tables) path(p *lineup.Pass) string {
+	if t.main(p) {
+		return filepath.Join(t.folder, tuning.CalibrationFile)
+	}
+	sum := sha256.Sum256([]byte(p.Opened.Model + " " + p.Opened.SHA256))
+	return filepath.Join(t.folder, fmt.Sprintf("calibration-%x.json", sum[:8]))
+}
+
+func (t tables) origin(p *lineup.Pass) calibrate.Origin {
+	return tuning.Origin(p.Opened, t.version, t.root)
+}
+
+// attempt is what a calibration of a pass is tried with.
+func (t tables) attempt(p *lineup.Pass) string { return tuning.Attempt(p.Opened, t.version, t.root) }
+
+func (t tables) note() tuning.Unfinished { return tuning.Unfinished(t.folder) }
+
+// kept is the calibration of a pass that is kept.
+func (t tables) kept(p *lineup.Pass, percentile float64) (*calibrate.Table, error) {
+	table, err := kept(t.path(p), percentile, t.origin(p))
+	if err == nil || t.main(p) {
+		return table, err
+	}
+	if table, other := kept(filepath.Join(t.folder, tuning.CalibrationFile), percentile, t.origin(p)); other == nil {
+		return table, nil
+	}
+	return nil, err
 }
 
 // kept is the calibration of a file, if it was made for the percentile, and for what
@@ -49,47 +153,6 @@ func kept(path string, percentile float64, here calibrate.Origin) (*calibrate.Ta
 		return nil, fmt.Errorf("made for p%v, wanted is p%v", table.Percentile, percentile)
 	}
 	return table, table.Matches(here)
-}
-
-// earlier returns the points of the calibration file that the configuration
-// allows, if it was made for this model on this machine.
-func (d *Daemon) earlier(info engine.Info) ([]calibrate.Measured, error) {
-	path := filepath.Join(d.deps.State, tuning.CalibrationFile)
-	table, err := kept(path, d.config.Latency.Percentile, tuning.Origin(info, d.deps.Version, d.deps.root))
-	if err != nil {
-		return nil, err
-	}
-	var points []calibrate.Measured
-	for _, p := range table.Points {
-		if (d.config.Precision == "auto" || d.config.Precision == p.Precision) && (d.config.Threads == 0 || d.config.Threads == p.Threads) {
-			points = append(points, p)
-		}
-	}
-	if len(points) == 0 {
-		return nil, errors.New("it has no point in the precision and on the threads of the configuration")
-	}
-	return points, nil
-}
-
-// takeUp follows the points of the best one's group, and returns the model in its
-// precision and on its threads.
-func (d *Daemon) takeUp(m *model, t *tuner, points []calibrate.Measured) (*model, error) {
-	l := d.config.Latency
-	best, err := pickGroup(points, l.Percentile, l.Budget)
-	if err != nil {
-		return m, err
-	}
-	if best != tuning.Group(m.info) {
-		c := d.config
-		c.Precision, c.Threads = best.Precision, best.Threads
-		better, err := openModel(&c, &d.deps)
-		if err != nil {
-			return m, err
-		}
-		m.Close() // nothing was run on it
-		m = better
-	}
-	return m, t.follow(groupPoints(points, best), l.Budget)
 }
 
 // pickGroup is the group of the best point for a budget; of the one that comes nearest

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
+	"dynvit/camera"
 	"dynvit/config"
+	"dynvit/enabled"
+	"dynvit/lineup"
 )
 
 // afterRemoval is how long Home Assistant has to forget entities before the topics
@@ -43,13 +47,15 @@ func (d *Daemon) readAnew(ctx context.Context, s *service, log *slog.Logger) err
 	}
 	r := renewal{before: d.config}
 	r.now, r.changes = d.config.Reload(&wanted)
+	open := s.models.Load()
 	if r.password, err = check(&r.now, &d.deps); err == nil {
-		r.asked, err = s.model.ask(&r.now)
-	}
-	if err == nil {
-		err = r.checkConnection(s, d.password)
+		r.lineup, err = open.Renew(&r.now, d.source())
 	}
 	if err != nil {
+		return wanted.Place(err)
+	}
+	if err = d.prepare(ctx, s, &r, open); err != nil {
+		r.lineup.CloseBut(open) // nothing was run on it
 		return wanted.Place(err)
 	}
 	for _, w := range wanted.Warnings() {
@@ -62,12 +68,31 @@ func (d *Daemon) readAnew(ctx context.Context, s *service, log *slog.Logger) err
 	return nil
 }
 
+// prepare finds what else is wrong with a configuration whose models are open, and has
+// those that were not before show that they work.
+func (d *Daemon) prepare(ctx context.Context, s *service, r *renewal, open *lineup.Lineup) (err error) {
+	if r.asked, err = r.lineup.Ask(&r.now); err != nil {
+		return err
+	}
+	if err = r.checkConnection(s, d.password); err != nil {
+		return err
+	}
+	for _, p := range r.lineup.Passes {
+		if !slices.Contains(open.Passes, p) && d.deps.State != "" && r.now.Latency.Keep.IsAuto() {
+			d.takeUp(p, s.calibration.tables, r.now.Latency.Budget/time.Duration(share(r.asked, p))) // else it is measured
+		}
+	}
+	return r.lineup.Warm(ctx, r.asked, open)
+}
+
 // renewal is another configuration on its way into force.
 type renewal struct {
 	before, now config.Config
 	changes     config.Changes
+	lineup      *lineup.Lineup
+	lacking     []*lineup.Pass // of it, that are not calibrated
 	password    string
-	asked       asked
+	asked, was  lineup.Asked
 }
 
 // checkConnection finds what a client or the embedded broker would not take up;
@@ -84,9 +109,17 @@ func (r *renewal) checkConnection(s *service, password string) error {
 
 // renew puts a renewal, in which nothing is wrong, in force.
 func (d *Daemon) renew(ctx context.Context, s *service, r *renewal) error {
-	d.config = r.now
+	r.was = s.asked
+	d.config, s.asked = r.now, r.asked
+	before := s.models.Load()
+	s.models.Store(r.lineup)
 	if err := s.renewFeeds(ctx, r); err != nil {
 		return err
+	}
+	s.closeUnused(before)
+	if !slices.Equal(before.Models, r.lineup.Models) {
+		s.inference.changed()
+		s.log.Info("models changed", "models", r.lineup.Names(), "reload", s.reloads)
 	}
 	d.setLevel(r)
 	s.renewReaders(r)
@@ -100,6 +133,27 @@ func (d *Daemon) renew(ctx context.Context, s *service, r *renewal) error {
 	return nil
 }
 
+// closeUnused closes the passes that no model needs any more, at the next reload where a
+// calibration may still use them.
+func (s *service) closeUnused(before *lineup.Lineup) {
+	now := s.models.Load()
+	for _, p := range before.Passes {
+		if !slices.Contains(now.Passes, p) {
+			s.unused = append(s.unused, p)
+		}
+	}
+	if !s.calibration.running.TryLock() {
+		return
+	}
+	defer s.calibration.running.Unlock()
+	for _, p := range s.unused {
+		if err := p.Close(); err != nil {
+			s.log.Warn("model not closed", "model", p.Opened.Model, "err", err)
+		}
+	}
+	s.unused = nil
+}
+
 func (d *Daemon) setLevel(r *renewal) {
 	var level slog.Level
 	if d.deps.Level != nil && level.UnmarshalText([]byte(r.now.Log.Level)) == nil { // checked
@@ -110,6 +164,7 @@ func (d *Daemon) setLevel(r *renewal) {
 // renewFeeds has the inference go by the new configuration from the next frame on.
 func (s *service) renewFeeds(ctx context.Context, r *renewal) error {
 	return s.inference.orders.do(ctx, "reload", func() error {
+		s.tuners.take(r.asked)
 		var stay feeds
 		for _, f := range s.cameras.roster.all() {
 			c, wanted := r.now.Cameras[f.name]
@@ -118,16 +173,23 @@ func (s *service) renewFeeds(ctx context.Context, r *renewal) error {
 				continue
 			}
 			stay = append(stay, f)
-			if r.changed(f.name) {
-				f.adopt(c, r.asked.wanted[f.name])
+			if r.changed(f.name) || !sameModels(r.was.Cameras[f.name], r.asked.Cameras[f.name]) {
+				views := r.asked.Cameras[f.name]
+				f.adopt(c, views, s.tuners.of(lineup.Passes(views), s.tuners.shown()), s.inference.out.topics)
 			}
 		}
 		s.cameras.roster.set(stay)
-		if err := s.tuner.renew(r); err != nil {
+		r.lacking = s.calibration.lacking(r.lineup.Passes)
+		if err := s.tuners.renew(r); err != nil {
 			s.log.Warn("the budget stays", "why", err)
 		}
 		return nil
 	})
+}
+
+// sameModels reports whether a camera's are, and none was taught again.
+func sameModels(was, now []lineup.View) bool {
+	return slices.EqualFunc(was, now, func(a, b lineup.View) bool { return a.Model == b.Model })
 }
 
 // changed reports whether a key of a camera has changed.
@@ -155,22 +217,27 @@ func (s *service) renewReaders(r *renewal) {
 		c := r.now.Cameras[name]
 		was, had := r.before.Cameras[name]
 		if !had {
-			s.cameras.begin(s.cameras.add(name, c, r.asked.wanted[name]))
+			s.cameras.begin(s.cameras.add(name, c, r.asked.Cameras[name]))
 			continue
 		}
 		reader := s.cameras.readers[name]
 		if c.Enabled != was.Enabled {
-			reader.enabled.set(c.Enabled, byConfiguration)
+			reader.enabled.Set(c.Enabled, enabled.ByConfiguration)
 		}
-		if c.Source != was.Source || cameraOptions(s.model, &c) != cameraOptions(s.model, &was) {
-			reader.enabled.renew()
+		if c.Source != was.Source || r.options(r.asked, &c, name) != r.options(r.was, &was, name) {
+			reader.enabled.Renew()
 		}
 	}
 }
 
+// options are how a camera is opened by what is asked of its models.
+func (r *renewal) options(a lineup.Asked, c *config.Camera, name string) camera.Options {
+	return cameraOptions(lineup.ShortSide(lineup.Passes(a.Cameras[name])), c)
+}
+
 // renew takes up budget and keep ratio where they have changed; what commands have
 // set of them stays else. The inference does it.
-func (t *tuner) renew(r *renewal) error {
+func (t *tuners) renew(r *renewal) error {
 	now, before := r.now.Latency, r.before.Latency
 	if now.Percentile != before.Percentile {
 		t.show(func(f *inForce) { f.percentile = now.Percentile })
@@ -181,7 +248,7 @@ func (t *tuner) renew(r *renewal) error {
 		}
 	}
 	if !now.Keep.IsAuto() && now.Keep.String() != before.Keep.String() {
-		t.fix(r.asked.plan, r.asked.ratio)
+		t.fixAsked()
 	}
 	return nil
 }
@@ -190,8 +257,13 @@ func (t *tuner) renew(r *renewal) error {
 // may take a calibration.
 func (s *service) follow(ctx context.Context, r *renewal) {
 	now, before := r.now.Latency, r.before.Latency
-	anew := now.Keep.String() != before.Keep.String() || now.Percentile != before.Percentile && s.tuner.shown().auto
-	if !now.Keep.IsAuto() || !anew {
+	anew := now.Keep.String() != before.Keep.String() || now.Percentile != before.Percentile && s.tuners.shown().auto
+	switch {
+	case now.Keep.IsAuto() && anew:
+	case s.tuners.shown().auto && len(r.lacking) > 0 && !s.calibration.tables.off():
+		s.calibrating.Go(func() { s.calibration.measure(ctx, r.lacking) }) // logged
+		return
+	default:
 		return
 	}
 	s.calibrating.Go(func() {

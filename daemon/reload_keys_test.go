@@ -48,7 +48,7 @@ func TestReloadTakesUpEveryKey(t *testing.T) {
 				r, l := reloading(t, configured(t, base), sources{"test:": {endless()}}, func(_ *rig, d *Deps) { d.Level = &level })
 				after(time.Second)
 				inForce := func() string {
-					return fmt.Sprintf("%+v %v %v %+v", r.tuner.shown(), level.Level(), r.commands.allowed.Load(), r.connection.options)
+					return fmt.Sprintf("%+v %v %v %+v", r.tuners.shown(), level.Level(), r.commands.allowed.Load(), r.connection.options)
 				}
 				was := inForce()
 				changed := maps.Clone(base)
@@ -70,20 +70,22 @@ func TestReloadOfEveryKeyOfACamera(t *testing.T) {
 	changes := map[string]string{
 		"source": "https://other/", "ca_file": certFile, "fingerprint": strings.Repeat("ab", 32), "timeout": "20s", "region": "0, 0, 0.5, 1",
 		"enabled": "false", "max_fps": "3", "stable": "1", "min_score": "0.5", "labels": "cat", "motion": "0.5", "heartbeat": "30s",
-		"publish.frame": "true", "publish.snapshot": "true",
+		"publish.frame": "true", "publish.snapshot": "true", "model": "house", "models": "house, yard",
 	}
 	anew := []string{"source", "ca_file", "fingerprint", "timeout", "region"}
 	sameKeys(t, changes, parsed(t, parsed(t, config.Schema()).Properties["cameras"].Others).taken(""))
 	for key, value := range changes {
 		t.Run(key, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				base := map[string]string{"mqtt.broker": "mqtt://broker", "latency.keep": "0.7", "cameras.door.source": "https://door/"}
+				base := map[string]string{"mqtt.broker": "mqtt://broker", "latency.keep": "0.7", "cameras.door.source": "https://door/",
+					"cameras.yard.source": "https://yard/", "cameras.yard.enabled": "false", "cameras.yard.models": "house, yard"}
 				opened := 0
-				r, l := reloading(t, configured(t, base), nil, func(_ *rig, d *Deps) {
+				r, l := reloading(t, configured(t, base), nil, func(r *rig, d *Deps) {
 					d.openSource = func(string, camera.Options) (camera.Source, error) {
 						opened++
 						return endless(), nil
 					}
+					r.models = map[string]*fake{"": {}, "house": {name: "house"}, "yard": {name: "yard"}}
 				})
 				after(time.Second)
 				base["cameras.door."+key] = value

@@ -105,7 +105,7 @@ func TestReloadOfCameras(t *testing.T) {
 		if !isClosed(yard) {
 			t.Error("the old source of a camera is still open")
 		}
-		seq := r.all().named("yard").newest.Seq
+		seq := r.all().named("yard").verdicts[0].newest.Seq
 		if seq < 15 {
 			t.Errorf("a camera of another source counts its frames anew: %d", seq)
 		}
@@ -147,8 +147,8 @@ func TestReloadOfCameras(t *testing.T) {
 			t.Error("the camera that did not change was opened anew")
 		}
 		f := r.all().named("door")
-		if n, d := f.counts.looked.Load(), f.counts.drops().Total(); d > 0 || f.newest.Seq != n || n < 60 {
-			t.Errorf("of the camera that did not change %d frames were looked at, %d dropped, the last is %d", n, d, f.newest.Seq)
+		if n, d := f.counts.looked.Load(), f.counts.drops().Total(); d > 0 || f.verdicts[0].newest.Seq != n || n < 60 {
+			t.Errorf("of the camera that did not change %d frames were looked at, %d dropped, the last is %d", n, d, f.verdicts[0].newest.Seq)
 		}
 		status("door", "offline online")
 		r.halt()
@@ -223,7 +223,7 @@ func TestReloadAndCommands(t *testing.T) {
 		}
 		force := func(what string, budget time.Duration, ratio float64) {
 			t.Helper()
-			if now := r.tuner.shown(); now.budget != budget || now.ratio != ratio {
+			if now := r.tuners.shown(); now.budget != budget || now.ratio != ratio {
 				t.Errorf("%s: %+v, want budget %v, keep %v", what, now, budget, ratio)
 			}
 		}
@@ -232,7 +232,7 @@ func TestReloadAndCommands(t *testing.T) {
 		command("camera/yard/enabled", "false")
 		l.camera("door", func(c *config.Camera) { c.Stable = 1 })
 		force("after another change", 25*time.Millisecond, 0.5)
-		if r.all().named("yard").enabled.isOn() {
+		if r.all().named("yard").enabled.IsOn() {
 			t.Error("a camera that was switched off is on")
 		}
 		l.reload(func(c *config.Config) { c.Latency.Budget = 30 * time.Millisecond })
@@ -244,7 +244,7 @@ func TestReloadAndCommands(t *testing.T) {
 		}
 		l.camera("yard", func(c *config.Camera) { c.Enabled = false })
 		l.camera("yard", func(c *config.Camera) { c.Enabled = true })
-		if !r.all().named("yard").enabled.isOn() {
+		if !r.all().named("yard").enabled.IsOn() {
 			t.Error("a camera that the configuration switches on is off")
 		}
 		command("snapshot", "yard") // no picture of it can be made, which is an answer
@@ -271,25 +271,25 @@ func TestReloadFollowsTheBudget(t *testing.T) {
 			d.State, r.model.takes = t.TempDir(), 5*time.Millisecond
 		})
 		after(20 * time.Second)
-		if now := r.tuner.shown(); !now.auto || r.tuner.controller == nil {
+		if now := r.tuners.shown(); !now.auto || r.tuners.all()[0].controller == nil {
 			t.Fatalf("not calibrated: %+v\n%s", now, r.log)
 		}
 		l.reload(func(c *config.Config) { c.Latency.Keep.Ratio = 0.5 })
-		if now := r.tuner.shown(); now.auto || now.ratio != 0.5 {
+		if now := r.tuners.shown(); now.auto || now.ratio != 0.5 {
 			t.Errorf("%+v", now)
 		}
 		l.reload(func(c *config.Config) { c.Latency.Keep.Ratio = 0 })
-		if now := r.tuner.shown(); !now.auto || r.tuner.controller == nil {
+		if now := r.tuners.shown(); !now.auto || r.tuners.all()[0].controller == nil {
 			t.Errorf("%+v", now)
 		}
 		calibrations := strings.Count(r.log.String(), "msg=calibrated")
 		l.reload(func(c *config.Config) { c.Latency.Percentile = 90 })
 		after(20 * time.Second)
-		if now := r.tuner.shown(); !now.auto || now.percentile != 90 || strings.Count(r.log.String(), "msg=calibrated") != calibrations+1 {
+		if now := r.tuners.shown(); !now.auto || now.percentile != 90 || strings.Count(r.log.String(), "msg=calibrated") != calibrations+1 {
 			t.Errorf("%+v\n%s", now, r.log)
 		}
 		l.reload(func(c *config.Config) { c.Latency.Budget = calibrate.LeastBudget })
-		if now := r.tuner.shown(); now.budget != calibrate.LeastBudget || now.rate >= 1 {
+		if now := r.tuners.shown(); now.budget != calibrate.LeastBudget || now.rate >= 1 {
 			t.Errorf("a budget that cannot be met: %+v", now)
 		}
 		r.halt()

@@ -14,6 +14,8 @@ type Result struct {
 	*messages.Report
 	Changed bool            // another label holds from this frame on
 	Engine  messages.Engine // what looked at it
+	Patches int             // of the picture
+	First   bool            // of several models that look at the camera, the first
 
 	// While the listener watches, else nil.
 	Picture []byte    // what the model was shown (engine.Result)
@@ -28,21 +30,28 @@ type Listener struct {
 	watching atomic.Bool   // results carry pictures
 	pictures atomic.Uint64 // copied
 
-	mu     sync.Mutex
-	ring   []heard // of which waiting are from first on
-	first  int
-	n      int
-	lost   uint64
-	engine messages.Engine
-	ended  bool
+	mu    sync.Mutex
+	ring  []heard // of which waiting are from first on
+	first int
+	n     int
+	lost  uint64
+	ended bool
 
 	taken heard // what Next returned last
+}
+
+// looker is what looked at a frame.
+type looker struct {
+	engine  messages.Engine
+	patches int
+	first   bool // of the camera's models
 }
 
 // heard is a result in the listener's own memory.
 type heard struct {
 	report  messages.Report
 	changed bool
+	by      looker
 	picture []byte
 	kept    [][]int32
 }
@@ -87,7 +96,7 @@ func (l *Listener) take() (r Result, ok, ended bool) {
 	l.taken, l.ring[l.first] = l.ring[l.first], l.taken
 	l.first, l.n = (l.first+1)%len(l.ring), l.n-1
 	t := &l.taken
-	return Result{Report: &t.report, Changed: t.changed, Engine: l.engine, Picture: t.picture, Kept: t.kept}, true, false
+	return Result{Report: &t.report, Changed: t.changed, Engine: t.by.engine, Patches: t.by.patches, First: t.by.first, Picture: t.picture, Kept: t.kept}, true, false
 }
 
 // Watch says whether results are to carry what the model was shown and what it kept,
@@ -105,16 +114,9 @@ func (l *Listener) Lost() uint64 {
 	return l.lost
 }
 
-// begin says what will look at the frames.
-func (l *Listener) begin(e messages.Engine) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.engine = e
-}
-
 // put takes a copy of a report, and of what the frame looked like where that is wanted
 // and there.
-func (l *Listener) put(r *messages.Report, changed bool, res *engine.Result) {
+func (l *Listener) put(r *messages.Report, changed bool, res *engine.Result, by looker) {
 	watching := l.watching.Load() && res.WantPicture
 	if watching {
 		l.pictures.Add(1)
@@ -125,7 +127,7 @@ func (l *Listener) put(r *messages.Report, changed bool, res *engine.Result) {
 	}
 	at := &l.ring[(l.first+l.n)%len(l.ring)]
 	at.report.CopyFrom(r)
-	at.changed = changed
+	at.changed, at.by = changed, by
 	at.see(watching, res)
 	l.n++
 	l.mu.Unlock()

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 
+	"dynvit/lineup"
 	"dynvit/presence"
 )
 
@@ -33,17 +35,18 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
 	}
-	return errors.Join(d.config.Place(err), from.model.Close())
+	return errors.Join(d.config.Place(err), from.models.Load().Close())
 }
 
-// beginning is a model that has shown that it works, and how it will be run.
+// beginning is models that have shown that they work, and how they will be run.
 type beginning struct {
-	model   *model
-	tuner   *tuner
-	measure bool // there is no calibration to follow yet
+	models  *atomic.Pointer[lineup.Lineup] // a reload changes it
+	asked   lineup.Asked
+	tuners  *tuners
+	measure bool // there are calibrations to be made yet
 }
 
-// startUp makes the model ready; nil where ctx ended meanwhile. Loading and the
+// startUp makes the models ready; nil where ctx ended meanwhile. Loading and the
 // first inference take long on a slow board and cannot be cut short, so they are
 // left behind then: a program that is told to stop ends at once.
 func (d *Daemon) startUp(ctx context.Context) (*beginning, error) {
@@ -65,29 +68,38 @@ func (d *Daemon) startUp(ctx context.Context) (*beginning, error) {
 	case <-ctx.Done():
 		go func() {
 			if o := <-started; o.from != nil {
-				o.from.model.Close() // nobody waits to hear how
+				o.from.models.Load().Close() // nobody waits to hear how
 			}
 		}()
 		return nil, nil
 	}
 }
 
-// loadAndWarm opens the model that an earlier calibration chose, finds sources
-// that are plainly wrong, and looks at a drawn frame.
+// loadAndWarm opens the models as earlier calibrations chose, finds sources that are
+// plainly wrong, and looks at a drawn frame.
 func (d *Daemon) loadAndWarm(ctx context.Context) (*beginning, error) {
-	m, err := openModel(&d.config, &d.deps)
+	l, err := lineup.Open(&d.config, d.source())
 	if err != nil {
 		return nil, err
 	}
-	from := new(beginning)
-	from.model, from.tuner, from.measure = d.recall(m)
-	if err = d.checkSources(from.model); err == nil {
-		err = from.model.warm(ctx)
+	from := &beginning{models: new(atomic.Pointer[lineup.Lineup])}
+	from.models.Store(l)
+	if from.asked, err = l.Ask(&d.config); err == nil {
+		d.recall(from)
+		err = d.checkSources(from.asked)
+	}
+	if err == nil {
+		err = l.Warm(ctx, from.asked, new(lineup.Lineup))
 	}
 	if err != nil {
-		return nil, errors.Join(err, from.model.Close())
+		return nil, errors.Join(err, l.Close())
 	}
 	return from, nil
+}
+
+// source is where models come from.
+func (d *Daemon) source() lineup.Source {
+	return lineup.Source{Open: d.deps.Open, Inspect: d.deps.Inspect, Store: d.deps.Store}
 }
 
 func (d *Daemon) endListeners() {
@@ -104,21 +116,21 @@ func (d *Daemon) runModel(ctx context.Context, from *beginning) error {
 		return err
 	}
 	in := newInbox(d.topics, d.discovery(), presence.New(d.topics.Status, d.log))
-	c, err := d.connect(in, birth(d.topics, d.info(from.model.info), d.firstSettings(from.tuner)))
+	c, err := d.connect(in, birth(d.topics, d.info(from.models.Load()), d.firstSettings(from.tuners, from.asked)))
 	if err != nil {
 		if port != nil {
 			port.Close() // nothing was served
 		}
 		return err
 	}
-	s := d.build(from.model, from.tuner, c, in)
+	s := d.build(from, c, in)
 	d.deps.started(s)
 	return s.run(ctx, port, from.measure)
 }
 
 // checkSources finds what is plainly missing where the sources were typed by
 // somebody who waits for an answer. A camera may be plugged in later.
-func (d *Daemon) checkSources(m *model) error {
+func (d *Daemon) checkSources(a lineup.Asked) error {
 	if !d.deps.NoFile {
 		return nil
 	}
@@ -131,7 +143,7 @@ func (d *Daemon) checkSources(m *model) error {
 		if !spec.Fixed() {
 			continue
 		}
-		source, err := d.openCamera(m, c, nil)
+		source, err := d.openCamera(lineup.ShortSide(lineup.Passes(a.Cameras[name])), c, nil)
 		if err != nil {
 			return err
 		}

@@ -10,12 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dynvit/capture"
-	"dynvit/engine"
 	"dynvit/homeassistant"
 	"dynvit/httpserver"
+	"dynvit/lineup"
 	"dynvit/messages"
 	"dynvit/page"
 	"dynvit/queue"
@@ -25,8 +26,9 @@ import (
 
 // service is all that works while the daemon runs, built whole.
 type service struct {
-	model       *model
-	tuner       *tuner
+	models      *atomic.Pointer[lineup.Lineup]
+	asked       lineup.Asked // by the configuration in force; of the goroutine of Run
+	tuners      *tuners
 	queue       *queue.Queue
 	cameras     *cameras
 	inference   *inference
@@ -51,22 +53,24 @@ type service struct {
 	clear   *time.Timer // runs out when topics that are gone are to be taken back
 
 	calibrating sync.WaitGroup
+	unused      []*lineup.Pass // that are to be closed
 }
 
 // build makes the parts, from below: feeds, what looks at them, what commands it,
 // what reports on it.
-func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
-	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return settings(t, d.roster.all().settings()) }, log: d.log}
+func (d *Daemon) build(from *beginning, c *connection, in *inbox) *service {
+	l, t := from.models, from.tuners
+	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return settings(t, d.roster.all().settings(len(t.all()))) }, log: d.log}
 	t.changed = out.changed
 	q, o := queue.New(), newOrders()
-	calibration := d.newCalibration(m, t, o)
+	calibration := d.newCalibration(l, t, o)
 	cond := &condition{loops: d.loops, outbox: c.client.Status, roster: &d.roster}
-	counted := d.newStatistics(m, t, c.client.Status)
+	counted := d.newStatistics(l, t, c.client.Status)
 	s := &service{
-		model: m, tuner: t, queue: q,
+		models: l, asked: from.asked, tuners: t, queue: q,
 		calibration: calibration, connection: c, inbox: in, retained: d.newRetained(c.client), condition: cond, log: d.log,
 		commands: &commands{
-			model: m, tuner: t, orders: o, calibration: calibration, roster: &d.roster, out: out, log: d.log,
+			tuners: t, orders: o, calibration: calibration, roster: &d.roster, out: out, log: d.log,
 		},
 		reporting: &reporting{
 			notify: d.deps.Notify, condition: cond, statistics: counted, out: out, log: d.log,
@@ -79,45 +83,39 @@ func (d *Daemon) build(m *model, t *tuner, c *connection, in *inbox) *service {
 	if d.config.HTTP.Listen != "" {
 		s.live = &live{
 			Listener: NewListener(heardByPage), commands: s.commands, health: cond.health, settings: out.settings,
-			info: func() messages.Info { return d.info(m.Info()) }, counted: d.newStatistics(m, t, c.client.Status),
+			info: func() messages.Info { return d.info(l.Load()) }, counted: d.newStatistics(l, t, c.client.Status),
 		}
 		s.page = page.New(page.Options{Source: s.live, Token: d.token, Log: d.log})
 		listeners = append(slices.Clip(listeners), s.live.Listener)
 	}
-	s.inference = d.newInference(m, t, q, o, out, listeners)
+	s.inference = d.newInference(l, t, q, o, out, listeners)
 	s.local = d.localServer(cond.health, counted, s.page)
 	s.commands.allowed.Store(d.config.MQTT.Commands)
 	if d.deps.State != "" {
 		s.captures = capture.NewWriter(capture.New(filepath.Join(d.deps.State, "teach"), capture.MostBytes), d.log)
 		s.inference.captures, s.commands.keeps = s.captures, true
 	}
-	s.cameras = d.newCameras(s, m, out)
+	s.cameras = d.newCameras(s, from.asked, out)
 	s.reload = func(ctx context.Context) { d.reload(ctx, s) }
-	s.stand = func() { s.standBy(d.standing(m)) }
+	s.stand = func() { s.standBy(d.standing(s.asked, s.retained.Known())) }
 	return s
 }
 
-func (d *Daemon) newInference(m *model, t *tuner, q *queue.Queue, o *orders, out *announcer, listeners []*Listener) *inference {
-	looks := looksOf(m.info)
-	for _, l := range listeners {
-		l.begin(looks)
-	}
+func (d *Daemon) newInference(l *atomic.Pointer[lineup.Lineup], t *tuners, q *queue.Queue, o *orders, out *announcer, listeners []*Listener) *inference {
 	return &inference{
-		model: m, tuner: t, queue: q, roster: &d.roster, orders: o, out: out, looks: looks, bootID: d.bootID, encoder: messages.NewEncoder(looks, d.bootID),
-		changed:   func(now engine.Info) { out.send(infoMessage(d.topics, d.info(now))) },
+		tuners: t, queue: q, roster: &d.roster, orders: o, out: out, bootID: d.bootID, encoders: map[messages.Engine]*messages.Encoder{},
+		changed:   func() { out.send(infoMessage(d.topics, d.info(l.Load()))) },
 		listeners: listeners, synced: d.deps.synced, now: d.deps.now, log: d.log,
 		pulse: d.loops.Loop("inference", inferenceLimit),
 	}
 }
 
-// looksOf is what of a model is told with every frame.
-func looksOf(m engine.Info) messages.Engine {
-	return messages.Engine{Backend: m.Backend, Precision: m.Precision.String(), Model: m.Model}
-}
-
 // run works until ctx ends or all sources have, and takes leave of the broker.
 func (s *service) run(ctx context.Context, port net.Listener, measure bool) error {
 	err := s.serve(ctx, port, measure)
+	if !errors.Is(err, errStuck) {
+		s.closeUnused(s.models.Load())
+	}
 	return errors.Join(err, s.connection.close(s.retained.Settled))
 }
 
@@ -126,7 +124,7 @@ func (s *service) serve(ctx context.Context, port net.Listener, measure bool) er
 	if port == nil {
 		return s.work(ctx, measure)
 	}
-	shown := going(func() { s.live.show(s.page, s.model.info.Patches) })
+	shown := going(func() { s.live.show(s.page) })
 	local := httpserver.Serve(port, s.local)
 	s.log.Info("http server started", "address", local.Addr())
 	err := s.work(ctx, measure)
@@ -159,7 +157,7 @@ func (s *service) work(ctx context.Context, measure bool) error {
 	defer stopInferring()
 	inferred := going(func() { s.inference.run(inferring) })
 	if measure {
-		s.calibrating.Go(func() { s.calibration.measure(inferring) }) // logged
+		s.calibrating.Go(func() { s.calibration.measure(inferring, s.calibration.lacking(s.models.Load().Passes)) }) // logged
 	}
 	s.cameras.start(reading)
 	s.becomeReady()
@@ -214,9 +212,10 @@ func going(do func()) <-chan struct{} {
 }
 
 func (s *service) becomeReady() {
-	info := s.inference.model.info
-	s.log.Info("ready", "model", info.Model, "backend", info.Backend, "precision", info.Precision.String(),
-		"keep", s.tuner.shown().ratio, "cameras", len(s.cameras.roster.all()), "topics", s.inference.out.topics.Root+"/#")
+	open := s.models.Load()
+	info := open.Passes[0].Opened
+	s.log.Info("ready", "model", open.Names(), "backend", info.Backend, "precision", info.Precision.String(),
+		"keep", s.tuners.shown().ratio, "cameras", len(s.cameras.roster.all()), "topics", s.inference.out.topics.Root+"/#")
 	s.condition.ready.Store(true)
 	s.reporting.told(s.reporting.notify.Ready(s.condition.line()))
 }
@@ -229,7 +228,7 @@ func (s *service) join(inferred, calibrated, read <-chan struct{}) error {
 	}
 	if !within(closeLimit, calibrated) {
 		s.log.Warn("the calibration still opens a model, left behind")
-		s.calibration.note().Remove() // it was not killed
+		s.calibration.tables.note().Remove() // it was not killed
 	}
 	if !within(closeLimit, read) {
 		s.log.Warn("a camera does not close, left behind")

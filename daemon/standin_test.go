@@ -36,11 +36,11 @@ func TestStandIn(t *testing.T) {
 				t.Errorf("%s %s: %s, want %s", want.topic, want.field, got, want.words)
 			}
 		}
-		if got := r.service.reporting.statistics.Read().Engine; got != (messages.Engine{Model: "fake", Backend: "portable", Precision: "bf16"}) {
+		if got := r.service.reporting.statistics.Read().Engines[0]; got != (messages.Engine{Model: "fake", Backend: "portable", Precision: "bf16"}) {
 			t.Errorf("/metrics says that %+v looks", got)
 		}
-		r.service.calibration.path = path
-		if err := r.service.calibration.measure(t.Context()); err == nil || !strings.Contains(err.Error(), "portable stands in for ref") {
+		r.service.calibration.tables.folder = path
+		if err := r.service.calibration.measure(t.Context(), r.service.models.Load().Passes); err == nil || !strings.Contains(err.Error(), "portable stands in for ref") {
 			t.Errorf("calibrated: %v", err)
 		}
 	})

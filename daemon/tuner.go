@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"dynvit/calibrate"
-	"dynvit/config"
+	"dynvit/lineup"
 	"dynvit/timing"
+	"dynvit/tuning"
 	"dynvit/vit"
 )
 
@@ -20,16 +21,18 @@ type inForce struct {
 	rate       float64 // share of the frames that are looked at; below 1 where even the floor misses the budget
 }
 
-// tuner chooses the plan of each frame: the one asked for, or the one by which
-// the budget is held. shown and hold may be called by anyone, the rest by the
+// tuner chooses the plans by which a team, the passes that look at a camera's frames
+// one after another, looks at the next one: those asked for, or those by which the
+// whole frame holds the budget. shown and hold may be called by anyone, the rest by the
 // inference alone.
 type tuner struct {
+	passes  []*lineup.Pass
 	changed func()      // told when what shown returns has changed; set before the inference runs
 	held    atomic.Bool // step changes nothing
 
-	plan       vit.Plan
+	plans      []vit.Plan            // of each pass
 	controller *calibrate.Controller // nil: nothing is calibrated, or keep is fixed
-	points     []calibrate.Measured  // the controller's
+	points     tuning.Joined         // the controller's
 	state      calibrate.State
 	start      time.Time
 	credit     float64 // of frames, while the rate is below 1
@@ -38,11 +41,9 @@ type tuner struct {
 	force inForce
 }
 
-func newTuner(l config.Latency, plan vit.Plan, ratio float64) *tuner {
-	return &tuner{
-		changed: func() {}, plan: plan, start: time.Now(),
-		force: inForce{auto: l.Keep.IsAuto(), ratio: ratio, budget: l.Budget, percentile: l.Percentile, rate: 1},
-	}
+// newTuner holds plans, until it is told to follow points or to hold others.
+func newTuner(passes []*lineup.Pass, plans []vit.Plan, force inForce) *tuner {
+	return &tuner{passes: passes, changed: func() {}, plans: plans, start: time.Now(), force: force}
 }
 
 func (t *tuner) shown() inForce {
@@ -63,18 +64,18 @@ func (t *tuner) show(change func(*inForce)) {
 	}
 }
 
-// hold keeps the plan as it is while the processor is not what it will be.
+// hold keeps the plans as they are while the processor is not what it will be.
 func (t *tuner) hold(on bool) { t.held.Store(on) }
 
-// fix holds one plan from now on.
-func (t *tuner) fix(plan vit.Plan, ratio float64) {
-	t.plan, t.controller, t.points = plan, nil, nil
+// fix holds the same plans from now on.
+func (t *tuner) fix(plans []vit.Plan, ratio float64) {
+	t.plans, t.controller, t.points = plans, nil, tuning.Joined{}
 	t.show(func(f *inForce) { f.auto, f.ratio, f.rate = false, ratio, 1 })
 }
 
 // follow lets a controller choose among points from now on.
-func (t *tuner) follow(points []calibrate.Measured, budget time.Duration) error {
-	c, err := calibrate.NewController(points, calibrate.Limits{Budget: budget, Percentile: t.shown().percentile})
+func (t *tuner) follow(points tuning.Joined, budget time.Duration) error {
+	c, err := calibrate.NewController(points.Points, calibrate.Limits{Budget: budget, Percentile: t.shown().percentile})
 	if err != nil {
 		return err
 	}
@@ -94,13 +95,13 @@ func (t *tuner) setBudget(budget time.Duration) error {
 
 // adopt puts a decision in force.
 func (t *tuner) adopt(d calibrate.Decision, budget time.Duration) {
-	p := &t.points[d.Index]
-	t.plan.Keep = p.Keep
+	p := &t.points.Points[d.Index]
+	t.plans = t.points.Plans[d.Index]
 	t.show(func(f *inForce) { f.auto, f.ratio, f.rate, f.budget = true, p.KeepRatio, d.Rate, budget })
 }
 
-// step takes the time of a frame that was run by the plan in force, and returns
-// why another holds for the next; Steady if it does not.
+// step takes the time of a frame that was run by the plans in force, and returns
+// why others hold for the next; Steady if they do not.
 func (t *tuner) step(frame time.Duration) calibrate.Reason {
 	if t.controller == nil || t.held.Load() {
 		return calibrate.Steady

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"dynvit/calibrate"
-	"dynvit/config"
+	"dynvit/tuning"
 	"dynvit/vit"
 )
 
@@ -26,7 +26,7 @@ var threePoints = []calibrate.Measured{measured(1, 196, 30, 1), measured(0.7, 13
 
 func newTestTuner() (*tuner, *int) {
 	changes := 0
-	t := newTuner(config.Latency{Budget: 40 * time.Millisecond, Percentile: 95}, vit.Plan{Keep: []int{137, 96, 67}}, 0.7)
+	t := newTuner(nil, []vit.Plan{{Keep: []int{137, 96, 67}}}, inForce{auto: true, ratio: 0.7, budget: 40 * time.Millisecond, percentile: 95, rate: 1})
 	t.changed = func() { changes++ }
 	return t, &changes
 }
@@ -46,16 +46,16 @@ func TestTunerWithoutCalibration(t *testing.T) {
 // TestTunerHoldsTheBudget: half the clock, then the full one again.
 func TestTunerHoldsTheBudget(t *testing.T) {
 	u, changes := newTestTuner()
-	if err := u.follow(threePoints, 40*time.Millisecond); err != nil {
+	if err := u.follow(tuning.Join(threePoints), 40*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	if now := u.shown(); now.ratio != 1 || !slices.Equal(u.plan.Keep, []int{196, 196, 196}) {
-		t.Errorf("begins at %+v, plan %v", now, u.plan)
+	if now := u.shown(); now.ratio != 1 || !slices.Equal(u.plans[0].Keep, []int{196, 196, 196}) {
+		t.Errorf("begins at %+v, plan %v", now, u.plans)
 	}
 	times := map[int]time.Duration{196: 30, 137: 20, 78: 10}
 	slow := func(n int, factor float64) {
 		for range n {
-			u.step(time.Duration(factor * float64(times[u.plan.Keep[0]]) * float64(time.Millisecond)))
+			u.step(time.Duration(factor * float64(times[u.plans[0].Keep[0]]) * float64(time.Millisecond)))
 		}
 	}
 	slow(10, 1.9)
@@ -76,7 +76,7 @@ func TestTunerHoldsTheBudget(t *testing.T) {
 	if want := int(1000 * now.rate); admitted < want-1 || admitted > want+1 {
 		t.Errorf("%d of 1000 frames admitted at rate %v", admitted, now.rate)
 	}
-	u.fix(vit.Plan{Keep: []int{98, 49, 24}}, 0.5)
+	u.fix([]vit.Plan{{Keep: []int{98, 49, 24}}}, 0.5)
 	if now := u.shown(); now.auto || now.ratio != 0.5 || now.rate != 1 || !u.admit() {
 		t.Errorf("fixed: %+v", now)
 	}
@@ -87,20 +87,20 @@ func TestTunerBudget(t *testing.T) {
 	if err := u.setBudget(15 * time.Millisecond); err != nil || u.shown().budget != 15*time.Millisecond {
 		t.Errorf("%+v, %v", u.shown(), err)
 	}
-	if err := u.follow(threePoints, 15*time.Millisecond); err != nil || u.shown().ratio != 0.4 {
+	if err := u.follow(tuning.Join(threePoints), 15*time.Millisecond); err != nil || u.shown().ratio != 0.4 {
 		t.Errorf("%+v, %v", u.shown(), err)
 	}
 	if err := u.setBudget(25 * time.Millisecond); err != nil || u.shown().ratio != 0.7 {
 		t.Errorf("%+v, %v", u.shown(), err)
 	}
-	if err := u.follow(nil, time.Second); err == nil || u.shown().ratio != 0.7 {
+	if err := u.follow(tuning.Joined{}, time.Second); err == nil || u.shown().ratio != 0.7 {
 		t.Errorf("no points: %+v, %v", u.shown(), err)
 	}
 }
 
 func TestTunerDoesNotAllocate(t *testing.T) {
 	u, _ := newTestTuner()
-	if err := u.follow(threePoints, 40*time.Millisecond); err != nil {
+	if err := u.follow(tuning.Join(threePoints), 40*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	i := 0

@@ -2,8 +2,12 @@ package homeassistant
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"dynvit/messages"
 )
 
 const (
@@ -108,18 +112,42 @@ func (n *Node) cameraComponents(c *Camera) map[string]component {
 	return list
 }
 
-// resultComponents are what a camera's frames come to.
+// resultComponents are what a camera's frames come to: of its only model by the
+// plain names, of several by theirs. The others' are absent.
 func (n *Node) resultComponents(c *Camera) map[string]component {
-	topics, types := n.Topics.Camera(c.Name), eventTypes(c.Labels)
-	state := func(s component) component {
-		s.Platform, s.StateTopic, s.ExpireAfter = "sensor", topics.State, expiry(c.Heartbeat)
-		return s
+	list := n.frameComponents(c)
+	for _, name := range append([]string{""}, c.Former...) {
+		for key, one := range n.modelComponents(c, &Model{Name: name}) {
+			one.absent = true
+			list[key] = one
+		}
 	}
+	for i := range c.Models {
+		maps.Copy(list, n.modelComponents(c, &c.Models[i]))
+	}
+	return list
+}
+
+// frameComponents are of a camera's frames, whatever looks at them.
+func (n *Node) frameComponents(c *Camera) map[string]component {
 	stats := func(s component) component {
 		s.Platform, s.StateTopic, s.ExpireAfter, s.Category = "sensor", n.Topics.Stats, expiry(n.StatsEvery), "diagnostic"
 		return s
 	}
 	return map[string]component{
+		"fps":   stats(component{Name: "Frame rate", Icon: "mdi:filmstrip", Unit: "fps", StateClass: "measurement", Precision: 1, Template: `{{ ` + ofCamera(c, "fps", "none") + ` }}`}),
+		"drops": stats(component{Name: "Dropped frames", Icon: "mdi:filmstrip-off", Unit: "frames", StateClass: "total_increasing", Template: `{{ ` + ofCamera(c, "drops", "{}") + `.values() | sum }}`}),
+	}
+}
+
+// modelComponents are what one model makes of a camera's frames.
+func (n *Node) modelComponents(c *Camera, m *Model) map[string]component {
+	topics, types := n.results(c, m), eventTypes(m.Labels)
+	state := func(s component) component {
+		s.Platform, s.StateTopic, s.ExpireAfter = "sensor", topics.State, expiry(c.Heartbeat)
+		return s
+	}
+	list := map[string]component{
 		"label": state(component{Name: "Label", Icon: "mdi:tag", Template: `{{ value_json.label }}`}),
 		"score": state(component{
 			Name: "Score", Icon: "mdi:percent", Unit: "%", StateClass: "measurement", Precision: 1, Template: `{{ (value_json.score * 100) | round(2) }}`,
@@ -127,10 +155,30 @@ func (n *Node) resultComponents(c *Camera) map[string]component {
 		"latency":    state(milliseconds("Latency", "latency_ms")),
 		"age":        state(milliseconds("Age", "age_ms")),
 		"keep_ratio": state(component{Name: "Keep ratio", Icon: "mdi:content-cut", StateClass: "measurement", Category: "diagnostic", Template: `{{ value_json.keep_ratio }}`}),
-		"fps":        stats(component{Name: "Frame rate", Icon: "mdi:filmstrip", Unit: "fps", StateClass: "measurement", Precision: 1, Template: `{{ ` + ofCamera(c, "fps", "none") + ` }}`}),
-		"drops":      stats(component{Name: "Dropped frames", Icon: "mdi:filmstrip-off", Unit: "frames", StateClass: "total_increasing", Template: `{{ ` + ofCamera(c, "drops", "{}") + `.values() | sum }}`}),
 		"event":      {Platform: "event", Name: "Label change", Icon: "mdi:tag-arrow-right", StateTopic: topics.Event, EventTypes: types, Template: eventTemplate(types)},
 	}
+	return named(list, m.Name)
+}
+
+// named are components of one of several models: "weather label", label_weather.
+func named(list map[string]component, model string) map[string]component {
+	if model == "" {
+		return list
+	}
+	of := map[string]component{}
+	for key, c := range list {
+		c.Name = model + " " + strings.ToLower(c.Name)
+		of[key+"_"+model] = c
+	}
+	return of
+}
+
+// results are the topics of a camera's model.
+func (n *Node) results(c *Camera, m *Model) messages.ResultTopics {
+	if m.Name == "" {
+		return n.Topics.Camera(c.Name).ResultTopics
+	}
+	return n.Topics.Model(c.Name, m.Name)
 }
 
 // connectivity says whether a status topic says online.

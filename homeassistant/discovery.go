@@ -28,9 +28,16 @@ type Node struct {
 // Camera is one of a node's.
 type Camera struct {
 	Name      string
-	Labels    []string      // that may hold, as events name them; may repeat
-	Heartbeat time.Duration // the state is published at least this often
+	Models    []Model       // that look at it, at least one
+	Former    []string      // names of models that did, and may still have entities
+	Heartbeat time.Duration // the states are published at least this often
 	Snapshots bool          // published at each change
+}
+
+// Model is one of a camera's.
+type Model struct {
+	Name   string   // "" where it is the only one, whose topics are the camera's own
+	Labels []string // that may hold, as events name them; may repeat
 }
 
 // Announcement is to be published retained.

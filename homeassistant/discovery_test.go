@@ -20,7 +20,7 @@ func box(cameras ...Camera) *Node {
 }
 
 func door() Camera {
-	return Camera{Name: "door", Labels: []string{"cat", `a "quoted" owl`, "cat"}, Heartbeat: time.Minute}
+	return Camera{Name: "door", Models: []Model{{Labels: []string{"cat", `a "quoted" owl`, "cat"}}}, Heartbeat: time.Minute}
 }
 
 // announced are a node's payloads by topic, and the topics in order.
@@ -62,6 +62,38 @@ func TestDevices(t *testing.T) {
 			}
 			ids[c.UniqueID] = true
 		}
+	}
+}
+
+// TestSeveralModels: each has entities of its own, under names that tell them apart, in
+// place of those of an only one; and those of models that are gone are removed.
+func TestSeveralModels(t *testing.T) {
+	c := door()
+	c.Models = []Model{{Name: "weather", Labels: []string{"rain"}}, {Name: "garage", Labels: []string{"open", "closed"}}}
+	c.Former = []string{"birds"}
+	found, _ := announced(t, box(c))
+	of := found[doorTopic].Components
+	for _, m := range []string{"weather", "garage"} {
+		label, event := of["label_"+m], of["event_"+m]
+		if label.StateTopic != "dynvit/porch-box/camera/door/"+m+"/state" || label.Name != m+" label" || label.UniqueID != "dynvit_porch-box/door/label_"+m || label.ExpireAfter != 180 {
+			t.Errorf("%+v", label)
+		}
+		if event.StateTopic != "dynvit/porch-box/camera/door/"+m+"/event" {
+			t.Errorf("%+v", event)
+		}
+	}
+	if got := of["event_garage"].EventTypes; !slices.Equal(got, []string{"open", "closed", "none"}) {
+		t.Errorf("types %q", got)
+	}
+	for _, key := range []string{"label", "score", "latency", "age", "keep_ratio"} {
+		for _, gone := range []string{key, key + "_birds"} {
+			if got := of[gone]; got.Platform != "sensor" || got.UniqueID != "" {
+				t.Errorf("%s is not removed: %+v", gone, got)
+			}
+		}
+	}
+	if of["event"].Platform != "event" || of["event"].UniqueID != "" || of["fps"].UniqueID == "" || of["snapshot"].UniqueID == "" {
+		t.Errorf("%+v", of)
 	}
 }
 
@@ -167,7 +199,7 @@ func TestEventTypes(t *testing.T) {
 	for _, c := range []struct {
 		labels, want []string
 	}{
-		{door().Labels, []string{"cat", `a "quoted" owl`, "none"}},
+		{door().Models[0].Labels, []string{"cat", `a "quoted" owl`, "none"}},
 		{[]string{"none"}, []string{"none"}},
 		{many[1:], append(slices.Clone(many[1:]), "none")},
 		{many, []string{"label_changed"}},

@@ -19,6 +19,20 @@ type Info struct {
 	Machine      Hardware `json:"machine"`
 	BootID       string   `json:"boot_id"`
 	Started      string   `json:"started_at"`
+
+	Models []ModelInfo `json:"models,omitempty"` // where there are several: each, those above the first
+}
+
+// ModelInfo is one of several models.
+type ModelInfo struct {
+	Model        string `json:"model"`
+	SHA256       string `json:"model_sha256,omitempty"`
+	Architecture string `json:"architecture"`
+	Classes      int    `json:"classes"`
+	Backend      string `json:"backend"`
+	Precision    string `json:"precision"`
+	Threads      int    `json:"threads"`
+	Scorer       string `json:"scorer"`
 }
 
 // Hardware is what Info says about the box. What could not be found out is left

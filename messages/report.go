@@ -8,6 +8,7 @@ const NoClass = -1
 // Report is what one frame of a camera showed.
 type Report struct {
 	Camera    string
+	Model     string        // which of several that look at the camera; "" where there is one
 	Seq       uint64        // of the frame, as the camera counts
 	Captured  time.Time     // with a monotonic reading
 	Synced    bool          // the clock was synchronised when the frame was classified

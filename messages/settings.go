@@ -12,5 +12,7 @@ type Settings struct {
 
 // CameraSettings are of one camera.
 type CameraSettings struct {
-	Enabled bool `json:"enabled"`
+	Enabled bool     `json:"enabled"`
+	Models  []string `json:"models,omitempty"` // where several look at it: by what names their topics go
+	Keep    float64  `json:"keep,omitempty"`   // where cameras have ratios of their own
 }

@@ -16,6 +16,14 @@ type Stats struct {
 	RSS         uint64                 `json:"rss_bytes"`
 	Outbox      OutboxStats            `json:"outbox"`
 	Cameras     map[string]CameraStats `json:"cameras"`
+	Models      map[string]ModelStats  `json:"models,omitempty"` // where there are several
+}
+
+// ModelStats are of one of several models.
+type ModelStats struct {
+	Frames  uint64 `json:"frames"` // that it has looked at
+	Failed  uint64 `json:"failed"` // that it could not be run on, though the camera's others may have been
+	Latency Spread `json:"latency_ms"`
 }
 
 // Drops counts frames that were not classified, by reason.

@@ -37,19 +37,31 @@ func NewTopics(prefix, node string) Topics {
 	}
 }
 
-// CameraTopics are the names under one camera.
-type CameraTopics struct{ Status, State, Event, Frame, Snapshot string }
+// CameraTopics are the names under one camera. Its results' are of its only model.
+type CameraTopics struct {
+	Status, Snapshot string
+	ResultTopics
+}
+
+// ResultTopics are the names of what a model makes of a camera's frames.
+type ResultTopics struct{ State, Event, Frame string }
 
 // Camera names the topics of a camera.
 func (t Topics) Camera(name string) CameraTopics {
 	root := t.Root + "/camera/" + name
 	return CameraTopics{
-		Status:   root + "/status",
-		State:    root + "/state",
-		Event:    root + "/event",
-		Frame:    root + "/frame",
-		Snapshot: root + "/snapshot",
+		Status: root + "/status", Snapshot: root + "/snapshot",
+		ResultTopics: resultTopics(root),
 	}
+}
+
+// Model names the topics of one of several models of a camera.
+func (t Topics) Model(camera, model string) ResultTopics {
+	return resultTopics(t.Root + "/camera/" + camera + "/" + model)
+}
+
+func resultTopics(root string) ResultTopics {
+	return ResultTopics{State: root + "/state", Event: root + "/event", Frame: root + "/frame"}
 }
 
 // Owned reports whether a topic is the daemon's own to write: all of the node's but

@@ -16,6 +16,10 @@ var (
 	late    = counter("frames_over_budget_total", "Of the frames classified, those that took longer than the budget.", "camera")
 	dropped = counter("frames_dropped_total", "Frames not classified, by reason; failed: they could not be decoded, or the model failed.", "camera", "reason")
 
+	ownRatio     = gauge("camera_keep_ratio", "Share of the patches kept a stage, in force; where cameras have ratios of their own.", "camera")
+	modelFailed  = counter("model_failures_total", "Frames that the model could not be run on; where there are several models.", "model")
+	modelLatency = describe("model_latency_seconds", "The model alone, of the frames that it has looked at; where there are several models.", []string{"model"})
+
 	latency = describe("latency_seconds", "The model alone, of the frames classified.", []string{"camera"})
 	frame   = describe("frame_seconds", "Decoding, preprocessing and model, of the frames classified.", []string{"camera"})
 	age     = describe("age_seconds", "From capture to result, of the frames classified.", []string{"camera"})
@@ -44,6 +48,14 @@ func (c *Camera) collect(out chan<- prometheus.Metric) {
 	out <- histogram(latency, c.Latency, c.Name)
 	out <- histogram(frame, c.Frame, c.Name)
 	out <- histogram(age, c.Age, c.Name)
+	if c.KeepRatio != nil {
+		out <- ownRatio.is(*c.KeepRatio, c.Name)
+	}
+}
+
+func (m *Model) collect(out chan<- prometheus.Metric) {
+	out <- modelFailed.is(float64(m.Failed), m.Name)
+	out <- histogram(modelLatency, m.Latency, m.Name)
 }
 
 func truth(b bool) float64 {
@@ -63,7 +75,7 @@ var bounds = func() (list []time.Duration) {
 }()
 
 // histogram is one of ours with Prometheus' buckets.
-func histogram(desc *prometheus.Desc, h *timing.Histogram, camera string) prometheus.Metric {
+func histogram(desc *prometheus.Desc, h *timing.Histogram, of string) prometheus.Metric {
 	var counts timing.Counts
 	counts.AddFrom(h)
 	n, sum := counts.All()
@@ -71,5 +83,5 @@ func histogram(desc *prometheus.Desc, h *timing.Histogram, camera string) promet
 	for i, below := range counts.UpTo(bounds) {
 		buckets[bounds[i].Seconds()] = below
 	}
-	return prometheus.MustNewConstHistogram(desc, n, sum.Seconds(), buckets, camera)
+	return prometheus.MustNewConstHistogram(desc, n, sum.Seconds(), buckets, of)
 }

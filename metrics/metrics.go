@@ -29,7 +29,8 @@ type Source interface{ Read() Readings }
 
 // Readings are what holds at one time. Counts are since the start of the daemon.
 type Readings struct {
-	Engine      messages.Engine // looks at the frames now; another may stand in for a lost device
+	Engines     []messages.Engine // look at the frames now, one a model; another may stand in for a lost device
+	Models      []Model           // what they have done; told where there are several
 	Cameras     []Camera
 	KeepRatio   float64 // in force
 	Rate        float64 // share of the frames that the budget lets look at
@@ -51,7 +52,16 @@ type Camera struct {
 	Late    uint64 // those of them that took longer than the budget
 	Drops   messages.Drops
 
+	KeepRatio *float64 // in force, where cameras have ratios of their own; else nil
+
 	Latency, Frame, Age *timing.Histogram
+}
+
+// Model is one of those that look at frames.
+type Model struct {
+	Name    string
+	Failed  uint64            // frames that it could not be run on
+	Latency *timing.Histogram // of the others
 }
 
 // mostReaders may have pages made for them at once; one too many gets 503.
@@ -119,7 +129,9 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	r := c.source.Read()
 	out <- build.is(1, c.version, runtime.Version(), runtime.GOARCH)
-	out <- model.is(1, r.Engine.Model, r.Engine.Backend, r.Engine.Precision)
+	for _, e := range r.Engines {
+		out <- model.is(1, e.Model, e.Backend, e.Precision)
+	}
 	out <- keepRatio.is(r.KeepRatio)
 	out <- rate.is(r.Rate)
 	out <- budget.is(r.Budget.Seconds())
@@ -131,5 +143,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	collectOutbox(out, &r)
 	for i := range r.Cameras {
 		r.Cameras[i].collect(out)
+	}
+	for i := range r.Models {
+		if len(r.Models) > 1 {
+			r.Models[i].collect(out)
+		}
 	}
 }

@@ -29,9 +29,10 @@ func (f fixed) Read() Readings { return Readings(f) }
 
 // busy are the readings of a box with cameras of these names.
 func busy(cameras ...string) fixed {
-	warm := 51.5
+	warm, ratio := 51.5, 0.4
 	f := fixed{
-		Engine:    messages.Engine{Model: `a "model"`, Backend: "ref", Precision: "f32"},
+		Models:    []Model{{Name: "one", Failed: 9, Latency: new(timing.Histogram)}, {Name: "two", Latency: new(timing.Histogram)}},
+		Engines:   []messages.Engine{{Model: `a "model"`, Backend: "ref", Precision: "f32"}},
 		KeepRatio: 0.7, Rate: 0.5, Budget: 50 * time.Millisecond, Percentile: 95, OutboxLimit: 16 << 20, Temperature: &warm,
 		RSS: 9 << 20, Started: time.UnixMilli(1_700_000_000_500),
 		Outbox: mqtt.Status{
@@ -42,8 +43,8 @@ func busy(cameras ...string) fixed {
 	for _, name := range cameras {
 		c := Camera{
 			Name: name, Status: messages.CameraStalled, Looked: 11, Damaged: 12, Late: 13,
-			Drops:   messages.Drops{Busy: 1, Slowed: 2, TooFast: 3, Failed: 4, Missed: 5, Still: 6},
-			Latency: new(timing.Histogram), Frame: new(timing.Histogram), Age: new(timing.Histogram),
+			Drops:     messages.Drops{Busy: 1, Slowed: 2, TooFast: 3, Failed: 4, Missed: 5, Still: 6},
+			KeepRatio: &ratio, Latency: new(timing.Histogram), Frame: new(timing.Histogram), Age: new(timing.Histogram),
 		}
 		for _, d := range []time.Duration{0, 2500 * time.Microsecond, 4 * time.Millisecond, time.Minute} {
 			c.Latency.Add(d)
@@ -138,7 +139,7 @@ var series = regexp.MustCompile(`(?m)^([a-z_]+)(?:\{(.*)\})? \S+$`)
 // TestCardinality: series grow with the cameras alone, and labels are few.
 func TestCardinality(t *testing.T) {
 	known := map[string][]string{
-		"camera": {"a", "b", "c"}, "status": words, "reason": {"busy", "budget", "max_fps", "failed", "source", "motion", "overflow", "expired", "offline", "refused", "rejected"},
+		"camera": {"a", "b", "c"}, "model": {"one", "two"}, "status": words, "reason": {"busy", "budget", "max_fps", "failed", "source", "motion", "overflow", "expired", "offline", "refused", "rejected"},
 	}
 	infos := []string{"dynvit_build_info", "dynvit_model_info"}
 	count := func(text string) (n int) {

@@ -111,6 +111,13 @@ func (r *Retained) Stand(list []homeassistant.Announcement, topics []string) (le
 	return len(r.later) > 0
 }
 
+// Known are the topics that may stand, also of what is configured no more.
+func (r *Retained) Known() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.known)
+}
+
 // Clear takes back the topics that Stand left.
 func (r *Retained) Clear() {
 	r.mu.Lock()

@@ -6,6 +6,8 @@ import (
 
 	schemes "dynvit/camera/all"
 	"dynvit/config"
+	"dynvit/engine"
+	"dynvit/lineup"
 
 	"github.com/spf13/cobra"
 )
@@ -36,6 +38,9 @@ func newConfigCheck() *cobra.Command {
 			}
 			if len(conf.Cameras) == 0 {
 				return &config.Error{Where: args[0], Key: "cameras", Err: fmt.Errorf("no camera named")}
+			}
+			if err := lineup.Check(&conf, engine.Inspect, modelStore()); err != nil {
+				return conf.Place(err)
 			}
 			warn(conf)
 			printLine(c.OutOrStdout(), "%s: good, cameras: %d, broker %s", args[0], len(conf.Cameras), conf.MQTT.Broker)

@@ -60,7 +60,7 @@ func TestAbout(t *testing.T) {
 // TestResultsNameTheEngine: each line carries what looked at its frame.
 func TestResultsNameTheEngine(t *testing.T) {
 	var text bytes.Buffer
-	p := results{out: bufio.NewWriter(&text), json: true}
+	p := results{out: bufio.NewWriter(&text), encoders: map[messages.Engine]*messages.Encoder{}, json: true}
 	for range 2 {
 		p.show(&daemon.Result{
 			Report: &messages.Report{Camera: "door", Captured: time.Now()},

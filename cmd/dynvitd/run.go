@@ -140,7 +140,7 @@ func (f *runFlags) deps(log *slog.Logger, notify *systemd.Notifier) daemon.Deps 
 			}
 			return c, nil
 		},
-		Schemes: schemes.List(), Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
+		Inspect: engine.Inspect, Schemes: schemes.List(), Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
 	}
 }
 
@@ -176,7 +176,7 @@ func (f *runFlags) show(ctx context.Context, conf config.Config, deps daemon.Dep
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	out := &results{out: bufio.NewWriter(os.Stdout), json: f.json, gone: func() {
+	out := &results{out: bufio.NewWriter(os.Stdout), encoders: map[messages.Engine]*messages.Encoder{}, json: f.json, gone: func() {
 		deps.Log.Info("stdout was closed, which ends run")
 		stop()
 	}}
@@ -216,10 +216,10 @@ const (
 
 // results prints what the cameras show.
 type results struct {
-	out     *bufio.Writer
-	encoder *messages.Encoder // nil until the first frame
-	json    bool
-	gone    func() // told once that nobody reads what is printed; nil: told
+	out      *bufio.Writer
+	encoders map[messages.Engine]*messages.Encoder // of what has looked at frames
+	json     bool
+	gone     func() // told once that nobody reads what is printed; nil: told
 }
 
 // print shows what a listener hears, until it ends.
@@ -236,10 +236,12 @@ func (p *results) print(l *daemon.Listener) {
 func (p *results) show(r *daemon.Result) {
 	switch {
 	case p.json:
-		if p.encoder == nil {
-			p.encoder = messages.NewEncoder(r.Engine, "")
+		e := p.encoders[r.Engine]
+		if e == nil {
+			e = messages.NewEncoder(r.Engine, "")
+			p.encoders[r.Engine] = e
 		}
-		printLine(p.out, "%s", p.encoder.Report(r.Report, time.Now()))
+		printLine(p.out, "%s", e.Report(r.Report, time.Now()))
 	case r.Changed:
 		p.line(r.Report)
 	}
@@ -256,5 +258,9 @@ func (p *results) line(r *messages.Report) {
 	if r.Label != "" {
 		class = fmt.Sprintf("%-18s %5.1f %%", r.Label, 100*r.Score)
 	}
-	printLine(p.out, "%s  %s  %s  %.1f ms, tokens %v", r.Captured.Format("15:04:05.0"), r.Camera, class, timing.Rounded(r.Frame), r.Tokens)
+	from := r.Camera
+	if r.Model != "" {
+		from += "  " + r.Model
+	}
+	printLine(p.out, "%s  %s  %s  %.1f ms, tokens %v", r.Captured.Format("15:04:05.0"), from, class, timing.Rounded(r.Frame), r.Tokens)
 }
