@@ -159,7 +159,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"no/such/file.jpg", "source no/such/file.jpg: no such file or directory"},
 		{"no/such/film.mp4", "source no/such/film.mp4: no such file or directory"},
 		{"scheme_test.go", "source scheme_test.go: neither a folder, nor a picture"},
-		{"cameratest", "source cameratest: no pictures (.jpg, .jpeg, .png) in this folder"},
+		{"cameratest", "source cameratest: no pictures (.avif, .bmp, .gif, .heic, .heif, .hif, .jpeg, .jpg, .png, .tif, .tiff, .webp) in this folder"},
 		{"exec:no-such-program a", "source exec:no-such-program: program not found"},
 	} {
 		_, err := all.List().Open(c.uri, camera.Options{})
