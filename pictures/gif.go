@@ -14,7 +14,6 @@ type gifHead struct {
 	width, height int // of the screen, on which the first picture may cover a part
 	control       int // offset of the flags of the graphic control, 0 for none
 	transparent   byte
-	colours       bool // there are any
 	global        []byte
 	local         []byte
 }

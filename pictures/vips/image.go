@@ -3,11 +3,6 @@
 // as it is decoded, WebP and HEIC.
 package vips
 
-import (
-	"errors"
-	"strings"
-)
-
 // Image is a picture: [Height, Width, Bands], where one band is grey.
 type Image struct {
 	Width, Height, Bands int
@@ -24,12 +19,4 @@ func (m *Image) Row(dst []byte, x, y int) {
 	for i := 0; i < len(dst)/3; i++ {
 		dst[3*i], dst[3*i+1], dst[3*i+2] = src[i], src[i], src[i]
 	}
-}
-
-var errKind = errors.New("libvips: neither grey nor colours of 8 bits")
-
-// firstLine is an error without the stack that govips adds.
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	return line
 }

@@ -3,7 +3,9 @@
 package vips
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/davidbyttow/govips/v2/vips"
@@ -48,4 +50,12 @@ func Load(data []byte, shrink int) (*Image, error) {
 		return nil, fmt.Errorf("libvips: %s", firstLine(err))
 	}
 	return &Image{Width: img.Width(), Height: img.Height(), Bands: img.Bands(), Pix: pix}, nil
+}
+
+var errKind = errors.New("libvips: neither grey nor colours of 8 bits")
+
+// firstLine is an error without the stack that govips adds.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	return line
 }
