@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,12 +36,24 @@ type calibration struct {
 	orders *orders
 	log    *slog.Logger
 
-	running sync.Mutex // held by measure
+	running chan struct{} // holds one while it measures
 }
 
 func (d *Daemon) newCalibration(l *atomic.Pointer[lineup.Lineup], t *tuners, o *orders) *calibration {
-	return &calibration{tables: d.tables(l), open: d.deps.Open, drawn: d.deps.drawn, models: l, tuners: t, orders: o, log: d.log}
+	return &calibration{tables: d.tables(l), open: d.deps.Open, drawn: d.deps.drawn, models: l, tuners: t, orders: o, log: d.log, running: make(chan struct{}, 1)}
 }
+
+// tryBegin reports whether no calibration runs, which then waits for end.
+func (c *calibration) tryBegin() bool {
+	select {
+	case c.running <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *calibration) end() { <-c.running }
 
 // lacking are the passes that are not calibrated. The inference must not run, or ask.
 func (c *calibration) lacking(passes []*lineup.Pass) (list []*lineup.Pass) {
@@ -68,7 +79,20 @@ func (c *calibration) follow(ctx context.Context) error {
 	if err == nil || errors.Is(err, errStopping) {
 		return err
 	}
-	return c.measure(ctx, lacking)
+	if c.tryBegin() {
+		defer c.end()
+		return c.each(ctx, lacking)
+	}
+	select { // auto it is from now on, so that the calibration that runs is followed
+	case c.running <- struct{}{}:
+		defer c.end()
+	case <-ctx.Done():
+		return errStopping
+	}
+	if err := c.orders.do(ctx, "keep auto", func() error { lacking = c.lacking(lacking); return nil }); err != nil {
+		return err
+	}
+	return c.each(ctx, lacking)
 }
 
 // recall follows the calibrations that are kept; where it cannot, lacking are the
@@ -97,15 +121,20 @@ func (c *calibration) measure(ctx context.Context, passes []*lineup.Pass) error 
 	if c.tables.off() {
 		return errors.New("calibration is off: there is no folder to keep it in")
 	}
+	if !c.tryBegin() {
+		return errors.New("calibration is running already")
+	}
+	defer c.end()
+	return c.each(ctx, passes)
+}
+
+// each calibrates passes, between tryBegin and end.
+func (c *calibration) each(ctx context.Context, passes []*lineup.Pass) error {
 	for _, p := range passes {
 		if err := p.AsOpened(); err != nil {
 			return err
 		}
 	}
-	if !c.running.TryLock() {
-		return errors.New("calibration is running already")
-	}
-	defer c.running.Unlock()
 	var frames []camera.Frame
 	var all []error
 	for _, p := range passes {
@@ -153,17 +182,16 @@ func (c *calibration) begun(p *lineup.Pass) (ended func()) {
 func (c *calibration) adopt(p *lineup.Pass, table *calibrate.Table, took time.Duration) error {
 	p.Points = table.Points
 	now := c.tuners.shown()
-	if !now.auto {
-		return nil
-	}
-	if err := c.tuners.followWith(p, now.budget); err != nil {
-		return err
+	if now.auto {
+		if err := c.tuners.followWith(p, now.budget); err != nil {
+			return err
+		}
 	}
 	log := c.log
 	if len(c.models.Load().Passes) > 1 {
 		log = log.With("model", p.Opened.Model)
 	}
-	log.Info("calibrated", "took", took.Round(100*time.Millisecond), "points", len(table.Points), "keep", c.tuners.shown().ratio)
+	log.Info("calibrated", "took", took.Round(100*time.Millisecond), "points", len(table.Points), "keep", c.tuners.shown().ratio, "auto", now.auto)
 	return nil
 }
 

@@ -89,3 +89,37 @@ func TestFirstStartWithinTenSeconds(t *testing.T) {
 		})
 	}
 }
+
+// TestKeepWhileCalibrating: who fixes keep while the first calibration runs keeps that, and the log says that
+// it was made nevertheless; auto is then no second one, and is answered when the first can be followed.
+func TestKeepWhileCalibrating(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		t.Run(fmt.Sprint("again ", again), func(t *testing.T) {
+			state := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, testConfig(), sources{"test:": {newScripted(200*time.Millisecond, nil, shots(1, 100)...)}}, func(r *rig, d *Deps) {
+					d.State, d.drawn, r.model.takes = state, slowly(time.Millisecond), 10*time.Millisecond
+				})
+				synctest.Wait()
+				after(time.Second)
+				r.commands.obey(t.Context(), "keep", []byte("0.4"), false)
+				after(time.Second)
+				if again {
+					r.commands.obey(t.Context(), "keep", []byte("auto"), false)
+				}
+				after(15 * time.Second)
+				now, log, answers := r.tuners.shown(), r.log.String(), r.broker.State().Topic(root+"/cmd/keep/result")
+				if strings.Count(log, "msg=calibrated") != 1 || strings.Contains(log, "refused") {
+					t.Errorf("log\n%s", log)
+				}
+				if now.auto != again || !again && (now.ratio != 0.4 || !strings.Contains(log, "keep=0.4 auto=false")) {
+					t.Errorf("%+v; log\n%s", now, log)
+				}
+				if last := answers[len(answers)-1]; !strings.Contains(last, `"ok":true`) || again != strings.Contains(last, "auto") {
+					t.Errorf("answers %q", answers)
+				}
+				r.halt()
+			})
+		})
+	}
+}

@@ -142,10 +142,10 @@ func (s *service) closeUnused(before *lineup.Lineup) {
 			s.unused = append(s.unused, p)
 		}
 	}
-	if !s.calibration.running.TryLock() {
+	if !s.calibration.tryBegin() {
 		return
 	}
-	defer s.calibration.running.Unlock()
+	defer s.calibration.end()
 	for _, p := range s.unused {
 		if err := p.Close(); err != nil {
 			s.log.Warn("model not closed", "model", p.Opened.Model, "err", err)

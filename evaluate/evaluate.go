@@ -44,7 +44,7 @@ func List(dir string, class func(name string) int) ([]Picture, error) {
 		return nil, err
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%s: no pictures (.jpg, .jpeg, .png)", dir)
+		return nil, fmt.Errorf("%s: no pictures (%s)", dir, files.Endings())
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Path < list[j].Path })
 	return list, nil

@@ -40,9 +40,6 @@ func licences(root string, p *program) ([]licence, error) {
 	dirs["std"] = strings.TrimSpace(string(goroot))
 	var list []licence
 	for _, m := range append([]*debug.Module{{Path: "std", Version: p.golang}}, p.modules...) {
-		if m.Replace != nil && m.Replace.Sum == "" {
-			continue // a folder of ours, in the place of a module
-		}
 		l, err := licenceOf(m, dirs[m.Path])
 		if err != nil {
 			return nil, err

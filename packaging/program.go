@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -45,7 +46,10 @@ func build(root, dir string, archs []string, cuda string) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.modules, p.golang = info.Deps, info.GoVersion
+	p.modules = slices.DeleteFunc(info.Deps, func(m *debug.Module) bool {
+		return m.Replace != nil && m.Replace.Sum == "" // a folder of ours, in the place of a module
+	})
+	p.golang = info.GoVersion
 	if p.binary[runtime.GOARCH] == nil || cuda != "" {
 		if err := compile(root, fileOf(runtime.GOARCH), runtime.GOARCH); err != nil {
 			return nil, err

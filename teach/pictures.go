@@ -2,7 +2,6 @@ package teach
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -111,7 +110,7 @@ func (e Examples) check() error {
 	counts := e.counts()
 	switch {
 	case len(e.Pictures) == 0:
-		return errors.New("no pictures (.jpg, .jpeg, .png) in folders by class, or named CLASS_….jpg")
+		return fmt.Errorf("no pictures (%s) in folders by class, or named CLASS_….jpg", files.Endings())
 	case len(e.Labels) < 2:
 		return fmt.Errorf("only the class %q: want two or more, one may be all that is not the other", e.Labels[0])
 	case len(e.Labels) > head.MostLabels:

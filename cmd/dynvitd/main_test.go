@@ -136,7 +136,7 @@ func TestErrors(t *testing.T) {
 		{"visualize " + picture + " -o " + dir + "/a.html", 2, "want .png for a picture"},
 		{"visualize " + files + " -o " + dir + "/a.png", 2, "want .html for a folder"},
 		{"visualize /nowhere.jpg -o " + dir + "/a.png", 1, "visualize /nowhere.jpg: no such file"},
-		{"visualize " + text + " -o " + dir + "/a.png", 1, "text.jpg: neither"},
+		{"visualize " + text + " -o " + dir + "/a.png", 1, "text.jpg: no picture: want JPEG, PNG"},
 		{"visualize " + huge + " -o " + dir + "/a.png", 1, "20000×20000"},
 		{"visualize " + picture + " -o /nowhere/a.png", 1, "write /nowhere/a.png: no such file"},
 		{"visualize " + t.TempDir() + " -o " + dir + "/a.html", 1, "no pictures"},

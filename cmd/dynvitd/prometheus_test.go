@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"dynvit/internal/needs"
+	"dynvit/models"
 	"dynvit/mqtt/mqtttest"
 )
 
@@ -104,13 +106,17 @@ func panels(t *testing.T) map[string][]string {
 func TestPrometheus(t *testing.T) {
 	address, page, token := mqtttest.Reserve(t), mqtttest.Reserve(t), write(t, t.TempDir(), "token", "0123456789abcdef\n")
 	mosquitto(t, address)
-	d := start(t, dynvitd(t, "run", "--config", write(t, t.TempDir(), "dynvit.yaml", fmt.Sprintf(`
+	store := t.TempDir()
+	other := slices.Clone(models.Default())
+	other[8+binary.LittleEndian.Uint64(other)] ^= 1 // of a weight: another backbone, with a keep ratio of its own
+	write(t, store, "other.safetensors", string(other))
+	d := start(t, inStore(dynvitd(t, "run", "--config", write(t, t.TempDir(), "dynvit.yaml", fmt.Sprintf(`
 node: box
 latency: {keep: 0.7}
 mqtt: {broker: "mqtt://%s"}
 http: {listen: "%s", token_file: %s}
-cameras: {door: {source: "test:?fps=20"}, away: {source: "file:/nowhere.mp4"}}
-`, address, page, token))))
+cameras: {door: {source: "test:?fps=20"}, yard: {source: "test:?fps=5&seed=2", models: [imagenette, other]}, away: {source: "file:/nowhere.mp4"}}
+`, address, page, token))), store))
 	d.await("msg=ready")
 	ask := prometheus(t, page, token)
 	query := func(expr string) asked { return question(t, ask, "/api/v1/query?query="+url.QueryEscape(expr)) }

@@ -107,7 +107,7 @@ func start(t *testing.T, cameras ...string) *box {
 	if b.front, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.front.Close(); b.cut(); b.stop() })
+	t.Cleanup(func() { b.front.Close(); b.cut(); b.stop(); b.tell() })
 	go b.forward()
 	b.run()
 	return b
@@ -168,6 +168,15 @@ func (b *box) stop() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.t.Errorf("the daemon ended by %v\n%s", err, b.log)
+	}
+}
+
+// tell gives the daemon's log beside what failed.
+func (b *box) tell() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.t.Failed() && b.log != nil {
+		b.t.Logf("the daemon's log:\n%s", b.log)
 	}
 }
 
