@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -147,9 +148,12 @@ func (p strictJSON) ints(most int) ([]int, error) {
 			return err
 		}
 		num, _ := t.(json.Number)
-		n, err := strconv.ParseUint(num.String(), 10, strconv.IntSize-1)
+		n, err := strconv.ParseUint(num.String(), 10, 63)
 		if err != nil {
 			return fmt.Errorf("want a whole number from 0, found %s", show(t))
+		}
+		if n > math.MaxInt {
+			return fmt.Errorf("%d overflows an address of this machine", n)
 		}
 		list = append(list, int(n))
 		return nil

@@ -50,7 +50,7 @@ func TestLabelsErrors(t *testing.T) {
 		"negative":      {`{"-1":"x"}`, "no class number"},
 		"other writing": {`{"0":"a","00":"b"}`, "no class number"},
 		"key twice":     {`{"0":"a","0":"b"}`, "comes twice"},
-		"huge key":      {`{"99999999999":"a"}`, "none has number 0"},
+		"huge key":      {`{"2147483647":"a"}`, "none has number 0"},
 		"three parts":   {`{"0":["n01440764","tench","Tinca"]}`, "want ]"},
 		"nested":        {`{"0":{"name":"a"}}`, "want a label"},
 	} {
