@@ -93,6 +93,8 @@ func TestParseRefuses(t *testing.T) {
 		{"http:cam", "source http: not an address"},
 		{"http://", "not an address"},
 		{"http://me:s3cret@:80/", "not an address"},
+		{"rtsp://me:s3cret@:1:1/", "not an address"},
+		{"rtsp://h:80:1/", "not an address"},
 		{"http://me:s3cret@h:port/", "not an address"},
 		{"http://cam:70000/", "port 70000"},
 		{"http://cam/#transport=tcp", `option "transport" is not known: want fps`},

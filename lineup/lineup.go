@@ -58,15 +58,25 @@ func (l *Lineup) Renew(c *config.Config, from Source) (*Lineup, error) {
 	return next, nil
 }
 
-// Check reads the files of the models that cameras name, without opening any. The node's
-// own model is not looked at.
+// Check reads the files of the models that cameras name, without opening any, and holds
+// the labels of cameras to theirs. Of the node's own model a file that cannot be read is
+// no error: another box may have it.
 func Check(c *config.Config, inspect Inspector, store []string) error {
+	l := &Lineup{models: map[string]*Model{}}
 	for _, w := range wantedBy(c) {
-		if w.node() {
+		found, err := inspect(Options(c, w.name, store))
+		if err == nil {
+			l.models[w.name] = &Model{Name: found.Name, head: found.Head}
+		} else if !w.node() {
+			return w.invalid(err)
+		}
+	}
+	for _, camera := range c.CameraNames() {
+		if slices.ContainsFunc(c.ModelsOf(camera), func(m config.Model) bool { return l.models[m.Name] == nil }) {
 			continue
 		}
-		if _, err := inspect(Options(c, w.name, store)); err != nil {
-			return w.invalid(err)
+		if _, err := l.views(c, camera); err != nil {
+			return err
 		}
 	}
 	return nil

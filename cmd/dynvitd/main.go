@@ -96,7 +96,23 @@ func newRoot() *cobra.Command {
 	for _, c := range root.Commands() {
 		asUsage(c)
 	}
+	root.SetHelpCommand(newHelp(root))
 	return root
+}
+
+// newHelp is cobra's, but that a command which is not known is an error.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err == nil && len(rest) == 0 {
+				return c.Help()
+			}
+			return usageError{fmt.Errorf("help: command %q is not known; `dynvitd help` lists them", strings.Join(args, " "))}
+		},
+	}
 }
 
 // asUsage makes wrong arguments usage errors, in a command and those below it.

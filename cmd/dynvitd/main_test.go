@@ -95,6 +95,8 @@ func TestErrors(t *testing.T) {
 	}{
 		{"classify", 2, "classify"},
 		{"nonsense", 2, "nonsense"},
+		{"help nonsense", 2, "nonsense"},
+		{"help model nonsense", 2, "nonsense"},
 		{"classify --nonsense x.jpg", 2, "nonsense"},
 		{"classify --keep 2.5 " + picture, 2, "2.5"},
 		{"classify --keep 10,20,30 " + picture, 2, "10,20,30"},

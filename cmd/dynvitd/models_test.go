@@ -16,9 +16,11 @@ func TestModelsOfCameras(t *testing.T) {
 	dir := t.TempDir()
 	broken := write(t, dir, "broken.safetensors", strings.Repeat("no model ", 99))
 	for keys, says := range map[string]string{
-		"model: missing":                "yaml:5:12: cameras.yard.model: model missing: not in the store",
-		"models: [imagenette, missing]": "yaml:5:13: cameras.yard.models: model missing: not in the store",
-		"model: " + broken:              "yaml:5:12: cameras.yard.model: model " + broken,
+		"model: missing":                            "yaml:5:12: cameras.yard.model: model missing: not in the store",
+		"models: [imagenette, missing]":             "yaml:5:13: cameras.yard.models: model missing: not in the store",
+		"model: " + broken:                          "yaml:5:12: cameras.yard.model: model " + broken,
+		"labels: [church, unicorn]":                 `yaml:5:13: cameras.yard.labels: "unicorn": model imagenette has no such label`,
+		"models: {imagenette: {labels: [unicorn]}}": `cameras.yard.models.imagenette.labels: "unicorn": model imagenette has no such label`,
 	} {
 		file := write(t, dir, "box.yaml", "node: box\nmqtt: {broker: \"mqtt://127.0.0.1:1\"}\ncameras:\n  yard:\n    "+keys+"\n    source: \"test:\"\n")
 		for _, args := range [][]string{{"config", "check", file}, {"run", "--config", file}} {

@@ -34,8 +34,8 @@ func Path(text string) (string, error) {
 // read: a password may be in it.
 func URL(scheme, text string) (*url.URL, error) {
 	u, err := url.Parse(scheme + ":" + text)
-	// A / or ? of a password ends what is taken for the host and its port.
-	if err != nil || u.Hostname() == "" || u.User == nil && u.Port() != "" && strings.Contains(text, "@") {
+	// A / or ? of a password ends what is taken for the host and its port; a : of it makes a host, too.
+	if err != nil || u.Hostname() == "" || strings.Contains(u.Hostname(), ":") && u.Host[0] != '[' || u.User == nil && u.Port() != "" && strings.Contains(text, "@") {
 		return nil, fmt.Errorf("not an address: want %s://[user:password@]host[:port]/path; in user and password # is written %%23, %% %%25, / %%2F, ? %%3F, { %%7B, } %%7D; behind the host @ %%40", scheme)
 	}
 	if port := u.Port(); port != "" {
