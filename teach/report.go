@@ -65,6 +65,9 @@ func (t *trial) report(l2, temperature float64, h held, group, crowded []int) *R
 	r.Confusion = t.confusion(h)
 	r.Classes = t.classReports(r.Confusion, group)
 	r.Doubtful = t.doubtful(h, temperature)
+	if guess := t.guess(); r.CI95.Lo <= guess {
+		r.Notes = append(r.Notes, fmt.Sprintf("no better than a guess, which is right in %.1f %%: to this model the classes look alike, or there are too few pictures to tell", 100*guess))
+	}
 	for _, class := range crowded {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s: its pictures are of fewer than %d scenes, so that some are judged by their twins: the accuracy is too good; take some at other times", t.s.Labels[class], t.folds))
 	}
@@ -79,6 +82,16 @@ func (t *trial) report(l2, temperature float64, h held, group, crowded []int) *R
 // fewPictures of a class are warned of: with five of each a class of Imagenette is told
 // from nine others in nine of ten cases, with ten in 19 of 20.
 const fewPictures = 10
+
+// guess is the share of the largest class, which who always names it is right in.
+func (t *trial) guess() float64 {
+	most, counts := 0, make([]int, t.classes)
+	for _, class := range t.class {
+		counts[class]++
+		most = max(most, counts[class])
+	}
+	return float64(most) / float64(len(t.class))
+}
 
 func (t *trial) confusion(h held) [][]int {
 	table := make([][]int, t.classes)

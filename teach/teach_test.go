@@ -249,6 +249,21 @@ func TestBursts(t *testing.T) {
 	}
 }
 
+// TestGuessing: classes that look alike to the model are said to be guessed.
+func TestGuessing(t *testing.T) {
+	var names []string
+	for scene := range 20 {
+		names = append(names, fmt.Sprintf("open/0 %d .png", scene), fmt.Sprintf("shut/0 %d .png", 20+scene))
+	}
+	_, r, err := Run(context.Background(), &fake{noise: 2}, list(t, names...), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "no better than a guess, which is right in 50.0 %") {
+		t.Errorf("accuracy %v %+v, notes %q", r.Accuracy, r.CI95, r.Notes)
+	}
+}
+
 // TestFolds: scenes stay whole and each fold has its share of each class.
 func TestFolds(t *testing.T) {
 	s := &sight{Examples: Examples{Labels: []string{"a", "b"}}}
@@ -278,7 +293,7 @@ func TestFolds(t *testing.T) {
 // read is told and counted.
 func TestFew(t *testing.T) {
 	_, r, err := Run(context.Background(), &fake{noise: 2}, list(t, scenes(2, 2)...), Options{})
-	if err != nil || r.Folds != 2 || len(r.Curve) != 1 || len(r.Notes) != 2 {
+	if err != nil || r.Folds != 2 || len(r.Curve) != 1 || len(r.Notes) != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	var failed []string
