@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -96,6 +98,36 @@ func TestHTTPBodiesByTheirBytes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Pictures of other kinds are told by their bytes, too, with a length, without one, and chunked.
+func TestHTTPStillsOfEachKind(t *testing.T) {
+	for name, want := range map[string]camera.Format{
+		"lossy.webp": camera.WebP, "lossless.webp": camera.WebP, "rgb_raw.tif": camera.TIFF, "rgb16_mm.tif": camera.TIFF, "rgb.bmp": camera.BMP,
+		"plain.gif": camera.GIF, "420.heic": camera.HEIC, "telephone.heic": camera.HEIC, "420.avif": camera.AVIF,
+	} {
+		data, err := os.ReadFile(filepath.Join("..", "..", "pictures", "testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, answer := range map[string]string{
+			"length":  fmt.Sprintf("Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s", len(data), data),
+			"none":    fmt.Sprintf("Content-Type: application/octet-stream\r\n\r\n%s", data),
+			"chunked": fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(data), data),
+		} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				t.Parallel()
+				uri := rawServer(t, func(conn net.Conn) { fmt.Fprint(conn, "HTTP/1.1 200 OK\r\n"+answer) }, kind == "chunked")
+				s := open(t, uri+"#fps=0", camera.Options{})
+				var f camera.Frame
+				for i := range 2 { // asked for again
+					if err := s.Next(t.Context(), &f); err != nil || f.Format != want || !bytes.Equal(f.Data, data) {
+						t.Fatalf("picture %d: %v, %v, %d bytes; want %v, %d bytes", i, err, f.Format, len(f.Data), want, len(data))
+					}
+				}
+			})
+		}
 	}
 }
 
