@@ -65,8 +65,11 @@ func (t *trial) report(l2, temperature float64, h held, group, crowded []int) *R
 	r.Confusion = t.confusion(h)
 	r.Classes = t.classReports(r.Confusion, group)
 	r.Doubtful = t.doubtful(h, temperature)
-	if guess := t.guess(); r.CI95.Lo <= guess {
-		r.Notes = append(r.Notes, fmt.Sprintf("no better than a guess, which is right in %.1f %%: to this model the classes look alike, or there are too few pictures to tell", 100*guess))
+	switch guess := t.guess(); {
+	case r.Accuracy <= guess:
+		r.Notes = append(r.Notes, fmt.Sprintf("no better than a guess, which is right in %.1f %%: to this model the classes look alike", 100*guess))
+	case r.CI95.Lo <= guess:
+		r.Notes = append(r.Notes, fmt.Sprintf("perhaps no better than a guess, which is right in %.1f %%: too few scenes to tell, or the classes look alike to this model", 100*guess))
 	}
 	for _, class := range crowded {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s: its pictures are of fewer than %d scenes, so that some are judged by their twins: the accuracy is too good; take some at other times", t.s.Labels[class], t.folds))

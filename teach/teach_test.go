@@ -259,7 +259,7 @@ func TestGuessing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "no better than a guess, which is right in 50.0 %") {
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "perhaps no better than a guess, which is right in 50.0 %") {
 		t.Errorf("accuracy %v %+v, notes %q", r.Accuracy, r.CI95, r.Notes)
 	}
 }
