@@ -80,7 +80,7 @@ var allowed = map[string][]string{
 	"orphans":       {},
 	"httpserver":    {},
 	"metrics":       {"messages", "mqtt", "timing"},
-	"page":          {"messages", "timing"},
+	"page":          {"capture", "classroom", "messages", "timing"},
 	"logging":       {"printable"},
 	"messages":      {"timing"},
 	"config":        {"camera", "camera/trust", "mqtt", "preprocess", "regular", "vit", "printable"},

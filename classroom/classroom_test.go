@@ -115,8 +115,11 @@ func newSchool(t *testing.T, dir string) *school {
 		},
 		InTurn: func(_ context.Context, do func() error) error { s.turns++; return do() },
 		Renew: func(context.Context) error {
-			now := record.Apply(s.config, s.opens)
+			now, settle := record.Apply(s.config, s.opens)
 			s.renewed = append(s.renewed, Configured(&now, "door"))
+			if s.refuses == nil {
+				settle()
+			}
 			return s.refuses
 		},
 	})
@@ -291,7 +294,7 @@ func TestForce(t *testing.T) {
 	cam.Labels = []string{"tench"}
 	s.config.Cameras["door"] = cam
 	again := newSchool(t, s.dir)
-	now := again.Record().Apply(s.config, again.opens)
+	now, _ := again.Record().Apply(s.config, again.opens)
 	if got := Configured(&now, "door"); got != "door-1" || now.Cameras["door"].Labels != nil || Configured(&now, "yard") != "imagenette" {
 		t.Errorf("after a restart: %s, labels %v", got, now.Cameras["door"].Labels)
 	}
@@ -301,7 +304,7 @@ func TestForce(t *testing.T) {
 	if err := s.Undo(t.Context(), "door"); err != nil || s.renewed[len(s.renewed)-1] != "imagenette" {
 		t.Errorf("undone: %v, %v", err, s.renewed)
 	}
-	if now := newSchool(t, s.dir).Record().Apply(s.config, s.opens); Configured(&now, "door") != "imagenette" {
+	if now, _ := newSchool(t, s.dir).Record().Apply(s.config, s.opens); Configured(&now, "door") != "imagenette" {
 		t.Error("undone, and in force after a restart")
 	}
 }
@@ -321,7 +324,11 @@ func TestForceEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		spoil(s)
-		now := s.Record().Apply(s.config, s.opens)
+		now, settle := s.Record().Apply(s.config, s.opens)
+		if s.Record().Entry("door").InForce == nil {
+			t.Errorf("%s: forgotten before the configuration is taken up", name)
+		}
+		settle()
 		if now.Cameras["door"].Model != "" || s.Record().Entry("door").InForce != nil {
 			t.Errorf("%s: still in force", name)
 		}

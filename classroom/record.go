@@ -57,15 +57,19 @@ type Record struct {
 	cameras map[string]Entry
 }
 
-// Open reads a record; where there is none, or none that can be read, it is empty.
+// Open reads a record; where there is none, or none that can be read, it is empty. Without
+// a path it is of this run alone.
 func Open(path string, log *slog.Logger) *Record {
-	r := &Record{path: path, log: log}
+	r := &Record{path: path, log: log, cameras: map[string]Entry{}}
+	if path == "" {
+		return r
+	}
 	data, err := regular.Read(path, mostRecord)
 	if err == nil {
-		r.cameras, err = parse(data)
-	}
-	if r.cameras == nil {
-		r.cameras = map[string]Entry{}
+		var list map[string]Entry
+		if list, err = parse(data); list != nil {
+			r.cameras = list
+		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("taught heads are not in force: their record cannot be read", "file", path, "err", err)
@@ -116,20 +120,29 @@ func (r *Record) change(camera string, alter func(*Entry)) error {
 	if next[camera] = e; e == (Entry{}) {
 		delete(next, camera)
 	}
-	if err := os.MkdirAll(filepath.Dir(r.path), 0o755); err != nil {
-		return err
-	}
-	err := atomicfile.Write(r.path, func(w io.Writer) error { return json.NewEncoder(w).Encode(kept{1, next}) })
+	err := r.write(next)
 	if err == nil {
 		r.cameras = next
 	}
 	return err
 }
 
+func (r *Record) write(cameras map[string]Entry) error {
+	if r.path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(r.path), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Write(r.path, func(w io.Writer) error { return json.NewEncoder(w).Encode(kept{1, cameras}) })
+}
+
 // Apply is a configuration with what is in force in place of its own. A head that was put
 // in place of something else than what the configuration says now is in force no more:
-// who changed the file meant it. So is one that does not open; opens says why.
-func (r *Record) Apply(c config.Config, opens func(c *config.Config, model string) error) config.Config {
+// who changed the file meant it. So is one that does not open; opens says why. The record
+// says so once settle is called, when the configuration has been taken up.
+func (r *Record) Apply(c config.Config, opens func(c *config.Config, model string) error) (now config.Config, settle func()) {
+	over := map[string]error{}
 	r.mu.Lock()
 	list := maps.Clone(r.cameras)
 	r.mu.Unlock()
@@ -141,14 +154,18 @@ func (r *Record) Apply(c config.Config, opens func(c *config.Config, model strin
 			continue
 		}
 		if why := e.InForce.against(&own, camera, opens); why != nil {
-			r.log.Warn("taught head not in force any more", "camera", camera, "model", e.InForce.Model, "why", why)
-			r.forget(camera)
+			over[camera] = why
 			continue
 		}
 		cam.Model, cam.Labels = e.InForce.Model, nil // labels are of the other model
 		c.Cameras[camera] = cam
 	}
-	return c
+	return c, func() {
+		for camera, why := range over {
+			r.log.Warn("taught head not in force any more", "camera", camera, "model", list[camera].InForce.Model, "why", why)
+			r.hold(camera, func(e *Entry) { e.InForce = nil })
+		}
+	}
 }
 
 // against is why a head cannot be in force.
@@ -163,11 +180,6 @@ func (f *InForce) against(c *config.Config, camera string, opens func(*config.Co
 		return errors.New("want the name of a model")
 	}
 	return opens(c, f.Model)
-}
-
-// forget takes a camera's head out of force.
-func (r *Record) forget(camera string) {
-	r.hold(camera, func(e *Entry) { e.InForce = nil })
 }
 
 // hold alters what is kept of a camera, for this run where the disk does not take it.
