@@ -87,7 +87,8 @@ func (f *runFlags) load(flags *pflag.FlagSet) (config.Config, error) {
 	if err != nil || f.file != "" || len(c.Cameras) > 0 {
 		return c, err
 	}
-	o.Sources = []string{drawnSource}
+	f.sources = []string{drawnSource}
+	o.Sources = f.sources
 	return config.Load(o)
 }
 
