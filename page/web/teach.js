@@ -84,11 +84,14 @@ export class Teach {
   }
 
   speak() {
-    const p = this.#parts, texts = {
-      lockedTitle: "teach_title", captureTitle: "capture_title", captureWhy: "capture_why", cameraName: "camera", labelName: "label", countName: "count", everyName: "every",
-      labelHint: "label_hint", stop: "stop", trainTitle: "train_title", cancel: "cancel", put: "put_in_force", undo: "undo", picturesTitle: "captured", toName: "move_to_label", remove: "remove", move: "move", unlock: "unlock_title", empty: "no_pictures",
-    };
-    for (const [key, word] of Object.entries(texts)) say(p[key], words(word));
+    const p = this.#parts;
+    for (const [e, text] of [
+      [p.lockedTitle, words("teach_title")], [p.unlock, words("unlock_title")],
+      [p.captureTitle, words("capture_title")], [p.captureWhy, words("capture_why")], [p.cameraName, words("camera")], [p.labelName, words("label")],
+      [p.countName, words("count")], [p.everyName, words("every")], [p.labelHint, words("label_hint")], [p.stop, words("stop")],
+      [p.trainTitle, words("train_title")], [p.cancel, words("cancel")], [p.put, words("put_in_force")], [p.undo, words("undo")],
+      [p.picturesTitle, words("captured")], [p.toName, words("move_to_label")], [p.move, words("move")], [p.remove, words("remove")], [p.empty, words("no_pictures")],
+    ]) say(e, text);
     mark(p.to, "placeholder", words("move_to_label"));
     this.#gallery.speak();
     this.#shown = "";
@@ -168,7 +171,7 @@ export class Teach {
 
   async #capture() {
     const p = this.#parts, label = p.label.value.trim();
-    const order = await this.#deps.change(`camera/${this.#camera}/capture`, { label, count: Number(p.count.value), every: `${p.every.value}s` });
+    const order = await this.#deps.change(`camera/${this.#camera}/capture`, { value: { label, count: Number(p.count.value), every: `${p.every.value}s` } });
     if (!order) return;
     this.#taking = { camera: this.#camera, label, count: order.count, had: this.#count(label), taken: 0, at: performance.now(), patience: 15000 + 3000 * Number(p.every.value) };
     clearInterval(this.#timer);
