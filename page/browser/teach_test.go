@@ -151,7 +151,13 @@ func TestTeach(t *testing.T) {
 	tab.text("#train-note", "Takes seconds")
 	for _, s := range sights() {
 		tab.as(s)
+		tab.do(chromedp.Reload())
+		tab.live()
+		tab.await(`document.querySelector("#accuracy") && document.querySelector(".teach .picture img").naturalWidth`)
 		get[bool](tab, "(scrollTo(0, 0), true)")
+		if jump := tab.jump(); jump > 0.01 {
+			t.Errorf("%s: the layout jumps by %.3f", s.name, jump)
+		}
 		if wide := get[int](tab, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
 			t.Errorf("%s: %d pixels too wide", s.name, wide)
 		}
@@ -160,6 +166,12 @@ func TestTeach(t *testing.T) {
 		}
 		tab.shoot("teach-" + s.name)
 	}
+	get[bool](tab, `(document.querySelector("#language").value = "de", document.querySelector("#language").dispatchEvent(new Event("change")), true)`)
+	tab.text("#train", "Lernen")
+	tab.text(".doubtful li p", "Als shut angegeben")
+	tab.shoot("teach-german")
+	get[bool](tab, `(document.querySelector("#language").value = "en", document.querySelector("#language").dispatchEvent(new Event("change")), true)`)
+	tab.text("#train", "Train")
 	tab.as(sights()[0])
 	// The picture of the open door among those of the shut one is what looks wrong.
 	tab.await(`document.querySelector(".doubtful li p").textContent.includes("Given as shut, looks like open")`)

@@ -28,8 +28,9 @@ function confusion(labels, rows) {
   const head = element("tr", {}, element("td"), ...labels.map((l) => element("th", { scope: "col" }, l)));
   const body = rows.map((row, i) => element("tr", {}, element("th", { scope: "row" }, labels[i]),
     ...row.map((n, k) => element("td", { class: i === k ? "right" : n > 0 ? "mistaken" : "zero" }, number(n)))));
-  return element("div", { class: "wide-table", tabindex: 0, role: "region", "aria-label": words("confusion") },
-    element("table", { class: "confusion" }, element("caption", {}, words("confusion_note")), element("thead", {}, head), element("tbody", {}, ...body)));
+  return element("div", {}, element("h3", {}, words("confusion")), element("p", { class: "faint", id: "confusion-note" }, words("confusion_note")),
+    element("div", { class: "wide-table", tabindex: 0, role: "region", "aria-label": words("confusion") },
+      element("table", { class: "confusion", "aria-describedby": "confusion-note" }, element("thead", {}, head), element("tbody", {}, ...body))));
 }
 
 function doubt(camera, d, move, remove) {

@@ -10,7 +10,7 @@ const lookEvery = 1000; // milliseconds, while pictures are taken
 const pictureEvery = 400;
 
 export class Teach {
-  #deps; #parts = {}; #gallery; #may = [false, true]; #camera = ""; #names = []; #data = null; #news = null; #taking = null; #busy = false;
+  #deps; #parts = {}; #gallery; #may = [false, true]; #camera = ""; #names = []; #data = null; #news = null; #taking = null; #busy = false; #off = false; #ever = false;
   #loading = false; #again = false; #shown = ""; #seq = 0; #seen = 0; #peeking = false; #frame = null; #timer = 0;
 
   // deps: change(command, value, done), ask(method, path, body, done), unlock(), announce(text).
@@ -133,8 +133,10 @@ export class Teach {
     do {
       this.#again = false;
       const camera = this.#camera, data = await this.#deps.ask("GET", this.#path);
+      if (this.#off !== (!data && !this.#ever)) { this.#off = !data; this.render(); }
       if (data && camera === this.#camera && this.#may[0]) {
         this.#data = data;
+        this.#ever = true;
         this.#gallery.take(camera, data.labels);
         this.#progressOfTaking();
         this.render();
@@ -248,9 +250,10 @@ export class Teach {
 
   render() {
     const p = this.#parts, d = this.#data, [may, token] = this.#may, running = this.#news?.running ?? null;
-    mark(this.element, "data-locked", may ? null : "");
-    say(p.lockedWhy, words(token ? "teach_locked" : "no_token_note"));
-    p.unlock.hidden = !token;
+    mark(this.element, "data-locked", may && !this.#off ? null : "");
+    mark(this.element, "data-waiting", may && !this.#off && !this.#ever ? "" : null); // all comes at once
+    say(p.lockedWhy, words(may ? "teach_off" : token ? "teach_locked" : "no_token_note"));
+    p.unlock.hidden = may || !token;
     this.#label();
     const taking = this.#taking?.camera === this.#camera ? this.#taking : null;
     say(p.capture, words(taking ? "capturing" : "capture"));
