@@ -140,8 +140,8 @@ func (r *Record) write(cameras map[string]Entry) error {
 // Apply is a configuration with what is in force in place of its own. A head that was put
 // in place of something else than what the configuration says now is in force no more:
 // who changed the file meant it. So is one that does not open; opens says why. The record
-// says so once settle is called, when the configuration has been taken up.
-func (r *Record) Apply(c config.Config, opens func(c *config.Config, model string) error) (now config.Config, settle func()) {
+// says so once settle is called, when the configuration has been taken up; ended: it does now.
+func (r *Record) Apply(c config.Config, opens func(c *config.Config, model string) error) (now config.Config, settle func() (ended bool)) {
 	over := map[string]error{}
 	r.mu.Lock()
 	list := maps.Clone(r.cameras)
@@ -160,11 +160,12 @@ func (r *Record) Apply(c config.Config, opens func(c *config.Config, model strin
 		cam.Model, cam.Labels = e.InForce.Model, nil // labels are of the other model
 		c.Cameras[camera] = cam
 	}
-	return c, func() {
+	return c, func() bool {
 		for camera, why := range over {
 			r.log.Warn("taught head not in force any more", "camera", camera, "model", list[camera].InForce.Model, "why", why)
 			r.hold(camera, func(e *Entry) { e.InForce = nil })
 		}
+		return len(over) > 0
 	}
 }
 

@@ -166,7 +166,7 @@ func New(c config.Config, deps Deps) (*Daemon, error) {
 		bootID: deps.bootID, started: time.Now(), machine: machine.At(deps.root), node: c.Node,
 		topics: messages.NewTopics(c.MQTT.TopicPrefix, c.Node), loops: new(systemd.Health),
 	}
-	var settle func()
+	var settle func() bool
 	d.config, settle = d.taught.Apply(c, d.opens)
 	d.configured.Store(&c)
 	settle()
@@ -242,9 +242,15 @@ func modelsInfo(l *lineup.Lineup) (list []messages.ModelInfo) {
 	return list
 }
 
-// settings are what commands can change.
-func settings(t *tuners, cameras map[string]messages.CameraSettings) messages.Settings {
+// settings are what commands, and the page, can change.
+func (d *Daemon) settings(t *tuners, cameras map[string]messages.CameraSettings) messages.Settings {
 	now := t.shown()
+	for name, one := range cameras {
+		if f := d.taught.Entry(name).InForce; f != nil {
+			one.Taught = f.Model
+			cameras[name] = one
+		}
+	}
 	return messages.Settings{
 		Schema: messages.Schema, Auto: now.auto, Keep: now.ratio,
 		BudgetMS: timing.Rounded(now.budget), Percentile: now.percentile, Cameras: cameras,
@@ -262,7 +268,7 @@ func (d *Daemon) firstSettings(t *tuners, a lineup.Asked) messages.Settings {
 			cameras[name] = one
 		}
 	}
-	return settings(t, cameras)
+	return d.settings(t, cameras)
 }
 
 func (d Deps) withDefaults() Deps {

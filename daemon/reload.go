@@ -78,7 +78,9 @@ func (d *Daemon) adopt(ctx context.Context, s *service, asked config.Config) (*c
 		return nil, err
 	}
 	d.configured.Store(&asked)
-	settle()
+	if settle() {
+		s.reporting.out.changed()
+	}
 	return &r.changes, nil
 }
 

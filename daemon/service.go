@@ -64,7 +64,7 @@ type service struct {
 // what reports on it.
 func (d *Daemon) build(from *beginning, c *connection, in *inbox) *service {
 	l, t := from.models, from.tuners
-	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return settings(t, d.roster.all().settings(len(t.all()))) }, log: d.log}
+	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return d.settings(t, d.roster.all().settings(len(t.all()))) }, log: d.log}
 	t.changed = out.changed
 	q, o := queue.New(), newOrders()
 	calibration := d.newCalibration(l, t, o)

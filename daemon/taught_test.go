@@ -137,6 +137,16 @@ func (h *house) until(says string) {
 	}
 }
 
+// await waits until something holds.
+func (h *house) await(holds func() bool, what string) {
+	h.t.Helper()
+	for begin := time.Now(); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(begin) > time.Minute {
+			h.t.Fatalf("never: %s\n%s", what, h.log)
+		}
+	}
+}
+
 // captured keeps drawn pictures of two labels.
 func (h *house) captured(labels ...string) {
 	h.t.Helper()
@@ -188,6 +198,8 @@ func TestTaughtInForce(t *testing.T) {
 	}
 	h.done("POST", "teach/cam0/model", `{"model":"cam0-1","instead_of":"imagenette"}`)
 	h.until(`"model":"cam0-1"`)
+	settings := func() string { return h.broker.State().Retained["dynvit/box/settings"] }
+	h.await(func() bool { return strings.Contains(settings(), `"taught":"cam0-1"`) }, "settings that tell")
 	if h.opened != 1 {
 		t.Errorf("opened %d models", h.opened)
 	}
@@ -210,18 +222,13 @@ func TestTaughtInForce(t *testing.T) {
 	// The same configuration anew changes nothing; another model in it wins.
 	h.next <- h.config(config.Setting{Key: "cameras.cam0.heartbeat", Value: "1s"})
 	h.hangups <- syscall.SIGHUP
-	for begin := time.Now(); !strings.Contains(h.log.String(), "configuration reloaded"); time.Sleep(10 * time.Millisecond) {
-		if time.Since(begin) > time.Minute {
-			t.Fatalf("never reloaded\n%s", h.log)
-		}
-	}
+	h.await(func() bool { return strings.Contains(h.log.String(), "configuration reloaded") }, "reloaded")
 	h.until(`"model":"cam0-1"`)
 	h.next <- h.config(config.Setting{Key: "cameras.cam0.model", Value: "other"})
 	h.hangups <- syscall.SIGHUP
 	h.until(`"model":"other"`)
-	if !strings.Contains(h.log.String(), "taught head not in force any more") {
-		t.Errorf("nothing of it in the log\n%s", h.log)
-	}
+	h.await(func() bool { return !strings.Contains(settings(), "taught") }, "settings without it")
+	h.await(func() bool { return strings.Contains(h.log.String(), `taught head not in force any more" camera=cam0 model=cam0-1 why="it was put`) }, "a line in the log")
 	h.stop()
 }
 

@@ -164,6 +164,8 @@ func TestTeach(t *testing.T) {
 		for _, complaint := range tab.axe() {
 			t.Errorf("%s: %s", s.name, complaint)
 		}
+		tab.await(`[...document.querySelectorAll(".teach img")].every((i) => i.naturalWidth || (i.scrollIntoView(), false))`)
+		get[bool](tab, "(scrollTo(0, 0), true)")
 		tab.shoot("teach-" + s.name)
 	}
 	get[bool](tab, `(document.querySelector("#language").value = "de", document.querySelector("#language").dispatchEvent(new Event("change")), true)`)
