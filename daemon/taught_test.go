@@ -228,7 +228,9 @@ func TestTaughtInForce(t *testing.T) {
 	h.hangups <- syscall.SIGHUP
 	h.until(`"model":"other"`)
 	h.await(func() bool { return !strings.Contains(settings(), "taught") }, "settings without it")
-	h.await(func() bool { return strings.Contains(h.log.String(), `taught head not in force any more" camera=cam0 model=cam0-1 why="it was put`) }, "a line in the log")
+	h.await(func() bool {
+		return strings.Contains(h.log.String(), `taught head not in force any more" camera=cam0 model=cam0-1 why="it was put`)
+	}, "a line in the log")
 	h.stop()
 }
 
