@@ -32,7 +32,6 @@ import (
 type house struct {
 	t       *testing.T
 	state   string
-	setting []config.Setting
 	broker  *mqtttest.Broker
 	log     *mqtttest.Log
 	opened  int

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -64,8 +64,7 @@ func (p *Page) captured(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "image/jpeg")
-	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	w.Write(data) // a reader that went away is no concern of ours
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }
 
 func (p *Page) removePicture(w http.ResponseWriter, r *http.Request) {

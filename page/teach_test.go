@@ -137,6 +137,10 @@ func TestTeachPictures(t *testing.T) {
 	if w.Code != 200 || w.Header().Get("Content-Type") != "image/jpeg" || w.Header().Get("Cache-Control") != "no-store" || !bytes.HasPrefix(w.Body.Bytes(), []byte("\xff\xd8")) {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
+	part := asked(l.mux, "GET", at+"open/"+names[0], "Authorization", "Bearer "+token, "Range", "bytes=0-1")
+	if head := asked(l.mux, "HEAD", at+"open/"+names[0], "Authorization", "Bearer "+token); head.Code != 200 || head.Body.Len() != 0 || part.Code != 206 || part.Body.String() != "\xff\xd8" {
+		t.Errorf("HEAD %d, a part %d %q", head.Code, part.Code, part.Body)
+	}
 	for _, step := range []struct {
 		method, path, body string
 		code               int
