@@ -248,6 +248,19 @@ func TestTaughtGone(t *testing.T) {
 	h.stop()
 }
 
+// TestTaughtFleeting: what is in force on a camera of one run, which has its name by chance,
+// is kept for no other.
+func TestTaughtFleeting(t *testing.T) {
+	for want, deps := range map[string]Deps{"/s/taught.json": {State: "/s"}, "": {State: "/s", Fleeting: true}} {
+		if got := deps.record(); got != want {
+			t.Errorf("%+v: %q, want %q", deps, got, want)
+		}
+	}
+	if got := (&Deps{}).record(); got != "" {
+		t.Errorf("without a state folder: %q", got)
+	}
+}
+
 // TestTaughtStops: the daemon ends while a lesson is on, and in good time.
 func TestTaughtStops(t *testing.T) {
 	h := newHouse(t)
