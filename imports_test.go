@@ -80,7 +80,7 @@ var allowed = map[string][]string{
 	"orphans":       {},
 	"httpserver":    {},
 	"metrics":       {"messages", "mqtt", "timing"},
-	"page":          {"messages", "timing"},
+	"page":          {"capture", "classroom", "messages", "timing"},
 	"logging":       {"printable"},
 	"messages":      {"timing"},
 	"config":        {"camera", "camera/trust", "mqtt", "preprocess", "regular", "vit", "printable"},
@@ -107,6 +107,7 @@ var allowed = map[string][]string{
 	"head":                {"modelfile", "printable"},
 	"capture":             {"camera", "head", "preprocess", "pictures"},
 	"teach":               {"calibrate", "camera", "camera/files", "engine", "head", "preprocess", "tuning", "vit"},
+	"classroom":           {"atomicfile", "camera", "capture", "config", "engine", "head", "modelfile", "models", "regular", "teach", "vit"},
 	"timm":                {},
 	"engine":              {"vit", "preprocess", "modelfile", "models", "camera", "backends", "head"},
 	// evaluate reads pictures (camera/files) and hands the engine a region and a plan.

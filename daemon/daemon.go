@@ -49,10 +49,15 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"dynvit/camera"
+	"dynvit/classroom"
 	"dynvit/config"
+	"dynvit/engine"
 	"dynvit/lineup"
 	"dynvit/machine"
 	"dynvit/messages"
@@ -73,10 +78,15 @@ const (
 	closeLimit = 500 * time.Millisecond
 )
 
+// TaughtFolder of the state folder has the heads that the page has taught, as the last one
+// that models are looked for in: others may be read-only, or root's.
+const TaughtFolder = "taught"
+
 // Deps are what the daemon needs from outside.
 type Deps struct {
 	Open    lineup.Opener
 	Inspect lineup.Inspector    // nil: no two models share a pass
+	Teach   Teacher             // nil: nothing is taught on the page
 	Schemes camera.Schemes      // what sources there are
 	Store   []string            // folders of named models
 	State   string              // folder for what outlives a restart (outbox, calibration); "": nothing is kept, and nothing calibrated
@@ -89,6 +99,10 @@ type Deps struct {
 	// all its sources have ended, a missing file is an error at once, and the
 	// embedded broker may take another port when 1883 is in use.
 	NoFile bool
+
+	// Fleeting says that the cameras' names are of this run alone, so that no taught head
+	// stays in force for the next.
+	Fleeting bool
 
 	// Configuration is the file's path where it names the node: what earlier names
 	// left at the broker is taken back. "": there is none.
@@ -114,20 +128,25 @@ type Deps struct {
 	started      func(*service) // told when all parts are there
 }
 
+// Teacher opens a model that lessons look at pictures with.
+type Teacher func(engine.Options) (classroom.Looker, error)
+
 // Daemon reads cameras, classifies their frames and publishes what it sees.
 type Daemon struct {
-	config   config.Config // in force; once all runs, of the goroutine of Run alone, which reloads it
-	deps     Deps
-	log      *slog.Logger
-	password string // the broker's
-	token    string // the local server's, "" for none
-	bootID   string
-	started  time.Time
-	machine  machine.Machine
-	node     string // which a reload does not change
-	topics   messages.Topics
-	roster   roster
-	loops    *systemd.Health
+	config     config.Config                 // in force; once all runs, of the goroutine of Run alone, which reloads it
+	configured atomic.Pointer[config.Config] // as it was written, without heads that the page has put in force
+	taught     *classroom.Record
+	deps       Deps
+	log        *slog.Logger
+	password   string // the broker's
+	token      string // the local server's, "" for none
+	bootID     string
+	started    time.Time
+	machine    machine.Machine
+	node       string // which a reload does not change
+	topics     messages.Topics
+	roster     roster
+	loops      *systemd.Health
 }
 
 // New checks the configuration and reads the broker's password and the local server's token. A wrong
@@ -142,11 +161,33 @@ func New(c config.Config, deps Deps) (*Daemon, error) {
 	if err != nil {
 		return nil, c.Place(err)
 	}
-	return &Daemon{
-		config: c, deps: deps, log: deps.Log, password: password, token: token,
+	d := &Daemon{
+		deps: deps, log: deps.Log, password: password, token: token, taught: classroom.Open(deps.record(), deps.Log),
 		bootID: deps.bootID, started: time.Now(), machine: machine.At(deps.root), node: c.Node,
 		topics: messages.NewTopics(c.MQTT.TopicPrefix, c.Node), loops: new(systemd.Health),
-	}, nil
+	}
+	var settle func() bool
+	d.config, settle = d.taught.Apply(c, d.opens)
+	d.configured.Store(&c)
+	settle()
+	return d, nil
+}
+
+// record is the file of what is in force in place of the configuration.
+func (d *Deps) record() string {
+	if d.State == "" || d.Fleeting {
+		return ""
+	}
+	return filepath.Join(d.State, "taught.json")
+}
+
+// opens says why a model that is no one's yet would not open.
+func (d *Daemon) opens(c *config.Config, model string) error {
+	if d.deps.Inspect == nil {
+		return nil
+	}
+	_, err := d.deps.Inspect(lineup.Options(c, model, d.deps.Store))
+	return err
 }
 
 // check finds what is wrong with a configuration that needs no model to be found,
@@ -201,9 +242,15 @@ func modelsInfo(l *lineup.Lineup) (list []messages.ModelInfo) {
 	return list
 }
 
-// settings are what commands can change.
-func settings(t *tuners, cameras map[string]messages.CameraSettings) messages.Settings {
+// settings are what commands, and the page, can change.
+func (d *Daemon) settings(t *tuners, cameras map[string]messages.CameraSettings) messages.Settings {
 	now := t.shown()
+	for name, one := range cameras {
+		if f := d.taught.Entry(name).InForce; f != nil {
+			one.Taught = f.Model
+			cameras[name] = one
+		}
+	}
 	return messages.Settings{
 		Schema: messages.Schema, Auto: now.auto, Keep: now.ratio,
 		BudgetMS: timing.Rounded(now.budget), Percentile: now.percentile, Cameras: cameras,
@@ -221,7 +268,7 @@ func (d *Daemon) firstSettings(t *tuners, a lineup.Asked) messages.Settings {
 			cameras[name] = one
 		}
 	}
-	return settings(t, cameras)
+	return d.settings(t, cameras)
 }
 
 func (d Deps) withDefaults() Deps {
@@ -233,6 +280,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Getenv == nil {
 		d.Getenv = os.Getenv
+	}
+	if folder := filepath.Join(d.State, TaughtFolder); d.State != "" && !slices.Contains(d.Store, folder) {
+		d.Store = append(slices.Clip(d.Store), folder)
 	}
 	if d.openSource == nil {
 		d.openSource = d.Schemes.Open

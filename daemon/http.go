@@ -7,8 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"path/filepath"
 
+	"dynvit/capture"
+	"dynvit/classroom"
 	"dynvit/httpserver"
+	"dynvit/lineup"
 	"dynvit/messages"
 	"dynvit/metrics"
 	"dynvit/page"
@@ -75,6 +79,21 @@ func (l *live) show(p *page.Page) {
 			p.Hear(&page.Frame{Report: r.Report, Engine: r.Engine, Picture: r.Picture, Kept: r.Kept, Patches: r.Patches})
 		}
 	}
+}
+
+// newRoom is what teaches beside the cameras; nil where nothing opens models for it.
+func (d *Daemon) newRoom(s *service, folder *capture.Folder) *classroom.Room {
+	if d.deps.Teach == nil || d.deps.Inspect == nil {
+		return nil
+	}
+	return classroom.New(classroom.Options{
+		Record: d.taught, Pictures: folder, Folder: filepath.Join(d.deps.State, TaughtFolder), Store: d.deps.Store,
+		Program: d.deps.Version, Log: d.log, Open: d.deps.Teach, Inspect: d.deps.Inspect, Configured: d.configured.Load, Engine: lineup.Options,
+		InTurn: func(ctx context.Context, do func() error) error {
+			return s.inference.orders.doInTurn(ctx, "lesson", do)
+		},
+		Renew: s.renewTaught,
+	})
 }
 
 // routes are all pages of the local server.

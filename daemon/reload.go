@@ -41,31 +41,63 @@ func (d *Daemon) reload(ctx context.Context, s *service) {
 }
 
 func (d *Daemon) readAnew(ctx context.Context, s *service, log *slog.Logger) error {
-	wanted, err := d.deps.Load()
+	asked, err := d.deps.Load()
 	if err != nil {
 		return err
 	}
+	changes, err := d.adopt(ctx, s, asked)
+	if err != nil {
+		return err
+	}
+	for _, w := range asked.Warnings() {
+		s.log.Warn(w)
+	}
+	tellReload(log, changes)
+	return nil
+}
+
+// adopt puts a configuration in force, with the heads that the page has put in place of
+// its models.
+func (d *Daemon) adopt(ctx context.Context, s *service, asked config.Config) (*config.Changes, error) {
+	wanted, settle := d.taught.Apply(asked, d.opens)
 	r := renewal{before: d.config}
 	r.now, r.changes = d.config.Reload(&wanted)
 	open := s.models.Load()
+	var err error
 	if r.password, err = check(&r.now, &d.deps); err == nil {
 		r.lineup, err = open.Renew(&r.now, d.source())
 	}
 	if err != nil {
-		return wanted.Place(err)
+		return nil, wanted.Place(err)
 	}
 	if err = d.prepare(ctx, s, &r, open); err != nil {
 		r.lineup.CloseBut(open) // nothing was run on it
-		return wanted.Place(err)
-	}
-	for _, w := range wanted.Warnings() {
-		s.log.Warn(w)
+		return nil, wanted.Place(err)
 	}
 	if err := d.renew(ctx, s, &r); err != nil {
-		return err
+		return nil, err
 	}
-	tellReload(log, &r.changes)
-	return nil
+	d.configured.Store(&asked)
+	if settle() {
+		s.reporting.out.changed()
+	}
+	return &r.changes, nil
+}
+
+// renewing waits for the configuration to be taken up anew, with other heads in force.
+type renewing struct{ done chan error } // holds one
+
+// renewTaught has the goroutine of Run take up the configuration anew, and waits for it.
+func (s *service) renewTaught(ctx context.Context) error {
+	r := renewing{make(chan error, 1)}
+	select {
+	case s.renewals <- r:
+		return <-r.done
+	case <-s.inference.orders.ended:
+		return errStopping
+	case <-ctx.Done():
+		return errStopping
+	}
 }
 
 // prepare finds what else is wrong with a configuration whose models are open, and has

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"dynvit/capture"
+	"dynvit/classroom"
 	"dynvit/homeassistant"
 	"dynvit/httpserver"
 	"dynvit/lineup"
@@ -42,15 +43,18 @@ type service struct {
 	watchdog    *systemd.Supervisor
 	captures    *capture.Writer // nil: nothing is kept
 	local       httpserver.Options
-	live        *live      // nil: there is no local server
-	page        *page.Page // likewise
+	live        *live           // nil: there is no local server
+	page        *page.Page      // likewise
+	room        *classroom.Room // nil: nothing is taught
 	log         *slog.Logger
 
-	hangups <-chan os.Signal          // ask for a reload
-	reload  func(ctx context.Context) // reads the configuration anew
-	stand   func()                    // has what the configuration says stand at the broker
-	reloads int
-	clear   *time.Timer // runs out when topics that are gone are to be taken back
+	hangups  <-chan os.Signal // ask for a reload
+	renewals chan renewing    // likewise, of what is in force on the page
+	renew    func(ctx context.Context) error
+	reload   func(ctx context.Context) // reads the configuration anew
+	stand    func()                    // has what the configuration says stand at the broker
+	reloads  int
+	clear    *time.Timer // runs out when topics that are gone are to be taken back
 
 	calibrating sync.WaitGroup
 	unused      []*lineup.Pass // that are to be closed
@@ -60,7 +64,7 @@ type service struct {
 // what reports on it.
 func (d *Daemon) build(from *beginning, c *connection, in *inbox) *service {
 	l, t := from.models, from.tuners
-	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return settings(t, d.roster.all().settings(len(t.all()))) }, log: d.log}
+	out := &announcer{out: c.client, topics: d.topics, settings: func() messages.Settings { return d.settings(t, d.roster.all().settings(len(t.all()))) }, log: d.log}
 	t.changed = out.changed
 	q, o := queue.New(), newOrders()
 	calibration := d.newCalibration(l, t, o)
@@ -76,27 +80,33 @@ func (d *Daemon) build(from *beginning, c *connection, in *inbox) *service {
 			notify: d.deps.Notify, condition: cond, statistics: counted, out: out, log: d.log,
 		},
 		watchdog: &systemd.Supervisor{Notifier: d.deps.Notify, Health: d.loops, Log: d.log},
-		hangups:  d.deps.Reload, clear: time.NewTimer(0),
+		hangups:  d.deps.Reload, renewals: make(chan renewing), clear: time.NewTimer(0),
 	}
 	s.clear.Stop()
 	listeners := d.deps.Listeners
+	if d.deps.State != "" {
+		folder := capture.New(filepath.Join(d.deps.State, "teach"), capture.MostBytes)
+		s.captures, s.commands.keeps = capture.NewWriter(folder, d.log), true
+		s.room = d.newRoom(s, folder)
+	}
 	if d.config.HTTP.Listen != "" {
 		s.live = &live{
 			Listener: NewListener(heardByPage), commands: s.commands, health: cond.health, settings: out.settings,
 			info: func() messages.Info { return d.info(l.Load()) }, counted: d.newStatistics(l, t, c.client.Status),
 		}
-		s.page = page.New(page.Options{Source: s.live, Token: d.token, Log: d.log})
+		s.page = page.New(page.Options{Source: s.live, Room: s.room, Token: d.token, Log: d.log})
 		listeners = append(slices.Clip(listeners), s.live.Listener)
 	}
 	s.inference = d.newInference(l, t, q, o, out, listeners)
 	s.local = d.localServer(cond.health, counted, s.page)
 	s.commands.allowed.Store(d.config.MQTT.Commands)
-	if d.deps.State != "" {
-		s.captures = capture.NewWriter(capture.New(filepath.Join(d.deps.State, "teach"), capture.MostBytes), d.log)
-		s.inference.captures, s.commands.keeps = s.captures, true
-	}
+	s.inference.captures = s.captures
 	s.cameras = d.newCameras(s, from.asked, out)
 	s.reload = func(ctx context.Context) { d.reload(ctx, s) }
+	s.renew = func(ctx context.Context) error {
+		_, err := d.adopt(ctx, s, *d.configured.Load())
+		return err
+	}
 	s.stand = func() { s.standBy(d.standing(s.asked, s.retained.Known())) }
 	return s
 }
@@ -166,7 +176,18 @@ func (s *service) work(ctx context.Context, measure bool) error {
 	s.reporting.told(s.reporting.notify.Stopping())
 	stopReading()
 	stopInferring()
-	return s.join(inferred, going(s.calibrating.Wait), going(s.cameras.running.Wait))
+	taught := going(s.endLesson)
+	err := s.join(inferred, going(s.calibrating.Wait), going(s.cameras.running.Wait))
+	if !within(closeLimit, taught) {
+		s.log.Warn("a lesson does not end, left behind")
+	}
+	return err
+}
+
+func (s *service) endLesson() {
+	if s.room != nil {
+		s.room.Close()
+	}
 }
 
 // attend reloads when it is asked to, until ctx ends or all sources have.
@@ -181,6 +202,8 @@ func (s *service) attend(ctx context.Context, inferred <-chan struct{}) {
 			return
 		case <-s.hangups:
 			s.reload(ctx)
+		case r := <-s.renewals:
+			r.done <- s.renew(ctx)
 		case <-s.clear.C:
 			s.retained.Clear()
 		}

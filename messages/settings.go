@@ -15,4 +15,5 @@ type CameraSettings struct {
 	Enabled bool     `json:"enabled"`
 	Models  []string `json:"models,omitempty"` // where several look at it: by what names their topics go
 	Keep    float64  `json:"keep,omitempty"`   // where cameras have ratios of their own
+	Taught  string   `json:"taught,omitempty"` // head that the page has put in place of what the configuration says
 }

@@ -72,18 +72,27 @@ func (a *access) reading(do http.HandlerFunc) http.HandlerFunc {
 
 // changing lets those through who may change something: who has the token.
 func (a *access) changing(do http.HandlerFunc) http.HandlerFunc {
+	return a.holding(func(w http.ResponseWriter, r *http.Request) {
+		if !a.changes.Allow() {
+			(&refusal{http.StatusTooManyRequests, "too many changes at once", "1"}).answer(w)
+			return
+		}
+		do(w, r)
+	})
+}
+
+// holding lets those through who have the token.
+func (a *access) holding(do http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		bears, no := a.judge(r)
 		switch {
 		case no != nil:
-		case a.origin.Check(r) != nil:
+		case a.origin.Check(r) != nil || !sameSite(r):
 			no = &refusal{code: http.StatusForbidden, why: "asked by another site's page"}
 		case !a.has:
 			no = &refusal{code: http.StatusForbidden, why: "nothing can be changed here: http.token_file is not set"}
 		case !bears:
 			no = unauthorized()
-		case !a.changes.Allow():
-			no = &refusal{http.StatusTooManyRequests, "too many changes at once", "1"}
 		}
 		if no != nil {
 			no.answer(w)

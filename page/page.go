@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dynvit/classroom"
 	"dynvit/messages"
 )
 
@@ -49,7 +50,8 @@ type Frame struct {
 // Options are what a page is made of.
 type Options struct {
 	Source Source
-	Token  string // who sends it may change something, and read from elsewhere; "": nobody
+	Room   *classroom.Room // nil: nothing is taught here
+	Token  string          // who sends it may change something, and read from elsewhere; "": nobody
 	Log    *slog.Logger
 }
 
@@ -65,6 +67,7 @@ const collectEvery = 10
 // Page shows one daemon. It is safe for concurrent use.
 type Page struct {
 	source Source
+	room   *classroom.Room // nil: there is no teach view
 	access *access
 	log    *slog.Logger
 	files  []file
@@ -100,13 +103,16 @@ type told struct {
 // New makes a page that nobody watches yet.
 func New(o Options) *Page {
 	p := &Page{
-		source: o.Source, access: newAccess(o.Token), log: o.Log, files: embedded(),
+		source: o.Source, room: o.Room, access: newAccess(o.Token), log: o.Log, files: embedded(),
 		streams: make(chan struct{}, mostStreams), pictures: make(chan struct{}, mostPictures),
 		pace: streamPace, pictureWait: pictureWait, started: time.Now(),
 		changed: make(chan struct{}), cameras: map[string]*camera{},
-		told: []told{{event: "info"}, {event: "settings"}, {event: "health"}, {event: "stats"}},
+		told: []told{{event: "info"}, {event: "settings"}, {event: "health"}, {event: "teach"}, {event: "stats"}},
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
+	if p.room != nil {
+		p.room.OnChange(p.tellTeach)
+	}
 	return p
 }
 
@@ -120,6 +126,7 @@ func (p *Page) Register(mux *http.ServeMux) {
 	mux.Handle("GET /page/events", hardened(p.access.reading(p.stream)))
 	mux.Handle("GET /page/camera/{camera}/picture", hardened(p.access.reading(p.picture)))
 	mux.Handle("POST /page/cmd/{command...}", hardened(p.access.changing(p.command)))
+	p.registerTeach(mux)
 }
 
 // Hear takes the result of a frame. One goroutine calls it.
@@ -202,6 +209,7 @@ func (p *Page) refresh() {
 	p.update("info", messages.Encode(p.source.Info()))
 	p.update("settings", messages.Encode(settings))
 	p.update("health", messages.Encode(p.source.Health()))
+	p.tellTeach()
 }
 
 // update takes over the payload of an event, if it is another one.

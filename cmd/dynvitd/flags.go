@@ -12,6 +12,7 @@ import (
 
 	"dynvit/backends"
 	"dynvit/backends/all"
+	"dynvit/daemon"
 	"dynvit/engine"
 	"dynvit/vit"
 )
@@ -130,9 +131,19 @@ func userDir(given string, belowHome ...string) string {
 	return filepath.Join(append([]string{home}, belowHome...)...)
 }
 
-// modelStore is where named models lie: $DYNVIT_MODELS alone, else the system's
-// folder where it can be read, else the user's, if that is known.
+// modelStore is where named models lie: where they are imported to, and last the folder
+// of heads that the live page has taught. It is empty where the first is not known.
 func modelStore() []string {
+	list := importStore()
+	if state := stateDir(); state != "" && len(list) > 0 {
+		list = append(list, filepath.Join(state, daemon.TaughtFolder))
+	}
+	return list
+}
+
+// importStore is $DYNVIT_MODELS alone, else the system's folder where it can be read, else
+// the user's, if that is known.
+func importStore() []string {
 	if dir := os.Getenv("DYNVIT_MODELS"); dir != "" {
 		return []string{dir}
 	}

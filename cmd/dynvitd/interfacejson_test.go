@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"dynvit/calibrate"
+	"dynvit/classroom"
 	"dynvit/teach"
 )
 
@@ -143,6 +144,8 @@ func TestInterfaceStructures(t *testing.T) {
 	report := &teach.Report{Classes: []teach.Class{{}}, ByKeep: []teach.AtKeep{{}}, Confusion: [][]int{{1}}, Doubtful: []teach.Doubtful{{}}, Curve: []teach.Point{{}}, Expected: new(teach.Point), Notes: []string{""}}
 	alike(t, "teach", page["teach"], encoded(t, taught{Report: report}))
 	alike(t, "capture", page["capture"], encoded(t, captured{}))
+	labels := []classroom.Label{{Pictures: []classroom.Picture{{}}}}
+	alike(t, "teaching", page["/page/teach/<name>"], encoded(t, classroom.Camera{InForce: new(classroom.InForce), Labels: labels}))
 	c := dynvitd(t, "model", "pull", "deit-tiny", "--json")
 	store := t.TempDir()
 	write(t, store, "deit-tiny.safetensors", "")
@@ -173,7 +176,7 @@ func TestInterfaceExamples(t *testing.T) {
 	for name := range examples(t) {
 		have = append(have, name)
 	}
-	want := []string{"classify", "eval", "bench", "bench gemm", "bench calibrate", "calibrate", "visualize", "visualize DIR", "devices", "teach", "capture", "model pull", "/readyz"}
+	want := []string{"classify", "eval", "bench", "bench gemm", "bench calibrate", "calibrate", "visualize", "visualize DIR", "devices", "teach", "capture", "model pull", "/readyz", "/page/teach/<name>"}
 	for _, topic := range topicRows(t) {
 		if !topic.words {
 			want = append(want, topic.name)

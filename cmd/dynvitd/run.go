@@ -16,6 +16,7 @@ import (
 	"dynvit/backends"
 	"dynvit/backends/all"
 	schemes "dynvit/camera/all"
+	"dynvit/classroom"
 	"dynvit/config"
 	"dynvit/daemon"
 	"dynvit/engine"
@@ -86,7 +87,8 @@ func (f *runFlags) load(flags *pflag.FlagSet) (config.Config, error) {
 	if err != nil || f.file != "" || len(c.Cameras) > 0 {
 		return c, err
 	}
-	o.Sources = []string{drawnSource}
+	f.sources = []string{drawnSource}
+	o.Sources = f.sources
 	return config.Load(o)
 }
 
@@ -140,7 +142,7 @@ func (f *runFlags) deps(log *slog.Logger, notify *systemd.Notifier) daemon.Deps 
 			}
 			return c, nil
 		},
-		Inspect: engine.Inspect, Schemes: schemes.List(), Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
+		Inspect: engine.Inspect, Teach: openLooker, Fleeting: len(f.sources) > 0, Schemes: schemes.List(), Store: modelStore(), State: stateDir(), Version: version, Log: log, Notify: notify, NoFile: f.file == "",
 	}
 }
 
@@ -160,6 +162,14 @@ func (f *runFlags) serve(ctx context.Context, conf config.Config, deps daemon.De
 
 func openEngine(o engine.Options, list []backends.Candidate) (tuning.Classifier, error) {
 	e, err := engine.Open(o, list)
+	if err != nil {
+		return nil, err // likewise
+	}
+	return e, nil
+}
+
+func openLooker(o engine.Options) (classroom.Looker, error) {
+	e, err := engine.Open(o, all.List())
 	if err != nil {
 		return nil, err // likewise
 	}

@@ -109,6 +109,33 @@ func TestTeach(t *testing.T) {
 	}
 }
 
+// TestTaughtByPage: a head that the live page has taught is known by its name, from the
+// state folder; nothing that is imported or taught here goes there.
+func TestTaughtByPage(t *testing.T) {
+	store, state := t.TempDir(), t.TempDir()
+	here := func(args ...string) *exec.Cmd {
+		c := inStore(dynvitd(t, args...), store)
+		c.Env = append(c.Env, "STATE_DIRECTORY="+state)
+		return c
+	}
+	path := filepath.Join(state, "taught", "door-1.safetensors")
+	if _, stderr, code := outcome(t, here("teach", doors(t, 6), "-o", path)); code != 0 {
+		t.Fatal(stderr)
+	}
+	if stdout, stderr, code := outcome(t, here("model", "list")); code != 0 || !strings.Contains(stdout, path) {
+		t.Errorf("exit %d, %s %s", code, stdout, stderr)
+	}
+	if stdout, stderr, code := outcome(t, here("classify", "--model", "door-1", picture)); code != 0 {
+		t.Errorf("exit %d, %s %s", code, stdout, stderr)
+	}
+	if _, stderr, code := outcome(t, here("teach", doors(t, 6), "-o", "door")); code != 0 {
+		t.Fatal(stderr)
+	}
+	if _, err := os.Stat(filepath.Join(store, "door.safetensors")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNoneOfThese: a picture of another kind is named none of these, in text and as null.
 func TestNoneOfThese(t *testing.T) {
 	store := t.TempDir()

@@ -273,6 +273,13 @@ func (b *box) logged(text string) bool {
 	return bytes.Contains(b.log.Bytes(), []byte(text))
 }
 
+// logs is what the daemon has written.
+func (b *box) logs() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.String()
+}
+
 // event is the payload of the first event of a name that a new stream brings.
 func (b *box) event(name string) string {
 	b.t.Helper()

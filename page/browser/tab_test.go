@@ -236,6 +236,13 @@ func (b *tab) shoot(name string) {
 	}
 }
 
+// jump is how far the layout has shifted since the page was loaded, as browsers sum it up.
+func (b *tab) jump() float64 {
+	b.t.Helper()
+	return get[float64](b, `new Promise((done) => new PerformanceObserver((l) => done(l.getEntries().reduce((a, e) => a + e.value, 0)))
+		.observe({type: "layout-shift", buffered: true}) ?? setTimeout(() => done(0), 1000))`)
+}
+
 // axe is what axe-core complains of, a line a rule.
 func (b *tab) axe() []string {
 	b.t.Helper()

@@ -43,3 +43,15 @@ export async function command(name, value) {
   const why = answer.status === 422 ? JSON.parse(text).error : text.trim();
   throw Object.assign(new Error(why), { status: answer.status });
 }
+
+// request has the daemon answer, or do something that is no command; too much at once is
+// asked again. It throws why not.
+export async function request(method, path, body) {
+  for (let attempt = 0; ; attempt++) {
+    const answer = await fetch(path, { method, headers: { ...headers(), "Content-Type": "application/json" }, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) });
+    if (answer.ok) return answer.json();
+    const text = await answer.text(), json = answer.headers.get("Content-Type") === "application/json";
+    if (answer.status !== 429 || attempt === 9) throw Object.assign(new Error(json ? JSON.parse(text).error : text.trim()), { status: answer.status });
+    await new Promise((r) => setTimeout(r, 1000 * Number(answer.headers.get("Retry-After") ?? 1)));
+  }
+}

@@ -1,15 +1,17 @@
-// The page: header, token, stream, and a view. A view is a class with element, take(event,
-// payload), lock(may, token), stale(on) and speak(); it is made with what it may do.
+// The page: header, token, stream, and views, of which one is seen. A view is a class with
+// element, take(event, payload), lock(may, token), stale(on), speak() and show(); it is made
+// with what it may do.
 
 import * as access from "./access.js";
 import { element, mark, say } from "./element.js";
 import { Live } from "./live.js";
 import { Stream } from "./stream.js";
+import { Teach } from "./teach.js";
 import * as lang from "./words.js";
 
 const { words } = lang;
 const at = (id) => document.getElementById(id);
-let view, stream, may = { change: false, token: true }, state = "waiting", why = "";
+let views = {}, stream, may = { change: false, token: true }, state = "waiting", why = "";
 
 // toast shows a message for a while.
 function toast(text, bad) {
@@ -19,11 +21,19 @@ function toast(text, bad) {
   setTimeout(() => t.remove(), bad ? 8000 : 4000);
 }
 
+// all tells every view.
+const all = (tell) => Object.values(views).forEach(tell);
+
 // change has the daemon do something and returns what holds now; undefined where it does
 // not, which it says. done is said where it does.
-async function change(name, value, done) {
+const change = (name, value, done) => attempt(() => access.command(name, value), done);
+
+// ask has the daemon answer, or do something that is no command, likewise.
+const ask = (method, path, body, done) => attempt(() => access.request(method, path, body), done);
+
+async function attempt(act, done) {
   try {
-    const holds = await access.command(name, value);
+    const holds = await act();
     if (done) toast(done);
     return holds;
   } catch (e) {
@@ -41,7 +51,7 @@ async function learn() {
     return learn();
   }
   may = now;
-  view.lock(may.change, may.token);
+  all((v) => v.lock(may.change, may.token));
   header();
   return may;
 }
@@ -74,7 +84,7 @@ function turn(next, reason = "") {
   if (next === state && reason === why) return;
   const before = state;
   [state, why] = [next, reason];
-  view?.stale(next !== "live");
+  all((v) => v.stale(next !== "live"));
   header();
   if (next === "denied") refused();
   if (next === "live" && before !== "live") learn().catch(() => {});
@@ -108,20 +118,31 @@ function header(info) {
 async function speakOther(event) {
   await lang.choose(event.target.value);
   header();
-  view.speak();
+  all((v) => v.speak());
 }
 
 function hear(event, payload) {
   if (event === "info") header(payload);
-  view.take(event, payload);
+  all((v) => v.take(event, payload));
+}
+
+// see shows the view that the address names.
+function see() {
+  const name = location.hash === "#teach" ? "teach" : "live", view = views[name];
+  for (const a of at("views").children) mark(a, "aria-current", a.hash === `#${name}` ? "page" : null);
+  if (view.element.isConnected) return;
+  at("view").replaceChildren(view.element);
+  view.show();
 }
 
 async function start() {
   const list = await lang.start();
   at("language").append(...list.map((l) => element("option", { value: l.code, lang: l.code, ".selected": l.code === lang.language() }, l.name)));
   at("language").addEventListener("change", speakOther);
-  view = new Live({ change, unlock, announce: (text) => say(at("spoken"), text) });
-  at("view").append(view.element);
+  const deps = { change, ask, unlock, announce: (text) => say(at("spoken"), text) };
+  views = { live: new Live(deps), teach: new Teach(deps) };
+  addEventListener("hashchange", see);
+  see();
   at("key").addEventListener("click", () => {
     if (!may.change) return unlock();
     access.forget();

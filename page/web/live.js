@@ -29,6 +29,9 @@ export class Live {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.speak());
   }
 
+  // show is called when the view is seen: nothing is to be done.
+  show() {}
+
   // take hears an event of the stream.
   take(event, payload) {
     const before = this.#latest[event];
