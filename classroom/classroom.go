@@ -207,6 +207,3 @@ func Configured(c *config.Config, camera string) string {
 // several reports whether the configuration lists the camera's models: which topics there
 // are then is its own to say.
 func several(c *config.Config, camera string) bool { return len(c.Cameras[camera].Models) > 0 }
-
-// Record is what is in force.
-func (r *Room) Record() *Record { return r.o.Record }

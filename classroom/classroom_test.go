@@ -21,6 +21,7 @@ import (
 	"dynvit/config"
 	"dynvit/engine"
 	"dynvit/head"
+	"dynvit/mqtt/mqtttest"
 	"dynvit/vit"
 )
 
@@ -82,14 +83,7 @@ type school struct {
 	refuses error    // to be taken up
 	turns   int
 	broken  error // models do not open
-	log     bytes.Buffer
-	logMu   sync.Mutex
-}
-
-func (s *school) Write(p []byte) (int, error) {
-	s.logMu.Lock()
-	defer s.logMu.Unlock()
-	return s.log.Write(p)
+	log     mqtttest.Log
 }
 
 func (s *school) opens(*config.Config, string) error { return s.broken }
@@ -102,7 +96,7 @@ func newSchool(t *testing.T, dir string) *school {
 	s.config.Cameras["door"], s.config.Cameras["yard"] = cam, cam
 	cam.Models = config.Models{{Name: "a"}, {Name: "b"}}
 	s.config.Cameras["gate"] = cam
-	log := slog.New(slog.NewTextHandler(s, nil))
+	log := s.log.Logger(slog.LevelInfo)
 	record := Open(filepath.Join(dir, "taught.json"), log)
 	folder := filepath.Join(dir, "taught")
 	s.Room = New(Options{
@@ -280,7 +274,7 @@ func TestForce(t *testing.T) {
 		t.Error("a head that does not open is in force")
 	}
 	s.broken, s.refuses = nil, errors.New("the configuration is wrong")
-	if err := s.Put(t.Context(), "door", "door-1", "imagenette"); err == nil || s.Record().Entry("door").InForce != nil {
+	if err := s.Put(t.Context(), "door", "door-1", "imagenette"); err == nil || s.o.Record.Entry("door").InForce != nil {
 		t.Errorf("what was refused is in force: %v", err)
 	}
 	s.refuses = nil
@@ -294,7 +288,7 @@ func TestForce(t *testing.T) {
 	cam.Labels = []string{"tench"}
 	s.config.Cameras["door"] = cam
 	again := newSchool(t, s.dir)
-	now, _ := again.Record().Apply(s.config, again.opens)
+	now, _ := again.o.Record.Apply(s.config, again.opens)
 	if got := Configured(&now, "door"); got != "door-1" || now.Cameras["door"].Labels != nil || Configured(&now, "yard") != "imagenette" {
 		t.Errorf("after a restart: %s, labels %v", got, now.Cameras["door"].Labels)
 	}
@@ -304,7 +298,7 @@ func TestForce(t *testing.T) {
 	if err := s.Undo(t.Context(), "door"); err != nil || s.renewed[len(s.renewed)-1] != "imagenette" {
 		t.Errorf("undone: %v, %v", err, s.renewed)
 	}
-	if now, _ := newSchool(t, s.dir).Record().Apply(s.config, s.opens); Configured(&now, "door") != "imagenette" {
+	if now, _ := newSchool(t, s.dir).o.Record.Apply(s.config, s.opens); Configured(&now, "door") != "imagenette" {
 		t.Error("undone, and in force after a restart")
 	}
 }
@@ -324,12 +318,12 @@ func TestForceEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		spoil(s)
-		now, settle := s.Record().Apply(s.config, s.opens)
-		if s.Record().Entry("door").InForce == nil {
+		now, settle := s.o.Record.Apply(s.config, s.opens)
+		if s.o.Record.Entry("door").InForce == nil {
 			t.Errorf("%s: forgotten before the configuration is taken up", name)
 		}
 		settle()
-		if now.Cameras["door"].Model != "" || s.Record().Entry("door").InForce != nil {
+		if now.Cameras["door"].Model != "" || s.o.Record.Entry("door").InForce != nil {
 			t.Errorf("%s: still in force", name)
 		}
 		if _, had := now.Cameras["door"]; had != (name != "camera gone") {
@@ -365,7 +359,7 @@ func TestRecordBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSchool(t, dir)
-	if !strings.Contains(s.log.String(), "cannot be read") || s.Record().Entry("door") != (Entry{}) {
+	if !strings.Contains(s.log.String(), "cannot be read") || s.o.Record.Entry("door") != (Entry{}) {
 		t.Errorf("log: %s", s.log.String())
 	}
 }

@@ -165,10 +165,9 @@ func (r *Room) backbone(camera string) (backbone, engine.Options, error) {
 	if err != nil {
 		return backbone{}, engine.Options{}, err
 	}
-	path := strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".safetensors")
 	o := r.o.Engine(c, name, r.o.Store)
 	o.Predictors, o.Features = "", true // heads have none beside them
-	return backbone{file, short, path && !slices.Contains(r.o.Store, filepath.Dir(name))}, o, nil
+	return backbone{file, short, engine.IsPath(name) && !slices.Contains(r.o.Store, filepath.Dir(name))}, o, nil
 }
 
 // baseOf is the name of the backbone that a taught head is on.

@@ -11,12 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"dynvit/atomicfile"
 	"dynvit/config"
+	"dynvit/engine"
 	"dynvit/head"
 	"dynvit/regular"
 	"dynvit/teach"
@@ -177,7 +177,7 @@ func (f *InForce) against(c *config.Config, camera string, opens func(*config.Co
 	if now := Configured(c, camera); now != f.InsteadOf || several(c, camera) {
 		return fmt.Errorf("it was put in place of %s, and the configuration says %s now", f.InsteadOf, now)
 	}
-	if strings.HasSuffix(f.Model, ".safetensors") {
+	if engine.IsPath(f.Model) {
 		return errors.New("want the name of a model")
 	}
 	return opens(c, f.Model)

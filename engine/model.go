@@ -109,13 +109,18 @@ func (m *model) readHead(f *modelfile.File, store []string) error {
 	return nil
 }
 
+// IsPath reports whether a model is named by its file, not by a name of the store.
+func IsPath(name string) bool {
+	return strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".safetensors")
+}
+
 // OpenFile finds a model by name or path: "" or the default's name is the
 // embedded one, a name without slash or ending is looked up in the store.
 func OpenFile(name string, store []string) (f *modelfile.File, short string, err error) {
 	switch {
 	case name == "":
 		name = models.DefaultName
-	case strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".safetensors"):
+	case IsPath(name):
 		f, err = modelfile.Open(name)
 		if err != nil {
 			return nil, "", fmt.Errorf("model %w", err)

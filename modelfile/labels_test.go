@@ -2,6 +2,8 @@ package modelfile
 
 import (
 	"dynvit/internal/needs"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,7 +52,7 @@ func TestLabelsErrors(t *testing.T) {
 		"negative":      {`{"-1":"x"}`, "no class number"},
 		"other writing": {`{"0":"a","00":"b"}`, "no class number"},
 		"key twice":     {`{"0":"a","0":"b"}`, "comes twice"},
-		"huge key":      {`{"2147483647":"a"}`, "none has number 0"},
+		"huge key":      {fmt.Sprintf(`{"%d":"a"}`, math.MaxInt), "none has number 0"},
 		"three parts":   {`{"0":["n01440764","tench","Tinca"]}`, "want ]"},
 		"nested":        {`{"0":{"name":"a"}}`, "want a label"},
 	} {

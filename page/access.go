@@ -203,14 +203,8 @@ func (p *Page) showAccess(w http.ResponseWriter, r *http.Request) {
 // command carries one out and answers as the topic result does. It goes on when who
 // asked for it is gone.
 func (p *Page) command(w http.ResponseWriter, r *http.Request) {
-	payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPayload))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		http.Error(w, fmt.Sprintf("more than %d bytes", maxPayload), http.StatusRequestEntityTooLarge)
-		return
-	}
-	if err != nil {
-		http.Error(w, "not read whole", http.StatusBadRequest)
+	payload, ok := body(w, r)
+	if !ok {
 		return
 	}
 	http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a calibration takes longer than the server's; a recorder has none
@@ -227,4 +221,17 @@ func (p *Page) command(w http.ResponseWriter, r *http.Request) {
 		code = http.StatusUnprocessableEntity
 	}
 	answer(w, code, o)
+}
+
+// body reads what was sent; false: it was too much or cut off, which is answered.
+func body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPayload))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		http.Error(w, fmt.Sprintf("more than %d bytes", maxPayload), http.StatusRequestEntityTooLarge)
+	case err != nil:
+		http.Error(w, "not read whole", http.StatusBadRequest)
+	}
+	return payload, err == nil
 }

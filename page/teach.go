@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -144,17 +143,11 @@ func (p *Page) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // sent reads a small JSON object; false: it was none, which is answered.
 func sent(w http.ResponseWriter, r *http.Request, into any) bool {
-	payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPayload))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		http.Error(w, fmt.Sprintf("more than %d bytes", maxPayload), http.StatusRequestEntityTooLarge)
-		return false
-	case err != nil:
-		http.Error(w, "not read whole", http.StatusBadRequest)
+	payload, ok := body(w, r)
+	if !ok {
 		return false
 	}
-	d := json.NewDecoder(strings.NewReader(string(payload)))
+	d := json.NewDecoder(bytes.NewReader(payload))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		http.Error(w, "want a JSON object: "+err.Error(), http.StatusBadRequest)

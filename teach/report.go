@@ -65,7 +65,7 @@ func (t *trial) report(l2, temperature float64, h held, group, crowded []int) *R
 	r.Confusion = t.confusion(h)
 	r.Classes = t.classReports(r.Confusion, group)
 	r.Doubtful = t.doubtful(h, temperature)
-	switch guess := t.guess(); {
+	switch guess := r.guess(); {
 	case r.Accuracy <= guess:
 		r.Notes = append(r.Notes, fmt.Sprintf("no better than a guess, which is right in %.1f %%: to this model the classes look alike", 100*guess))
 	case r.CI95.Lo <= guess:
@@ -87,13 +87,9 @@ func (t *trial) report(l2, temperature float64, h held, group, crowded []int) *R
 const fewPictures = 10
 
 // guess is the share of the largest class, which who always names it is right in.
-func (t *trial) guess() float64 {
-	most, counts := 0, make([]int, t.classes)
-	for _, class := range t.class {
-		counts[class]++
-		most = max(most, counts[class])
-	}
-	return float64(most) / float64(len(t.class))
+func (r *Report) guess() float64 {
+	largest := slices.MaxFunc(r.Classes, func(a, b Class) int { return cmp.Compare(a.Pictures, b.Pictures) })
+	return float64(largest.Pictures) / float64(r.Pictures)
 }
 
 func (t *trial) confusion(h held) [][]int {

@@ -140,7 +140,7 @@ func (f *teachFlags) base(path string) (file *modelfile.File, name string, err e
 	if head.Is(file) {
 		return fail("model %s is a taught one: teach on its backbone", name)
 	}
-	if f.bundle || !strings.HasSuffix(f.Model, ".safetensors") && !strings.ContainsRune(f.Model, filepath.Separator) {
+	if f.bundle || !engine.IsPath(f.Model) {
 		return file, name, nil
 	}
 	folder := filepath.Dir(f.Model)

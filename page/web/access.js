@@ -35,23 +35,33 @@ export async function ask(trial = token) {
   return { read: false, change: false, token: answer.status !== 403, status: answer.status, why: (await answer.text()).trim() };
 }
 
-// command has the daemon do something and returns what holds now, or throws why not.
-export async function command(name, value) {
-  const answer = await fetch(`/page/cmd/${name}`, { method: "POST", headers: { ...headers(), "Content-Type": "application/json" }, body: JSON.stringify(value) });
-  const text = await answer.text();
-  if (answer.ok) return JSON.parse(text).value;
-  const why = answer.status === 422 ? JSON.parse(text).error : text.trim();
-  throw Object.assign(new Error(why), { status: answer.status });
+// send has the daemon answer, or throws why not.
+async function send(method, path, body) {
+  const answer = await fetch(path, { method, headers: { ...headers(), "Content-Type": "application/json" }, cache: "no-store", body: JSON.stringify(body) });
+  if (answer.ok) return answer.json();
+  const text = await answer.text(), json = answer.headers.get("Content-Type") === "application/json";
+  throw Object.assign(new Error(json ? JSON.parse(text).error : text.trim()), { status: answer.status, after: Number(answer.headers.get("Retry-After") ?? 1) });
 }
+
+// command has the daemon do something and returns what holds now, or throws why not.
+export async function command(name, value) { return (await send("POST", `/page/cmd/${name}`, value)).value; }
 
 // request has the daemon answer, or do something that is no command; too much at once is
 // asked again. It throws why not.
 export async function request(method, path, body) {
   for (let attempt = 0; ; attempt++) {
-    const answer = await fetch(path, { method, headers: { ...headers(), "Content-Type": "application/json" }, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) });
-    if (answer.ok) return answer.json();
-    const text = await answer.text(), json = answer.headers.get("Content-Type") === "application/json";
-    if (answer.status !== 429 || attempt === 9) throw Object.assign(new Error(json ? JSON.parse(text).error : text.trim()), { status: answer.status });
-    await new Promise((r) => setTimeout(r, 1000 * Number(answer.headers.get("Retry-After") ?? 1)));
+    try {
+      return await send(method, path, body);
+    } catch (e) {
+      if (e.status !== 429 || attempt === 9) throw e;
+      await new Promise((r) => setTimeout(r, 1000 * e.after));
+    }
   }
+}
+
+// picture is the answer with one, or throws where there is none.
+export async function picture(path, signal) {
+  const answer = await fetch(path, { headers: headers(), cache: "no-store", signal });
+  if (!answer.ok) throw new Error(answer.status);
+  return answer;
 }

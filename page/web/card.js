@@ -1,6 +1,6 @@
 // One camera: picture, label, the last hour, figures.
 
-import { headers } from "./access.js";
+import * as access from "./access.js";
 import { Hour, colour, drawLabels, drawTimes } from "./charts.js";
 import { switchOf } from "./controls.js";
 import { element, mark, say } from "./element.js";
@@ -172,8 +172,7 @@ export class Card {
     if (this.#fetching || !this.#seen || !this.#frame || this.#frame.seq === this.#shown) return;
     this.#fetching = true;
     try {
-      const answer = await fetch(`/page/camera/${this.#name}/picture`, { headers: headers(), cache: "no-store", signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(fetchLimit)]) });
-      if (!answer.ok) throw new Error(answer.status);
+      const answer = await access.picture(`/page/camera/${this.#name}/picture`, AbortSignal.any([this.#abort.signal, AbortSignal.timeout(fetchLimit)]));
       const of = (name) => answer.headers.get(`Dynvit-${name}`);
       const picture = await createImageBitmap(await answer.blob());
       this.#shown = Number(of("Seq"));

@@ -1,7 +1,7 @@
 // Captured pictures: fetched when they are seen, since an address alone has no token, a few
 // at a time; and a grid of them by label, of which some are chosen.
 
-import { headers } from "./access.js";
+import * as access from "./access.js";
 import { element, mark, say } from "./element.js";
 import { number, words } from "./words.js";
 
@@ -19,8 +19,7 @@ async function next() {
   if (!img.isConnected) return next();
   running++;
   try {
-    const answer = await fetch(img.dataset.path, { headers: headers(), cache: "no-store" });
-    if (!answer.ok) throw new Error(answer.status);
+    const answer = await access.picture(img.dataset.path);
     if (img.src) URL.revokeObjectURL(img.src);
     img.src = URL.createObjectURL(await answer.blob());
     img.addEventListener("load", () => URL.revokeObjectURL(img.src), { once: true });

@@ -1,6 +1,6 @@
 // The teach view: capture pictures into labels, correct them, train, put in force, undo.
 
-import { headers } from "./access.js";
+import * as access from "./access.js";
 import { element, mark, say } from "./element.js";
 import { Gallery, pathOf } from "./pictures.js";
 import { report } from "./report.js";
@@ -151,8 +151,7 @@ export class Teach {
     this.#peeking = true;
     const camera = this.#camera;
     try {
-      const answer = await fetch(`/page/camera/${camera}/picture`, { headers: headers(), cache: "no-store", signal: AbortSignal.timeout(15000) });
-      if (!answer.ok) throw new Error(answer.status);
+      const answer = await access.picture(`/page/camera/${camera}/picture`, AbortSignal.timeout(15000));
       const url = URL.createObjectURL(await answer.blob()), img = this.#parts.picture;
       if (camera === this.#camera) {
         this.#seen = Number(answer.headers.get("Dynvit-Seq"));
