@@ -431,8 +431,7 @@ func zombies(t *testing.T) (list []string) {
 
 // TestFaultRTSPServerKilled: the stream comes back by itself.
 func TestFaultRTSPServerKilled(t *testing.T) {
-	path, _, _ := strings.Cut(film(t, "one-by-one-person-detection.mp4"), "?")
-	s := rtsptest.New(t, "ffmpeg", path, false)
+	s := rtsptest.New(t, "ffmpeg", film(t, "one-by-one-person-detection.mp4"), false)
 	s.Rate, s.User, s.Password = 100, "me", "s3cret"
 	if err := s.Start(); err != nil {
 		t.Fatal(err)

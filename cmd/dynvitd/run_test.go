@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,22 +67,37 @@ func start(t *testing.T, c *exec.Cmd) *process {
 // await returns the first group of the next line that matches.
 func (p *process) await(pattern string) string {
 	p.t.Helper()
-	re := regexp.MustCompile(pattern)
+	return p.awaitAll(pattern)[0]
+}
+
+// awaitAll waits for a line of each pattern, in whatever order they come (a broker sends
+// what it retains in any), and returns the last group of each.
+func (p *process) awaitAll(patterns ...string) []string {
+	p.t.Helper()
+	found := make([]string, len(patterns))
+	missing := map[int]*regexp.Regexp{}
+	for i, pattern := range patterns {
+		missing[i] = regexp.MustCompile(pattern)
+	}
 	timeout := time.After(patience)
-	for {
+	for len(missing) > 0 {
 		select {
 		case line, more := <-p.lines:
 			if !more {
-				p.t.Fatalf("%s ended without %q; it said\n%s", p.Path, pattern, strings.Join(p.seen, "\n"))
+				p.t.Fatalf("%s ended without %q; it said\n%s", p.Path, slices.Collect(maps.Values(missing)), strings.Join(p.seen, "\n"))
 			}
 			p.seen = append(p.seen, line)
-			if m := re.FindStringSubmatch(line); m != nil {
-				return m[len(m)-1]
+			for i, re := range missing {
+				if m := re.FindStringSubmatch(line); m != nil {
+					found[i] = m[len(m)-1]
+					delete(missing, i)
+				}
 			}
 		case <-timeout:
-			p.t.Fatalf("%s does not say %q; it said\n%s", p.Path, pattern, strings.Join(p.seen, "\n"))
+			p.t.Fatalf("%s does not say %q; it said\n%s", p.Path, slices.Collect(maps.Values(missing)), strings.Join(p.seen, "\n"))
 		}
 	}
+	return found
 }
 
 // end waits for the program's end and returns its exit code.
@@ -204,8 +221,7 @@ func testPublishes(t *testing.T, name, source, broker string) {
 	}
 	d.await("msg=ready")
 	s := subscriber(t, address)
-	s.await(`^dynvit/box/status online$`)
-	state := s.await(`^dynvit/box/camera/cam0/state (\{.*\})$`)
+	state := s.awaitAll(`^dynvit/box/camera/cam0/state (\{.*\})$`, `^dynvit/box/status online$`)[0]
 	if name == "photos" && !regexp.MustCompile(classes).MatchString(state) {
 		s.await(`^dynvit/box/camera/cam0/event .*` + classes)
 	}
