@@ -72,6 +72,7 @@ type Engine struct {
 	spec    preprocess.Spec
 	pre     *preprocess.Preprocessor
 	input   []float32
+	resizer resizer
 	run     vit.Result
 }
 
@@ -151,6 +152,8 @@ func (e *Engine) load(m *model, o Options) error {
 		return err
 	}
 	e.input = make([]float32, e.pre.Len())
+	e.resizer = resizer{spec: e.spec, made: map[[2]int]backends.Resizing{}}
+	e.resizer.be, _ = e.be.(backends.Resizer)
 	c := m.config
 	short := c.Resize
 	if short == 0 {
@@ -283,7 +286,7 @@ func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, 
 	}
 	ready := time.Now()
 	e.run.WantKept, e.run.WantFeatures = r.WantKept, r.WantFeatures || e.head != nil
-	if err := e.session.Run(in.data, p, &e.run); err != nil {
+	if err := e.look(in, p); err != nil {
 		return err
 	}
 	end := time.Now()
@@ -297,6 +300,14 @@ func (e *Engine) Classify(r *Result, f *camera.Frame, region preprocess.Region, 
 	}
 	r.Damaged = in.damaged
 	return r.rank()
+}
+
+// look runs the model.
+func (e *Engine) look(in made, p vit.Plan) error {
+	if in.data == nil {
+		return e.session.RunPrepared(p, &e.run)
+	}
+	return e.session.Run(in.data, p, &e.run)
 }
 
 // Watcher is shown a frame in small once it is decoded, before the model is run.

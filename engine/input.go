@@ -15,8 +15,8 @@ type Input struct{ made []made }
 // made is an input in an engine's memory, as it is until that looks at another frame.
 type made struct {
 	spec    preprocess.Spec
-	data    []float32
-	picture []byte // that it was made of
+	data    []float32 // nil: the session has it
+	picture []byte    // that it was made of
 	damaged bool
 }
 
@@ -33,6 +33,9 @@ func (e *Engine) prepare(r *Result, f *camera.Frame, region preprocess.Region) (
 	}
 	if err := e.decode(r.Watcher, f, region); err != nil {
 		return made{}, err
+	}
+	if shared == nil && !r.WantPicture && e.resizer.resize(e.session.Input(), e.pre) {
+		return made{spec: e.spec, damaged: e.pre.Damaged()}, nil
 	}
 	e.pre.Render(e.input)
 	m := made{e.spec, e.input, e.pre.RGB(), e.pre.Damaged()}

@@ -12,6 +12,7 @@ func Cut(dst, f *camera.Frame, r Region) error {
 	if err := p.Decode(f, r); err != nil {
 		return err
 	}
+	p.window.convert()
 	w := p.window.box
 	dst.Format, dst.Width, dst.Height = camera.RGB24, w.width(), w.height()
 	dst.Data = append(dst.Data[:0], p.window.rgb...)

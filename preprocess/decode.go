@@ -10,7 +10,8 @@ import (
 )
 
 // Decode takes the pixels of a frame's region in hand. Widths and heights of
-// formats of files are read from the data, those of raw formats from the frame.
+// formats of files are read from the data, those of raw formats from the frame, whose
+// data is read by Render.
 //
 // Pictures are turned as their Exif or their file's own properties say (package exif),
 // unless the Spec is AsStored; the region is of the turned picture. TIFF and HEIC are

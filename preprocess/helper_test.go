@@ -130,5 +130,6 @@ func pixels(t testing.TB, f *camera.Frame, w, h int) []byte {
 	if got, want := p.window.box, (box{0, 0, w, h}); got != want {
 		t.Fatalf("decoded %v, want %v", got, want)
 	}
+	p.window.convert()
 	return p.window.rgb
 }

@@ -1,14 +1,37 @@
 package preprocess
 
-// Passes is how the region of a raw frame becomes a model's input, for a device that does it
-// itself and gives the bits that [Preprocessor.Do] gives: along one axis, rounded to bytes,
-// then along the other. No backend has it so yet: package kernels of backends/cuda has the
-// kernels, and its tests hold them to this.
+import "dynvit/camera"
+
+// Source is the pixels in hand, for a device that makes the input of them itself
+// (backends.Resizer) and gives the bits that Render gives.
+type Source struct {
+	Data          []byte        // the frame's own, of a raw format, else of the next Decode
+	Format        camera.Format // RGB24 or the frame's
+	Width, Height int           // of Data
+	X, Y          int           // the first pixel that is needed
+	Region        [2]int        // width and height of the region: those alike have the same Passes
+}
+
+// Source returns the pixels in hand. It panics where the last Decode failed.
+func (p *Preprocessor) Source() Source {
+	w := &p.window
+	w.need("Source")
+	s := Source{Region: [2]int{w.plan.width, w.plan.height}}
+	if raw := &w.raw; raw.Data != nil {
+		s.Data, s.Format, s.Width, s.Height, s.X, s.Y = raw.Data, raw.Format, raw.Width, raw.Height, w.box.x0, w.box.y0
+		return s
+	}
+	s.Data, s.Format, s.Width, s.Height = w.rgb, camera.RGB24, w.box.width(), w.box.height()
+	return s
+}
+
+// Passes is how the pixels that are needed become a model's input: along one axis, rounded to
+// bytes, then along the other.
 type Passes struct {
-	X, Y, Width, Height int // the frame's pixels that they need
-	Across, Down        Pass
-	DownFirst           bool
-	Table               *[3][256]float32 // the number that stands for a byte of R, G, B; not to be changed
+	Width, Height int // of what is needed
+	Across, Down  Pass
+	DownFirst     bool
+	Table         *[3][256]float32 // the number that stands for a byte of R, G, B; not to be changed
 }
 
 // Pass is a resize along one axis in fixed point with 22 fractional bits, a half added before
@@ -19,19 +42,16 @@ type Pass struct {
 	Weights  []int32
 }
 
-// Passes returns those for frames of w×h; an error where Decode would refuse the size. The
-// caller owns it.
-func (p *Preprocessor) Passes(w, h int, r Region) (Passes, error) {
-	if err := checkSize(w, h); err != nil {
-		return Passes{}, err
-	}
-	b := r.pixels(w, h)
-	plan := p.plans.of(p.spec, b.width(), b.height())
-	x, y := &plan.x, &plan.y
+// Passes returns those of the pixels in hand, which the caller owns. It panics where the last
+// Decode failed.
+func (p *Preprocessor) Passes() Passes {
+	w := &p.window
+	w.need("Passes")
+	x, y := &w.plan.x, &w.plan.y
 	return Passes{
-		X: b.x0 + x.from, Y: b.y0 + y.from, Width: x.to - x.from, Height: y.to - y.from,
-		Across: x.pass(), Down: y.pass(), DownFirst: plan.downFirst, Table: (*[3][256]float32)(&p.norm),
-	}, nil
+		Width: x.to - x.from, Height: y.to - y.from,
+		Across: x.pass(), Down: y.pass(), DownFirst: w.plan.downFirst, Table: (*[3][256]float32)(&p.norm),
+	}
 }
 
 func (a *axis) pass() Pass {

@@ -137,9 +137,8 @@ func (p *Preprocessor) Render(dst []float32) {
 	if len(dst) != p.Len() {
 		panic(fmt.Sprintf("preprocess: Render: %d elements for an input of %d", len(dst), p.Len()))
 	}
-	if p.window.plan == nil {
-		panic("preprocess: Render: no pixels in hand")
-	}
+	p.window.need("Render")
+	p.window.convert()
 	p.resize()
 	switch p.spec.Layout {
 	case Pixels:

@@ -6,8 +6,8 @@ import (
 	"dynvit/camera"
 )
 
-// decodeRaw converts the formats of cameras. Chroma is repeated for the pixels
-// that share it, not interpolated.
+// decodeRaw takes the formats of cameras as they are: convert makes RGB of what is rendered
+// here. Chroma is repeated for the pixels that share it, not interpolated.
 func (p *Preprocessor) decodeRaw(f *camera.Frame, r Region) (window, error) {
 	w, err := p.aim(f.Width, f.Height, 0, r, 0)
 	if err != nil {
@@ -16,10 +16,19 @@ func (p *Preprocessor) decodeRaw(f *camera.Frame, r Region) (window, error) {
 	if need := f.Format.Bytes(f.Width, f.Height); len(f.Data) < need {
 		return w, fmt.Errorf("%v frame of %d×%d has %d bytes, want %d", f.Format, f.Width, f.Height, len(f.Data), need)
 	}
-	for i := range w.box.height() {
-		rawRow(w.row(i), f, w.box.x0, w.box.y0+i)
-	}
+	w.raw = *f
 	return w, nil
+}
+
+// convert makes RGB of a raw frame's pixels.
+func (w *window) convert() {
+	if w.raw.Data == nil {
+		return
+	}
+	for i := range w.box.height() {
+		rawRow(w.row(i), &w.raw, w.box.x0, w.box.y0+i)
+	}
+	w.raw = camera.Frame{}
 }
 
 // rawRow writes the pixels from (x0, y) on to dst.

@@ -79,6 +79,7 @@ func TestChroma(t *testing.T) {
 				if err := pre.Decode(f, Region{float64(x0) / float64(p.w), 0, 1, 1}); err != nil {
 					t.Fatal(err)
 				}
+				pre.window.convert()
 				if !slices.Equal(pre.window.rgb, p.rgb(x0)) {
 					t.Errorf("%v of %v: pixels from column %d on differ", format, size, x0)
 				}

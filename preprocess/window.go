@@ -3,6 +3,7 @@ package preprocess
 import (
 	"fmt"
 
+	"dynvit/camera"
 	"dynvit/exif"
 )
 
@@ -28,10 +29,18 @@ func checkSize(w, h int) error {
 type window struct {
 	width, height int // of the picture as it is looked at
 	turn          exif.Orientation
-	box           box    // in the stored picture
-	plan          *plan  // of the region's size; nil: no pixels in hand
-	rgb           []byte // [box.height, box.width, 3]
+	box           box          // in the stored picture
+	plan          *plan        // of the region's size; nil: no pixels in hand
+	rgb           []byte       // [box.height, box.width, 3]
+	raw           camera.Frame // what rgb is still to be made of, or none
 	damaged       bool
+}
+
+// need panics where no pixels are in hand.
+func (w *window) need(method string) {
+	if w.plan == nil {
+		panic("preprocess: " + method + ": no pixels in hand")
+	}
 }
 
 // row returns row i of the window.

@@ -196,7 +196,19 @@ func (s *Session) Run(input []float32, p Plan, r *Result) error {
 	if err := p.Check(s.w.Patches(), len(s.w.PruneAt)); err != nil {
 		return err
 	}
-	s.be.Upload(s.input(), input)
+	s.be.Upload(s.Input(), input)
+	return s.run(p, r)
+}
+
+// RunPrepared is Run of what was written to Input.
+func (s *Session) RunPrepared(p Plan, r *Result) error {
+	if err := p.Check(s.w.Patches(), len(s.w.PruneAt)); err != nil {
+		return err
+	}
+	return s.run(p, r)
+}
+
+func (s *Session) run(p Plan, r *Result) error {
 	if s.recorder == nil || s.forced != nil || s.probe != nil {
 		s.forward(p)
 	} else {
@@ -205,8 +217,8 @@ func (s *Session) Run(input []float32, p Plan, r *Result) error {
 	return s.collect(p, r)
 }
 
-// input is where a frame's input goes.
-func (s *Session) input() backends.Tensor {
+// Input is where a frame's input goes, for a backend that makes it itself. It stays the same.
+func (s *Session) Input() backends.Tensor {
 	if s.w.ConvStem > 0 {
 		return s.pixels
 	}

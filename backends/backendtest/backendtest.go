@@ -48,7 +48,7 @@ func Results(t *testing.T, open Open) {
 	}{
 		{"Linear", s.linear}, {"LinearNaN", s.linearNaN}, {"Int8Codes", s.int8Codes}, {"Int8Extremes", s.int8Extremes}, {"LayerNorm", s.layerNorm},
 		{"Attention", s.attention}, {"SelfAttention", s.selfAttention}, {"MLP", s.mlp}, {"NoRows", s.noRows}, {"Predictor", s.meanHalf}, {"TopK", s.topK}, {"Gather", s.gather},
-		{"Match", s.match}, {"Merge", s.merge}, {"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Facts", s.facts}, {"Threads", s.threads}, {"Recorder", s.recorder}, {"Close", s.close},
+		{"Match", s.match}, {"Merge", s.merge}, {"Unfold", s.unfold}, {"MaxRows", s.maxRows}, {"Resize", s.resize}, {"Facts", s.facts}, {"Threads", s.threads}, {"Recorder", s.recorder}, {"Close", s.close},
 	} {
 		t.Run(c.name, c.test)
 	}

@@ -11,7 +11,7 @@ import (
 	"dynvit/backends/cuda/kernels"
 )
 
-// backend implements backends.Backend, Fuser and Recorder on a device.
+// backend implements backends.Backend, Fuser, Recorder and Resizer on a device.
 type backend struct {
 	dev     device.Device
 	target  kernels.Target
@@ -26,6 +26,9 @@ type backend struct {
 	qkv    scratch        // of SelfAttention
 	hidden scratch        // of MLP
 	ranges scratch        // least and most of hidden's rows
+
+	frame  scratch // of Resize: the frame as it came
+	passed scratch // of Resize: what lies between its passes
 
 	next step  // that is being put together
 	tape *tape // of the recording that is being made, or nil
@@ -58,7 +61,7 @@ func (b *backend) prepare() (err error) {
 	if b.target, served = kernels.For(f.Major, f.Minor); !served {
 		return errors.New("no kernels for its compute capability: want 5.3 or later")
 	}
-	for _, family := range families {
+	for _, family := range kernels.Families() {
 		if err := b.dev.Load(string(b.target.PTX(family))); err != nil {
 			return fmt.Errorf("kernels for %s, family %s: %w", b.target.Name, family, err)
 		}

@@ -23,7 +23,8 @@ type life struct {
 	x, y   backends.Tensor
 	kept   backends.Index
 	weight backends.Weight
-	frames []error // of four downloads
+	resize backends.Resizing // of two grey pixels to x
+	frames []error           // of four downloads
 	out    [4][]float32
 	closed error
 }
@@ -41,11 +42,8 @@ func live(open func(backends.Options) (backends.Backend, error)) (l life, err er
 	}
 	var recorded backends.Recording
 	for i := range l.out {
-		src := make([]float32, lifeRows*lifeCols)
-		for j := range src {
-			src[j] = float32(i+j%5) - 1.5
-		}
-		l.be.Upload(l.x, src)
+		picture := backends.Pixels{Data: []byte{byte(5 * i), 100}, Format: backends.Grey, Width: 2, Height: 1}
+		l.be.(backends.Resizer).Resize(l.x, picture, l.resize)
 		if i < 2 {
 			l.frame()
 		} else {
@@ -75,8 +73,28 @@ func (l *life) load() (err error) {
 	if l.y, err = l.be.Alloc(lifeRows, lifeCols); err != nil {
 		return err
 	}
-	l.kept, err = l.be.AllocIndex(3)
+	if l.kept, err = l.be.AllocIndex(3); err != nil {
+		return err
+	}
+	l.resize, err = l.be.(backends.Resizer).PrepareResize(lifeResize())
 	return err
+}
+
+// lifeResize makes an input as large as x: shares of two pixels above each other.
+func lifeResize() backends.Resize {
+	z := backends.Resize{Width: 2, Height: 1, Size: 4, Table: new([3][256]float32),
+		Down: backends.Pass{Out: 4, Taps: slices.Repeat([][3]int32{{0, 1, 0}}, 4), Weights: []int32{1 << 22}}}
+	z.Across.Out = 4
+	for i := range int32(4) {
+		z.Across.Taps = append(z.Across.Taps, [3]int32{0, 2, 2 * i})
+		z.Across.Weights = append(z.Across.Weights, (i+1)<<20, (3-i)<<20)
+	}
+	for c := range z.Table {
+		for v := range z.Table[c] {
+			z.Table[c][v] = float32(v%(11+c)) - 4
+		}
+	}
+	return z
 }
 
 // frame uses each family of kernels but attention's.
@@ -176,8 +194,8 @@ func checkFrames(t *testing.T, what string, l, well life) (on bool) {
 	return on
 }
 
-// TestCallsOfAFrame: a replayed frame is a copy in, a graph, the copies out, and one wait
-// at the end; its memory was allocated before.
+// TestCallsOfAFrame: a replayed frame is a copy in, the two resizes, a graph, the copies out, and
+// one wait at the end; its memory was allocated before.
 func TestCallsOfAFrame(t *testing.T) {
 	calls, _ := traced(t, openFake(t, "orin"))
 	calls = slices.DeleteFunc(calls, func(c string) bool { return c == "cuCtxSetCurrent" })
@@ -187,11 +205,11 @@ func TestCallsOfAFrame(t *testing.T) {
 			last = i
 		}
 	}
-	if last < 1 {
+	if last < 3 {
 		t.Fatalf("no graph was launched: %v", calls)
 	}
-	got := calls[last-1 : last+4]
-	want := []string{"cuMemcpyHtoDAsync_v2", "cuGraphLaunch", "cuMemcpyDtoHAsync_v2", "cuMemcpyDtoHAsync_v2", "cuStreamSynchronize"}
+	got := calls[last-3 : last+4]
+	want := []string{"cuMemcpyHtoDAsync_v2", "cuLaunchKernel", "cuLaunchKernel", "cuGraphLaunch", "cuMemcpyDtoHAsync_v2", "cuMemcpyDtoHAsync_v2", "cuStreamSynchronize"}
 	if !slices.Equal(got, want) {
 		t.Errorf("a frame calls %v, want %v", got, want)
 	}

@@ -27,17 +27,15 @@ const (
 	topK
 	gather
 	unfold
+	resizeFirst
+	resizeSecond
 	entries
 )
-
-// families are the kernels' files. Frames come prepared by the processor: what picture has
-// would be compiled for nothing.
-var families = [...]string{"gemm", "attention", "rows", "tokens"}
 
 // names are the kernels' in the PTX.
 var names = [entries]string{
 	"gemm_f32", "gemm_bf16", "gemm_f16", "gemm_int8", "attention_f32", "attention_bf16", "attention_f16", "attention_scores",
-	"layernorm", "mean_half", "max_rows", "topk", "gather", "unfold",
+	"layernorm", "mean_half", "max_rows", "topk", "gather", "unfold", "resize_first", "resize_second",
 }
 
 // needs reports whether a target has the kernel: those for bf16 where it carries that.

@@ -54,21 +54,19 @@ func (b *bench) picture(s preprocess.Spec, format camera.Format, size [2]int, r 
 		fail("%v", err)
 	}
 	want := make([]float32, p.Len())
-	if err := p.Do(want, f, r); err != nil {
+	if err := p.Decode(f, r); err != nil {
 		fail("%v", err)
 	}
-	passes, err := p.Passes(f.Width, f.Height, r)
-	if err != nil {
-		fail("%v", err)
-	}
+	from, passes := p.Source(), p.Passes()
+	p.Render(want)
 	input := b.result(make([]float32, p.Len()))
-	b.passes(s, f, passes, input.address())
+	b.passes(s, from, passes, input.address())
 	what := fmt.Sprintf("picture %+v %v %v %v", s, format, size, r)
 	same(what, input.read(what), want)
 }
 
 // passes launches both.
-func (b *bench) passes(s preprocess.Spec, f *camera.Frame, p preprocess.Passes, input uint64) {
+func (b *bench) passes(s preprocess.Spec, f preprocess.Source, p preprocess.Passes, input uint64) {
 	first, second, down := p.Across, p.Down, 0
 	lines, n := p.Height, p.Across.Out
 	if p.DownFirst {
@@ -76,7 +74,7 @@ func (b *bench) passes(s preprocess.Spec, f *camera.Frame, p preprocess.Passes, 
 		lines, n = p.Down.Out, p.Width
 	}
 	scratch := b.bytes(make([]byte, 3*lines*n))
-	b.launch("resize_first", [3]int{ceil(n, 128), lines, 1}, 128, scratch, b.bytes(f.Data), int(f.Format), f.Width, f.Height, p.X, p.Y,
+	b.launch("resize_first", [3]int{ceil(n, 128), lines, 1}, 128, scratch, b.bytes(f.Data), int(f.Format), f.Width, f.Height, f.X, f.Y,
 		b.taps(first), b.ints(first.Weights), down, n)
 	patch, table := s.Patch, p.Table[:]
 	if s.Layout == preprocess.Pixels {
