@@ -70,6 +70,7 @@ var allowed = map[string][]string{
 	"mqtt":          {"backoff", "mqtt/spool", "regular"},
 	"mqtt/spool":    {},
 	"mqtt/broker":   {},
+	"mdns":          {},
 	"homeassistant": {"messages"},
 	"download":      {"atomicfile", "backoff", "regular"},
 	"modelstore":    {"checkpoint", "download", "modelfile", "modelnames", "vit"},

@@ -64,9 +64,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// lookupReason says why a name was not found. A static program asks /etc/hosts and
-// DNS alone, and other programs the modules of the system's C library too, so that
-// mosquitto_pub reaches names that this package does not.
+// lookupReason says why a name was not found. This program asks /etc/hosts and DNS, and the local network for names in
+// .local; others ask the modules of the system's C library, so that mosquitto_pub reaches names that this one does not.
 func lookupReason(err *net.DNSError) string {
 	what := fmt.Sprintf("look up %s: %s", err.Name, err.Err)
 	if !err.IsNotFound {
@@ -75,7 +74,7 @@ func lookupReason(err *net.DNSError) string {
 	const instead = "name the address instead, or put the name into /etc/hosts"
 	name := strings.ToLower(strings.TrimSuffix(err.Name, "."))
 	if strings.HasSuffix(name, ".local") {
-		return what + ": names in .local are told by mDNS, which mosquitto_pub asks by the system and this program does not: " + instead
+		return what + ": nobody in the local network answers for it (mDNS): is it spelt so, and the machine on? Else " + instead
 	}
 	if others := otherSources(nsswitch); len(others) > 0 {
 		return fmt.Sprintf("%s in /etc/hosts and DNS, which is all this program asks; mosquitto_pub asks %s too (%s): %s",

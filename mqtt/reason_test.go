@@ -57,7 +57,7 @@ func TestNamesOfTheSystem(t *testing.T) {
 		}
 	}
 	local := reason(&net.DNSError{Err: "no such host", Name: "Homeassistant.local", IsNotFound: true})
-	if !strings.Contains(local, "mDNS") || !strings.Contains(local, "/etc/hosts") || !strings.Contains(local, "mosquitto_pub") {
+	if !strings.Contains(local, "mDNS") || !strings.Contains(local, "/etc/hosts") || strings.Contains(local, "mosquitto_pub") {
 		t.Errorf("a name in .local: %q", local)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"dynvit/calibrate"
 	"dynvit/config"
+	"dynvit/mdns"
 )
 
 // Exit codes, part of the interface.
@@ -31,6 +33,7 @@ const (
 type usageError struct{ error }
 
 func main() {
+	net.DefaultResolver = mdns.Resolver()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends at once
 	code := run(ctx, os.Args[1:])
