@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"dynvit/mqtt"
 	"dynvit/mqtt/broker"
 	"dynvit/mqtt/spool"
+	"dynvit/retained"
 )
 
 const (
@@ -95,9 +97,17 @@ func (c *connection) change(m *config.MQTT, password string, in *inbox) {
 
 // openDisk opens the folder of events that wait. An embedded broker is there as
 // long as the daemon: nothing waits for it. Nodes that share a state folder do
-// not share events.
+// not share events, but those of an earlier name of this one go on here, each with the topic
+// that it has had.
 func (d *Daemon) openDisk() (spool.Disk, error) {
-	return spool.OpenFolder(filepath.Join(d.deps.State, "outbox", d.node))
+	all := filepath.Join(d.deps.State, "outbox")
+	own := filepath.Join(all, d.node)
+	for _, name := range retained.EarlierNames(d.owner()) {
+		if os.Rename(filepath.Join(all, name), own) == nil { // fails where the node has events
+			d.log.Info("what waits under an earlier name of the node is published too", "node", name)
+		}
+	}
+	return spool.OpenFolder(own)
 }
 
 func (d *Daemon) embed() (*broker.Broker, error) {

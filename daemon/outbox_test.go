@@ -2,6 +2,9 @@ package daemon
 
 import (
 	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -59,4 +62,52 @@ func TestEventsWaitForTheNextStart(t *testing.T) {
 		}
 		second.halt()
 	})
+}
+
+// TestEventsOfEarlierName: what waited when the node was renamed in its configuration waits on,
+// under its own topics; that of another node, or of one that has events of its own, is left alone.
+func TestEventsOfEarlierName(t *testing.T) {
+	const waits = "00000001.log"
+	for _, tt := range []struct {
+		name          string
+		configuration string // of the earlier node
+		own           bool   // has the node an outbox?
+		moved         bool
+	}{
+		{"renamed", "/etc/dynvit.yaml", false, true},
+		{"another node", "/etc/other.yaml", false, false},
+		{"both have events", "/etc/dynvit.yaml", true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			state := t.TempDir()
+			put := func(path, text string) {
+				t.Helper()
+				path = filepath.Join(state, path)
+				if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			put("discovery/porch.json", `{"configuration":"`+tt.configuration+`","topics":["dynvit/porch/status"]}`)
+			put("outbox/porch/"+waits, "porch")
+			if tt.own {
+				put("outbox/garden/"+waits, "garden")
+			}
+			d := &Daemon{node: "garden", deps: Deps{State: state, Configuration: "/etc/dynvit.yaml"}, log: slog.New(slog.DiscardHandler)}
+			disk, err := d.openDisk()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer disk.Close()
+			text, _ := os.ReadFile(filepath.Join(state, "outbox/garden", waits))
+			if moved := string(text) == "porch"; moved != tt.moved {
+				t.Errorf("the outbox has %q", text)
+			}
+			if _, err := os.Stat(filepath.Join(state, "outbox/porch")); (err != nil) != tt.moved {
+				t.Errorf("the earlier one's: %v", err)
+			}
+		})
+	}
 }

@@ -89,14 +89,18 @@ func (d *Daemon) discovery() string {
 	return d.config.HomeAssistant.DiscoveryPrefix
 }
 
-// newRetained knows what earlier runs left at the broker. Nodes that share a state
-// folder do not take back each other's.
+// newRetained knows what earlier runs left at the broker.
 func (d *Daemon) newRetained(out publisher) *retained.Retained {
+	return retained.New(d.owner(), out, d.log)
+}
+
+// owner tells nodes that share a state folder apart: they do not take back each other's.
+func (d *Daemon) owner() retained.Owner {
 	o := retained.Owner{Node: d.node, Configuration: d.deps.Configuration}
 	if d.deps.State != "" {
 		o.Folder = filepath.Join(d.deps.State, "discovery")
 	}
-	return retained.New(o, out, d.log)
+	return o
 }
 
 // formerModels are those that have had topics of their own below a camera, by what may

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -60,17 +61,38 @@ func New(o Owner, out Publisher, log *slog.Logger) *Retained {
 	}
 	r.kept = r.read(r.file())
 	r.known = slices.Clone(r.kept.Topics)
-	list, _ := filepath.Glob(filepath.Join(o.Folder, "*.json")) // fails at bad patterns alone
-	for _, file := range list {
-		if file == r.file() || o.Configuration == "" {
-			continue
-		}
-		if earlier := r.read(file); earlier.Configuration == o.Configuration {
-			r.files = append(r.files, file)
-			r.known = append(r.known, earlier.Topics...)
-		}
+	for file, earlier := range r.earlier() {
+		r.files = append(r.files, file)
+		r.known = append(r.known, earlier.Topics...)
 	}
 	return r
+}
+
+// EarlierNames are those that a node has had, by its configuration, and that are not forgotten yet.
+func EarlierNames(o Owner) (names []string) {
+	r := &Retained{owner: o, log: slog.New(slog.DiscardHandler)} // New has said what is damaged, or will
+	for file := range r.earlier() {
+		names = append(names, strings.TrimSuffix(filepath.Base(file), ".json"))
+	}
+	return names
+}
+
+// earlier are the files of the node's earlier names.
+func (r *Retained) earlier() iter.Seq2[string, record] {
+	return func(yield func(string, record) bool) {
+		if r.owner.Folder == "" || r.owner.Configuration == "" {
+			return
+		}
+		list, _ := filepath.Glob(filepath.Join(r.owner.Folder, "*.json")) // fails at bad patterns alone
+		for _, file := range list {
+			if file == r.file() {
+				continue
+			}
+			if rec := r.read(file); rec.Configuration == r.owner.Configuration && !yield(file, rec) {
+				return
+			}
+		}
+	}
 }
 
 func (r *Retained) file() string { return filepath.Join(r.owner.Folder, r.owner.Node+".json") }
