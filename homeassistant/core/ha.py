@@ -60,15 +60,15 @@ class Ha(Api):
             shutil.rmtree(self.config, ignore_errors=True)
 
     def start_broker(self):
-        """A mosquitto that forgets all when it ends, and what hears everything but snapshots."""
+        """A mosquitto that forgets all when it ends, for all of the namespace, and what hears everything but snapshots."""
         conf = os.path.join(self.config, "mosquitto.conf")
         with open(conf, "w") as f:
-            f.write(f"listener {self.mqtt_port} 127.0.0.1\nallow_anonymous true\nuser root\nlog_dest none\n")
+            f.write(f"listener {self.mqtt_port}\nallow_anonymous true\nuser root\nlog_dest none\n")
         self.broker = subprocess.Popen([*DIE, shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", conf], stderr=subprocess.DEVNULL)
         def answers():
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", self.mqtt_port)) == 0
-        until(answers, "mosquitto answers", 20)
+        until(answers, "mosquitto answers")
         self.listener = subprocess.Popen([*DIE, "mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.mqtt_port), "-t", "#", "-T", "+/+/camera/+/snapshot",
                                           "-F", "%t\t%r\t%p"], stdout=open(self.heard_path, "a"), stderr=subprocess.DEVNULL)
 

@@ -3,7 +3,7 @@ import base64, json, os, socket, struct, subprocess, time
 import urllib.error, urllib.request
 
 
-def until(f, what, timeout=30.0, every=0.05):
+def until(f, what, timeout=60.0, every=0.05):
     """f's first true value; AssertionError after timeout."""
     end = time.monotonic() + timeout
     while True:
@@ -112,7 +112,7 @@ class Api:
     def states(self):
         return {s["entity_id"]: s for s in self.rest("GET", "/api/states")}
 
-    def wait(self, entity_id, state, timeout=10):
+    def wait(self, entity_id, state, timeout=60):
         last = [None]
         def same():
             last[0] = self.states().get(entity_id, {}).get("state")
