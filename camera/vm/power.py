@@ -39,7 +39,7 @@ class Broker:
         until("the broker listens", lambda: socket.socket().connect_ex(("127.0.0.1", 1883)) == 0)
         with open(self.heard, "w") as f:
             self.processes.append(subprocess.Popen(
-                ["mosquitto_sub", "-q", "1", "-t", "dynvit/+/camera/+/event", "-t", "$SYS/broker/version", "-v"],
+                ["mosquitto_sub", "-q", "1", "-t", "dynvit/+/camera/+/event", "-t", "dynvit/+/camera/+/state", "-t", "$SYS/broker/version", "-v"],
                 stdout=f, stderr=subprocess.DEVNULL))
         until("the subscriber hears", lambda: os.path.getsize(self.heard) > 0)
 
@@ -48,6 +48,11 @@ class Broker:
             p.kill()
             p.wait()
         self.processes = []
+
+    def states(self):
+        """Has a state been heard since the broker's start?"""
+        with open(self.heard) as f:
+            return "/state {" in f.read()
 
     def ids(self):
         """The ids of events that were heard since the broker's start, in order, repeats too."""
@@ -142,10 +147,14 @@ def lose_power(box, broker, dice):
         print(f"  cut {boot + 1}: {time.monotonic() - ready:.1f} s after the daemon served, broker {'there' if there else 'away'}, "
               f"{'heard %d' % len(heard[-1]) if there else '%d on disk' % safe}", flush=True)
     broker.start()
+    powered = time.monotonic()
+    passed = lambda: f"{time.monotonic() - powered:.0f} s"
     box.start()
-    served = time.monotonic()
+    served = passed()
+    until("a state is heard", broker.states)
+    stated = passed()
     until("all waiting events are heard", lambda: set(broker.ids()) and box.waiting()["events"] == 0)
-    print(f"  replayed {time.monotonic() - served:.1f} s after the daemon served again")
+    print(f"  after the power came back: served {served}, a state published {stated}, all that waited replayed {passed()}")
     heard.append(broker.ids())
     failed = []
     for at, (safe, since) in enumerate(cuts):
