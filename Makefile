@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/dynvitd
 
-.PHONY: help build demo test test-arm64 emulate-neon emulate-portable test-vips test-faults test-vm test-power test-ha test-page package test-package cuda package-cuda test-cuda cuda-ptx test-cuda-kernels always soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
+.PHONY: help build demo test test-arm64 emulate-neon emulate-portable test-vips test-faults test-vm test-power test-first-steps test-ha test-page package test-package cuda package-cuda test-cuda cuda-ptx test-cuda-kernels always soak check race fuzz bench bench-calibrate bench-peers cover train-setup test-train clean
 
 help: ## list the targets (at once)
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1	\2/' | expand -t 20
@@ -48,11 +48,14 @@ emulate-portable:
 	(cd backends/internal/host && qemu-$$arch-static $$dir/host) && \
 	(cd vit && GOMAXPROCS=1 qemu-$$arch-static $$dir/vit -test.short -test.run '^TestGolden$$'/$${run#*:}/'^portable$$') || exit 1; done
 
-test-vm: ## run the daemon in an emulated Debian with virtual cameras (4 min, the first time 6; root, qemu)
+test-vm: ## run the daemon in an emulated Debian with virtual cameras (8 min, the first time 10; root, qemu)
 	camera/vm/run
 
 test-power: ## cut the power of that box ten times, and copy its disk fifty times while it writes: nothing acknowledged is lost (15 min; root, qemu, mosquitto)
 	camera/vm/run power
+
+test-first-steps: ## type the README's commands in that box, up to entities in a real Home Assistant beside it (4 min, the first time 4 to 9 more; root, qemu, avahi-daemon, mosquitto, debootstrap)
+	camera/vm/run first-steps
 
 test-ha: ## run the daemon beside a real Home Assistant Core (3 min, the first time 2 to 7 more; root, mosquitto, debootstrap)
 	homeassistant/core/run
