@@ -19,21 +19,20 @@ import (
 // group is where questions go.
 var group = netip.MustParseAddrPort("224.0.0.251:5353")
 
-// Owners answer at once, but networks lose multicast: a question is asked three times in a second.
-const (
-	times = 3
-	again = time.Second / times
-)
-
 // Resolver is Go's own, for net.DefaultResolver: it asks /etc/hosts, then for a name in .local the
 // local networks over IPv4, and DNS where nobody there answers within a second.
 // It is safe for concurrent use.
-func Resolver() *net.Resolver { return network{group, net.Interfaces}.resolver() }
+func Resolver() *net.Resolver {
+	// Owners answer at once, but networks lose multicast.
+	return network{group, net.Interfaces, 3, time.Second / 3}.resolver()
+}
 
-// network is whom to ask, through which interfaces.
+// network is whom to ask, through which interfaces, how many times, and how long to wait each time.
 type network struct {
 	group      netip.AddrPort
 	interfaces func() ([]net.Interface, error)
+	times      int
+	wait       time.Duration
 }
 
 func (n network) resolver() *net.Resolver { return &net.Resolver{PreferGo: true, Dial: n.dial} }
@@ -92,9 +91,9 @@ func (n network) ask(ctx context.Context, q question, query []byte) []byte {
 		return nil
 	}
 	defer socket.Close()
-	for range times {
+	for range n.times {
 		asked := n.send(socket, query)
-		if err := socket.SetReadDeadline(time.Now().Add(again)); err != nil {
+		if err := socket.SetReadDeadline(time.Now().Add(n.wait)); err != nil {
 			return nil
 		}
 		if answer := q.await(socket, asked); answer != nil || ctx.Err() != nil {

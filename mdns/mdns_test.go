@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -36,6 +37,7 @@ func newResponder(t *testing.T, answer func(q dnsmessage.Message) []byte) *respo
 	r := &responder{network: network{
 		group:      netip.AddrPortFrom(group.Addr(), conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()),
 		interfaces: func() ([]net.Interface, error) { return []net.Interface{*lo}, nil },
+		times:      1000, wait: 50 * time.Millisecond, // until Go's resolver gives up: the machine may be busy
 	}}
 	done := make(chan struct{})
 	go func() {
@@ -94,9 +96,6 @@ func TestLocalName(t *testing.T) {
 		if err != nil || !slices.Equal(got, []netip.Addr{netip.MustParseAddr("192.0.2.7")}) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
-	}
-	if _, err := r.resolver().LookupNetIP(context.Background(), "ip", "homeassistant.local"); err != nil {
-		t.Errorf("where there is no IPv6 address: %v", err)
 	}
 	before := r.asked.Load()
 	for _, name := range []string{"local", "homeassistant.local.invalid", "xlocal.invalid"} {
@@ -165,6 +164,7 @@ func TestOnlyNeighbours(t *testing.T) {
 // TestNobodyAnswers: then DNS is asked, whose word holds.
 func TestNobodyAnswers(t *testing.T) {
 	r := newResponder(t, func(dnsmessage.Message) []byte { return nil })
+	r.times = 2
 	dns, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
