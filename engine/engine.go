@@ -34,6 +34,7 @@ type Options struct {
 	Scaled     bool     // large JPEGs may be decoded at a fraction of their size (preprocess.Spec)
 	AsStored   bool     // pictures are not turned by their Exif (preprocess.Spec)
 	Features   bool     // a backbone is taken too: Result.Features is all that it answers
+	MergeAt    []int    // blocks in which merge acts instead of the model's own (vit.Config.MergeAt)
 }
 
 // Info says what was opened; it does not change.
@@ -96,6 +97,9 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 		return nil, err
 	}
 	defer m.close()
+	if o.MergeAt != nil {
+		m.config.MergeAt = o.MergeAt
+	}
 	if m.config.Classes == 0 && m.head == nil && !o.Features {
 		return nil, noClasses(m.name)
 	}
@@ -161,7 +165,7 @@ func (e *Engine) load(m *model, o Options) error {
 	}
 	e.info = Info{
 		Model: m.name, SHA256: m.sha256, Architecture: c.Architecture, Backend: facts.Name, Device: facts.Device, Threaded: facts.Threaded, Precision: p,
-		Scorer: e.scorer.String(), Patches: c.Patches(), Prefix: c.Prefix(), Stages: len(c.PruneAt), Classes: len(e.labels), Features: c.Features(), Taught: e.head != nil, ShortSide: short,
+		Scorer: e.scorer.String(), Patches: c.Patches(), Prefix: c.Prefix(), Stages: len(c.Stages(e.scorer)), Classes: len(e.labels), Features: c.Features(), Taught: e.head != nil, ShortSide: short,
 	}
 	return nil
 }
@@ -234,7 +238,7 @@ func (e *Engine) Plan(k vit.Keep) (vit.Plan, error) {
 	p := vit.Plan{Keep: k.Counts}
 	if k.Counts == nil {
 		var err error
-		if p, err = vit.PlanFor(k.Ratio, e.info.Patches, e.info.Stages); err != nil {
+		if p, err = e.config.PlanFor(k.Ratio, e.scorer); err != nil {
 			return p, err
 		}
 	}
@@ -245,7 +249,7 @@ func (e *Engine) Plan(k vit.Keep) (vit.Plan, error) {
 func (e *Engine) Ratio(k vit.Keep, p vit.Plan) float64 {
 	switch {
 	case k.Counts != nil:
-		return p.Ratio(e.info.Patches)
+		return e.config.RatioOf(p, e.scorer)
 	case k.IsAuto():
 		return AutoKeep
 	}

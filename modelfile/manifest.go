@@ -28,6 +28,7 @@ type Manifest struct {
 	Classes       []string // labels in order
 	Synsets       []string // WordNet ids in the same order
 	PruneAt       []int    // blocks, from 0, that drop patches; nil where absent
+	MergeAt       []int    // blocks, from 0, that merge patches; nil where absent
 	Stem          string   // "" for a plain patch embedding
 	SkipLam       float64  // what residual branches are divided by
 	Act           string   // what the MLP applies, such as "quick_gelu"; "": GELU
@@ -82,7 +83,8 @@ func fields() []field {
 		floatField("layer_norm_eps", func(m *Manifest) *float64 { return &m.LayerNormEps }),
 		listField("classes", func(m *Manifest) *[]string { return &m.Classes }),
 		listField("synsets", func(m *Manifest) *[]string { return &m.Synsets }),
-		pruneField(),
+		blocksField("prune_at", func(m *Manifest) *[]int { return &m.PruneAt }),
+		blocksField("merge_at", func(m *Manifest) *[]int { return &m.MergeAt }),
 		textField("stem", func(m *Manifest) *string { return &m.Stem }),
 		floatField("skip_lam", func(m *Manifest) *float64 { return &m.SkipLam }),
 		textField("act", func(m *Manifest) *string { return &m.Act }),
@@ -251,15 +253,15 @@ func listField(key string, at func(*Manifest) *[]string) field {
 		func(m *Manifest) string { return strings.Join(*at(m), listSeparator) }}
 }
 
-func pruneField() field {
-	return field{"prune_at",
+func blocksField(key string, at func(*Manifest) *[]int) field {
+	return field{key,
 		func(m *Manifest, s string) (err error) {
-			m.PruneAt, err = parseBlocks(s)
+			*at(m), err = parseBlocks(s)
 			return err
 		},
 		func(m *Manifest) string {
-			words := make([]string, len(m.PruneAt))
-			for i, n := range m.PruneAt {
+			words := make([]string, len(*at(m)))
+			for i, n := range *at(m) {
 				words[i] = strconv.Itoa(n)
 			}
 			return strings.Join(words, ",")

@@ -12,7 +12,7 @@ func TestManifest(t *testing.T) {
 		"architecture": "vit", "width": "128", "depth": "12", "heads": "2", "mlp_ratio": "4", "patch_size": "16",
 		"image_size": "224", "resize": "256", "crop_mode": "squash", "crop_offset": "floor", "interpolation": "bicubic", "mean": "0.485,0.456,0.406",
 		"std": "0.229,0.224,0.225", "layer_norm_eps": "1e-06", "classes": "a|b c", "synsets": "n1|n2",
-		"prune_at": "3,6,9", "stem": "lvvit", "skip_lam": "2", "license": "MIT", "training": "none",
+		"prune_at": "3,6,9", "merge_at": "3,4,6", "stem": "lvvit", "skip_lam": "2", "license": "MIT", "training": "none",
 	}
 	m, err := ParseManifest(meta)
 	if err != nil {
@@ -50,6 +50,7 @@ func TestManifestErrors(t *testing.T) {
 		"std":            {"1,0,1", "1,-1,1", "Inf,1,1", "1e-60,1,1"},
 		"layer_norm_eps": {"NaN", "0", "-1e-6", "Inf", ""},
 		"skip_lam":       {"-2"},
+		"merge_at":       {"3,3", "", "a"},
 		"prune_at":       {"3,3", "6,3", "-1", "", "3,,6", "a", "3;6"},
 		"classes":        {"", "a||b", "a|b\nc", strings.Repeat("a|", maxSize) + "a"},
 		"synsets":        {"|"},

@@ -66,6 +66,14 @@ func (f *File) Close() error {
 	return unmap()
 }
 
+// Path is what an open file was opened by; "" of one in memory.
+func (f *File) Path() string {
+	if f.unmap == nil {
+		return ""
+	}
+	return f.path
+}
+
 // Names lists the tensors, ascending.
 func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.tensors)) }
 

@@ -35,6 +35,7 @@ type Config struct {
 	Classes      int // C; 0: a backbone, whose answer is the D features that a head would read
 	Eps          float32
 	PruneAt      []int   // blocks (0-based) before or in which patches are dropped, ascending
+	MergeAt      []int   // blocks in which Merge acts instead, ascending; none: PruneAt
 	SkipLam      float32 // residual branches are divided by it; 1 for DeiT, 2 for LV-ViT
 	ConvStem     int     // channels of LV-ViT's convolutional stem; 0: patches are embedded directly
 	QKVBias      bool
@@ -211,13 +212,32 @@ func (c Config) read() int {
 	return 1
 }
 
-func (c Config) checkLists() error {
+// Stages are the blocks in which a scorer removes patches.
+func (c Config) Stages(s Scorer) []int {
+	if s == Merge && len(c.MergeAt) > 0 {
+		return c.MergeAt
+	}
+	return c.PruneAt
+}
+
+// checkBlocks reports blocks that are not there, or not ascending.
+func (c Config) checkBlocks(key string, blocks []int) error {
 	last := -1
-	for _, at := range c.PruneAt {
+	for _, at := range blocks {
 		if at <= last || at >= c.Depth {
-			return fmt.Errorf("prune_at %v: want ascending blocks below depth %d", c.PruneAt, c.Depth)
+			return fmt.Errorf("%s %v: want ascending blocks below depth %d", key, blocks, c.Depth)
 		}
 		last = at
+	}
+	return nil
+}
+
+func (c Config) checkLists() error {
+	if err := c.checkBlocks("prune_at", c.PruneAt); err != nil {
+		return err
+	}
+	if err := c.checkBlocks("merge_at", c.MergeAt); err != nil {
+		return err
 	}
 	for i := range 3 {
 		if !finite(c.Mean[i]) || !finite(c.Std[i]) || c.Std[i] <= 0 {
@@ -237,9 +257,9 @@ func (c Config) MACs(p Plan, s Scorer) int64 {
 	d, h := int64(c.Width), int64(c.Hidden)
 	alive := int64(c.Patches())
 	macs := c.stemMACs()
-	stage := 0
+	stage, stages := 0, c.Stages(s)
 	for i := range c.Depth {
-		drop := stage < len(c.PruneAt) && c.PruneAt[stage] == i
+		drop := stage < len(stages) && stages[stage] == i
 		keep := alive
 		if drop {
 			keep = int64(p.Keep[stage])

@@ -14,7 +14,7 @@ func (s *Session) forward(p Plan) {
 	stage := 0
 	for i := range s.w.blocks {
 		keep, at := alive, -1
-		if stage < len(s.w.PruneAt) && s.w.PruneAt[stage] == i {
+		if stage < len(s.stages) && s.stages[stage] == i {
 			keep, at = p.Keep[stage], stage
 			stage++
 		}

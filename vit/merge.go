@@ -54,7 +54,7 @@ func (s *Session) allocMerging(a *allocator) {
 		}
 	}
 	a.index(&s.whole, s.w.Patches())
-	s.groups = make([]backends.Index, len(s.w.PruneAt))
+	s.groups = make([]backends.Index, len(s.stages))
 	for i := range s.groups {
 		a.index(&s.groups[i], s.w.Patches())
 	}

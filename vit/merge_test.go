@@ -147,3 +147,39 @@ func TestMergingIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMergeAt: stages of Merge's own do what those do at prune_at, and a stage that keeps all is
+// as if it were not there.
+func TestMergeAt(t *testing.T) {
+	c := Config{
+		Architecture: "vit", ImageSize: 64, PatchSize: 8, Width: 32, Depth: 5, Heads: 2, Hidden: 64, Classes: 7, Eps: 1e-6, SkipLam: 1,
+		QKVBias: true, PruneAt: []int{1, 2, 3}, Resize: 64, Interpolation: "bicubic", Std: [3]float32{1, 1, 1},
+	}
+	input := alike(c, slices.Repeat([]int{1, 2, 3, 4, 5, 6, 7, 8}, 8))
+	be := openBackend(t, backends.Portable)
+	answer := func(c Config, keep ...int) Result {
+		return run(t, sessionOf(t, be, c, Random{Config: c, Seed: 3}, backends.F32, Merge), input, Plan{keep})
+	}
+	want := answer(c, 50, 40, 20)
+	apart := c
+	apart.MergeAt, apart.PruneAt = c.PruneAt, []int{2}
+	every := c
+	every.MergeAt = []int{0, 1, 2, 3, 4}
+	for name, got := range map[string]Result{"apart": answer(apart, 50, 40, 20), "with idle stages": answer(every, 64, 50, 40, 20, 20)} {
+		if !slices.Equal(got.Logits, want.Logits) {
+			t.Errorf("%s: %v, want %v", name, got.Logits, want.Logits)
+		}
+	}
+	if r := answer(every, 64, 50, 40, 20, 20); len(r.Groups) != 5 || !slices.Equal(r.Groups[3], want.Groups[2]) || !slices.Equal(r.Groups[4], want.Groups[2]) {
+		t.Errorf("groups %v, want %v", r.Groups, want.Groups)
+	}
+	s := sessionOf(t, be, every, Random{Config: every, Seed: 3}, backends.F32, Merge)
+	s.be.Upload(s.Input(), input)
+	var prepared Result
+	if err := s.RunPrepared(Plan{[]int{64, 50, 40, 20, 20}}, &prepared); err != nil || !slices.Equal(prepared.Logits, want.Logits) {
+		t.Errorf("of what lies there: %v, %v, want %v", prepared.Logits, err, want.Logits)
+	}
+	if r := run(t, sessionOf(t, be, every, Random{Config: every, Seed: 3}, backends.F32, Attention), input, Plan{[]int{50, 40, 20}}); len(r.Kept) != 3 {
+		t.Errorf("attention has %d stages, want prune_at's", len(r.Kept))
+	}
+}

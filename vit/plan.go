@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -18,7 +19,7 @@ type Plan struct {
 // PlanFor turns a keep ratio into counts: stage k of stages keeps
 // int(patches·ratio^k), k from 1, exactly as Python computes it in doubles
 // (reference: infer.py and models/dyvit.py of raoyongming/DynamicViT), and at
-// least one. It is the only place where a ratio becomes counts. ratio is in (0, 1].
+// least one. ratio is in (0, 1].
 func PlanFor(ratio float64, patches, stages int) (Plan, error) {
 	if !(ratio > 0 && ratio <= 1) {
 		return Plan{}, fmt.Errorf("keep ratio %v: want more than 0, at most 1", ratio)
@@ -28,6 +29,36 @@ func PlanFor(ratio float64, patches, stages int) (Plan, error) {
 		keep[k] = max(1, int(float64(patches)*power(ratio, k+1)))
 	}
 	return Plan{keep}, nil
+}
+
+// PlanFor turns a keep ratio into the counts of a scorer's stages. Where Merge has stages of
+// its own, which may be more or fewer than PruneAt's, each keeps the same share of what came to
+// it, and a frame takes no more multiply-adds than by that ratio at PruneAt.
+func (c Config) PlanFor(ratio float64, s Scorer) (Plan, error) {
+	p, err := PlanFor(ratio, c.Patches(), len(c.PruneAt))
+	if err != nil || s != Merge || len(c.MergeAt) == 0 {
+		return p, err
+	}
+	usual := c
+	usual.MergeAt = nil
+	return c.planWithin(usual.MACs(p, s), s), nil
+}
+
+// halvings of the range of shares tell shares apart that differ in a count of maxImage².
+const halvings = 24
+
+// planWithin is the plan of one share at every stage that takes most work, but no more than so
+// many multiply-adds; the least possible where nothing takes so few.
+func (c Config) planWithin(macs int64, s Scorer) Plan {
+	patches, stages := c.Patches(), len(c.Stages(s))
+	share := func(n int) float64 { return float64(n) / (1 << halvings) }
+	fits := func(n int) bool {
+		p, err := PlanFor(share(n), patches, stages)
+		return err != nil || c.MACs(p, s) <= macs
+	}
+	n := sort.Search(1<<halvings, func(n int) bool { return !fits(n + 1) })
+	p, _ := PlanFor(share(max(1, n)), patches, stages) // of a share above 0, at most 1
+	return p
 }
 
 // power is x^n rounded once, as C's pow does it. math.Pow rounds at each of
@@ -65,6 +96,22 @@ func (p Plan) Dense(patches int) bool {
 		}
 	}
 	return true
+}
+
+// RatioOf is the keep ratio that stands for a scorer's plan where only counts are known. At
+// stages of Merge's own it is the ratio of as much work, to a thousandth.
+func (c Config) RatioOf(p Plan, s Scorer) float64 {
+	if s != Merge || len(c.MergeAt) == 0 {
+		return p.Ratio(c.Patches())
+	}
+	macs, usual := c.MACs(p, s), c
+	usual.MergeAt = nil
+	const steps = 1000
+	n := sort.Search(steps-1, func(n int) bool {
+		at, err := PlanFor(float64(n+1)/steps, c.Patches(), len(c.PruneAt))
+		return err == nil && usual.MACs(at, s) >= macs
+	})
+	return float64(n+1) / steps
 }
 
 // Ratio is the keep ratio that stands for the plan where only counts are

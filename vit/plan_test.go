@@ -67,3 +67,53 @@ func TestMACs(t *testing.T) {
 		t.Errorf("keep 0.7 %.3f GMAC", got)
 	}
 }
+
+// TestPlanAtStages: where Merge has stages of its own, a ratio is the counts of one share a stage
+// that take as much work as that ratio does at the usual stages, and counts say which ratio they
+// are; other scorers know nothing of them.
+func TestPlanAtStages(t *testing.T) {
+	usual, err := Named("deit_tiny")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range [][]int{{3, 4, 6, 8, 10}, {3, 4, 5, 6, 7, 8, 9, 10}, {3, 7}, {3, 6, 9}} {
+		c := usual
+		c.MergeAt = at
+		if err := c.Check(); err != nil {
+			t.Fatal(err)
+		}
+		for _, ratio := range []float64{1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4} {
+			want, _ := usual.PlanFor(ratio, Merge)
+			p, err := c.PlanFor(ratio, Merge)
+			if err != nil || p.Check(196, len(at)) != nil || p.Dense(196) != (ratio == 1) {
+				t.Errorf("%v at %v: %v, %v", ratio, at, p, err)
+			}
+			work := float64(c.MACs(p, Merge)) / float64(usual.MACs(want, Merge))
+			if work > 1 || work < 0.985 {
+				t.Errorf("%v at %v: %v takes %.3f of the work of %v", ratio, at, p, work, want)
+			}
+			if got := c.RatioOf(p, Merge); got > ratio || got < ratio-0.015 {
+				t.Errorf("%v at %v is taken for %v", p, at, got)
+			}
+			for _, s := range []Scorer{Attention, Predictor, PredictorMerge} {
+				if p, _ := c.PlanFor(ratio, s); !slices.Equal(p.Keep, want.Keep) || len(c.Stages(s)) != 3 {
+					t.Errorf("%v by %v: %v, want %v", ratio, s, p, want)
+				}
+			}
+		}
+	}
+	c := usual
+	c.MergeAt = []int{10} // cannot be as fast as 0.4 at three stages
+	if p, err := c.PlanFor(0.4, Merge); err != nil || !slices.Equal(p.Keep, []int{1}) {
+		t.Errorf("%v, %v, want the least", p, err)
+	}
+	if _, err := c.PlanFor(0, Merge); err == nil {
+		t.Error("a ratio of nothing passes")
+	}
+	for _, bad := range [][]int{{3, 3}, {12}, {-1}} {
+		c.MergeAt = bad
+		if err := c.Check(); err == nil || len(err.Error()) > 80 {
+			t.Errorf("merge_at %v: %v", bad, err)
+		}
+	}
+}

@@ -27,6 +27,7 @@ type Session struct {
 	fuser      backends.Fuser  // be, or nil
 	merger     backends.Merger // be, or nil
 	scorer     Scorer
+	stages     []int             // blocks, of the scorer
 	recorder   backends.Recorder // be, or nil
 	recordings []recording       // used last first
 
@@ -77,7 +78,7 @@ func NewSession(be backends.Backend, w *Weights, scorer Scorer) (*Session, error
 	if scorer == CLSAttention && w.NoCLS {
 		return nil, fmt.Errorf("scorer cls-attention: the model has no CLS token")
 	}
-	s := &Session{w: w, be: be, scorer: scorer}
+	s := &Session{w: w, be: be, scorer: scorer, stages: w.Stages(scorer)}
 	if s.merger, _ = be.(backends.Merger); s.merger == nil && scorer.Merges() {
 		return nil, fmt.Errorf("scorer %v: the backend %s merges no patches (use %v)", scorer, be.Facts().Name, scorer.Dropping())
 	}
@@ -101,7 +102,7 @@ func NewSession(be backends.Backend, w *Weights, scorer Scorer) (*Session, error
 	if w.ConvStem > 0 {
 		s.allocStem(&a)
 	}
-	s.kept = make([]backends.Index, len(w.PruneAt))
+	s.kept = make([]backends.Index, len(s.stages))
 	for i := range s.kept {
 		a.index(&s.kept[i], n+1)
 	}
@@ -193,7 +194,7 @@ func (s *Session) Run(input []float32, p Plan, r *Result) error {
 	if len(input) != s.w.InputLen() {
 		return fmt.Errorf("vit: input of %d numbers, the model takes %d", len(input), s.w.InputLen())
 	}
-	if err := p.Check(s.w.Patches(), len(s.w.PruneAt)); err != nil {
+	if err := p.Check(s.w.Patches(), len(s.stages)); err != nil {
 		return err
 	}
 	s.be.Upload(s.Input(), input)
@@ -202,7 +203,7 @@ func (s *Session) Run(input []float32, p Plan, r *Result) error {
 
 // RunPrepared is Run of what was written to Input.
 func (s *Session) RunPrepared(p Plan, r *Result) error {
-	if err := p.Check(s.w.Patches(), len(s.w.PruneAt)); err != nil {
+	if err := p.Check(s.w.Patches(), len(s.stages)); err != nil {
 		return err
 	}
 	return s.run(p, r)
