@@ -76,7 +76,7 @@ func (l *live) Command(ctx context.Context, name string, payload []byte) (messag
 func (l *live) show(p *page.Page) {
 	for r, ok := l.Next(); ok; r, ok = l.Next() {
 		if r.First {
-			p.Hear(&page.Frame{Report: r.Report, Engine: r.Engine, Picture: r.Picture, Kept: r.Kept, Patches: r.Patches})
+			p.Hear(&page.Frame{Report: r.Report, Engine: r.Engine, Picture: r.Picture, Kept: r.Kept, Groups: r.Groups, Patches: r.Patches})
 		}
 	}
 }

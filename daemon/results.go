@@ -20,6 +20,7 @@ type Result struct {
 	// While the listener watches, else nil.
 	Picture []byte    // what the model was shown (engine.Result)
 	Kept    [][]int32 // patches alive after each stage, ascending ids
+	Groups  [][]int32 // the patch that each lives on in after each stage, -1: dropped; nil where none are merged
 }
 
 // Listener hears of every frame that is looked at. The inference never waits for
@@ -54,20 +55,27 @@ type heard struct {
 	by      looker
 	picture []byte
 	kept    [][]int32
+	groups  [][]int32
 }
 
 // see takes a copy of what the model was shown and what it kept; nothing is held on to
 // when nobody watches.
 func (h *heard) see(watching bool, r *engine.Result) {
 	if !watching {
-		h.picture, h.kept = nil, nil
+		h.picture, h.kept, h.groups = nil, nil, nil
 		return
 	}
 	h.picture = append(h.picture[:0], r.Picture...)
-	h.kept = slices.Grow(h.kept[:0], len(r.Kept))[:len(r.Kept)]
-	for i, ids := range r.Kept {
-		h.kept[i] = append(h.kept[i][:0], ids...)
+	h.kept, h.groups = copied(h.kept, r.Kept), copied(h.groups, r.Groups)
+}
+
+// copied copies lists into the memory of others.
+func copied(into, from [][]int32) [][]int32 {
+	into = slices.Grow(into[:0], len(from))[:len(from)]
+	for i, ids := range from {
+		into[i] = append(into[i][:0], ids...)
 	}
+	return into
 }
 
 // NewListener has room for so many results that were not yet taken.
@@ -96,7 +104,7 @@ func (l *Listener) take() (r Result, ok, ended bool) {
 	l.taken, l.ring[l.first] = l.ring[l.first], l.taken
 	l.first, l.n = (l.first+1)%len(l.ring), l.n-1
 	t := &l.taken
-	return Result{Report: &t.report, Changed: t.changed, Engine: t.by.engine, Patches: t.by.patches, First: t.by.first, Picture: t.picture, Kept: t.kept}, true, false
+	return Result{Report: &t.report, Changed: t.changed, Engine: t.by.engine, Patches: t.by.patches, First: t.by.first, Picture: t.picture, Kept: t.kept, Groups: t.groups}, true, false
 }
 
 // Watch says whether results are to carry what the model was shown and what it kept,

@@ -7,6 +7,8 @@ import (
 	"image/jpeg"
 	"math"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +36,7 @@ type camera struct {
 	rgb      []byte // nil: nobody watches, or no frame came since
 	seq      uint64 // of rgb
 	survived []byte // a digit a patch: the stages that it outlived
+	into     []byte // a number a patch: the one that it was merged into, itself if it was not; empty where none are
 	stages   int
 	jpeg     []byte // of the frame jpegSeq; never written to again
 	jpegSeq  uint64
@@ -52,6 +55,7 @@ func (c *camera) take(f *Frame, watched bool) {
 	}
 	c.rgb, c.seq, c.stages = append(c.rgb[:0], f.Picture...), f.Report.Seq, len(f.Kept)
 	c.survived = survivors(c.survived, f.Patches, f.Kept)
+	c.into = targets(c.into, f.Patches, f.Groups)
 }
 
 // digits are of base 36: a model of more stages has not been seen.
@@ -70,9 +74,36 @@ func survivors(into []byte, patches int, kept [][]int32) []byte {
 	return into
 }
 
+// targets writes for each patch which one it was merged into, in base 36, each number as long as
+// that of the last patch. With the stages that it outlived that is all there is to know: at any
+// stage a patch lives on in whom it was merged into, or whom that was merged into, and so on.
+func targets(into []byte, patches int, groups [][]int32) []byte {
+	into = into[:0]
+	if len(groups) == 0 {
+		return into
+	}
+	width := len(strconv.FormatInt(int64(max(0, patches-1)), len(digits)))
+	for id := range patches {
+		to := int64(id)
+		for _, of := range groups {
+			if id < len(of) && of[id] != int32(id) {
+				to = max(int64(of[id]), -1)
+				break
+			}
+		}
+		if to < 0 { // dropped
+			to = int64(id)
+		}
+		number := strconv.FormatInt(to, len(digits))
+		into = append(into, strings.Repeat(digits[:1], max(0, width-len(number)))...)
+		into = append(into, number...)
+	}
+	return into
+}
+
 // forget lets go of pictures, which would be old when somebody watches again.
 func (c *camera) forget() {
-	c.rgb, c.seq, c.survived, c.jpeg, c.jpegSeq = nil, 0, nil, nil, 0
+	c.rgb, c.seq, c.survived, c.into, c.jpeg, c.jpegSeq = nil, 0, nil, nil, nil, 0
 	c.payload, c.encoded = nil, 0
 }
 
@@ -92,6 +123,7 @@ type shot struct {
 	jpeg     []byte
 	seq      uint64
 	survived string
+	into     string
 	stages   int
 }
 
@@ -120,6 +152,9 @@ func (p *Page) picture(w http.ResponseWriter, r *http.Request) {
 	h.Set("Dynvit-Seq", fmt.Sprint(s.seq))
 	h.Set("Dynvit-Stages", fmt.Sprint(s.stages))
 	h.Set("Dynvit-Survived", s.survived)
+	if s.into != "" {
+		h.Set("Dynvit-Into", s.into)
+	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.jpeg))
 }
 
@@ -156,7 +191,7 @@ func (p *Page) newest(name string) (s shot, changed <-chan struct{}, err error) 
 		p.mu.Unlock()
 		return s, changed, nil
 	}
-	s = shot{seq: c.seq, survived: string(c.survived), stages: c.stages}
+	s = shot{seq: c.seq, survived: string(c.survived), into: string(c.into), stages: c.stages}
 	if c.jpegSeq == c.seq {
 		s.jpeg = c.jpeg
 		p.mu.Unlock()

@@ -44,6 +44,7 @@ type Frame struct {
 	Engine  messages.Engine // looked at it
 	Picture []byte          // [S, S, 3], R, G, B: what the model was shown; nil: nobody watches
 	Kept    [][]int32       // patches alive after each stage; nil: nobody watches
+	Groups  [][]int32       // the patch that each lives on in after each stage, -1: dropped; nil where none are merged
 	Patches int             // of the picture, side by side
 }
 

@@ -217,6 +217,41 @@ func TestPicture(t *testing.T) {
 	})
 }
 
+// TestGroups: where patches are merged the picture says into which each was, by which the page
+// finds the groups of each stage, as wide as the last patch's number; where none are it says nothing.
+func TestGroups(t *testing.T) {
+	p, _, mux := newPage(token)
+	defer p.Close()
+	defer p.watch()()
+	into := func(groups [][]int32, patches int) string {
+		f := frame("door", 1)
+		f.Groups, f.Patches = groups, patches
+		p.Hear(f)
+		w := asked(mux, "GET", "/page/camera/door/picture")
+		if got := len(w.Header().Get("Dynvit-Survived")); w.Code != 200 || got != patches {
+			t.Errorf("%d, %d patches, want %d", w.Code, got, patches)
+		}
+		return w.Header().Get("Dynvit-Into")
+	}
+	for want, groups := range map[string][][]int32{
+		"3023": {{0, 0, -1, 3}, {3, 3, -1, 3}}, // 1 into 0 and that into 3, 2 dropped
+		"0120": {{0, 1, 2, 0}, {-1, 1, 2, -1}}, // what was merged is dropped with its group
+		"":     nil,
+	} {
+		if got := into(groups, 4); got != want {
+			t.Errorf("groups %v: %q, want %q", groups, got, want)
+		}
+	}
+	many := make([]int32, 100)
+	for i := range many {
+		many[i] = int32(i)
+	}
+	many[2] = 99
+	if got := into([][]int32{many}, 100); len(got) != 200 || got[:8] != "00012r03" || got[198:] != "2r" {
+		t.Errorf("100 patches: %q", got)
+	}
+}
+
 // event is one of a stream.
 type event struct{ name, data string }
 

@@ -161,6 +161,40 @@ func TestControls(t *testing.T) {
 	}
 }
 
+// TestGroups: where patches are merged those of a group have one colour after a stage, more of them
+// after each, and the picture alone has none.
+func TestGroups(t *testing.T) {
+	t.Setenv("DYNVIT_SCORER", "merge")
+	box, tab := start(t, "DOOR_SOURCE=test:?fps=2&size=640x480"), newTab(t)
+	tab.open(box.url())
+	tab.unlock()
+	get[bool](tab, `(document.querySelector("#keep").value = 50, document.querySelector("#keep").dispatchEvent(new Event("change")), true)`)
+	tab.until(func() bool { s := box.settings(); return !s.Auto && s.Keep == 0.5 }, "keep 0.5")
+	// flat is how many of 196 patches have one colour, in their middle.
+	const flat = `(() => { const cell = 32, d = document.querySelector("[data-camera=door] canvas").getContext("2d").getImageData(0, 0, 448, 448).data;
+		const same = (a, b) => [0, 1, 2].every((of) => d[a + of] === d[b + of]);
+		let n = 0;
+		for (let p = 0; p < 196; p++) {
+			const at = (x, y) => 4 * ((Math.floor(p / 14) * cell + y) * 448 + p % 14 * cell + x);
+			let is = true;
+			for (let i = 6; i < 26; i++) for (let j = 6; j < 26; j++) is &&= same(at(i, j), at(6, 6));
+			n += is;
+		}
+		return n })()`
+	found := map[string]int{}
+	for _, view := range []string{"0", "1", "3", "all"} {
+		tab.press(fmt.Sprintf("input[name=stage][value='%s']", view), " ")
+		tab.pictured("door")
+		found[view] = get[int](tab, flat)
+		get[bool](tab, "(scrollTo(0, 0), true)")
+		tab.shoot("groups-" + view)
+	}
+	t.Logf("patches of one colour: %v", found)
+	if found["1"] < 90 || found["3"] < 90 || found["all"] < 90 || found["0"] > 60 {
+		t.Errorf("patches of one colour: %v", found)
+	}
+}
+
 // TestKeyboard: by the tabulator alone every control is reached, and seen to be.
 func TestKeyboard(t *testing.T) {
 	box, tab := start(t, cameras()...), newTab(t)

@@ -177,7 +177,7 @@ export class Card {
       const picture = await createImageBitmap(await answer.blob());
       this.#shown = Number(of("Seq"));
       this.element.dataset.seq = of("Seq");
-      this.#tokens.take(picture, of("Survived"), Number(of("Stages")), this.#view);
+      this.#tokens.take(picture, of("Survived"), of("Into"), Number(of("Stages")), this.#view);
     } catch {
       await new Promise((r) => setTimeout(r, 1000)); // the stream tells what is wrong
     }
