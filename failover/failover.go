@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +40,8 @@ type Classifier struct {
 	options    engine.Options
 	candidates []backends.Candidate
 	log        *slog.Logger
+
+	from, fits vit.Plan // of a plan that has another number of stages, what serves makes of it
 
 	why      error     // why none serves; nil: one does
 	since    time.Time // when it began
@@ -87,7 +91,7 @@ func (c *Classifier) Classify(r *engine.Result, f *camera.Frame, region preproce
 	if c.why != nil {
 		return c.why
 	}
-	err := c.Classifier.Classify(r, f, region, p)
+	err := c.classify(r, f, region, p)
 	if !errors.Is(err, backends.ErrLost) {
 		return err
 	}
@@ -95,7 +99,31 @@ func (c *Classifier) Classify(r *engine.Result, f *camera.Frame, region preproce
 	if c.why != nil {
 		return c.why
 	}
+	return c.classify(r, f, region, p)
+}
+
+// classify has what serves look at a frame, by a plan that may have been made for another: one
+// that does not merge has the model's stages where that does not.
+func (c *Classifier) classify(r *engine.Result, f *camera.Frame, region preprocess.Region, p vit.Plan) error {
+	if len(p.Keep) > 0 && len(p.Keep) != c.info.Stages {
+		if err := c.fit(p); err != nil {
+			return err
+		}
+		p = c.fits
+	}
 	return c.Classifier.Classify(r, f, region, p)
+}
+
+// fit makes a plan that keeps as many patches in the end, to one.
+func (c *Classifier) fit(p vit.Plan) (err error) {
+	if slices.Equal(p.Keep, c.from.Keep) && len(c.fits.Keep) == c.info.Stages {
+		return nil
+	}
+	left := float64(p.Keep[len(p.Keep)-1]) / float64(c.info.Patches)
+	ratio := math.Pow(left, 1/float64(max(1, c.info.Stages)))
+	c.from.Keep = append(c.from.Keep[:0], p.Keep...)
+	c.fits, err = c.Plan(vit.Keep{Ratio: ratio})
+	return err
 }
 
 // welcome takes the device back if it serves again.

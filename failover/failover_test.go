@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,16 +28,29 @@ type classifier struct {
 	why     string
 	frames  int
 	closed  int
+	plans   []string
 }
 
-func (c *classifier) Info() engine.Info { return engine.Info{Backend: c.backend, Why: c.why} }
+func (c *classifier) Info() engine.Info {
+	info := engine.Info{Backend: c.backend, Why: c.why, Patches: 196}
+	if c.box.stages != nil {
+		info.Stages = c.box.stages[c.backend]
+	}
+	return info
+}
+
+func (c *classifier) Plan(k vit.Keep) (vit.Plan, error) {
+	return vit.PlanFor(k.Ratio, 196, c.Info().Stages)
+}
+
 func (c *classifier) Label(class int) string {
 	return fmt.Sprint("label ", class)
 }
 
 func (c *classifier) Close() error { c.closed++; return nil }
 
-func (c *classifier) Classify(*engine.Result, *camera.Frame, preprocess.Region, vit.Plan) error {
+func (c *classifier) Classify(_ *engine.Result, _ *camera.Frame, _ preprocess.Region, p vit.Plan) error {
+	c.plans = append(c.plans, p.String())
 	if c.closed > 0 {
 		return errors.New("used after Close")
 	}
@@ -52,7 +66,8 @@ type box struct {
 	lost   atomic.Bool // what is open fails
 	gone   atomic.Bool // it cannot be opened either
 	noCPU  bool
-	failed error // of every frame
+	failed error          // of every frame
+	stages map[string]int // by backend
 
 	mu     sync.Mutex
 	opened []*classifier
@@ -229,4 +244,38 @@ func TestOtherFailures(t *testing.T) {
 	if err := look(c); err != b.failed || len(b.opened) != 1 {
 		t.Errorf("%v, %d opened", err, len(b.opened))
 	}
+}
+
+// TestOtherStages: what stands in may prune at more stages or fewer, as where one backend merges and
+// another does not; it keeps as many patches in the end, to one.
+func TestOtherStages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &box{stages: map[string]int{"gpu": 3, "cpu": 5}}
+		c := start(t, b, "")
+		defer c.Close()
+		classify := func(keep ...int) {
+			t.Helper()
+			if err := c.Classify(nil, nil, preprocess.Whole, vit.Plan{Keep: keep}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		classify(137, 96, 67)
+		b.gone.Store(true)
+		b.lost.Store(true)
+		classify(137, 96, 67)
+		classify(137, 96, 67)
+		classify(196, 196, 196)
+		classify(158, 127, 103, 83, 67) // made for it
+		want := []string{"158,127,102,83,67", "158,127,102,83,67", "196,196,196,196,196", "158,127,103,83,67"}
+		if got := b.opened[1].plans; !slices.Equal(got, want) {
+			t.Errorf("plans %v, want %v", got, want)
+		}
+		b.gone.Store(false)
+		b.lost.Store(false)
+		time.Sleep(2 * time.Minute)
+		classify(158, 127, 103, 83, 67)
+		if got := b.opened[2].plans; !slices.Equal(got, []string{"137,95,66"}) {
+			t.Errorf("plans %v of the device that is back", got)
+		}
+	})
 }
