@@ -76,6 +76,7 @@ var allowed = map[string][]string{
 	"modelstore":    {"checkpoint", "download", "modelfile", "modelnames", "vit"},
 	"checkpoint":    {"modelfile", "regular", "timm"},
 	"export":        {"atomicfile", "modelfile", "vit"},
+	"stages":        {"calibrate", "modelfile", "vit"},
 	"systemd":       {},
 	"machine":       {},
 	"orphans":       {},

@@ -383,3 +383,13 @@ func divergence(p, q []float64) float64 {
 	}
 	return max(0, sum)
 }
+
+// Compare holds the logits of a picture against a reference's: KL(reference ‖ logits) in nats,
+// and whether the first class is the same. ok is false where not all are finite.
+func Compare(reference, logits []float32) (kl float64, agrees, ok bool) {
+	want, got := answerOf(reference), logSoftmax(logits)
+	if want.logs == nil || got == nil || len(got) != len(want.logs) {
+		return 0, false, false
+	}
+	return divergence(want.logs, got), top(got) == want.best, true
+}

@@ -63,7 +63,7 @@ func (f *benchCalibrateFlags) run(ctx context.Context, out io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	frames, labels, what, err := f.frames(ctx)
+	frames, labels, what, err := f.frames(ctx, mostPictures)
 	if err != nil {
 		return fmt.Errorf("bench calibrate: %w", err)
 	}

@@ -38,15 +38,21 @@ type calibrateFlags struct {
 	threads           []int
 	limit             time.Duration
 	output, plot      string
+	stages            bool
 }
 
 func newCalibrate() *cobra.Command {
 	var f calibrateFlags
 	c := &cobra.Command{
-		Use:   "calibrate --budget 25ms",
+		Use:   "calibrate --budget 25ms | --stages --data DIR",
 		Short: "Find the setting with the best answers that holds a latency budget",
 		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return f.run(c) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.stages {
+				return f.findStages(c)
+			}
+			return f.run(c)
+		},
 	}
 	f.registerShared(c)
 	flags := c.Flags()
@@ -58,8 +64,9 @@ func newCalibrate() *cobra.Command {
 	flags.StringArrayVar(&f.precisions, "precision", nil, "precision to try, may be repeated (default: all that the backend has)")
 	flags.IntSliceVar(&f.threads, "threads", nil, "threads to try, may be repeated (default: 1, 2, 4 … all usable cores)")
 	flags.DurationVar(&f.limit, "limit", 150*time.Second, "time for the whole")
-	flags.StringVarP(&f.output, "output", "o", "", "file to write (default: where run looks for it)")
+	flags.StringVarP(&f.output, "output", "o", "", "file to write (default: where run looks for it; with --stages the model's own)")
 	flags.StringVar(&f.plot, "plot", "", "picture to draw, .svg or .png")
+	flags.BoolVar(&f.stages, "stages", false, "find instead the blocks in which the model's patches are best merged, and write them into its file")
 	return c
 }
 
@@ -67,7 +74,7 @@ func (f *calibrateFlags) run(c *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	frames, labels, what, err := f.frames(c.Context())
+	frames, labels, what, err := f.frames(c.Context(), mostPictures)
 	if err != nil {
 		return fmt.Errorf("calibrate: %w", err)
 	}
@@ -139,11 +146,11 @@ func threadCounts(threaded bool, most int) []int {
 	return append(list, most)
 }
 
-// frames are the pictures, with the class of each where their folder tells it.
-func (f *calibrateFlags) frames(ctx context.Context) (frames []camera.Frame, labels []int, what string, err error) {
+// frames are the pictures, so many of a folder at most, with the class of each where that tells it.
+func (f *calibrateFlags) frames(ctx context.Context, most int) (frames []camera.Frame, labels []int, what string, err error) {
 	switch {
 	case f.data != "":
-		return f.pictures()
+		return f.pictures(most)
 	case f.source != "":
 		frames, what, err = sourceFrames(ctx, f.source)
 	default:
@@ -156,7 +163,7 @@ func (f *calibrateFlags) frames(ctx context.Context) (frames []camera.Frame, lab
 // mostPictures bounds the memory of a folder's files: at 100 KB a photo 100 MB.
 const mostPictures = 1000
 
-func (f *calibrateFlags) pictures() ([]camera.Frame, []int, string, error) {
+func (f *calibrateFlags) pictures(most int) ([]camera.Frame, []int, string, error) {
 	e, err := engine.Open(f.Options, all.List()) // knows the classes
 	if err != nil {
 		return nil, nil, "", err
@@ -166,7 +173,7 @@ func (f *calibrateFlags) pictures() ([]camera.Frame, []int, string, error) {
 	if err != nil {
 		return nil, nil, "", err
 	}
-	list = evaluate.Spread(list, mostPictures)
+	list = evaluate.Spread(list, most)
 	// Judging takes as many of the first as time allows: they must not be all of one class.
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	frames, labels := make([]camera.Frame, len(list)), make([]int, len(list))

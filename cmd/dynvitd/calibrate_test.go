@@ -194,7 +194,7 @@ func TestPicturesAreMixed(t *testing.T) {
 	}
 	var f calibrateFlags
 	f.data = dir
-	frames, labels, _, err := f.pictures()
+	frames, labels, _, err := f.pictures(mostPictures)
 	if err != nil || len(frames) != 64 || len(labels) != 64 {
 		t.Fatalf("%d frames, labels %v, %v", len(frames), labels, err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"dynvit/calibrate"
 	"dynvit/classroom"
+	"dynvit/stages"
 	"dynvit/teach"
 )
 
@@ -129,6 +130,8 @@ func TestInterfaceCalibrate(t *testing.T) {
 	real := answerOf(t, "calibrate", "--json", "--budget", "1m", "--model", smallModel(t), "--keep", "0.7", "--precision", "f32", "--threads", "1",
 		"--data", filepath.Dir(picture), "--percentile", "50", "--limit", "30s", "-o", filepath.Join(t.TempDir(), "c.json"))
 	page := examples(t)
+	set := stages.Set{Stages: []int{1}, Points: []stages.Point{{Keep: []int{1}}}}
+	alike(t, "calibrate --stages", page["calibrate --stages"], encoded(t, foundStages{Written: "x", Found: stages.Found{Usual: set, Best: set, Tried: []stages.Set{set}, Finalists: []stages.Set{set}}}))
 	alike(t, "calibrate", page["calibrate"], real, unknown...)
 	point := calibrate.Measured{Point: calibrate.Point{Plan: calibrate.Plan{Keep: []int{1}, Tokens: []int{2}}}}
 	alike(t, "bench calibrate", page["bench calibrate"], encoded(t, []kept{{Choice: point, Runs: []float64{1}}}))
@@ -176,7 +179,7 @@ func TestInterfaceExamples(t *testing.T) {
 	for name := range examples(t) {
 		have = append(have, name)
 	}
-	want := []string{"classify", "eval", "bench", "bench gemm", "bench calibrate", "calibrate", "visualize", "visualize DIR", "devices", "teach", "capture", "model pull", "/readyz", "/page/teach/<name>"}
+	want := []string{"classify", "eval", "bench", "bench gemm", "bench calibrate", "calibrate", "calibrate --stages", "visualize", "visualize DIR", "devices", "teach", "capture", "model pull", "/readyz", "/page/teach/<name>"}
 	for _, topic := range topicRows(t) {
 		if !topic.words {
 			want = append(want, topic.name)

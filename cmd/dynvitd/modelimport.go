@@ -24,6 +24,7 @@ type importFlags struct {
 // importTexts are the flags that are metadata as they stand.
 var importTexts = []struct{ flag, key, usage string }{
 	{"prune-at", "prune_at", "blocks that drop patches, such as 3,6,9"},
+	{"merge-at", "merge_at", "blocks that merge patches instead, as calibrate --stages finds them"},
 	{"mean", "mean", "mean of R,G,B on a scale of 0 to 1"},
 	{"std", "std", "standard deviation of R,G,B"},
 	{"resize", "resize", "short side in pixels before the centre crop, or warp: the whole picture, whatever its shape"},

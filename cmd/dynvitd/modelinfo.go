@@ -146,14 +146,21 @@ func blockStep(c vit.Config) string {
 }
 
 func pruneStep(c vit.Config) string {
-	if len(c.PruneAt) == 0 {
+	if len(c.PruneAt)+len(c.MergeAt) == 0 {
 		return "never pruned"
 	}
 	by := "attention scores lowest or that are most like others, into which they are merged"
 	if c.Predictors {
 		by = "the trained predictors score lowest"
 	}
-	return fmt.Sprintf("pruned at blocks %v (from 0) of the patches that %s, unless --keep is 1", c.PruneAt, by)
+	at := fmt.Sprint(c.PruneAt)
+	switch {
+	case len(c.MergeAt) > 0 && c.Predictors:
+		at += fmt.Sprintf(", by --scorer merge at %v,", c.MergeAt)
+	case len(c.MergeAt) > 0:
+		at = fmt.Sprintf("%v, or where they are not merged %v,", c.MergeAt, c.PruneAt)
+	}
+	return fmt.Sprintf("pruned at blocks %s (from 0) of the patches that %s, unless --keep is 1", at, by)
 }
 
 func headStep(c vit.Config) string {
