@@ -2,6 +2,7 @@ package vit
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"dynvit/backends"
@@ -53,6 +54,41 @@ func TestGoldenPTX(t *testing.T) {
 				t.Errorf("logits differ by %.2g of the largest, want at most 2e-5", d1)
 			}
 		})
+	}
+}
+
+// TestMergedPTX has small models merge on the committed CUDA kernels, by the interpreter: patches go
+// where train/ has them go, by each scorer, and the answers are within 1e-5 of the largest, the first
+// time, when the frame is recorded, and the next.
+func TestMergedPTX(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs more than a short run: it interprets models")
+	}
+	target := kernels.Targets()[len(kernels.Targets())-1]
+	cases := 0
+	eachMerged(t, func(t *testing.T, k kind, m merged) {
+		if m.plan.Keep[0] != k.config.Patches()/2 || k.config.ConvStem > 0 || !strings.HasSuffix(m.name, "input 0") {
+			return
+		}
+		cases++
+		be, err := cuda.New(ptx.NewDevice(target.Major, target.Minor, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer be.Close()
+		s := k.session(t, be, backends.F32, m.scorer)
+		for range 2 {
+			r := run(t, s, m.input, m.plan)
+			if !slices.EqualFunc(r.Groups, m.groups, slices.Equal) {
+				t.Errorf("%s: groups %v, want %v", m.name, r.Groups, m.groups)
+			}
+			if e := far(r.Logits, m.logits); !(e < 1e-5) {
+				t.Errorf("%s: off by %.2g: %v, want %v", m.name, e, r.Logits, m.logits)
+			}
+		}
+	})
+	if cases != 4*2 {
+		t.Errorf("%d cases", cases)
 	}
 }
 

@@ -17,6 +17,7 @@ const argLeft = 6
 // mixture is attention of what lies in qkv, for the first queries.
 type mixture struct {
 	qkv     span
+	sizes   span // or none
 	ld      int
 	packed  bool // of 16-bit operands
 	dst     backends.Tensor
@@ -31,8 +32,8 @@ func (b *backend) mix(m *mixture) {
 	width := m.dst.Cols / m.heads
 	s := b.begin(attention(m.product), device.Size{parts(m.dst.Rows, blockQueries), m.heads, parts(width, blockColumns)}, 128)
 	s.add(at(m.qkv.at), number(m.ld), flag(m.packed), tensor(m.dst), at(m.shares.at), number(int(m.by)), 0)
-	s.add(number(m.tokens), number(m.dst.Rows), number(m.heads), number(width), real(scale(width)))
-	s.reads = [4]span{m.qkv}
+	s.add(number(m.tokens), number(m.dst.Rows), number(m.heads), number(width), real(scale(width)), at(m.sizes.at))
+	s.reads = [4]span{m.qkv, m.sizes}
 	s.writes = [3]span{spanOf(m.dst), m.shares}
 	b.do(s)
 }
@@ -44,12 +45,12 @@ func (b *backend) Attention(dst, qkv, sizes backends.Tensor, heads int, p backen
 	n, c := qkv.Rows, qkv.Cols/3
 	need("Attention", heads > 0 && qkv.Cols == 3*c && c%heads == 0, "qkv is not [n, 3·heads·width]")
 	need("Attention", dst.Cols == c && dst.Rows <= n, "shapes differ")
-	need("Attention", sizes.IsZero(), "the backend merges no tokens")
+	need("Attention", sizes.IsZero() || sizes.Rows == n && sizes.Cols == 1, "sizes are not [n, 1]")
 	need("Attention", p < backends.Int8 && b.carries(p), "products are of a precision that the device does not carry")
 	need("Attention", score.IsZero() || (score.Rows == n-1 || score.Rows == n && by == backends.Received) && score.Cols == 1, "score is not [n-1, 1]")
 	need("Attention", score.IsZero() || by == backends.CLS && dst.Rows > 0 || by == backends.Received && dst.Rows == n,
 		"score lacks its queries")
-	m := mixture{qkv: spanOf(qkv), ld: qkv.Cols, dst: dst, tokens: n, heads: heads, product: p}
+	m := mixture{qkv: spanOf(qkv), sizes: spanOf(sizes), ld: qkv.Cols, dst: dst, tokens: n, heads: heads, product: p}
 	if score.IsZero() {
 		b.mix(&m)
 		return

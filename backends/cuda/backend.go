@@ -11,7 +11,7 @@ import (
 	"dynvit/backends/cuda/kernels"
 )
 
-// backend implements backends.Backend, Fuser, Recorder and Resizer on a device.
+// backend implements backends.Backend, Fuser, Merger, Recorder and Resizer on a device.
 type backend struct {
 	dev     device.Device
 	target  kernels.Target
@@ -21,11 +21,12 @@ type backend struct {
 	staged  int    // bytes of it in use until the next wait
 	answers []byte // page-locked: what Download copies to, behind the error word
 
-	badRow device.Address // Gather's error word: row<<32 | 1, or 0
+	badRow device.Address // error word: row<<32 | 1 (Gather) or 2 (Merge), or 0
 	shares scratch        // attention's, for scores
 	qkv    scratch        // of SelfAttention
 	hidden scratch        // of MLP
 	ranges scratch        // least and most of hidden's rows
+	match  scratch        // Match's
 
 	frame  scratch // of Resize: the frame as it came
 	passed scratch // of Resize: what lies between its passes
@@ -162,6 +163,10 @@ func (b *backend) takeBadRow() {
 	if word == 0 {
 		return
 	}
-	b.note(fmt.Errorf("cuda: Gather: row %d is out of range", int32(word>>32)))
+	method := "Gather"
+	if uint32(word) == 2 {
+		method = "Merge"
+	}
+	b.note(fmt.Errorf("cuda: %s: row %d is out of range", method, int32(word>>32)))
 	b.queued(b.dev.Clear(b.badRow, wordBytes))
 }

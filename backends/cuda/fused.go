@@ -16,6 +16,7 @@ func (b *backend) Reserve(k backends.Block) error {
 		{&b.hidden, k.Tokens * wholeTiles(k.Hidden) * elementBytes},
 		{&b.ranges, k.Tokens * max(parts(k.Hidden, tileOutputs), k.Heads*pieces) * rangeBytes},
 		{&b.shares, k.Heads * strips * k.Tokens * elementBytes},
+		{&b.match, matchBytes(k.Tokens)},
 	} {
 		if err := b.reserve(r.of, r.bytes); err != nil {
 			return err
@@ -34,12 +35,12 @@ func (b *backend) SelfAttention(dst, x backends.Tensor, packed backends.Weight, 
 	c := x.Cols
 	need("SelfAttention", heads > 0 && c%heads == 0 && w.in == c && w.out == 3*c, "weight is not [3c, c]")
 	need("SelfAttention", dst.Cols == c && dst.Rows <= x.Rows, "shapes differ")
-	need("SelfAttention", sizes.IsZero(), "the backend merges no tokens")
+	need("SelfAttention", sizes.IsZero() || sizes.Rows == x.Rows && sizes.Cols == 1, "sizes are not [n, 1]")
 	need("SelfAttention", p < backends.Int8 && b.carries(p), "products are of a precision that the device does not carry")
 	y := product{x: spanOf(x), ldx: c, w: w, rows: x.Rows, stored: storedAs(p)}
 	b.between(&y, &b.qkv)
 	b.multiply(&y)
-	b.mix(&mixture{qkv: y.dst, ld: y.ldy, packed: y.stored != asF32, dst: dst, tokens: x.Rows, heads: heads, product: p})
+	b.mix(&mixture{qkv: y.dst, sizes: spanOf(sizes), ld: y.ldy, packed: y.stored != asF32, dst: dst, tokens: x.Rows, heads: heads, product: p})
 }
 
 // between has a product's result lie in scratch.

@@ -29,6 +29,9 @@ const (
 	unfold
 	resizeFirst
 	resizeSecond
+	aim
+	regroup
+	merge
 	entries
 )
 
@@ -36,6 +39,7 @@ const (
 var names = [entries]string{
 	"gemm_f32", "gemm_bf16", "gemm_f16", "gemm_int8", "attention_f32", "attention_bf16", "attention_f16", "attention_scores",
 	"layernorm", "mean_half", "max_rows", "topk", "gather", "unfold", "resize_first", "resize_second",
+	"aim", "regroup", "merge",
 }
 
 // needs reports whether a target has the kernel: those for bf16 where it carries that.

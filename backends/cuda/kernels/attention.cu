@@ -22,6 +22,7 @@ struct Attention {
 	float2 *left;
 	int tokens, queries, heads, width;
 	float scale;
+	const float *sizes; // what each token stands for, or none: one each
 };
 
 // Engines own the operands' type and take the two products of a tile of KEYS keys.
@@ -188,6 +189,13 @@ template <class E> struct Block {
 		}
 		engine.keep(s.products, at);
 		__syncthreads();
+		if (a.sizes) weigh(key, at);
+	}
+
+	// weigh adds what is to be, once it is scaled, the logarithm of each key's size. A thread reads
+	// what it has written here; others need a barrier.
+	__device__ void weigh(int key, int at) {
+		for (int i = lane; i < E::KEYS && key + i < a.tokens; i += BY_ROW) s.products[row][at + i] += logf(a.sizes[key + i]) / a.scale;
 	}
 
 	__device__ bool held() const { return a.tokens <= HELD; }
@@ -216,7 +224,10 @@ template <class E> struct Block {
 	__device__ void mix() {
 		const int c = blockIdx.z * WIDE;
 		for (int key = 0; key < a.tokens; key += E::KEYS) {
-			if (!held()) compare(key, 0);
+			if (!held()) {
+				compare(key, 0);
+				if (a.sizes) __syncthreads();
+			}
 			for (int i = lane; i < E::KEYS; i += BY_ROW) {
 				const float share = key + i < a.tokens ? expf(a.scale * s.products[row][place(key) + i] - s.most[row]) : 0;
 				s.shares[row][i] = E::operand(share);
@@ -267,8 +278,8 @@ template <class E> __device__ void attention(const Attention &a) {
 
 #define ATTENTION(name, engine) \
 	KERNEL(THREADS, name, const void *qkv, int ld, int packed, float *dst, float *shares, int by, float2 *left, int tokens, int queries, \
-			int heads, int width, float scale) { \
-		attention<engine>({qkv, ld, packed, dst, shares, by, left, tokens, queries, heads, width, scale}); \
+			int heads, int width, float scale, const float *sizes) { \
+		attention<engine>({qkv, ld, packed, dst, shares, by, left, tokens, queries, heads, width, scale, sizes}); \
 	}
 
 ATTENTION(attention_f32, Scalar<float>)

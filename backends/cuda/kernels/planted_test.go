@@ -97,6 +97,7 @@ var defects = []defect{
 		{"* strips + blockIdx.x) * a.tokens", "* strips + (P ? 0 : blockIdx.x)) * a.tokens"},
 	}},
 	{"sums exponentials of different greatest products", "attention", by(values), "attention.cu", []edit{{"total = total * expf(most - here)", "total = total * (P ? 1 : expf(most - here))"}}},
+	{"counts a token that stands for several once", "attention", by(values), "attention.cu", []edit{{"if (a.sizes) weigh(key, at);", "if (a.sizes && !P) weigh(key, at);"}}},
 	{"no barrier behind partial sums", "rows", by(values, threads), "rows.cu", []edit{
 		{"sums.of[line][column] = sum;\n\t__syncthreads();", "sums.of[line][column] = sum;\n\tif (!P) __syncthreads();"},
 	}},
@@ -108,6 +109,10 @@ var defects = []defect{
 		{"__syncthreads(); // the orders there", "if (!P) __syncthreads(); // the orders there"},
 	}},
 	{"a tie goes to the higher row", "tokens", by(values), "tokens.cu", []edit{{"other + j < i", "(P ? other + j > i : other + j < i)"}}},
+	{"a tie goes to the higher target", "tokens", by(values), "tokens.cu", []edit{{"(at > i && (v == alike", "((P ? at < i : at > i) && (v == alike"}}},
+	{"no barrier behind the counts", "tokens", by(threads), "tokens.cu", []edit{
+		{"counts.of[threadIdx.x] = count;\n\t__syncthreads();", "counts.of[threadIdx.x] = count;\n\tif (!P) __syncthreads();"},
+	}},
 	{"blocks write the error as they like", "tokens", by(threads), "tokens.cu", []edit{
 		{"if (threadIdx.x == 0) atomicCAS(", "if (P && threadIdx.x == 0) *error = static_cast<unsigned long long>(static_cast<unsigned>(from)) << 32 | 1;\n\t\tif (!P && threadIdx.x == 0) atomicCAS("},
 	}},

@@ -1,4 +1,4 @@
-// What is done to tokens: which are kept, and taking them, or pixels, to their place.
+// What is done to tokens: which are kept, which go where, and taking them, or pixels, to their place.
 #include "device.cuh"
 
 namespace tokens {
@@ -61,6 +61,101 @@ KERNEL(COPIERS, gather, float *dst, const float *x, const int *kept, int rows, i
 	const float *row = x + static_cast<size_t>(from) * cols;
 	float *to = dst + static_cast<size_t>(blockIdx.x) * cols;
 	for (int i = threadIdx.x; i < cols; i += COPIERS) to[i] = row[i];
+}
+
+// Best is a target and how alike it is; none at first.
+struct Best {
+	float alike;
+	int at;
+
+	// take keeps the most alike, of several the first, and what is no number only where nothing else was.
+	__device__ void take(float v, int i) {
+		if (i >= 0 && (at < 0 || v > alike || (alike != alike && v == v) || (at > i && (v == alike || (v != v && alike != alike))))) alike = v, at = i;
+	}
+};
+
+struct Bests { Best of[COPIERS / 32]; };  // by each warp
+struct Counts { int of[RANKERS]; };      // by each thread
+
+// aim finds the target of each source, a block a source, and how little it costs to have it go
+// there, less than 0: the first half of backends.Match. rest are the rows that are not dropped, as
+// topk leaves them: from 1 on, behind a 0. Every second is a target.
+KERNEL(COPIERS, aim, int *target, float *gain, const float *qkv, int ld, int heads, int width, const int *rest, int targets, const float *score, int logs) {
+	SHARED(Bests, best);
+	const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row = rest[1 + 2 * blockIdx.x] - 1;
+	const float *from = qkv + static_cast<size_t>(row) * ld + heads * width;
+	Best mine = {0, -1};
+	for (int j = warp; j < targets; j += COPIERS / 32) {
+		const float *to = qkv + static_cast<size_t>(rest[2 + 2 * j] - 1) * ld + heads * width;
+		float product = 0, one = 0, other = 0;
+		for (int i = lane; i < width; i += 32) {
+			float a = 0, b = 0;
+			for (int h = 0; h < heads; h++) a += from[h * width + i], b += to[h * width + i];
+			product += a * b, one += a * a, other += b * b;
+		}
+		one = sqrtf(sum_over<32>(one)), other = sqrtf(sum_over<32>(other)), product = sum_over<32>(product);
+		mine.take(one < 1e-30f || other < 1e-30f ? 0 : product / one / other, j);
+	}
+	if (lane == 0) best.of[warp] = mine;
+	__syncthreads();
+	if (threadIdx.x > 0) return;
+	for (int w = 1; w < COPIERS / 32; w++) mine.take(best.of[w].alike, best.of[w].at);
+	float apart = 1 - mine.alike;
+	if (apart < 1e-6f) apart = 1e-6f; // two keys that are the same but for rounding
+	target[blockIdx.x] = rest[2 + 2 * mine.at] - 1;
+	gain[blockIdx.x] = -apart * (logs ? expf(score[row] / 2) : sqrtf(score[row]));
+}
+
+// regroup has the sources in moves, as topk leaves them, go to their targets, and numbers what
+// stays: the second half of backends.Match. goes is scratch of n.
+KERNEL(RANKERS, regroup, int *kept, int *groups, int *goes, const int *rest, int survivors, const int *target, const int *moves, int moving, int n) {
+	SHARED(Counts, counts);
+	for (int i = threadIdx.x; i < n; i += RANKERS) goes[i] = -1;
+	__syncthreads();
+	for (int i = threadIdx.x; i < survivors; i += RANKERS) goes[rest[1 + i] - 1] = rest[1 + i] - 1;
+	__syncthreads();
+	for (int i = threadIdx.x; i < moving; i += RANKERS) {
+		const int source = moves[1 + i] - 1;
+		goes[rest[1 + 2 * source] - 1] = target[source];
+	}
+	__syncthreads();
+	const int each = (n + RANKERS - 1) / RANKERS, first = min(n, static_cast<int>(threadIdx.x) * each), end = min(n, first + each);
+	int count = 0;
+	for (int i = first; i < end; i++) count += goes[i] == i;
+	counts.of[threadIdx.x] = count;
+	__syncthreads();
+	int at = 0;
+	for (int i = 0; i < static_cast<int>(threadIdx.x); i++) at += counts.of[i];
+	if (threadIdx.x == 0) kept[0] = 0;
+	for (int i = first; i < end; i++) {
+		if (goes[i] == i) {
+			groups[i] = at++;
+			kept[at] = 1 + i;
+		}
+	}
+	__syncthreads();
+	for (int i = threadIdx.x; i < n; i += RANKERS) {
+		if (goes[i] != i) groups[i] = goes[i] < 0 ? -1 : groups[goes[i]];
+	}
+}
+
+// merge: backends.Merge, a block a row of dst. A row alone keeps its bits. The first number out of range is left in error.
+KERNEL(COPIERS, merge, float *dst, float *total, const float *x, const float *sizes, const int *groups, int n, int rows, int cols, unsigned long long *error) {
+	const int mine = blockIdx.x;
+	float size = 0;
+	int members = 0;
+	for (int i = 0; i < n; i++) {
+		if (groups[i] >= rows && mine == 0 && threadIdx.x == 0) atomicCAS(error, 0ull, static_cast<unsigned long long>(static_cast<unsigned>(groups[i])) << 32 | 2);
+		if (groups[i] == mine) size += sizes ? sizes[i] : 1, members++;
+	}
+	if (threadIdx.x == 0) total[mine] = size;
+	for (int c = threadIdx.x; c < cols; c += COPIERS) {
+		float sum = members ? -0.f : 0;
+		for (int i = 0; i < n; i++) {
+			if (groups[i] == mine) sum += (members == 1 || !sizes ? 1 : sizes[i]) * x[static_cast<size_t>(i) * cols + c];
+		}
+		dst[static_cast<size_t>(mine) * cols + c] = members > 1 ? sum / size : sum;
+	}
 }
 
 // unfold: backends.Unfold, a block an output pixel.

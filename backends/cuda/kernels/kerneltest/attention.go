@@ -56,6 +56,7 @@ func (b *bench) attentions(list []heed) {
 				if by == backends.Received {
 					b.attention(p, h, by, 0)
 				}
+				b.sized(p, h, by, 1)
 			}
 		}
 	}
@@ -63,6 +64,25 @@ func (b *bench) attentions(list []heed) {
 
 // attention scores tokens from skip on.
 func (b *bench) attention(p backends.Precision, h heed, by backends.Score, skip int) {
+	b.weighed(p, h, by, skip, nil)
+}
+
+// sized is attention to tokens that stand for several each.
+func (b *bench) sized(p backends.Precision, h heed, by backends.Score, skip int) {
+	b.weighed(p, h, by, skip, b.counts(h.tokens))
+}
+
+// counts are n numbers of tokens.
+func (b *bench) counts(n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(1 + b.rng.IntN(9))
+	}
+	return x
+}
+
+// weighed is attention to tokens of sizes, if there are any.
+func (b *bench) weighed(p backends.Precision, h heed, by backends.Score, skip int, sizes []float32) {
 	d := h.heads * h.width
 	data := b.random(h.tokens * 3 * d)
 	qkv := b.floats(data)
@@ -82,15 +102,19 @@ func (b *bench) attention(p backends.Precision, h heed, by backends.Score, skip 
 		to = shares.address()
 	}
 	b.launch("attention_"+p.String(), [3]int{ceil(h.queries, 16), h.heads, chunks}, 128,
-		qkv, 3*d, 0, dst.address(), to, int(by), left.address(), h.tokens, h.queries, h.heads, h.width, scaleOf(h.width))
+		qkv, 3*d, 0, dst.address(), to, int(by), left.address(), h.tokens, h.queries, h.heads, h.width, scaleOf(h.width), b.floats(sizes))
+	of := backends.Tensor{}
+	if sizes != nil {
+		of = b.tensor(h.tokens, 1, sizes)
+	}
 	want, wantScore := b.tensor(h.queries, d, nil), backends.Tensor{}
 	if by != backends.NoScore {
 		b.launch("attention_scores", [3]int{ceil(h.tokens-skip, 4), 1, 1}, 128,
 			to, strips, qkv, 3*d, score.address(), int(by), h.tokens, h.heads, h.width, skip)
 		wantScore = b.tensor(h.tokens-skip, 1, nil)
 	}
-	b.want.Attention(want, b.tensor(h.tokens, 3*d, data), backends.Tensor{}, h.heads, p, wantScore, by)
-	what := fmt.Sprintf("attention %v %+v score %d from %d", p, h, by, skip)
+	b.want.Attention(want, b.tensor(h.tokens, 3*d, data), of, h.heads, p, wantScore, by)
+	what := fmt.Sprintf("attention %v %+v score %d from %d, sized %v", p, h, by, skip, sizes != nil)
 	got := dst.read(what)
 	near(what, got, want.Host, limitOf(p))
 	checkRanges(what, left.read(what), parted(got, h.width), 64*chunks, 64)
@@ -133,9 +157,9 @@ func (b *bench) packedAttention() {
 			packed, plain := b.result(make([]float32, h.queries*d)), b.result(make([]float32, h.queries*d))
 			grid := [3]int{ceil(h.queries, 16), h.heads, 1}
 			b.launch("attention_"+p.String(), grid, 128, b.bytes(words), ld, 1, packed.address(), uint64(0), 0, uint64(0), h.tokens, h.queries,
-				h.heads, h.width, scaleOf(h.width))
+				h.heads, h.width, scaleOf(h.width), uint64(0))
 			b.launch("attention_"+p.String(), grid, 128, b.floats(data), 3*d, 0, plain.address(), uint64(0), 0, uint64(0), h.tokens, h.queries,
-				h.heads, h.width, scaleOf(h.width))
+				h.heads, h.width, scaleOf(h.width), uint64(0))
 			what := fmt.Sprintf("packed attention %v %+v", p, h)
 			same(what, packed.read(what), plain.read(what))
 		}
