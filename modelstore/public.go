@@ -18,11 +18,13 @@ type Weights struct {
 // Public lists the published weights: DeiT of ImageNet's 1000 classes
 // (facebookresearch/deit, Apache-2.0), in order of their size.
 func Public() []Weights {
-	return []Weights{
+	list := []Weights{
 		deit("tiny", "a1311bcf4f24e3c95adaa75535db67bc4412d95535b98f7c1dfd1164dda41c97", 32<<20),
 		deit("small", "cd65a15597004d0ce19d7a9daef969903972db5b398e3a5febcd3c4df1d8f59f", 128<<20),
 		deit("base", "b5f2ef4d686982dcdab24fe285fd08fff40db01550d8d4833167a73dd85ca7a8", 512<<20),
 	}
+	list[0].Meta["merge_at"] = "3,4,6,8,10" // on 1,966 photos ahead of prune_at at every ratio: docs/method.md, "Merging"
+	return list
 }
 
 func deit(size, sum string, maxBytes int64) Weights {

@@ -360,8 +360,9 @@ func TestPublic(t *testing.T) {
 		if !strings.HasSuffix(w.URL, "-"+w.SHA256[:8]+".pth") || !strings.HasPrefix(w.URL, "https://dl.fbaipublicfiles.com/deit/") || len(w.SHA256) != sumDigits {
 			t.Errorf("%+v", w)
 		}
-		if _, err := modelfile.ParseManifest(w.Meta); err != nil {
-			t.Error(err)
+		m, err := modelfile.ParseManifest(w.Meta)
+		if searched := w.Name == "deit-tiny"; err != nil || searched != slices.Equal(m.MergeAt, []int{3, 4, 6, 8, 10}) {
+			t.Errorf("%s merges at %v, %v", w.Name, m.MergeAt, err)
 		}
 	}
 	if want := []string{"deit-tiny", "deit-small", "deit-base"}; !slices.Equal(names, want) {
