@@ -20,6 +20,7 @@ import (
 	"golang.org/x/image/tiff"
 
 	"dynvit/camera"
+	"dynvit/internal/needs"
 )
 
 // expectation is testdata/expect.json: what Pillow makes of the same pictures.
@@ -266,8 +267,8 @@ func FuzzOpen(f *testing.F) {
 // TestMemory: what decoding takes is no more than is reckoned with, also where a header
 // promises more than the bits hold.
 func TestMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector, under which short tests run, has pools drop what they hold")
+	if needs.Race {
+		t.Skip("the race detector has pools drop what they hold")
 	}
 	lossy, lossless := testdata(t, "lossy.webp"), testdata(t, "lossless.webp")
 	at := bytes.Index(lossy, []byte{0x9d, 0x01, 0x2a}) + 3 // VP8's start code; width and height follow
