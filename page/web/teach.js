@@ -10,7 +10,7 @@ const lookEvery = 1000; // milliseconds, while pictures are taken
 const pictureEvery = 400;
 
 export class Teach {
-  #deps; #parts = {}; #gallery; #may = [false, true]; #camera = ""; #names = []; #data = null; #news = null; #taking = null; #busy = false; #off = false; #ever = false;
+  #deps; #parts = {}; #gallery; #may = [false, true]; #camera = ""; #names = []; #settings = {}; #said = new Map(); #data = null; #news = null; #taking = null; #busy = false; #off = false; #ever = false;
   #loading = false; #again = false; #shown = ""; #seq = 0; #seen = 0; #peeking = false; #frame = null; #timer = 0;
 
   // deps: change(command, value, done), ask(method, path, body, done), unlock(), announce(text).
@@ -24,7 +24,7 @@ export class Teach {
         button("unlock", "teach-unlock", "main", () => deps.unlock())),
       element("section", { class: "panel pad", "aria-labelledby": "capture-title" },
         element("div", { class: "split" },
-          element("div", { class: "picture" }, p.picture = element("img", { alt: "" }), p.now = element("p", { class: "now one-line" })),
+          element("div", { class: "picture" }, p.picture = element("img", { alt: "" }), p.now = element("p", { class: "now one-line" }), p.others = element("div")),
           element("div", { class: "stack" },
             p.captureTitle = element("h2", { id: "capture-title" }),
             p.captureWhy = element("p", { class: "faint" }),
@@ -64,7 +64,15 @@ export class Teach {
   show() { this.#load(); this.#peek(); }
 
   take(event, payload) {
-    if (event === "settings") this.#list(Object.keys(payload.cameras).sort());
+    if (event === "settings") {
+      this.#settings = payload.cameras;
+      this.#list(Object.keys(payload.cameras).sort());
+      this.#further();
+    }
+    if (event === "model" && payload.frame.camera === this.#camera) {
+      this.#said.set(payload.model, payload.frame);
+      this.#further();
+    }
     if (event === "frame" && payload.camera === this.#camera) {
       this.#frame = payload;
       this.#seq = payload.seq;
@@ -110,6 +118,8 @@ export class Teach {
     if (camera === this.#camera) return;
     this.#camera = camera;
     this.#data = this.#frame = null;
+    this.#said.clear();
+    this.#further();
     this.#seq = this.#seen = 0;
     this.#shown = "";
     this.#parts.picture.removeAttribute("src");
@@ -168,6 +178,16 @@ export class Teach {
     const what = { camera: this.#camera, label: f?.label ?? words("nothing"), score: f ? percent(f.score) : "–" };
     say(p.now, f ? `${what.label} · ${what.score} · ${f.model}` : words("waiting_picture"));
     mark(p.picture, "alt", words("now_of", what));
+  }
+
+  // further says what the camera's further models say, in their order.
+  #further() {
+    const names = this.#settings[this.#camera]?.models?.slice(1) ?? [], box = this.#parts.others;
+    while (box.children.length > names.length) box.lastChild.remove();
+    names.forEach((name, i) => {
+      const f = this.#said.get(name), line = box.children[i] ?? box.appendChild(element("p", { class: "now one-line" }));
+      say(line, `${f ? `${f.label ?? words("nothing")} · ${percent(f.score)}` : "–"} · ${name}`);
+    });
   }
 
   async #capture() {
