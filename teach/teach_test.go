@@ -259,6 +259,9 @@ func TestGuessing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(r.Remarks) != 1 || r.Remarks[0] != (Remark{Kind: PerhapsGuess, Share: 0.5}) {
+		t.Errorf("remarks %+v", r.Remarks)
+	}
 	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "perhaps no better than a guess, which is right in 50.0 %") {
 		t.Errorf("accuracy %v %+v, notes %q", r.Accuracy, r.CI95, r.Notes)
 	}
@@ -293,7 +296,7 @@ func TestFolds(t *testing.T) {
 // read is told and counted.
 func TestFew(t *testing.T) {
 	_, r, err := Run(context.Background(), &fake{noise: 2}, list(t, scenes(2, 2)...), Options{})
-	if err != nil || r.Folds != 2 || len(r.Curve) != 1 || len(r.Notes) != 3 {
+	if err != nil || r.Folds != 2 || len(r.Curve) != 1 || len(r.Notes) != 3 || r.Remarks[1].Kind != Few || r.Remarks[1].Pictures != 2 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	var failed []string

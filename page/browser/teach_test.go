@@ -171,6 +171,7 @@ func TestTeach(t *testing.T) {
 	get[bool](tab, `(document.querySelector("#language").value = "de", document.querySelector("#language").dispatchEvent(new Event("change")), true)`)
 	tab.text("#train", "Lernen")
 	tab.text(".doubtful li p", "Als shut angegeben")
+	tab.await(`document.querySelector(".report").textContent.includes("open: 6 Bilder sind wenige; nimm 10 oder mehr auf.")`)
 	tab.shoot("teach-german")
 	get[bool](tab, `(document.querySelector("#language").value = "en", document.querySelector("#language").dispatchEvent(new Event("change")), true)`)
 	tab.text("#train", "Train")
