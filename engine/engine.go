@@ -34,6 +34,7 @@ type Options struct {
 	Scaled     bool     // large JPEGs may be decoded at a fraction of their size (preprocess.Spec)
 	AsStored   bool     // pictures are not turned by their Exif (preprocess.Spec)
 	Features   bool     // a backbone is taken too: Result.Features is all that it answers
+	Whole      bool     // it is shown whole pictures, squeezed into its input: as head.Head.Whole has it
 }
 
 // Info says what was opened; it does not change.

@@ -144,6 +144,8 @@ func TestTeach(t *testing.T) {
 	tab.await(`document.querySelectorAll("[data-label=open] .thumb").length === 6`)
 	tab.text("#chosen-count", "0 chosen")
 
+	tab.press("#whole", " ")
+	tab.await(`document.querySelector("#whole").checked`)
 	tab.press("#train", kb.Enter)
 	tab.await(`document.querySelector("#train").ariaBusy === "true" && !document.querySelector("#cancel").disabled`)
 	tab.await(`document.querySelector("#accuracy")`)

@@ -38,7 +38,9 @@ export class Teach {
             p.labelHint = element("p", { class: "hint", id: "label-hint" }),
             p.taken = element("p", { class: "taken", role: "status" })))),
       element("section", { class: "panel pad", "aria-labelledby": "train-title" },
-        element("div", { class: "panel-head" }, p.trainTitle = element("h2", { id: "train-title" }), button("train", "train", "main busy-space", () => this.#train()), button("cancel", "cancel", "plain", () => this.#cancel())),
+        element("div", { class: "panel-head" }, p.trainTitle = element("h2", { id: "train-title" }),
+          element("label", { class: "check" }, p.whole = element("input", { type: "checkbox", id: "whole", "aria-describedby": "whole-hint" }), p.wholeName = element("span")), button("train", "train", "main busy-space", () => this.#train()), button("cancel", "cancel", "plain", () => this.#cancel())),
+        p.wholeHint = element("p", { class: "hint", id: "whole-hint" }),
         p.progress = element("progress", { id: "progress", max: 1, value: 0 }),
         p.trainNote = element("p", { class: "hint", id: "train-note", role: "status" }),
         element("div", { class: "force" },
@@ -97,7 +99,7 @@ export class Teach {
       [p.lockedTitle, words("teach_title")], [p.unlock, words("unlock_title")],
       [p.captureTitle, words("capture_title")], [p.captureWhy, words("capture_why")], [p.cameraName, words("camera")], [p.labelName, words("label")],
       [p.countName, words("count")], [p.everyName, words("every")], [p.labelHint, words("label_hint")], [p.stop, words("stop")],
-      [p.trainTitle, words("train_title")], [p.cancel, words("cancel")], [p.put, words("put_in_force")], [p.undo, words("undo")],
+      [p.trainTitle, words("train_title")], [p.wholeName, words("whole")], [p.wholeHint, words("whole_hint")], [p.cancel, words("cancel")], [p.put, words("put_in_force")], [p.undo, words("undo")],
       [p.picturesTitle, words("captured")], [p.toName, words("move_to_label")], [p.move, words("move")], [p.remove, words("remove")], [p.empty, words("no_pictures")],
     ]) say(e, text);
     mark(p.to, "placeholder", words("move_to_label"));
@@ -226,7 +228,7 @@ export class Teach {
   }
 
   async #train() {
-    if (await this.#deps.ask("POST", `${this.#path}/lesson`)) this.#load();
+    if (await this.#deps.ask("POST", `${this.#path}/lesson`, { whole: this.#parts.whole.checked })) this.#load();
   }
 
   async #cancel() { await this.#deps.ask("DELETE", `${this.#path}/lesson`); }
