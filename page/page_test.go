@@ -378,6 +378,8 @@ func TestFurtherModels(t *testing.T) {
 		d.settings.Cameras = map[string]messages.CameraSettings{"door": {Enabled: true, Models: []string{"garage", "parcel"}}}
 		d.mu.Unlock()
 		time.Sleep(2 * refreshEvery)
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if c := p.cameras["door"]; c == nil || len(c.further) != 0 {
 			t.Errorf("a model that is gone is still known: %+v", c)
 		}
