@@ -173,9 +173,11 @@ test-cuda-kernels: $(CUDA_VENV)/kernels ## is the committed PTX its sources', an
 	grep -q 'sm_72 gemm_int8 .* 0 IMMA' $(CUDA)/planted/said
 
 # Without libvips it says so and skips; with DYNVIT_REQUIRE it fails.
+# Those of our own decoders' memory, allocations and thumbnails to the bit are not libvips's.
+VIPS_TESTS = ^TestVips|^Test(Files|Golden|JPEG|MotionJPEG|Telephones|SavedIsTurned|Turned|TurnedRegion|AsStored|StoredRegion|Crop|Scaled|Mirror|Cut)$$
 test-vips: ## pictures by libvips (the tag vips) beside our own decoders (2 min; Debian's libvips-dev)
 	@if pkg-config --exists vips; then \
-	CGO_ENABLED=1 $(GO) vet -tags vips ./pictures/... ./preprocess ./cmd/... && CGO_ENABLED=1 $(GO) test -count 1 -tags vips -run '^TestVips' ./preprocess; \
+	CGO_ENABLED=1 $(GO) vet -tags vips ./pictures/... ./preprocess ./cmd/... && CGO_ENABLED=1 $(GO) test -count 1 -tags vips -run '$(VIPS_TESTS)' ./preprocess; \
 	elif [ -n "$$DYNVIT_REQUIRE" ]; then echo "test-vips: needs Debian's libvips-dev"; exit 1; else echo "test-vips: skipped: needs Debian's libvips-dev"; fi
 
 test-faults: ## the faults of docs/reliability.md, in full, with their figures (10 min)

@@ -75,6 +75,7 @@ func picture(t *testing.T, c color.Color, spot int) []byte {
 
 // school is a room, and what it knows.
 type school struct {
+	whole bool // the backbone was last opened for whole pictures
 	*Room
 	dir     string
 	eyes    *eyes
@@ -101,7 +102,7 @@ func newSchool(t *testing.T, dir string) *school {
 	folder := filepath.Join(dir, "taught")
 	s.Room = New(Options{
 		Record: record, Pictures: capture.New(filepath.Join(dir, "teach"), capture.MostBytes), Folder: folder, Store: []string{filepath.Join(dir, "models"), folder}, Log: log, Program: "1",
-		Open:       func(engine.Options) (Looker, error) { return s.eyes, nil },
+		Open:       func(o engine.Options) (Looker, error) { s.whole = o.Whole; return s.eyes, nil },
 		Inspect:    func(o engine.Options) (engine.Outline, error) { return engine.Outline{}, s.broken },
 		Configured: func() *config.Config { return &s.config },
 		Engine: func(_ *config.Config, model string, store []string) engine.Options {
@@ -146,7 +147,7 @@ func (s *school) learned(t *testing.T) {
 
 func (s *school) train(t *testing.T, camera string) *Result {
 	t.Helper()
-	if err := s.Train(camera); err != nil {
+	if err := s.Train(camera, false); err != nil {
 		t.Fatal(err)
 	}
 	s.learned(t)
@@ -155,6 +156,27 @@ func (s *school) train(t *testing.T, camera string) *Result {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	return c.Result
+}
+
+// TestWholeLesson: a lesson on whole pictures looks at such, and its head says so; one that
+// is not does not.
+func TestWholeLesson(t *testing.T) {
+	s := newSchool(t, t.TempDir())
+	s.captured(t, "door")
+	for _, whole := range []bool{true, false} {
+		if err := s.Train("door", whole); err != nil {
+			t.Fatal(err)
+		}
+		s.learned(t)
+		c, err := s.Camera("door")
+		if err != nil || c.Result == nil || c.Result.Whole != whole || s.whole != whole {
+			t.Fatalf("%+v, opened whole %v, %v", c, s.whole, err)
+		}
+		h, err := head.Load(filepath.Join(s.dir, "taught", c.Result.Model+".safetensors"))
+		if err != nil || h.Whole != whole {
+			t.Errorf("%+v, %v", h, err)
+		}
+	}
 }
 
 // TestLesson: what was captured becomes a head under a name of its own, with a report,
@@ -211,23 +233,23 @@ func TestLesson(t *testing.T) {
 func TestLessonFails(t *testing.T) {
 	s := newSchool(t, t.TempDir())
 	for camera, want := range map[string]string{"door": "no pictures", "none": "no such camera", "../door": "no such camera"} {
-		if err := s.Train(camera); err == nil || !strings.Contains(err.Error(), want) {
+		if err := s.Train(camera, false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", camera, err, want)
 		}
 	}
 	if _, _, err := s.Pictures().Add("door", "open", time.Now(), picture(t, color.White, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Train("door"); err == nil || !strings.Contains(err.Error(), "only the class") || strings.Contains(err.Error(), s.dir) {
+	if err := s.Train("door", false); err == nil || !strings.Contains(err.Error(), "only the class") || strings.Contains(err.Error(), s.dir) {
 		t.Errorf("one class: %v", err)
 	}
 	s.captured(t, "door")
 	s.captured(t, "yard")
 	s.eyes.wait = make(chan struct{})
-	if err := s.Train("door"); err != nil {
+	if err := s.Train("door", false); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Train("yard"); err == nil || !strings.Contains(err.Error(), "one lesson at a time") {
+	if err := s.Train("yard", false); err == nil || !strings.Contains(err.Error(), "one lesson at a time") {
 		t.Errorf("a second lesson: %v", err)
 	}
 	if err := s.Cancel("yard"); err == nil {
@@ -245,7 +267,7 @@ func TestLessonFails(t *testing.T) {
 		t.Errorf("heads %v", list)
 	}
 	s.Close()
-	if err := s.Train("door"); err == nil {
+	if err := s.Train("door", false); err == nil {
 		t.Error("taught in a room that is closed")
 	}
 }

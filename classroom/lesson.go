@@ -20,9 +20,9 @@ import (
 	"dynvit/vit"
 )
 
-// Train begins a lesson on what was captured of a camera, in a goroutine of the room's.
-// What is wrong at once is an error, what is found later is in Status and Camera.
-func (r *Room) Train(camera string) error {
+// Train begins a lesson on what was captured of a camera, in a goroutine of the room's: on
+// whole pictures, or on what the backbone is shown of them (head.Head.Whole). What is wrong at once is an error, what is found later is in Status and Camera.
+func (r *Room) Train(camera string, whole bool) error {
 	if _, is := r.o.Configured().Cameras[camera]; !is {
 		return fmt.Errorf("camera %.60q: %w", camera, ErrUnknown)
 	}
@@ -50,7 +50,7 @@ func (r *Room) Train(camera string) error {
 	delete(r.failed, camera)
 	r.done.Go(func() {
 		defer cancel()
-		r.lesson(ctx, camera, examples)
+		r.lesson(ctx, camera, examples, whole)
 	})
 	return nil
 }
@@ -67,10 +67,10 @@ func (r *Room) Cancel(camera string) error {
 }
 
 // lesson teaches and keeps what came of it.
-func (r *Room) lesson(ctx context.Context, camera string, examples teach.Examples) {
+func (r *Room) lesson(ctx context.Context, camera string, examples teach.Examples, whole bool) {
 	r.changed()
 	r.o.Log.Info("lesson begun", "camera", camera, "pictures", len(examples.Pictures), "labels", len(examples.Labels))
-	result, err := r.learn(ctx, camera, examples)
+	result, err := r.learn(ctx, camera, examples, whole)
 	if err == nil {
 		r.replace(camera, result)
 	}
@@ -111,13 +111,14 @@ func (r *Room) path(model string) string {
 }
 
 // learn makes a head of examples and writes it under a name that nothing has yet.
-func (r *Room) learn(ctx context.Context, camera string, examples teach.Examples) (*Result, error) {
+func (r *Room) learn(ctx context.Context, camera string, examples teach.Examples, whole bool) (*Result, error) {
 	start := time.Now()
 	base, options, err := r.backbone(camera)
 	if err != nil {
 		return nil, err
 	}
 	defer base.file.Close()
+	options.Whole = whole
 	looker, err := r.o.Open(options)
 	if err != nil {
 		return nil, err
@@ -130,7 +131,7 @@ func (r *Room) learn(ctx context.Context, camera string, examples teach.Examples
 	if err != nil {
 		return nil, err
 	}
-	h.Backbone, h.Base = vit.BackboneSum(base.file), base.name
+	h.Backbone, h.Base, h.Whole = vit.BackboneSum(base.file), base.name, whole
 	h.Note["precision"], h.Note["program"], h.Note["camera"] = looker.Info().Precision.String(), r.o.Program, camera
 	for i := range report.Doubtful {
 		report.Doubtful[i].Image = filepath.Base(report.Doubtful[i].Image)
@@ -139,7 +140,7 @@ func (r *Room) learn(ctx context.Context, camera string, examples teach.Examples
 	if err != nil {
 		return nil, err
 	}
-	return &Result{name, base.name, time.Now().UTC().Truncate(time.Millisecond), time.Since(start).Seconds(), report}, nil
+	return &Result{name, base.name, whole, time.Now().UTC().Truncate(time.Millisecond), time.Since(start).Seconds(), report}, nil
 }
 
 // backbone is a model that a head is put on.

@@ -35,6 +35,7 @@ type InForce struct {
 type Result struct {
 	Model    string    `json:"model"`    // the head
 	Backbone string    `json:"backbone"` // that it is on
+	Whole    bool      `json:"whole"`    // it looks at whole pictures
 	At       time.Time `json:"at"`
 	Seconds  float64   `json:"seconds"`
 	*teach.Report

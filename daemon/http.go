@@ -71,13 +71,10 @@ func (l *live) Command(ctx context.Context, name string, payload []byte) (messag
 	return l.commands.carryOut(ctx, name, payload, do), true
 }
 
-// show hands the page what it hears, until nothing more comes. Of several models that
-// look at a camera it shows the first.
+// show hands the page what it hears, until nothing more comes.
 func (l *live) show(p *page.Page) {
 	for r, ok := l.Next(); ok; r, ok = l.Next() {
-		if r.First {
-			p.Hear(&page.Frame{Report: r.Report, Engine: r.Engine, Picture: r.Picture, Kept: r.Kept, Groups: r.Groups, Patches: r.Patches})
-		}
+		p.Hear(&page.Frame{Report: r.Report, Engine: r.Engine, Further: !r.First, Picture: r.Picture, Kept: r.Kept, Groups: r.Groups, Patches: r.Patches})
 	}
 }
 

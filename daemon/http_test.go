@@ -289,24 +289,28 @@ func TestWatchLooksAtStill(t *testing.T) {
 func TestListenerPictures(t *testing.T) {
 	l := NewListener(2)
 	report, result := &messages.Report{Camera: "door"}, &engine.Result{Picture: []byte{1, 2, 3}, Kept: [][]int32{{0, 1}, {1}}, Groups: [][]int32{{0, 1}, {1, 1}}, WantPicture: true}
-	l.put(report, false, result, looker{})
+	l.put(report, false, result, looker{first: true})
 	if r, _ := l.Next(); r.Picture != nil || r.Kept != nil || r.Groups != nil || l.Pictures() != 0 {
 		t.Errorf("nobody watches: %v %v", r.Picture, r.Kept)
 	}
 	l.Watch(true)
-	l.put(report, false, result, looker{})
+	l.put(report, false, result, looker{first: true})
 	result.Picture[0], result.Kept[0][0], result.Groups[1][0] = 9, 9, 9 // the next frame's
 	r, _ := l.Next()
 	if !slices.Equal(r.Picture, []byte{1, 2, 3}) || len(r.Kept) != 2 || !slices.Equal(r.Kept[0], []int32{0, 1}) || len(r.Groups) != 2 || !slices.Equal(r.Groups[1], []int32{1, 1}) || l.Pictures() != 1 {
 		t.Errorf("%v %v", r.Picture, r.Kept)
 	}
-	result.WantPicture = false // begun to watch while the frame was looked at
 	l.put(report, false, result, looker{})
+	if r, _ := l.Next(); r.Picture != nil || l.Pictures() != 1 {
+		t.Errorf("a second copy, of a further model: %v", r.Picture)
+	}
+	result.WantPicture = false // begun to watch while the frame was looked at
+	l.put(report, false, result, looker{first: true})
 	if r, _ := l.Next(); r.Picture != nil {
 		t.Errorf("a picture that the model was not asked for: %v", r.Picture)
 	}
 	result.WantPicture = true
-	if n := testing.AllocsPerRun(100, func() { l.put(report, false, result, looker{}); l.Next() }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { l.put(report, false, result, looker{first: true}); l.Next() }); n != 0 {
 		t.Errorf("%v allocations a frame", n)
 	}
 }

@@ -17,7 +17,7 @@ type Result struct {
 	Patches int             // of the picture
 	First   bool            // of several models that look at the camera, the first
 
-	// While the listener watches, else nil.
+	// Of the first, while the listener watches, else nil.
 	Picture []byte    // what the model was shown (engine.Result)
 	Kept    [][]int32 // patches alive after each stage, ascending ids
 	Groups  [][]int32 // the patch that each lives on in after each stage, -1: dropped; nil where none are merged
@@ -125,7 +125,7 @@ func (l *Listener) Lost() uint64 {
 // put takes a copy of a report, and of what the frame looked like where that is wanted
 // and there.
 func (l *Listener) put(r *messages.Report, changed bool, res *engine.Result, by looker) {
-	watching := l.watching.Load() && res.WantPicture
+	watching := l.watching.Load() && res.WantPicture && by.first
 	if watching {
 		l.pictures.Add(1)
 	}

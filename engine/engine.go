@@ -35,6 +35,7 @@ type Options struct {
 	AsStored   bool     // pictures are not turned by their Exif (preprocess.Spec)
 	Features   bool     // a backbone is taken too: Result.Features is all that it answers
 	MergeAt    []int    // blocks in which merge acts instead of the model's own (vit.Config.MergeAt)
+	Whole      bool     // it is shown whole pictures, squeezed into its input: as head.Head.Whole has it
 }
 
 // Info says what was opened; it does not change.

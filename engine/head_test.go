@@ -131,6 +131,34 @@ func TestTaught(t *testing.T) {
 	}
 }
 
+// TestWholeHead: a head of whole pictures is opened for such, also beside one that is not, with
+// which it shares no pass; two that are share one.
+func TestWholeHead(t *testing.T) {
+	store := t.TempDir()
+	backbone := writeBackbone(t, store, "plain", 1)
+	pass := map[string]string{}
+	for _, name := range []string{"middle", "whole", "whole2"} {
+		h := taught("plain", backbone, 64)
+		h.Whole = name != "middle"
+		if err := h.Write(filepath.Join(store, name+".safetensors"), nil); err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Model: name, Store: []string{store}}
+		e := open(t, o)
+		if in := e.Input(); (in.Resize == 0) != h.Whole || in.Size != 32 {
+			t.Errorf("%s: %+v", name, in)
+		}
+		out, err := Inspect(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass[name] = out.Pass
+	}
+	if pass["middle"] == pass["whole"] || pass["whole"] != pass["whole2"] {
+		t.Errorf("passes %v", pass)
+	}
+}
+
 // TestNoneOfThese: what the head's rule refuses is Unknown; scores and order are there
 // all the same, and nothing is allocated.
 func TestNoneOfThese(t *testing.T) {

@@ -42,6 +42,9 @@ func openModel(o Options) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Whole || m.head != nil && m.head.Whole {
+		m.config.Resize, m.config.Squash = 0, false // vit: a picture is warped to the input
+	}
 	if o.Predictors == "" {
 		return m, nil
 	}

@@ -67,7 +67,7 @@ func Inspect(o Options) (Outline, error) {
 // the rest.
 func (o Options) Alike(p Options) bool {
 	return o.Arch == p.Arch && o.Scorer == p.Scorer && o.Backend == p.Backend && o.Precision == p.Precision &&
-		o.Threads == p.Threads && slices.Equal(o.Store, p.Store) && o.Scaled == p.Scaled && o.AsStored == p.AsStored && slices.Equal(o.MergeAt, p.MergeAt)
+		o.Threads == p.Threads && slices.Equal(o.Store, p.Store) && o.Scaled == p.Scaled && o.AsStored == p.AsStored && slices.Equal(o.MergeAt, p.MergeAt) && o.Whole == p.Whole
 }
 
 // pass sums up what lies between a picture and the features: tensors, and what the

@@ -24,6 +24,7 @@ const (
 	keyBase        = prefix + "base"
 	keyTemperature = prefix + "temperature"
 	keyThreshold   = prefix + "threshold"
+	keyPicture     = prefix + "picture" // "whole", or not there: as the backbone wants them
 	keyNote        = prefix + "note."
 
 	nameWeight  = prefix + "weight"
@@ -69,6 +70,7 @@ func Parse(f *modelfile.File) (*Head, error) {
 	h.Width = shape[1]
 	h.Bias = p.vector(nameBias, shape[0])
 	h.Temperature = p.number(keyTemperature)
+	h.Whole = p.whole()
 	if f.Has(nameCentres) || f.Meta[keyThreshold] != "" {
 		h.None = p.none(h.Width)
 	}
@@ -136,6 +138,14 @@ func (p *parser) number(key string) float64 {
 	return v
 }
 
+func (p *parser) whole() bool {
+	v := p.f.Meta[keyPicture]
+	if v != "" && v != "whole" && p.err == nil {
+		p.err = fmt.Errorf("metadata %s %.20q: want whole, or nothing", keyPicture, v)
+	}
+	return v == "whole"
+}
+
 func (p *parser) none(width int) *None {
 	centres, shape := p.matrix(nameCentres, mostCentres, mostWidth)
 	if p.err == nil && shape[1] != width {
@@ -196,6 +206,9 @@ func (h *Head) Meta() map[string]string {
 	}
 	if h.None != nil {
 		meta[keyThreshold] = strconv.FormatFloat(float64(h.None.Threshold), 'g', -1, 32)
+	}
+	if h.Whole {
+		meta[keyPicture] = "whole"
 	}
 	for key, value := range h.Note {
 		meta[keyNote+key] = value

@@ -25,6 +25,7 @@ type Head struct {
 	Bias        []float32 // [C]
 	Temperature float64   // logits are divided by it, above 0
 	None        *None     // nil: each picture is of one of the classes
+	Whole       bool      // it reads features of whole pictures, squeezed into the input, not of the square in their middle
 
 	Note map[string]string // how it came to be, for people
 }

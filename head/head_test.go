@@ -127,6 +127,28 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// TestWholeFile: that a head reads whole pictures is kept in its file; another word is refused.
+func TestWholeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "door.safetensors")
+	h := doors()
+	h.Whole = true
+	if err := h.Write(path, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Load(path); err != nil || !got.Whole {
+		t.Fatalf("%+v %v", got, err)
+	}
+	f, err := modelfile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.Meta["dynvit.head.picture"] = "half"
+	if _, err := Parse(f); err == nil || !strings.Contains(err.Error(), `metadata dynvit.head.picture "half": want whole`) {
+		t.Error(err)
+	}
+}
+
 // TestFileRefused: what does not fit is refused in a line that names it, when it is
 // written and when it is read.
 func TestFileRefused(t *testing.T) {

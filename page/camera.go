@@ -7,6 +7,7 @@ import (
 	"image/jpeg"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,12 +27,8 @@ const (
 
 // camera is what is known of one camera. The page's mutex guards it.
 type camera struct {
-	report  messages.Report
-	engine  messages.Engine
-	version uint64            // of the report, 0 while nobody watched
-	encoder *messages.Encoder // of engine; nil until somebody watches
-	payload []byte            // the report encoded, in the encoder's memory
-	encoded uint64            // the version that it is of
+	view                     // of the one model that looks at it, or of the first
+	further map[string]*view // by their models' names; nil: none
 
 	rgb      []byte // nil: nobody watches, or no frame came since
 	seq      uint64 // of rgb
@@ -40,17 +37,47 @@ type camera struct {
 	stages   int
 	jpeg     []byte // of the frame jpegSeq; never written to again
 	jpegSeq  uint64
+}
+
+// view is what a model says of a camera.
+type view struct {
+	report  messages.Report
+	engine  messages.Engine
+	version uint64            // of the report, 0 while nobody watched
+	encoder *messages.Encoder // of engine; nil until somebody watches
+	payload []byte            // the report encoded, in the encoder's memory
+	encoded uint64            // the version that it is of
 
 	history history
 }
 
-// take copies what is shown of a frame.
-func (c *camera) take(f *Frame, watched bool) {
-	c.report.CopyFrom(f.Report)
-	if c.engine != f.Engine {
-		c.engine, c.encoder = f.Engine, nil
+// of is the view that a frame belongs to.
+func (c *camera) of(f *Frame) *view {
+	if !f.Further {
+		return &c.view
 	}
-	if !watched || f.Picture == nil {
+	v := c.further[f.Report.Model]
+	if v == nil {
+		if c.further == nil {
+			c.further = map[string]*view{}
+		}
+		v = new(view)
+		c.further[f.Report.Model] = v
+	}
+	return v
+}
+
+// take copies what a frame says.
+func (v *view) take(f *Frame) {
+	v.report.CopyFrom(f.Report)
+	if v.engine != f.Engine {
+		v.engine, v.encoder = f.Engine, nil
+	}
+}
+
+// show copies what is shown of a frame, by the first model.
+func (c *camera) show(f *Frame) {
+	if f.Picture == nil || f.Further {
 		return
 	}
 	c.rgb, c.seq, c.stages = append(c.rgb[:0], f.Picture...), f.Report.Seq, len(f.Kept)
@@ -105,17 +132,29 @@ func targets(into []byte, patches int, groups [][]int32) []byte {
 func (c *camera) forget() {
 	c.rgb, c.seq, c.survived, c.into, c.jpeg, c.jpegSeq = nil, 0, nil, nil, nil, 0
 	c.payload, c.encoded = nil, 0
+	for _, v := range c.further {
+		v.payload, v.encoded = nil, 0
+	}
+}
+
+// keep forgets further models that are configured no more.
+func (c *camera) keep(models []string) {
+	for name := range c.further {
+		if len(models) < 2 || !slices.Contains(models[1:], name) {
+			delete(c.further, name)
+		}
+	}
 }
 
 // event is the report's payload as the topic frame has it, valid until the next frame.
-func (c *camera) event(now time.Time) []byte {
-	if c.encoder == nil {
-		c.encoder, c.payload = messages.NewEncoder(c.engine, ""), nil
+func (v *view) event(now time.Time) []byte {
+	if v.encoder == nil {
+		v.encoder, v.payload = messages.NewEncoder(v.engine, ""), nil
 	}
-	if c.payload == nil || c.encoded != c.version {
-		c.payload, c.encoded = c.encoder.Report(&c.report, now), c.version
+	if v.payload == nil || v.encoded != v.version {
+		v.payload, v.encoded = v.encoder.Report(&v.report, now), v.version
 	}
-	return c.payload
+	return v.payload
 }
 
 // shot is a picture as it is sent.

@@ -85,6 +85,7 @@ func (h *history) settle() {
 // frames, the oldest first.
 type hour struct {
 	Camera string    `json:"camera"`
+	Model  string    `json:"model,omitempty"` // of several, those but the first
 	Every  float64   `json:"every_s"`
 	Now    int64     `json:"now"`    // the bucket that is open
 	Labels []string  `json:"labels"` // that Label counts in
@@ -97,10 +98,10 @@ type hour struct {
 }
 
 // since lists the buckets from one on, of the hour that ends now.
-func (h *history) since(camera string, from, now int64) hour {
+func (h *history) since(of hours, from, now int64) hour {
 	h.settle()
 	list := hour{
-		Camera: camera, Every: bucketLength.Seconds(), Now: now,
+		Camera: of.camera, Model: of.model, Every: bucketLength.Seconds(), Now: now,
 		Labels: []string{}, At: []int64{}, Label: []int{}, Score: []float64{}, Low: []float64{}, High: []float64{}, Frames: []int{},
 	}
 	for n := max(from, now-buckets+1, 0); n <= now; n++ {

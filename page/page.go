@@ -42,6 +42,7 @@ type Source interface {
 type Frame struct {
 	Report  *messages.Report
 	Engine  messages.Engine // looked at it
+	Further bool            // of several models that look at the camera, not the first
 	Picture []byte          // [S, S, 3], R, G, B: what the model was shown; nil: nobody watches
 	Kept    [][]int32       // patches alive after each stage; nil: nobody watches
 	Groups  [][]int32       // the patch that each lives on in after each stage, -1: dropped; nil where none are merged
@@ -139,10 +140,12 @@ func (p *Page) Hear(f *Frame) {
 		c = new(camera)
 		p.cameras[f.Report.Camera] = c
 	}
-	c.take(f, p.watchers > 0)
-	c.history.add(p.bucket(), f.Report)
+	v := c.of(f)
+	v.take(f)
+	v.history.add(p.bucket(), f.Report)
 	if p.watchers > 0 {
-		c.version = p.grow()
+		c.show(f)
+		v.version = p.grow()
 	}
 }
 
@@ -224,14 +227,16 @@ func (p *Page) update(event string, payload []byte) {
 	}
 }
 
-// keep forgets the cameras that are configured no more.
+// keep forgets the cameras, and their further models, that are configured no more.
 func (p *Page) keep(configured map[string]messages.CameraSettings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for name := range p.cameras {
-		if _, is := configured[name]; !is {
+	for name, c := range p.cameras {
+		settings, is := configured[name]
+		if !is {
 			delete(p.cameras, name)
 		}
+		c.keep(settings.Models)
 	}
 }
 

@@ -368,6 +368,59 @@ func TestStream(t *testing.T) {
 	})
 }
 
+// TestFurtherModels: of several models that look at a camera the picture, the frame and the
+// hour of the first are what those of one are; the others' are told by their names, until they
+// are configured no more.
+func TestFurtherModels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, d, mux := newPage(token)
+		defer p.Close()
+		d.settings.Cameras["door"] = messages.CameraSettings{Enabled: true, Models: []string{"garage", "weather"}}
+		hear := func(seq uint64) {
+			first, second := frame("door", seq), unwatched("door", seq)
+			first.Report.Model, second.Report.Model = "garage", "weather"
+			second.Report.Label, second.Further = "rain", true
+			p.Hear(first)
+			p.Hear(second)
+		}
+		hear(1)
+		events, leave := listen(t, mux)
+		defer leave()
+		time.Sleep(time.Second)
+		told := map[string]int{}
+		for len(events) > 0 {
+			switch e := <-events; {
+			case e.name == "frame" && strings.Contains(e.data, `"label":"cat"`), e.name == "model" && strings.HasPrefix(e.data, `{"model":"weather","frame":{`) && strings.Contains(e.data, `"label":"rain"`),
+				e.name == "history" && strings.HasPrefix(e.data, `{"camera":"door","every_s"`) && strings.Contains(e.data, `"labels":["cat"]`),
+				e.name == "history" && strings.HasPrefix(e.data, `{"camera":"door","model":"weather",`) && strings.Contains(e.data, `"labels":["rain"]`):
+				told[e.name]++
+			case e.name == "frame" || e.name == "model" || e.name == "history":
+				t.Errorf("%s %s", e.name, e.data)
+			}
+		}
+		if told["frame"] != 1 || told["model"] != 1 || told["history"] < 2 {
+			t.Errorf("told %v", told)
+		}
+		hear(2)
+		time.Sleep(time.Second)
+		if _, last := drain(events); !strings.Contains(last["model"], `"seq":2,`) || !strings.Contains(last["frame"], `"seq":2,`) {
+			t.Errorf("then %v", last)
+		}
+		if w := asked(mux, "GET", "/page/camera/door/picture"); w.Code != 200 || w.Header().Get("Dynvit-Seq") != "2" {
+			t.Errorf("picture: %d %s", w.Code, w.Header())
+		}
+		d.mu.Lock()
+		d.settings.Cameras = map[string]messages.CameraSettings{"door": {Enabled: true, Models: []string{"garage", "parcel"}}}
+		d.mu.Unlock()
+		time.Sleep(2 * refreshEvery)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if c := p.cameras["door"]; c == nil || len(c.further) != 0 {
+			t.Errorf("a model that is gone is still known: %+v", c)
+		}
+	})
+}
+
 // TestSlowViewer: one that takes nothing keeps nobody waiting, and is sent the newest
 // when it takes something again.
 func TestSlowViewer(t *testing.T) {

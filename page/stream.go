@@ -24,10 +24,13 @@ const (
 
 // viewer is one stream.
 type viewer struct {
-	version uint64           // of the page that it was sent
-	stats   uint64           // version of the stats that it was sent
-	buckets map[string]int64 // by camera: from which on they may have changed since
+	version uint64          // of the page that it was sent
+	stats   uint64          // version of the stats that it was sent
+	buckets map[hours]int64 // from which on they may have changed since
 }
+
+// hours name the last hour of a camera, and of which of its models: "" for the first.
+type hours struct{ camera, model string }
 
 // stream sends events until either side has enough.
 func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
@@ -43,7 +46,7 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	defer release()
 	defer p.watch()()
 	control := http.NewResponseController(w)
-	v := viewer{buckets: map[string]int64{}}
+	v := viewer{buckets: map[hours]int64{}}
 	batch := []byte("retry: 2000\n\n")
 	for {
 		var changed <-chan struct{}
@@ -98,13 +101,9 @@ func (p *Page) batch(v *viewer, to []byte) (batch []byte, changed <-chan struct{
 	now, ticked := time.Now(), stats > v.stats
 	for _, name := range slices.Sorted(maps.Keys(p.cameras)) {
 		c := p.cameras[name]
-		_, known := v.buckets[name]
-		if !known || c.version > v.version {
-			to = appendEvent(to, "frame", c.event(now))
-		}
-		if !known || ticked {
-			to = appendEvent(to, "history", messages.Encode(c.history.since(name, v.buckets[name], p.bucket())))
-			v.buckets[name] = c.history.open
+		to = p.appendView(to, v, hours{camera: name}, &c.view, now, ticked)
+		for _, model := range slices.Sorted(maps.Keys(c.further)) {
+			to = p.appendView(to, v, hours{name, model}, c.further[model], now, ticked)
 		}
 	}
 	v.version, v.stats = p.version, stats
@@ -112,6 +111,30 @@ func (p *Page) batch(v *viewer, to []byte) (batch []byte, changed <-chan struct{
 		to = append(to, ":\n\n"...)
 	}
 	return to, p.changed
+}
+
+// appendView appends the frame and the hour of one of a camera's models, as far as a viewer has
+// not been sent them.
+func (p *Page) appendView(to []byte, v *viewer, of hours, shown *view, now time.Time, ticked bool) []byte {
+	_, known := v.buckets[of]
+	if !known || shown.version > v.version {
+		to = appendFrame(to, of.model, shown.event(now))
+	}
+	if !known || ticked {
+		to = appendEvent(to, "history", messages.Encode(shown.history.since(of, v.buckets[of], p.bucket())))
+		v.buckets[of] = shown.history.open
+	}
+	return to
+}
+
+// appendFrame writes a frame's payload: of a further model with its name around it.
+func appendFrame(to []byte, model string, payload []byte) []byte {
+	if model == "" {
+		return appendEvent(to, "frame", payload)
+	}
+	around := append([]byte(`{"model":`), messages.Encode(model)...)
+	around = append(append(around, `,"frame":`...), payload...)
+	return appendEvent(to, "model", append(around, '}'))
 }
 
 // appendEvent writes a payload, which is one line.

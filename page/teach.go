@@ -80,7 +80,12 @@ func (p *Page) movePicture(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Page) train(w http.ResponseWriter, r *http.Request) {
-	p.conclude(w, r, "lesson", p.room.Train(r.PathValue("camera")))
+	var wanted struct {
+		Whole bool `json:"whole"`
+	}
+	if r.ContentLength == 0 || sent(w, r, &wanted) {
+		p.conclude(w, r, "lesson", p.room.Train(r.PathValue("camera"), wanted.Whole))
+	}
 }
 
 func (p *Page) cancelLesson(w http.ResponseWriter, r *http.Request) {

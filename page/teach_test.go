@@ -183,6 +183,9 @@ func TestTeachLesson(t *testing.T) {
 	if code, body := l.do("POST", "/page/teach/door/lesson", ""); code != 422 || !strings.Contains(body, "no pictures") || strings.Contains(body, "/tmp") {
 		t.Errorf("of nothing: %d %s", code, body)
 	}
+	if code, _ := l.do("POST", "/page/teach/door/lesson", `{"half":true}`); code != 400 {
+		t.Errorf("of something else: %d", code)
+	}
 	l.add(t, "open", 5, 0)
 	l.add(t, "shut", 5, 50)
 	events, leave := listen(t, l.mux)

@@ -81,11 +81,16 @@ func (p *Preprocessor) decodeSaved(f *camera.Frame, r Region) (window, error) {
 // as it is handed over, with alpha.
 const vipsPixel = 7
 
+// webpPixel is what libwebp takes for a pixel of a lossless picture that it shrinks, in bytes;
+// of others it has some rows at a time.
+const webpPixel = 4
+
 // byVips reads a picture by libvips, where that is linked, does it to the same levels, and
 // knows no less of it than we do: grey or three colours in JPEG, WebP that stands still,
 // HEIC. done is false for others.
 func (p *Preprocessor) byVips(f *camera.Frame, r Region) (w window, done bool, err error) {
-	width, height, turn, scale := 0, 0, exif.Orientation(0), 1
+	width, height, turn, scale, whole := 0, 0, exif.Orientation(0), 1, int64(0)
+	load := func() (*vips.Image, error) { return vips.Load(f.Data, scale) }
 	switch f.Format {
 	case camera.JPEG:
 		h, err := readJPEGHeader(f.Data)
@@ -93,7 +98,7 @@ func (p *Preprocessor) byVips(f *camera.Frame, r Region) (w window, done bool, e
 			return w, false, nil
 		}
 		h.turn = p.heeded(h.turn)
-		scale, turn = p.scale(h, r), h.turn
+		scale, turn = p.scale(h.width, h.height, h.turn, r), h.turn
 		width, height = (h.width+scale-1)/scale, (h.height+scale-1)/scale
 	case camera.WebP, camera.HEIC:
 		pic, err := pictures.Open(f.Format, f.Data)
@@ -101,13 +106,21 @@ func (p *Preprocessor) byVips(f *camera.Frame, r Region) (w window, done bool, e
 			return w, false, nil
 		}
 		width, height, turn = pic.Width, pic.Height, p.heeded(pic.Turn)
+		if f.Format == camera.WebP && pic.Turn.Upright() {
+			scale = p.scale(width, height, turn, r)
+		}
+		if scale > 1 {
+			whole = webpPixel * int64(width) * int64(height)
+			width, height = (width+scale-1)/scale, (height+scale-1)/scale
+			load = func() (*vips.Image, error) { return vips.LoadSmall(f.Data, width, height) }
+		}
 	default:
 		return w, false, nil
 	}
-	if w, err = p.aim(width, height, turn, r, vipsPixel*int64(width)*int64(height)); err != nil {
+	if w, err = p.aim(width, height, turn, r, whole+vipsPixel*int64(width)*int64(height)); err != nil {
 		return w, true, fmt.Errorf("%v of %d×%d: %w", f.Format, width, height, err)
 	}
-	m, err := vips.Load(f.Data, scale)
+	m, err := load()
 	if err != nil || m.Width != width || m.Height != height {
 		p.window.rgb = w.rgb
 		return w, false, nil // ours says what is wrong with it, or reads it all the same

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/jpeg"
 
+	"dynvit/exif"
 	"dynvit/preprocess/baseline"
 )
 
@@ -33,7 +34,7 @@ func (p *Preprocessor) planes(data []byte, h jpegHeader, r Region) (window, []pl
 	if h.progressive {
 		return p.library(data, h, r)
 	}
-	scale := p.scale(h, r)
+	scale := p.scale(h.width, h.height, h.turn, r)
 	width, height := (h.width+scale-1)/scale, (h.height+scale-1)/scale
 	w, err := p.aim(width, height, h.turn, r, h.own(data, scale))
 	if err != nil {
@@ -66,14 +67,14 @@ func (p *Preprocessor) library(data []byte, h jpegHeader, r Region) (window, []p
 	return w, planes, err
 }
 
-// scale is by how much a JPEG's region may shrink while it is decoded.
-func (p *Preprocessor) scale(h jpegHeader, r Region) int {
+// scale is by how much a region of a picture of w×h may shrink while it is decoded.
+func (p *Preprocessor) scale(w, h int, turn exif.Orientation, r Region) int {
 	if !p.spec.Scaled {
 		return 1
 	}
 	scale := 8
 	for ; scale > 1; scale /= 2 {
-		b := r.pixels(seen(h.turn, (h.width+scale-1)/scale, (h.height+scale-1)/scale))
+		b := r.pixels(seen(turn, (w+scale-1)/scale, (h+scale-1)/scale))
 		toW, toH := p.spec.target(b.width(), b.height())
 		if b.width() >= toW && b.height() >= toH {
 			break

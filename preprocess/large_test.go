@@ -4,6 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"dynvit/camera"
 )
@@ -22,11 +25,24 @@ func BenchmarkLarge(b *testing.B) {
 		b.Run(filepath.Base(file), func(b *testing.B) {
 			p := newPreprocessor(b, s)
 			dst := make([]float32, p.Len())
+			before := processorTime(b)
 			for b.Loop() {
 				if err := p.Do(dst, &f, Whole); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric(1e3*(processorTime(b)-before).Seconds()/float64(b.N), "cpu-ms/op")
 		})
 	}
+}
+
+// processorTime is what the process has had: on a machine that does other things too the clock
+// tells little.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

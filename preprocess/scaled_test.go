@@ -32,11 +32,11 @@ func TestScale(t *testing.T) {
 		{3840, 2160, 4, Region{0.5, 0.5, 1, 1}},
 		{20, 30, 1, Whole},
 	} {
-		if got := p.scale(jpegHeader{width: c.w, height: c.h}, c.r); got != c.want {
+		if got := p.scale(c.w, c.h, 0, c.r); got != c.want {
 			t.Errorf("%d×%d, %v: 1/%d, want 1/%d", c.w, c.h, c.r, got, c.want)
 		}
 	}
-	if got := newPreprocessor(t, deit).scale(jpegHeader{width: 1280, height: 720}, Whole); got != 1 {
+	if got := newPreprocessor(t, deit).scale(1280, 720, 0, Whole); got != 1 {
 		t.Errorf("1/%d though nobody asked for it", got)
 	}
 }

@@ -2,7 +2,6 @@ package teach
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 
@@ -27,6 +26,7 @@ type Report struct {
 	Temperature float64            `json:"temperature"`
 	Threshold   float64            `json:"threshold"` // beyond it a picture is none of these
 	Notes       []string           `json:"notes"`
+	Remarks     []Remark           `json:"remarks"` // what the notes say, one each, for who says it otherwise
 }
 
 // Class is a class of a report.
@@ -56,7 +56,7 @@ type Doubtful struct {
 const mostDoubtful = 20
 
 func (t *trial) report(l2, temperature float64, h held, group, crowded []int) *Report {
-	r := &Report{Pictures: len(t.class), Scenes: slices.Max(group) + 1, Folds: t.folds, L2: l2, Temperature: temperature, Notes: []string{}}
+	r := &Report{Pictures: len(t.class), Scenes: slices.Max(group) + 1, Folds: t.folds, L2: l2, Temperature: temperature, Notes: []string{}, Remarks: []Remark{}}
 	for plan, ratio := range t.s.ratios {
 		r.ByKeep = append(r.ByKeep, AtKeep{ratio, t.accuracy(h, plan)})
 	}
@@ -65,19 +65,9 @@ func (t *trial) report(l2, temperature float64, h held, group, crowded []int) *R
 	r.Confusion = t.confusion(h)
 	r.Classes = t.classReports(r.Confusion, group)
 	r.Doubtful = t.doubtful(h, temperature)
-	switch guess := r.guess(); {
-	case r.Accuracy <= guess:
-		r.Notes = append(r.Notes, fmt.Sprintf("no better than a guess, which is right in %.1f %%: to this model the classes look alike", 100*guess))
-	case r.CI95.Lo <= guess:
-		r.Notes = append(r.Notes, fmt.Sprintf("perhaps no better than a guess, which is right in %.1f %%: too few scenes to tell, or the classes look alike to this model", 100*guess))
-	}
-	for _, class := range crowded {
-		r.Notes = append(r.Notes, fmt.Sprintf("%s: its pictures are of fewer than %d scenes, so that some are judged by their twins: the accuracy is too good; take some at other times", t.s.Labels[class], t.folds))
-	}
-	for _, c := range r.Classes {
-		if c.Pictures < fewPictures {
-			r.Notes = append(r.Notes, fmt.Sprintf("%s: %d pictures are few: want %d or more", c.Label, c.Pictures, fewPictures))
-		}
+	r.Remarks = t.remarks(r, crowded)
+	for _, remark := range r.Remarks {
+		r.Notes = append(r.Notes, remark.String())
 	}
 	return r
 }

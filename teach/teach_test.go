@@ -259,6 +259,9 @@ func TestGuessing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(r.Remarks) != 1 || r.Remarks[0] != (Remark{Kind: PerhapsGuess, Share: 0.5}) {
+		t.Errorf("remarks %+v", r.Remarks)
+	}
 	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "perhaps no better than a guess, which is right in 50.0 %") {
 		t.Errorf("accuracy %v %+v, notes %q", r.Accuracy, r.CI95, r.Notes)
 	}
@@ -289,11 +292,42 @@ func TestFolds(t *testing.T) {
 	}
 }
 
+// TestThresholdFollowsTime: where pictures change slowly what comes next is known yet, though it
+// is farther than any that lies between two that were seen.
+func TestThresholdFollowsTime(t *testing.T) {
+	const n, step = 40, 0.02 // radians
+	at := func(i int) []float64 { return []float64{math.Cos(step * float64(i)), math.Sin(step * float64(i)), 0} }
+	s := &sight{Examples: Examples{Labels: []string{"a", "b"}}, ratios: []float64{1}, rows: 1, width: 3}
+	fold := make([]int, 2*n)
+	for i := range 2 * n {
+		s.Pictures, fold[i] = append(s.Pictures, Picture{Class: i / n}), i%5
+		if i < n {
+			s.x = append(s.x, at(i)...)
+		} else {
+			s.x = append(s.x, 0.001*float64(i-n), 0, 1) // always the same, far from the others
+		}
+	}
+	trial := newTrial(s, fold, 5)
+	centre := at(0)
+	for i := 1; i < n; i++ {
+		for k, v := range at(i) {
+			centre[k] += v
+		}
+	}
+	next := 1 - dot(direction(centre), at(n+1))
+	if folds := trial.farthest(fold); folds >= next {
+		t.Fatalf("the next is at %.4f, folds alone accept up to %.4f: the test tells nothing", next, folds)
+	}
+	if got := trial.threshold(); got < next || got > 2*next {
+		t.Errorf("the next is at %.4f, the threshold %.4f", next, got)
+	}
+}
+
 // TestFew: two pictures a class are enough, one that can be read is not; what cannot be
 // read is told and counted.
 func TestFew(t *testing.T) {
 	_, r, err := Run(context.Background(), &fake{noise: 2}, list(t, scenes(2, 2)...), Options{})
-	if err != nil || r.Folds != 2 || len(r.Curve) != 1 || len(r.Notes) != 3 {
+	if err != nil || r.Folds != 2 || len(r.Curve) != 1 || len(r.Notes) != 3 || r.Remarks[1].Kind != Few || r.Remarks[1].Pictures != 2 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	var failed []string

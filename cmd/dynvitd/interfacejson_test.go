@@ -144,7 +144,7 @@ func TestInterfaceStructures(t *testing.T) {
 	devices := page["devices"].(map[string]any)["cameras"]
 	camera := cameraDevice{Links: []string{""}, Formats: []cameraFormat{{Sizes: []cameraSize{{FPS: []float64{30}}}}}}
 	alike(t, "devices", devices, encoded(t, []cameraDevice{camera}))
-	report := &teach.Report{Classes: []teach.Class{{}}, ByKeep: []teach.AtKeep{{}}, Confusion: [][]int{{1}}, Doubtful: []teach.Doubtful{{}}, Curve: []teach.Point{{}}, Expected: new(teach.Point), Notes: []string{""}}
+	report := &teach.Report{Classes: []teach.Class{{}}, ByKeep: []teach.AtKeep{{}}, Confusion: [][]int{{1}}, Doubtful: []teach.Doubtful{{}}, Curve: []teach.Point{{}}, Expected: new(teach.Point), Notes: []string{""}, Remarks: []teach.Remark{{Label: "open", Share: 0.5, Pictures: 1, Want: 1}}}
 	alike(t, "teach", page["teach"], encoded(t, taught{Report: report}))
 	alike(t, "capture", page["capture"], encoded(t, captured{}))
 	labels := []classroom.Label{{Pictures: []classroom.Picture{{}}}}

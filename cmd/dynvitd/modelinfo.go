@@ -57,7 +57,11 @@ func taughtInfo(w io.Writer, model string) (is bool, err error) {
 		return true, fmt.Errorf("model %s: %w", name, err)
 	}
 	fileInfo(w, name, f, f.Meta)
-	printLine(w, "taught: %d classes on %d features of %s", len(h.Labels), h.Width, h.Base)
+	of := ""
+	if h.Whole {
+		of = ", of whole pictures"
+	}
+	printLine(w, "taught: %d classes on %d features of %s%s", len(h.Labels), h.Width, h.Base, of)
 	return true, nil
 }
 

@@ -33,6 +33,7 @@ type taught struct {
 	Output string `json:"output"`
 	Model  string `json:"model"` // the backbone
 	Bundle bool   `json:"bundle"`
+	Whole  bool   `json:"whole"`
 	*teach.Report
 	Seconds float64 `json:"seconds"`
 }
@@ -49,6 +50,7 @@ func newTeach() *cobra.Command {
 	c.Flags().StringVar(&f.Precision, "precision", "auto", "precision: "+precisionNames)
 	c.Flags().StringVarP(&f.out, "output", "o", "", "`NAME` of the new model in the store, or a path to .safetensors")
 	c.Flags().BoolVar(&f.bundle, "bundle", false, "put the backbone into the file too: it then needs no other")
+	c.Flags().BoolVar(&f.Whole, "whole", false, "look at whole pictures, squeezed, instead of the square in their middle")
 	return c
 }
 
@@ -85,12 +87,12 @@ func (f *teachFlags) run(c *cobra.Command, dir string) error {
 	if err != nil {
 		return fmt.Errorf("teach: %w", err)
 	}
-	h.Backbone, h.Base = vit.BackboneSum(base), name
+	h.Backbone, h.Base, h.Whole = vit.BackboneSum(base), name, f.Whole
 	h.Note["precision"], h.Note["program"] = e.Info().Precision.String(), version
 	if err := f.write(h, base, path); err != nil {
 		return fmt.Errorf("teach: %w", err)
 	}
-	return f.show(c.OutOrStdout(), taught{path, e.Info().Model, f.bundle, report, time.Since(start).Seconds()})
+	return f.show(c.OutOrStdout(), taught{path, e.Info().Model, f.bundle, f.Whole, report, time.Since(start).Seconds()})
 }
 
 // path is where the head goes: a name is one of the store.

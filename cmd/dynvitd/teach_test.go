@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -149,6 +150,66 @@ func TestNoneOfThese(t *testing.T) {
 	}
 	if stdout, _, _ = outcome(t, inStore(dynvitd(t, "classify", "--model", "door", picture), store)); !strings.Contains(stdout, "none of these") {
 		t.Errorf("%s", stdout)
+	}
+}
+
+// sideDoors are wide pictures, of which a model is shown the square in the middle, where doors are
+// drawn at the left border.
+func sideDoors(t *testing.T, each int) string {
+	t.Helper()
+	dir := t.TempDir()
+	for scene := range each {
+		for _, label := range []string{"open", "shut"} {
+			img := image.NewRGBA(image.Rect(0, 0, 320, 120))
+			for y := range 120 {
+				for x := range 320 {
+					c := color.RGBA{uint8(150 + 7*scene%60), uint8(150 + (x*y)%23), uint8(140 + 11*scene%50), 255}
+					switch {
+					case x > 80 || y < 10+scene:
+					case label == "open":
+						c = color.RGBA{uint8(x / 16), 8, uint8(y / 10), 255}
+					default:
+						c = color.RGBA{240, uint8(60 + y/4), 30, 255}
+					}
+					img.SetRGBA(x, y, c)
+				}
+			}
+			var b bytes.Buffer
+			if err := jpeg.Encode(&b, img, nil); err != nil {
+				t.Fatal(err)
+			}
+			write(t, dir, label+"_"+fmt.Sprint(scene)+".jpg", b.String())
+		}
+	}
+	return dir
+}
+
+// TestTeachWhole: with --whole a head reads the whole picture, when it is taught and wherever
+// it looks afterwards; without it what is at the border is not seen.
+func TestTeachWhole(t *testing.T) {
+	store, dir := t.TempDir(), sideDoors(t, 6)
+	for _, flags := range [][]string{nil, {"--whole"}} {
+		whole := len(flags) > 0
+		stdout, stderr, code := outcome(t, inStore(dynvitd(t, append([]string{"teach", dir, "-o", "door", "--json"}, flags...)...), store))
+		var report taught
+		if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != 0 {
+			t.Fatalf("exit %d, %v, %s", code, err, stderr)
+		}
+		if report.Whole != whole || (report.Accuracy == 1) != whole {
+			t.Errorf("%v: whole %v, accuracy %v", flags, report.Whole, report.Accuracy)
+		}
+		if !whole {
+			continue
+		}
+		pictures, _ := filepath.Glob(filepath.Join(dir, "*.jpg"))
+		stdout, stderr, code = outcome(t, inStore(dynvitd(t, append([]string{"classify", "--model", "door", "--json"}, pictures...)...), store))
+		if code != 0 || strings.Count(stdout, `"label":"open"`) < 5+6 || strings.Count(stdout, `"label":"shut"`) < 5+6 { // in label or first of top
+			t.Errorf("exit %d, %s%s", code, stdout, stderr)
+		}
+		stdout, _, _ = outcome(t, inStore(dynvitd(t, "model", "info", "door"), store))
+		if !strings.Contains(stdout, "whole picture") {
+			t.Errorf("model info: %s", stdout)
+		}
 	}
 }
 

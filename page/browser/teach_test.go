@@ -144,6 +144,8 @@ func TestTeach(t *testing.T) {
 	tab.await(`document.querySelectorAll("[data-label=open] .thumb").length === 6`)
 	tab.text("#chosen-count", "0 chosen")
 
+	tab.press("#whole", " ")
+	tab.await(`document.querySelector("#whole").checked`)
 	tab.press("#train", kb.Enter)
 	tab.await(`document.querySelector("#train").ariaBusy === "true" && !document.querySelector("#cancel").disabled`)
 	tab.await(`document.querySelector("#accuracy")`)
@@ -171,6 +173,7 @@ func TestTeach(t *testing.T) {
 	get[bool](tab, `(document.querySelector("#language").value = "de", document.querySelector("#language").dispatchEvent(new Event("change")), true)`)
 	tab.text("#train", "Lernen")
 	tab.text(".doubtful li p", "Als shut angegeben")
+	tab.await(`document.querySelector(".report").textContent.includes("open: 6 Bilder sind wenige; nimm 10 oder mehr auf.")`)
 	tab.shoot("teach-german")
 	get[bool](tab, `(document.querySelector("#language").value = "en", document.querySelector("#language").dispatchEvent(new Event("change")), true)`)
 	tab.text("#train", "Train")

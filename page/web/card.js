@@ -1,9 +1,10 @@
 // One camera: picture, label, the last hour, figures.
 
 import * as access from "./access.js";
-import { Hour, colour, drawLabels, drawTimes } from "./charts.js";
+import { Hour, drawTimes } from "./charts.js";
 import { switchOf } from "./controls.js";
 import { element, mark, say } from "./element.js";
+import { Says } from "./says.js";
 import { Tokens } from "./tokens.js";
 import { milliseconds, number, percent, words } from "./words.js";
 
@@ -12,7 +13,7 @@ const fetchLimit = 15000; // that one may take
 const reasons = ["busy", "budget", "max_fps", "failed", "source", "motion"];
 
 export class Card {
-  #name; #hour = new Hour(); #tokens; #view = "all"; #seen = true; #shown = 0; #fetching = false; #abort = new AbortController(); #size; #sight;
+  #name; #hour = new Hour(); #says; #further = new Map(); #tokens; #view = "all"; #seen = true; #shown = 0; #fetching = false; #abort = new AbortController(); #size; #sight;
   #frame = null; #stats = null; #health = null; #budget = 50; #parts = {}; #stale = false;
 
   constructor(name, change) {
@@ -25,13 +26,7 @@ export class Card {
         element("h3", { id }, name), p.status = element("p", { class: "pill" }, p.word = element("span")),
         p.enabled = switchOf((on) => change(`camera/${name}/enabled`, on))),
       element("div", { class: "picture" }, p.picture = element("canvas", { role: "img" }), p.why = element("p", { class: "why" })),
-      element("div", { class: "says" },
-        element("div", { class: "top" }, p.label = element("p", { class: "label" }, "–"), p.score = element("p", { class: "score" }, "–")),
-        element("div", { class: "meter" }, p.meter = element("i"))),
-      element("figure", { class: "chart" },
-        element("figcaption", {}, p.hourName = element("span"), p.hourNote = element("span")),
-        p.strip = element("canvas", { role: "img" }),
-        p.legend = element("ul", { class: "legend" })),
+      p.says = element("div", {}, (this.#says = new Says(name, this.#hour)).element),
       element("figure", { class: "chart times" },
         element("figcaption", {}, p.timesName = element("span"), p.timesNote = element("span")),
         p.times = element("canvas", { role: "img" }),
@@ -49,8 +44,6 @@ export class Card {
     this.speak();
   }
 
-  get hour() { return this.#hour; }
-
   remove() {
     this.#abort.abort();
     this.#size.disconnect();
@@ -60,8 +53,21 @@ export class Card {
 
   // restart forgets what an earlier run of the daemon showed.
   restart() {
-    this.#hour.clear();
+    for (const says of this.#all) says.clear();
     this.#shown = 0;
+  }
+
+  get #all() { return [this.#says, ...this.#further.values()]; }
+
+  // models has a part for each model that looks at the camera; none where there is one.
+  models(names) {
+    const further = names.slice(1);
+    this.#says.named(further.length > 0 ? names[0] : "");
+    for (const [name, says] of this.#further) if (!further.includes(name)) { says.element.remove(); this.#further.delete(name); }
+    for (const name of further) {
+      if (!this.#further.has(name)) this.#further.set(name, new Says(this.#name, new Hour(), name));
+      this.#parts.says.append(this.#further.get(name).element); // in their order
+    }
   }
 
   // view shows the picture otherwise: 0, a stage, or "all".
@@ -72,8 +78,12 @@ export class Card {
 
   take(event, payload, budget) {
     this.#budget = budget;
-    if (event === "frame") { this.#frame = payload; this.#fetch(); }
-    if (event === "history") { this.#hour.take(payload); this.#charts(); }
+    if (event === "frame") { this.#frame = payload; this.#says.take(payload); this.#fetch(); }
+    if (event === "model") this.#further.get(payload.model)?.take(payload.frame);
+    if (event === "history") {
+      (payload.model ? this.#further.get(payload.model) : this.#says)?.hour.take(payload);
+      this.#charts();
+    }
     if (event === "stats") this.#stats = payload;
     if (event === "health") this.#health = payload;
   }
@@ -87,7 +97,7 @@ export class Card {
   speak() {
     const p = this.#parts;
     for (const key of ["frame", "model", "age", "keep", "fps", "drops", "tokens", "engine"]) say(p[`${key}Name`], words(`figure_${key}`));
-    say(p.hourName, words("last_hour"));
+    for (const says of this.#all) says.speak();
     say(p.timesName, words("times"));
     say(p.ago, words("hour_ago"));
     say(p.now, words("now"));
@@ -110,18 +120,13 @@ export class Card {
     say(p.why, word === "online" ? waiting : h?.reason ?? words(`status_${word}`));
     if (this.#stats) this.#counts();
     if (f) this.#figures(f);
+    for (const says of this.#all) says.render();
     const what = { camera: this.#name, label: f?.label ?? words("nothing"), score: f ? percent(f.score) : "–" };
     mark(p.picture, "aria-label", words(word === "online" ? "picture_of" : "no_picture_of", what));
   }
 
   #figures(f) {
     const p = this.#parts;
-    say(p.label, f.label ?? words("nothing"));
-    mark(p.label, "data-none", f.label === null ? "" : null);
-    mark(p.label, "title", f.label);
-    say(p.score, percent(f.score, 1));
-    p.meter.style.transform = `scaleX(${f.score.toFixed(3)})`;
-    mark(p.meter, "class", colour(f.label));
     say(p.frame, `${milliseconds(f.frame_ms)} ms`);
     say(p.model, `${milliseconds(f.latency_ms)} ms`);
     say(p.age, `${milliseconds(f.age_ms)} ms`);
@@ -151,19 +156,11 @@ export class Card {
   // charts draws the last hour, and says it.
   #charts() {
     const p = this.#parts;
-    if (!p.strip.clientWidth) return;
-    drawLabels(p.strip, this.#hour);
-    const top = drawTimes(p.times, this.#hour, this.#budget), shares = this.#hour.shares();
+    if (!p.times.clientWidth) return;
+    for (const says of this.#all) says.draw();
+    const top = drawTimes(p.times, this.#hour, this.#budget);
     say(p.timesNote, words("times_note", { top: milliseconds(top), budget: milliseconds(this.#budget) }));
-    const named = shares.map(([label, minutes]) => [label, label ?? words("nothing"), words("minutes", { minutes: number(minutes, minutes < 10 ? 1 : 0) })]);
-    mark(p.strip, "aria-label", words("hour_of", { camera: this.#name, list: named.map(([, n, m]) => `${n} ${m}`).join(", ") || "–" }));
     mark(p.times, "aria-label", words("times_of", { camera: this.#name, note: p.timesNote.textContent }));
-    while (p.legend.children.length > Math.min(3, named.length)) p.legend.lastChild.remove();
-    named.slice(0, 3).forEach(([label, name, minutes], i) => {
-      const item = p.legend.children[i] ?? p.legend.appendChild(element("li", {}, element("i"), element("span")));
-      mark(item.firstChild, "class", colour(label));
-      say(item.lastChild, `${name} ${minutes}`);
-    });
   }
 
   // fetch gets the newest picture, where it is looked at; one at a time, so that a slow

@@ -43,12 +43,15 @@ export class Live {
         break;
       case "settings":
         this.#controls.take(payload);
-        this.#list(Object.keys(payload.cameras));
+        this.#list(payload.cameras);
         break;
       case "frame":
         this.#stage(payload.tokens.length - 1);
         this.#announce(payload);
         this.#cards.get(payload.camera)?.take(event, payload, budget);
+        break;
+      case "model":
+        this.#cards.get(payload.frame.camera)?.take(event, payload, budget);
         break;
       case "history":
         this.#cards.get(payload.camera)?.take(event, payload, budget);
@@ -126,16 +129,17 @@ export class Live {
   }
 
   // list has a card for each camera, in order.
-  #list(names) {
-    for (const [name, card] of this.#cards) if (!names.includes(name)) { card.remove(); this.#cards.delete(name); }
+  #list(cameras) {
+    for (const [name, card] of this.#cards) if (!cameras[name]) { card.remove(); this.#cards.delete(name); }
     const box = this.#parts.cameras;
-    names.sort().forEach((name, i) => {
+    Object.keys(cameras).sort().forEach((name, i) => {
       if (!this.#cards.has(name)) {
         const card = new Card(name, this.#change.change);
         card.view(this.#view);
         card.lock(this.#may[0]);
         this.#cards.set(name, card);
       }
+      this.#cards.get(name).models(cameras[name].models ?? []);
       const e = this.#cards.get(name).element;
       if (box.children[i] !== e) box.insertBefore(e, box.children[i] ?? null);
     });

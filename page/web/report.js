@@ -13,7 +13,7 @@ export function report(camera, result, { there, move, remove }) {
   const box = element("div", { class: "report" },
     element("p", { class: "verdict" }, element("strong", { id: "accuracy" }, percent(result.accuracy, 1)), " ",
       words("accuracy_note", { low: percent(low, 0), high: percent(high, 0), pictures: number(result.pictures), scenes: number(result.scenes), seconds: number(result.seconds, 0) })));
-  for (const note of result.notes) box.append(element("p", { class: "note" }, note));
+  result.notes.forEach((note, i) => box.append(element("p", { class: "note" }, remark(result.remarks?.[i]) ?? note)));
   if (result.skipped > 0) box.append(element("p", { class: "note" }, words("skipped", { count: number(result.skipped) })));
   if (result.expected) box.append(element("p", { class: "faint" }, words("expected", { pictures: number(result.expected.pictures), accuracy: percent(result.expected.accuracy, 1) })));
   box.append(confusion(labels, result.confusion));
@@ -21,6 +21,11 @@ export function report(camera, result, { there, move, remove }) {
   box.append(element("h3", {}, words("doubtful")), element("p", { class: "faint" }, words(doubtful.length ? "doubtful_why" : "none_doubtful")));
   if (doubtful.length) box.append(element("ul", { class: "doubtful" }, ...doubtful.map((d) => doubt(camera, d, move, remove))));
   return box;
+}
+
+// remark says a note in the language of now; a result of earlier has none.
+function remark(r) {
+  return r && words(`remark_${r.kind}`, { label: r.label, share: percent(r.share ?? 0, 1), pictures: number(r.pictures ?? 0), want: number(r.want ?? 0) });
 }
 
 // confusion is a table: a row a label, and what its pictures were taken for.

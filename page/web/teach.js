@@ -10,7 +10,7 @@ const lookEvery = 1000; // milliseconds, while pictures are taken
 const pictureEvery = 400;
 
 export class Teach {
-  #deps; #parts = {}; #gallery; #may = [false, true]; #camera = ""; #names = []; #data = null; #news = null; #taking = null; #busy = false; #off = false; #ever = false;
+  #deps; #parts = {}; #gallery; #may = [false, true]; #camera = ""; #names = []; #settings = {}; #said = new Map(); #data = null; #news = null; #taking = null; #busy = false; #off = false; #ever = false;
   #loading = false; #again = false; #shown = ""; #seq = 0; #seen = 0; #peeking = false; #frame = null; #timer = 0;
 
   // deps: change(command, value, done), ask(method, path, body, done), unlock(), announce(text).
@@ -24,7 +24,7 @@ export class Teach {
         button("unlock", "teach-unlock", "main", () => deps.unlock())),
       element("section", { class: "panel pad", "aria-labelledby": "capture-title" },
         element("div", { class: "split" },
-          element("div", { class: "picture" }, p.picture = element("img", { alt: "" }), p.now = element("p", { class: "now one-line" })),
+          element("div", { class: "picture" }, p.picture = element("img", { alt: "" }), p.now = element("p", { class: "now one-line" }), p.others = element("div")),
           element("div", { class: "stack" },
             p.captureTitle = element("h2", { id: "capture-title" }),
             p.captureWhy = element("p", { class: "faint" }),
@@ -38,7 +38,9 @@ export class Teach {
             p.labelHint = element("p", { class: "hint", id: "label-hint" }),
             p.taken = element("p", { class: "taken", role: "status" })))),
       element("section", { class: "panel pad", "aria-labelledby": "train-title" },
-        element("div", { class: "panel-head" }, p.trainTitle = element("h2", { id: "train-title" }), button("train", "train", "main busy-space", () => this.#train()), button("cancel", "cancel", "plain", () => this.#cancel())),
+        element("div", { class: "panel-head" }, p.trainTitle = element("h2", { id: "train-title" }),
+          element("label", { class: "check" }, p.whole = element("input", { type: "checkbox", id: "whole", "aria-describedby": "whole-hint" }), p.wholeName = element("span")), button("train", "train", "main busy-space", () => this.#train()), button("cancel", "cancel", "plain", () => this.#cancel())),
+        p.wholeHint = element("p", { class: "hint", id: "whole-hint" }),
         p.progress = element("progress", { id: "progress", max: 1, value: 0 }),
         p.trainNote = element("p", { class: "hint", id: "train-note", role: "status" }),
         element("div", { class: "force" },
@@ -64,7 +66,15 @@ export class Teach {
   show() { this.#load(); this.#peek(); }
 
   take(event, payload) {
-    if (event === "settings") this.#list(Object.keys(payload.cameras).sort());
+    if (event === "settings") {
+      this.#settings = payload.cameras;
+      this.#list(Object.keys(payload.cameras).sort());
+      this.#further();
+    }
+    if (event === "model" && payload.frame.camera === this.#camera) {
+      this.#said.set(payload.model, payload.frame);
+      this.#further();
+    }
     if (event === "frame" && payload.camera === this.#camera) {
       this.#frame = payload;
       this.#seq = payload.seq;
@@ -89,7 +99,7 @@ export class Teach {
       [p.lockedTitle, words("teach_title")], [p.unlock, words("unlock_title")],
       [p.captureTitle, words("capture_title")], [p.captureWhy, words("capture_why")], [p.cameraName, words("camera")], [p.labelName, words("label")],
       [p.countName, words("count")], [p.everyName, words("every")], [p.labelHint, words("label_hint")], [p.stop, words("stop")],
-      [p.trainTitle, words("train_title")], [p.cancel, words("cancel")], [p.put, words("put_in_force")], [p.undo, words("undo")],
+      [p.trainTitle, words("train_title")], [p.wholeName, words("whole")], [p.wholeHint, words("whole_hint")], [p.cancel, words("cancel")], [p.put, words("put_in_force")], [p.undo, words("undo")],
       [p.picturesTitle, words("captured")], [p.toName, words("move_to_label")], [p.move, words("move")], [p.remove, words("remove")], [p.empty, words("no_pictures")],
     ]) say(e, text);
     mark(p.to, "placeholder", words("move_to_label"));
@@ -110,6 +120,8 @@ export class Teach {
     if (camera === this.#camera) return;
     this.#camera = camera;
     this.#data = this.#frame = null;
+    this.#said.clear();
+    this.#further();
     this.#seq = this.#seen = 0;
     this.#shown = "";
     this.#parts.picture.removeAttribute("src");
@@ -170,6 +182,16 @@ export class Teach {
     mark(p.picture, "alt", words("now_of", what));
   }
 
+  // further says what the camera's further models say, in their order.
+  #further() {
+    const names = this.#settings[this.#camera]?.models?.slice(1) ?? [], box = this.#parts.others;
+    while (box.children.length > names.length) box.lastChild.remove();
+    names.forEach((name, i) => {
+      const f = this.#said.get(name), line = box.children[i] ?? box.appendChild(element("p", { class: "now one-line" }));
+      say(line, `${f ? `${f.label ?? words("nothing")} · ${percent(f.score)}` : "–"} · ${name}`);
+    });
+  }
+
   async #capture() {
     const p = this.#parts, label = p.label.value.trim();
     const order = await this.#deps.change(`camera/${this.#camera}/capture`, { value: { label, count: Number(p.count.value), every: `${p.every.value}s` } });
@@ -206,7 +228,7 @@ export class Teach {
   }
 
   async #train() {
-    if (await this.#deps.ask("POST", `${this.#path}/lesson`)) this.#load();
+    if (await this.#deps.ask("POST", `${this.#path}/lesson`, { whole: this.#parts.whole.checked })) this.#load();
   }
 
   async #cancel() { await this.#deps.ask("DELETE", `${this.#path}/lesson`); }

@@ -20,7 +20,7 @@ import (
 )
 
 // The decoders are handed out by the modules only behind functions that bound neither
-// memory nor time.
+// memory nor work.
 var (
 	//go:linkname heicCode github.com/gen2brain/heic.heifWasm
 	heicCode []byte
@@ -57,6 +57,9 @@ func (p *program) compile() {
 		p.err = err
 		return
 	}
+	if code, p.err = metered(code); p.err != nil {
+		return
+	}
 	p.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig())
 	if _, p.err = wasi_snapshot_preview1.Instantiate(ctx, p.runtime); p.err == nil {
 		p.compiled, p.err = p.runtime.CompileModule(ctx, code)
@@ -69,11 +72,12 @@ type instance struct {
 	program *program
 	module  api.Module
 	memory  *memory
+	fuel    api.MutableGlobal
 }
 
-// start instantiates the program with at most so many bytes of memory. Whoever starts
-// one closes it.
-func (p *program) start(limit int64) (*instance, error) {
+// start instantiates the program with at most so many bytes of memory and so many turns
+// of loops. Whoever starts one closes it.
+func (p *program) start(limit, work int64) (*instance, error) {
 	p.once.Do(p.compile)
 	if p.err != nil {
 		return nil, fmt.Errorf("compile %s: %w", p.name, p.err)
@@ -92,8 +96,13 @@ func (p *program) start(limit int64) (*instance, error) {
 		i.close()
 		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
+	i.fuel = i.module.ExportedGlobal(fuelName).(api.MutableGlobal) // metered has put it there
+	i.fuel.Set(uint64(work))
 	return i, nil
 }
+
+// left is what it may still do, in loops; below 0 it has been stopped.
+func (i *instance) left() int64 { return int64(i.fuel.Get()) }
 
 // close gives the memory back, the pictures in it too.
 func (i *instance) close() {
@@ -103,13 +112,14 @@ func (i *instance) close() {
 	i.memory.Free()
 }
 
-// call calls a function of the program that returns one number. It cannot be broken off:
-// wazero's checks for that make decoding five times as slow.
+// call calls a function of the program that returns one number.
 func (i *instance) call(name string, args ...uint64) (uint32, error) {
 	result, err := i.module.ExportedFunction(name).Call(context.Background(), args...)
 	switch {
 	case i.memory.short:
 		return 0, fmt.Errorf("decoding it takes more than the %d MiB that a picture of its size does", len(i.memory.all)>>20)
+	case i.left() < 0:
+		return 0, errors.New("decoding it takes more work than a picture of its size does")
 	case err != nil || len(result) != 1:
 		return 0, errDamaged // the error has the stack of the decoder
 	}

@@ -20,16 +20,34 @@ var start = sync.OnceFunc(func() {
 	vips.Startup(&vips.Config{MaxCacheFiles: 1, MaxCacheMem: 1, MaxCacheSize: 1})
 })
 
-// Load decodes a picture of three channels or one of 8 bits. Of a JPEG it makes one of
-// 1/shrink of its size, rounded up, as it is decoded.
+// Load decodes a picture of three channels or one of 8 bits, a JPEG at 1/shrink of its
+// size, rounded up.
 func Load(data []byte, shrink int) (*Image, error) {
 	start()
-	p := vips.NewImportParams()
-	p.FailOnError.Set(true)
+	p := parameters()
 	if shrink > 1 {
 		p.JpegShrinkFactor.Set(shrink)
 	}
 	img, err := vips.LoadImageFromBuffer(data, p)
+	return taken(img, err)
+}
+
+// LoadSmall decodes a picture at the size given, a WebP by averages as it is decoded. It is turned
+// as it says, which must be not at all.
+func LoadSmall(data []byte, width, height int) (*Image, error) {
+	start()
+	img, err := vips.LoadThumbnailFromBuffer(data, width, height, vips.InterestingNone, vips.SizeForce, parameters())
+	return taken(img, err)
+}
+
+func parameters() *vips.ImportParams {
+	p := vips.NewImportParams()
+	p.FailOnError.Set(true)
+	return p
+}
+
+// taken is a picture in memory of our own.
+func taken(img *vips.ImageRef, err error) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("libvips: %s", firstLine(err))
 	}
