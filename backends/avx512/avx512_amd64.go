@@ -86,8 +86,8 @@ func pickInt8(t *host.Table, vnni bool) (why string) {
 	p := host.Product{Heights: heights, Cols: tileCols, Codes: true}
 	if !vnni {
 		p.Heights, p.Group = heightsInt16, 2
-		p.Convert, p.Pack = host.EachRow(2, 0, convertInt16), common.Packing.PackInt16
-		t.Carry(backends.Int8, host.Checked(p, 1, mulInt16), peakInt16, 2)
+		p.Convert = host.EachRow(2, 0, convertInt16)
+		t.Carry(backends.Int8, host.Narrow(p, mulInt16, widen), peakInt16, 2)
 		return "int8 by VPMADDWD: no AVX512_VNNI"
 	}
 	p.Group, p.Pairs = 4, true

@@ -33,14 +33,14 @@ func products512(g *gen) string {
 	g.product(product{name: "mulF32", heights: heights512, dot: dotF32, twoA: true})
 	g.product(product{name: "mulBF16", heights: heights512, dot: dotBF16, twoA: true, pairs: true})
 	g.product(product{name: "mulInt8", heights: heights512, dot: dotInt8, twoA: true, codes: true, zeros: true, pairs: true})
-	g.product(product{name: "mulInt16", heights: int16s512, dot: dotInt16, codes: true})
+	g.product(product{name: "mulInt16", heights: int16s512, dot: dotInt16, codes: true, narrow: true})
 	return g.String()
 }
 
 func products2(g *gen) string {
 	g.product(product{name: "mulF32", heights: heights2, dot: dotF32, twoA: true})
 	g.product(product{name: "mulInt8", heights: heights2, dot: dotVEX, twoA: true, codes: true, zeros: true})
-	g.product(product{name: "mulInt16", heights: int16s2, dot: dotInt16, codes: true, crossed: true})
+	g.product(product{name: "mulInt16", heights: int16s2, dot: dotInt16, codes: true, crossed: true, narrow: true})
 	return g.String()
 }
 
@@ -66,6 +66,7 @@ func rows(g *gen) string {
 func packing(g *gen) string {
 	g.transpose()
 	g.packRows()
+	g.widen()
 	if g.wide {
 		g.packRowsBF16()
 		g.packPairs()

@@ -158,6 +158,7 @@ func mulInputs(t *testing.T, k host.Product, p backends.Precision, in int) {
 		weights[j] = random(in + 100*j)[100*j:]
 	}
 	panel, unit := packed(t, k, weights)
+	panel = widened(t, k, panel, in)
 	bias := guardpage.Copied(t, random(k.Cols))
 	for _, height := range k.Heights {
 		oneCall(t, k, p, height, 1, in, weights, panel, unit, bias, height%2 == 0)
@@ -165,6 +166,20 @@ func mulInputs(t *testing.T, k host.Product, p backends.Precision, in int) {
 			oneCall(t, k, p, height, 2+in%5, in, weights, panel, unit, bias, height%2 != 0)
 		}
 	}
+}
+
+// widened is a panel as Mul reads it, which is kept in a byte a weight.
+func widened(t *testing.T, k host.Product, panel []uint32, in int) []uint32 {
+	t.Helper()
+	if k.Widen == nil {
+		return panel
+	}
+	if codes, most := k.Cols*in, 4*len(panel); codes+8*k.Cols < most {
+		t.Errorf("%d weights are kept in %d bytes", codes, most)
+	}
+	wide := guardpage.Ending[uint32](t, k.WideWords(in))
+	k.Widen(wide, panel)
+	return wide
 }
 
 // packed is the panel of weights and the scale of each output.
