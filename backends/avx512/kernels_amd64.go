@@ -23,6 +23,20 @@ func mulInt8(c *call)
 //go:noescape
 func mulInt16(c *call)
 
+// mulTilesInt8, mulTilesBF16 and their peaks need AMX, whose tiles the process may use.
+//
+//go:noescape
+func mulTilesInt8(c *call)
+
+//go:noescape
+func mulTilesBF16(c *call)
+
+//go:noescape
+func peakTilesInt8(n int) float32
+
+//go:noescape
+func peakTilesBF16(n int) float32
+
 //go:noescape
 func softmaxRows(s *float32, stride, rows, n int, scale float32, total *float32)
 

@@ -14,6 +14,7 @@ var (
 func AVX512(command string) map[string]string {
 	return map[string]string{
 		"product_amd64.s": products512(newGen(command, true, "go_asm.h")),
+		"tile_amd64.s":    tiles(newGen(command, true, "go_asm.h")),
 		"rows_amd64.s":    rows(newGen(command, true)),
 		"pack_amd64.s":    packing(newGen(command, true)),
 		"peak_amd64.s":    peaks512(newGen(command, true)),
@@ -34,6 +35,14 @@ func products512(g *gen) string {
 	g.product(product{name: "mulBF16", heights: heights512, dot: dotBF16, twoA: true, pairs: true})
 	g.product(product{name: "mulInt8", heights: heights512, dot: dotInt8, twoA: true, codes: true, zeros: true, pairs: true})
 	g.product(product{name: "mulInt16", heights: int16s512, dot: dotInt16, codes: true, narrow: true})
+	return g.String()
+}
+
+func tiles(g *gen) string {
+	g.tiled(tiled{name: "mulTilesInt8", codes: true, multiply: (*gen).tileInt8, word: wordInt8})
+	g.tiled(tiled{name: "mulTilesBF16", multiply: (*gen).tileBF16, word: wordBF16})
+	g.peakTiles("peakTilesInt8", (*gen).tileInt8)
+	g.peakTiles("peakTilesBF16", (*gen).tileBF16)
 	return g.String()
 }
 
