@@ -18,12 +18,12 @@ import (
 // search for a byte reads of memory as long, and how near it comes to the longer one of that and of
 // as many products with one weight, which stays in the near cache. All is the least processor time of one thread.
 func BenchCold(b *testing.B, open Open) {
-	be, err := open(backends.Options{Threads: 1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer be.Close()
-	for _, p := range be.Facts().Precisions {
+	for _, p := range precisions(b, open) {
+		be, err := open(backends.Options{Threads: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer be.Close()
 		c := cold{be: be, bytes: map[backends.Precision]int{backends.Int8: 1, backends.F32: 4}[p]}
 		if c.bytes == 0 {
 			c.bytes = 2
@@ -33,6 +33,15 @@ func BenchCold(b *testing.B, open Open) {
 			b.Run(fmt.Sprintf("%v/%d", p, rows), func(b *testing.B) { c.bench(b, rows) })
 		}
 	}
+}
+
+func precisions(b *testing.B, open Open) []backends.Precision {
+	be, err := open(backends.Options{Threads: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer be.Close()
+	return be.Facts().Precisions
 }
 
 // coldWidth is DeiT-S's.
@@ -62,6 +71,9 @@ func (c *cold) pack(b *testing.B, p backends.Precision) {
 			c.numbers += out * in
 		}
 	}
+	if s, ok := c.be.(backends.Settler); ok {
+		s.Settle()
+	}
 }
 
 func (c *cold) bench(b *testing.B, rows int) {
@@ -76,6 +88,7 @@ func (c *cold) bench(b *testing.B, rows int) {
 		b.Fatal(err)
 	}
 	memory := bytes.Repeat([]byte{1}, c.numbers*c.bytes)
+	unix.Madvise(memory, unix.MADV_COLLAPSE) // as the weights, where that can be had
 	one := slices.Repeat(c.weights[1:2], c.numbers/(coldWidth*coldWidth))
 	took, near, read := time.Hour, time.Hour, time.Hour
 	for b.Loop() {

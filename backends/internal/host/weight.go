@@ -43,6 +43,7 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 	packed.packed = make([]uint32, packed.panels()*packed.panel)
 	copy(packed.bias, bias)
 	packed.fill(w)
+	b.remember(packed.packed)
 	return packed, nil
 }
 
