@@ -37,6 +37,8 @@ var allowed = map[string][]string{
 	"backends/cuda/kernels/kerneltest": {"backends", "backends/backendtest", "backends/cuda/kernels", "backends/ref", "camera", "preprocess"},
 	"backends/all": {"backends", "backends/ref", "backends/internal/host", "backends/avx512", "backends/avx2",
 		"backends/neon", "backends/cuda"},
+	"backends/avx512/amx": {"backends", "internal/needs"},
+
 	"internal/guardpage": {},
 	"internal/needs":     {},
 	"internal/encodings": {"internal/needs"},

@@ -139,6 +139,12 @@ type Backend interface {
 	DownloadIndex(dst []int32, src Index) error
 }
 
+// Settler is the optional ability to lay weights out better once all of a model's are there.
+type Settler interface {
+	// Settle belongs to loading, and is its end: it takes milliseconds. Weights stay what they are.
+	Settle()
+}
+
 // Prober is the optional ability to measure the processor's own limit.
 type Prober interface {
 	// Peak measures, in about 50 ms, how many operations a second (2 a

@@ -11,7 +11,8 @@ type Precision uint8
 const (
 	// F32: operands as they are.
 	F32 Precision = iota
-	// BF16: both operands rounded to bfloat16, to nearest even.
+	// BF16: both operands rounded to bfloat16, to nearest even. In which order products are summed
+	// in float32 is the backend's, as for F32; denormal ones may count as 0.
 	BF16
 	// F16: both operands rounded to half, to nearest even, saturating at ±65504. Sums are
 	// those of DotHalves where Facts.HalfSums.

@@ -13,7 +13,7 @@ import (
 const envPrefix = "DYNVIT_"
 
 // notKeys are variables of ours that set no key.
-var notKeys = []string{"DYNVIT_MODELS", "DYNVIT_REQUIRE", "DYNVIT_FAULTS"}
+var notKeys = []string{"DYNVIT_MODELS", "DYNVIT_AMX", "DYNVIT_REQUIRE", "DYNVIT_FAULTS"}
 
 // EnvName is the variable of a key: mqtt.broker is DYNVIT_MQTT_BROKER, and - in
 // a camera's name becomes _.

@@ -116,6 +116,9 @@ func Open(o Options, candidates []backends.Candidate) (*Engine, error) {
 		if err = e.load(m, o); err == nil {
 			e.info.Why, e.info.Threads = why, o.Threads
 			debug.FreeOSMemory() // what loading left behind: 10 MB of DeiT-S's 64 in int8
+			if s, ok := be.(backends.Settler); ok {
+				s.Settle()
+			}
 			return e, nil
 		}
 		name := be.Facts().Name

@@ -48,8 +48,8 @@ func pickInt8(t *host.Table, vnni bool) (why string) {
 	const perWord = 4 // of mulInt16, by Winograd, too
 	if !vnni {
 		p.Heights, p.Group, p.Lead, p.First = heightsInt16, 2, 1, crossed
-		p.Convert, p.Pack = host.EachRow(2, 1, convertInt16), common.Packing.Pack
-		t.Carry(backends.Int8, host.Checked(p, 0, mulInt16), peakInt16, perWord)
+		p.Convert = host.EachRow(2, 1, convertInt16)
+		t.Carry(backends.Int8, host.Narrow(p, mulInt16, widen), peakInt16, perWord)
 		return "int8 by VPMADDWD: no AVX-VNNI"
 	}
 	p.Heights, p.Group = heights, 4

@@ -26,3 +26,5 @@ func TestLadder(t *testing.T) {
 }
 
 func BenchmarkAVX2(b *testing.B) { backendtest.Bench(b, Open) }
+
+func BenchmarkCold(b *testing.B) { backendtest.BenchCold(b, Open) }

@@ -53,6 +53,9 @@ func roundF16(dst *uint32, src *float32, n int)
 func transpose(dst, src *uint32, dstStep, srcStep int)
 
 //go:noescape
+func widen(dst, src *uint32, words int)
+
+//go:noescape
 func packRows(panel *uint32, src *float32, step, rows int)
 
 //go:noescape

@@ -84,3 +84,25 @@ row:
 	JNE row
 	VZEROUPPER
 	RET
+
+// func widen(dst, src *uint32, words int)
+TEXT ·widen(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ words+16(FP), CX
+	VMOVUPS 0(SI), Y0
+	VMOVUPS Y0, 0(DI)
+	VMOVUPS 32(SI), Y1
+	VMOVUPS Y1, 32(DI)
+	ADDQ $64, SI
+word:
+	ADDQ $64, DI
+	VPMOVSXBW 0(SI), Y0
+	VMOVUPS Y0, 0(DI)
+	VPMOVSXBW 16(SI), Y1
+	VMOVUPS Y1, 32(DI)
+	ADDQ $32, SI
+	DECQ CX
+	JNE word
+	VZEROUPPER
+	RET

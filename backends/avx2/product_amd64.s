@@ -1117,9 +1117,7 @@ done:
 TEXT ·mulInt16(SB), NOSPLIT, $0-8
 	MOVQ c+0(FP), DI
 	MOVQ call_A(DI), SI
-	MOVQ call_Words(DI), R13
-	IMUL3Q $64, R13, R13
-	ADDQ call_Panel(DI), R13
+	MOVQ call_Next(DI), R13
 	XORL R14, R14
 	XORL R15, R15
 	MOVQ call_AStride(DI), R9
@@ -1254,9 +1252,8 @@ plain1:
 	IMUL3Q $1, AX, AX
 	ADDQ AX, R14
 	MOVQ call_Words(DI), CX
-	IMUL3Q $64, CX, BX
-	MOVQ call_Panel(DI), AX
-	ADDQ BX, AX
+	IMUL3Q $32, CX, BX
+	MOVQ call_Next(DI), AX
 	ADDQ AX, BX
 	CMPQ R13, BX
 	CMOVQCC AX, R13
@@ -1542,9 +1539,8 @@ plain4:
 	IMUL3Q $4, AX, AX
 	ADDQ AX, R14
 	MOVQ call_Words(DI), CX
-	IMUL3Q $64, CX, BX
-	MOVQ call_Panel(DI), AX
-	ADDQ BX, AX
+	IMUL3Q $32, CX, BX
+	MOVQ call_Next(DI), AX
 	ADDQ AX, BX
 	CMPQ R13, BX
 	CMOVQCC AX, R13

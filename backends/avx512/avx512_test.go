@@ -33,3 +33,5 @@ func TestLadder(t *testing.T) {
 }
 
 func BenchmarkAVX512(b *testing.B) { backendtest.Bench(b, Open) }
+
+func BenchmarkCold(b *testing.B) { backendtest.BenchCold(b, Open) }

@@ -23,6 +23,20 @@ func mulInt8(c *call)
 //go:noescape
 func mulInt16(c *call)
 
+// mulTilesInt8, mulTilesBF16 and their peaks need AMX, whose tiles the process may use.
+//
+//go:noescape
+func mulTilesInt8(c *call)
+
+//go:noescape
+func mulTilesBF16(c *call)
+
+//go:noescape
+func peakTilesInt8(n int) float32
+
+//go:noescape
+func peakTilesBF16(n int) float32
+
 //go:noescape
 func softmaxRows(s *float32, stride, rows, n int, scale float32, total *float32)
 
@@ -55,6 +69,9 @@ func roundF16(dst *uint32, src *float32, n int)
 
 //go:noescape
 func transpose(dst, src *uint32, dstStep, srcStep int)
+
+//go:noescape
+func widen(dst, src *uint32, words int)
 
 //go:noescape
 func packRows(panel *uint32, src *float32, step, rows int)

@@ -14,14 +14,14 @@ import (
 func TestKernels(t *testing.T) {
 	backendtest.Available(t, Open, built, features...)
 	for _, disabled := range [][]string{nil, {"avx512bf16", "avx512vnni"}} {
-		k, why := table(backends.Options{Disable: disabled})
+		k, why := table(backends.Options{Disable: disabled}, matrix{})
 		t.Run(why, func(t *testing.T) { hosttest.Run(t, k) })
 	}
 }
 
 func TestEncodings(t *testing.T) {
 	encodings.Check(t, encodings.AMD64, map[string]int{
-		"product_amd64.s": 100, "rows_amd64.s": 2, "pack_amd64.s": 4, "peak_amd64.s": 12,
+		"product_amd64.s": 100, "rows_amd64.s": 2, "pack_amd64.s": 4, "peak_amd64.s": 12, "tile_amd64.s": 70,
 	})
 }
 

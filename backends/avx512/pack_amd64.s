@@ -173,6 +173,28 @@ row:
 	VZEROUPPER
 	RET
 
+// func widen(dst, src *uint32, words int)
+TEXT ·widen(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ words+16(FP), CX
+	VMOVUPS 0(SI), Z0
+	VMOVUPS Z0, 0(DI)
+	VMOVUPS 64(SI), Z1
+	VMOVUPS Z1, 64(DI)
+	ADDQ $128, SI
+word:
+	ADDQ $128, DI
+	VPMOVSXBW 0(SI), Z0
+	VMOVUPS Z0, 0(DI)
+	VPMOVSXBW 32(SI), Z1
+	VMOVUPS Z1, 64(DI)
+	ADDQ $64, SI
+	DECQ CX
+	JNE word
+	VZEROUPPER
+	RET
+
 // func packRowsBF16(panel *uint32, src *float32, step, pairs int)
 TEXT ·packRowsBF16(SB), NOSPLIT, $0-32
 	MOVQ panel+0(FP), DI

@@ -3672,9 +3672,7 @@ done:
 TEXT ·mulInt16(SB), NOSPLIT, $0-8
 	MOVQ c+0(FP), DI
 	MOVQ call_A(DI), SI
-	MOVQ call_Words(DI), R13
-	IMUL3Q $128, R13, R13
-	ADDQ call_Panel(DI), R13
+	MOVQ call_Next(DI), R13
 	XORL R14, R14
 	XORL R15, R15
 	MOVQ call_AStride(DI), R9
@@ -3787,6 +3785,11 @@ plain1:
 	IMUL3Q $1, AX, AX
 	ADDQ AX, R14
 	MOVQ call_Words(DI), CX
+	IMUL3Q $64, CX, BX
+	MOVQ call_Next(DI), AX
+	ADDQ AX, BX
+	CMPQ R13, BX
+	CMOVQCC AX, R13
 	SHLQ $2, CX
 	IMUL3Q $1, R9, BX
 	ADDQ BX, SI
@@ -4012,6 +4015,11 @@ plain4:
 	IMUL3Q $4, AX, AX
 	ADDQ AX, R14
 	MOVQ call_Words(DI), CX
+	IMUL3Q $64, CX, BX
+	MOVQ call_Next(DI), AX
+	ADDQ AX, BX
+	CMPQ R13, BX
+	CMOVQCC AX, R13
 	SHLQ $2, CX
 	IMUL3Q $4, R9, BX
 	ADDQ BX, SI
@@ -4641,6 +4649,11 @@ plain14:
 	IMUL3Q $14, AX, AX
 	ADDQ AX, R14
 	MOVQ call_Words(DI), CX
+	IMUL3Q $64, CX, BX
+	MOVQ call_Next(DI), AX
+	ADDQ AX, BX
+	CMPQ R13, BX
+	CMOVQCC AX, R13
 	SHLQ $2, CX
 	IMUL3Q $14, R9, BX
 	ADDQ BX, SI

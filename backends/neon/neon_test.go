@@ -68,3 +68,5 @@ func TestEncodings(t *testing.T) {
 }
 
 func BenchmarkNEON(b *testing.B) { backendtest.Bench(b, Open) }
+
+func BenchmarkCold(b *testing.B) { backendtest.BenchCold(b, Open) }

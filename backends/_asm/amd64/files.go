@@ -14,6 +14,7 @@ var (
 func AVX512(command string) map[string]string {
 	return map[string]string{
 		"product_amd64.s": products512(newGen(command, true, "go_asm.h")),
+		"tile_amd64.s":    tiles(newGen(command, true, "go_asm.h")),
 		"rows_amd64.s":    rows(newGen(command, true)),
 		"pack_amd64.s":    packing(newGen(command, true)),
 		"peak_amd64.s":    peaks512(newGen(command, true)),
@@ -33,14 +34,22 @@ func products512(g *gen) string {
 	g.product(product{name: "mulF32", heights: heights512, dot: dotF32, twoA: true})
 	g.product(product{name: "mulBF16", heights: heights512, dot: dotBF16, twoA: true, pairs: true})
 	g.product(product{name: "mulInt8", heights: heights512, dot: dotInt8, twoA: true, codes: true, zeros: true, pairs: true})
-	g.product(product{name: "mulInt16", heights: int16s512, dot: dotInt16, codes: true})
+	g.product(product{name: "mulInt16", heights: int16s512, dot: dotInt16, codes: true, narrow: true})
+	return g.String()
+}
+
+func tiles(g *gen) string {
+	g.tiled(tiled{name: "mulTilesInt8", codes: true, multiply: (*gen).tileInt8, word: wordInt8})
+	g.tiled(tiled{name: "mulTilesBF16", multiply: (*gen).tileBF16, word: wordBF16})
+	g.peakTiles("peakTilesInt8", (*gen).tileInt8)
+	g.peakTiles("peakTilesBF16", (*gen).tileBF16)
 	return g.String()
 }
 
 func products2(g *gen) string {
 	g.product(product{name: "mulF32", heights: heights2, dot: dotF32, twoA: true})
 	g.product(product{name: "mulInt8", heights: heights2, dot: dotVEX, twoA: true, codes: true, zeros: true})
-	g.product(product{name: "mulInt16", heights: int16s2, dot: dotInt16, codes: true, crossed: true})
+	g.product(product{name: "mulInt16", heights: int16s2, dot: dotInt16, codes: true, crossed: true, narrow: true})
 	return g.String()
 }
 
@@ -66,6 +75,7 @@ func rows(g *gen) string {
 func packing(g *gen) string {
 	g.transpose()
 	g.packRows()
+	g.widen()
 	if g.wide {
 		g.packRowsBF16()
 		g.packPairs()

@@ -78,6 +78,30 @@ func (g *gen) packRows() {
 	g.ret()
 }
 
+// widen writes widen: a panel's first two vectors as they are, and words of two vectors of
+// int16 from bytes.
+func (g *gen) widen() {
+	g.Func("widen", 24, "(dst, src *uint32, words int)")
+	g.Op("MOVQ", "dst+0(FP)", "DI")
+	g.Op("MOVQ", "src+8(FP)", "SI")
+	g.Op("MOVQ", "words+16(FP)", "CX")
+	for j := range 2 {
+		g.Op("VMOVUPS", at(j*g.bytes(), "SI"), g.r(j))
+		g.Op("VMOVUPS", g.r(j), at(j*g.bytes(), "DI"))
+	}
+	g.Op("ADDQ", 2*g.bytes(), "SI")
+	g.Label("word")
+	g.Op("ADDQ", 2*g.bytes(), "DI")
+	for j := range 2 {
+		g.Op("VPMOVSXBW", at(j*g.bytes()/2, "SI"), g.r(j))
+		g.Op("VMOVUPS", g.r(j), at(j*g.bytes(), "DI"))
+	}
+	g.Op("ADDQ", g.bytes(), "SI")
+	g.Op("DECQ", "CX")
+	g.Op("JNE", "word")
+	g.ret()
+}
+
 // packRowsBF16 writes packRowsBF16: pairs of rows, rounded, side by side in words.
 func (g *gen) packRowsBF16() {
 	g.Func("packRowsBF16", 32, "(panel *uint32, src *float32, step, pairs int)")

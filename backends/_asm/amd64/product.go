@@ -30,6 +30,9 @@ type product struct {
 	crossed bool
 	// pairs: the kernel can write bfloat16, where the call asks for it.
 	pairs bool
+	// narrow: weights are kept as bytes and were widened for the call, so that what to fetch,
+	// the next panel, is the call's Next, half as long as Panel.
+	narrow bool
 }
 
 // most is the height that registers are laid out for: sums from 0 on, operands behind.
@@ -49,9 +52,7 @@ func (g *gen) product(p product) {
 	g.Func(p.name, 8, "(c *call)")
 	g.Op("MOVQ", "c+0(FP)", "DI")
 	g.Op("MOVQ", call("A"), "SI")
-	g.Op("MOVQ", call("Words"), "R13")
-	g.Op("IMUL3Q", 2*g.bytes(), "R13", "R13")
-	g.Op("ADDQ", call("Panel"), "R13")
+	g.fetchFirst(p)
 	g.Op("XORL", "R14", "R14")
 	g.Op("XORL", "R15", "R15")
 	g.Op("MOVQ", call("AStride"), "R9")
@@ -70,6 +71,17 @@ func (g *gen) product(p product) {
 	}
 	g.Label("done")
 	g.ret()
+}
+
+// fetchFirst points to what is fetched first.
+func (g *gen) fetchFirst(p product) {
+	if p.narrow {
+		g.Op("MOVQ", call("Next"), "R13")
+		return
+	}
+	g.Op("MOVQ", call("Words"), "R13")
+	g.Op("IMUL3Q", 2*g.bytes(), "R13", "R13")
+	g.Op("ADDQ", call("Panel"), "R13")
 }
 
 // element addresses row r of the operands: nine rows from SI, the others from R8.
@@ -117,7 +129,7 @@ func (g *gen) tile(p product, rows int) {
 		g.scale(p, rows)
 	}
 	g.outputs(p, rows, name)
-	g.next(rows, name("rows"))
+	g.next(p, rows, name("rows"))
 }
 
 // begin points to the tile's operands and starts its sums.
@@ -347,15 +359,15 @@ func (g *gen) storePairs(rows int) {
 }
 
 // next goes on to the tile below, if there is one.
-func (g *gen) next(rows int, tile string) {
+func (g *gen) next(p product, rows int, tile string) {
 	g.Op("ADDQ", rows, "R15")
 	g.Op("CMPQ", "R15", call("Rows"))
 	g.Op("JGE", "done")
 	g.Op("IMUL3Q", rows, "AX", "AX")
 	g.Op("ADDQ", "AX", "R14")
 	g.Op("MOVQ", call("Words"), "CX")
-	if !g.wide {
-		g.fetchAgain()
+	if !g.wide || p.narrow {
+		g.fetchAgain(p)
 	}
 	g.Op("SHLQ", 2, "CX")
 	g.Op("IMUL3Q", rows, "R9", "BX")
@@ -366,10 +378,15 @@ func (g *gen) next(rows int, tile string) {
 
 // fetchAgain turns back at the end of the next panel: fetching the ones behind it, too,
 // would drive the operands out of the near cache.
-func (g *gen) fetchAgain() {
-	g.Op("IMUL3Q", 2*g.bytes(), "CX", "BX")
-	g.Op("MOVQ", call("Panel"), "AX")
-	g.Op("ADDQ", "BX", "AX")
+func (g *gen) fetchAgain(p product) {
+	if p.narrow {
+		g.Op("IMUL3Q", g.bytes(), "CX", "BX")
+		g.Op("MOVQ", call("Next"), "AX")
+	} else {
+		g.Op("IMUL3Q", 2*g.bytes(), "CX", "BX")
+		g.Op("MOVQ", call("Panel"), "AX")
+		g.Op("ADDQ", "BX", "AX")
+	}
 	g.Op("ADDQ", "AX", "BX")
 	g.Op("CMPQ", "R13", "BX")
 	g.Op("CMOVQCC", "AX", "R13")

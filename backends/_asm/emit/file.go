@@ -69,6 +69,12 @@ func (f *File) Func(name string, arguments int, signature string) {
 	fmt.Fprintf(&f.text, "\n// func %s%s\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", name, signature, name, arguments)
 }
 
+// Framed is Func of one that has so many bytes of the stack, for which the stack is grown
+// ahead of it.
+func (f *File) Framed(name string, frame, arguments int, signature string) {
+	fmt.Fprintf(&f.text, "\n// func %s%s\nTEXT ·%s(SB), 0, $%d-%d\n", name, signature, name, frame, arguments)
+}
+
 // Float is a vector of equal float32 in memory, Word one of equal words.
 func (f *File) Float(v float64) string { return f.Word(math.Float32bits(float32(v))) }
 

@@ -149,13 +149,6 @@ func (p *Packing) Pack(panel, rows []uint32, stride, n, words int) {
 	}
 }
 
-// PackInt16 is Pack of a panel of int16, whose sums start with nothing.
-func (p *Packing) PackInt16(panel, rows []uint32, stride, n, words int) {
-	cols := p.width()
-	clear(panel[:cols])
-	p.Pack(panel[cols:], rows, stride, n, words)
-}
-
 // PackRows is a Product's for operands that are float32 as they are.
 func (p *Packing) PackRows(panel []uint32, src []float32, stride, rows, cols int) {
 	width := p.width()

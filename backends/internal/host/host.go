@@ -28,6 +28,8 @@ type driver struct {
 	k         Kernels
 	pool      *pool
 	scratch   scratch
+	packed    []span // of weights, until Settle
+	settled   bool
 	err       error // first failure since the last download
 
 	linear     linear

@@ -73,6 +73,10 @@ type Product struct {
 	// outputs of a panel that holds zeros or an earlier Pack's outputs. words
 	// is the length of a row. Outputs from n on become anything.
 	Pack func(panel, rows []uint32, stride, n, words int)
+	// Widen makes a panel as Pack left it what Mul reads, WideWords words for in inputs. nil:
+	// Mul reads it as it is.
+	Widen     func(wide, panel []uint32)
+	WideWords func(in int) int
 	// PackRows makes a matrix of float32 [rows, cols], rows stride apart, the
 	// inputs of a panel from its beginning on: what Pack makes of the transposed
 	// matrix. cols <= Cols. Float32 or bfloat16 operands only; an odd last row
@@ -82,7 +86,7 @@ type Product struct {
 	// stride words apart: of whole panels' columns. nil where operands are no such pairs.
 	PackPairs func(panel, rows []uint32, stride, n int)
 	// Mul multiplies, and may fetch what lies behind the panel, a weight's next
-	// one, into a near cache. The sums of a row do not depend on which rows
+	// one, or Next into a near cache. The sums of a row do not depend on which rows
 	// stand beside it.
 	Mul func(c *Call)
 	// Pairs: Mul can write bfloat16.
@@ -159,6 +163,7 @@ type Call struct {
 	Dst   []float32
 	A     []uint32  // operands, rows AStride words apart
 	Panel []uint32  // of Words words an output
+	Next  []uint32  // of a product that widens: the panel to be widened next
 	Bias  []float32 // [Cols]
 	Res   []float32 // as Dst, or nil
 	Scale []float32 // [Rows]

@@ -4,9 +4,12 @@ import "dynvit/backends"
 
 // A part of a Linear is about partRows rows, or as many as its kernels ask for, by
 // partCols outputs: of DeiT-T's layers 30 to 250 of them, enough to keep many threads busy
-// to the end, and its CLS row alone still makes 4 to 24; none below a microsecond.
+// to the end, and its CLS row alone still makes 4 to 24; none below a microsecond. Where
+// panels are widened first, it is about partWide rows: with partRows each was widened twice for
+// dense DeiT-S, which cost 2 % of its processor time in int8 on Zen 4.
 const (
 	partRows = 128
+	partWide = 256
 	partCols = 48
 )
 
@@ -74,15 +77,18 @@ func (b *driver) product(x []float32, stride, rows int) {
 	k := l.w.product
 	l.k, l.lanes = &b.k, b.scratch.lanes
 	b.convert(x, stride, rows)
-	l.tiles = tile(rows, k.Heights, b.partRows(), b.pool.threads())
+	l.tiles = tile(rows, k.Heights, b.partRows(k), b.pool.threads())
 	l.panels = max(1, partCols/k.Cols)
 	l.across = panels(l.w.panels(), l.panels)
 	b.pool.run(l, l.tiles.parts()*l.across)
 }
 
-func (b *driver) partRows() int {
-	if b.k.PartRows > 0 && b.pool.threads() > 1 {
+func (b *driver) partRows(k *Product) int {
+	switch {
+	case b.k.PartRows > 0 && b.pool.threads() > 1:
 		return b.k.PartRows
+	case k.Widen != nil:
+		return partWide
 	}
 	return partRows
 }
@@ -103,10 +109,10 @@ func (l *linear) part(lane, i int) {
 	s.call.AStride, s.call.Words = l.stride, l.w.product.Words(l.w.in)
 	for p, n := first, 0; p < last; p += n {
 		n = 1
-		if p < direct && l.pairs == nil {
+		if p < direct && l.pairs == nil && l.w.product.Widen == nil {
 			n = min(last, direct) - p
 		}
-		l.aim(&s.call, p, n)
+		l.aim(s, p, n)
 		end := to
 		if p < l.few {
 			end = min(to, l.tiles.holding(l.rows))
@@ -139,11 +145,16 @@ func (l *linear) direct() int {
 }
 
 // aim sets what a kernel's arguments have in common for all rows of n panels.
-func (l *linear) aim(c *Call, panel, n int) {
-	w, cols := l.w, l.w.product.Cols
+func (l *linear) aim(s *lane, panel, n int) {
+	c, w, cols := &s.call, l.w, l.w.product.Cols
 	column := panel * cols
 	c.Panels, c.Panel = n, w.packed[panel*w.panel:][:n*w.panel]
 	c.Bias, c.Unit = w.bias[column:][:n*cols], w.unit[column:][:n*cols]
+	if widen := w.product.Widen; widen != nil {
+		widen(s.wide, c.Panel)
+		next := min(panel+1, w.panels()-1) * w.panel
+		c.Panel, c.Next = s.wide, w.packed[next:][:w.panel]
+	}
 }
 
 // multiply writes tiles of equal height to dst, but for the activation. It sets a call's

@@ -35,6 +35,7 @@ type scratch struct {
 // lane is the scratch of one thread.
 type lane struct {
 	call    Call      // arguments of the running kernel
+	wide    []uint32  // a panel that was widened for it
 	tile    []float32 // outputs of a panel that is not full
 	query   []uint32  // queries of a tile, or keys of a panel, as operands
 	score   []float32 // [Rows, n]: products, then weights of the values
@@ -86,6 +87,16 @@ func (s *scratch) reserve(rows, cols int) {
 	grow(&s.order, rows)
 	grow(&s.sums, cols/2)
 	grow(&s.means, cols/2)
+}
+
+// reservePanel grows scratch to what a weight of in inputs needs.
+func (s *scratch) reservePanel(p *Product, in int) {
+	if p.Widen == nil {
+		return
+	}
+	for i := range s.lanes {
+		grow(&s.lanes[i].wide, p.WideWords(in))
+	}
 }
 
 // reserveBlock grows scratch to what blocks up to this size need.

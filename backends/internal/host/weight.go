@@ -37,11 +37,13 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 	}
 	k := &b.k.Products[p]
 	padded := roundUp(out, k.Cols)
+	b.scratch.reservePanel(k, in)
 	packed := &weight{out: out, in: in, precision: p, product: k, panel: k.PanelWords(in),
 		unit: make([]float32, padded), bias: make([]float32, padded)}
 	packed.packed = make([]uint32, packed.panels()*packed.panel)
 	copy(packed.bias, bias)
 	packed.fill(w)
+	b.remember(packed.packed)
 	return packed, nil
 }
 

@@ -148,23 +148,43 @@ func convert(t *testing.T, k host.Product, p backends.Precision) {
 // tile, alone and with others below, and every tail of inputs.
 func mul(t *testing.T, k host.Product, p backends.Precision) {
 	for in := 1; in <= most; in++ {
-		t.Run(fmt.Sprint(in), func(t *testing.T) { mulInputs(t, k, p, in) }) // and its memory goes
+		Mul(t, k, p, in, k.Heights)
 	}
 }
 
-func mulInputs(t *testing.T, k host.Product, p backends.Precision, in int) {
+// Mul is Run's check of products of so many inputs in tiles of some heights.
+func Mul(t *testing.T, k host.Product, p backends.Precision, in int, heights []int) {
+	t.Run(fmt.Sprint(in), func(t *testing.T) { mulInputs(t, k, p, in, heights) }) // and its memory goes
+}
+
+func mulInputs(t *testing.T, k host.Product, p backends.Precision, in int, heights []int) {
 	weights := make([][]float32, k.Cols)
 	for j := range weights {
 		weights[j] = random(in + 100*j)[100*j:]
 	}
 	panel, unit := packed(t, k, weights)
+	panel = widened(t, k, panel, in)
 	bias := guardpage.Copied(t, random(k.Cols))
-	for _, height := range k.Heights {
+	for _, height := range heights {
 		oneCall(t, k, p, height, 1, in, weights, panel, unit, bias, height%2 == 0)
 		if in%6 == 0 {
 			oneCall(t, k, p, height, 2+in%5, in, weights, panel, unit, bias, height%2 != 0)
 		}
 	}
+}
+
+// widened is a panel as Mul reads it, which is kept in a byte a weight.
+func widened(t *testing.T, k host.Product, panel []uint32, in int) []uint32 {
+	t.Helper()
+	if k.Widen == nil {
+		return panel
+	}
+	if codes, most := k.Cols*in, 4*len(panel); codes+8*k.Cols < most {
+		t.Errorf("%d weights are kept in %d bytes", codes, most)
+	}
+	wide := guardpage.Ending[uint32](t, k.WideWords(in))
+	k.Widen(wide, panel)
+	return wide
 }
 
 // packed is the panel of weights and the scale of each output.

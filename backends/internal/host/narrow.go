@@ -1,0 +1,37 @@
+package host
+
+// Narrow completes a product of int16 by a kernel, as Checked does, whose weights are kept as
+// the bytes that they are: half as many from memory for each frame. A panel is widened into
+// scratch, which stays in a near cache, by the kernel widen: Cols words as they are, then so many words
+// of int16 an output. Those first words are the kernel's own, of each row (Lead) or zeros.
+func Narrow(p Product, mul func(*Call), widen func(dst, src *uint32, words int)) Product {
+	p = Checked(p, 1-p.Lead, mul)
+	cols, lead := p.Cols, p.Lead
+	p.WideWords = p.PanelWords
+	p.PanelWords = func(in int) int { return cols + (p.Words(in)-lead)*cols/2 }
+	p.Pack = func(panel, rows []uint32, stride, n, words int) {
+		clear(panel[:cols])
+		for j := range n {
+			row := rows[j*stride:][:words]
+			if lead > 0 {
+				panel[j] = row[0]
+			}
+			asBytes(Bytes(panel[cols:]), row[lead:], 2*j, 2*cols)
+		}
+	}
+	p.Widen = func(wide, panel []uint32) {
+		words := (len(panel) - cols) / (cols / 2)
+		_, _ = panel[cols], wide[(1+words)*cols-1]
+		widen(&wide[0], &panel[0], words)
+	}
+	return p
+}
+
+// asBytes writes the two int16 of each word as bytes at first, and so on step bytes further.
+func asBytes(codes []int8, words []uint32, first, step int) {
+	for _, w := range words {
+		pair := codes[first:][:2]
+		pair[0], pair[1] = int8(w), int8(w>>16)
+		first += step
+	}
+}
