@@ -195,18 +195,19 @@ func showStages(w io.Writer, found foundStages) error {
 		return 1
 	})
 	printLine(w, "%s on %s, %s: %d sets of stages, each at equal work; KL to the dense model beside that of %s", found.Model, found.Backend, found.Pictures, len(tried), blocks(usual.Stages))
-	var text bytes.Buffer
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "stages\tpictures\tchange of KL")
+	rows := []byte("stages\tpictures\tchange of KL\n")
 	for _, s := range append(tried[:min(shownSets, len(tried))], best) {
-		fmt.Fprintf(table, "%s\t%d\t%+.1f %% ± %.1f\n", blocks(s.Stages), s.Frames, 100*s.Change, 100*s.Error)
+		rows = fmt.Appendf(rows, "%s\t%d\t%+.1f %% ± %.1f\n", blocks(s.Stages), s.Frames, 100*s.Change, 100*s.Error)
 	}
-	fmt.Fprintf(table, "\nkeep\t%s: patches\tGMACs\tKL\tagreement\t%s: patches\tGMACs\tKL\tagreement\n", blocks(usual.Stages), blocks(best.Stages))
+	rows = fmt.Appendf(rows, "\nkeep\t%s: patches\tGMACs\tKL\tagreement\t%s: patches\tGMACs\tKL\tagreement\n", blocks(usual.Stages), blocks(best.Stages))
 	for i, u := range usual.Points {
 		b := best.Points[i]
-		fmt.Fprintf(table, "%g\t%s\t%.3f\t%.4f\t%.1f %%\t%s\t%.3f\t%.4f\t%.1f %%\n",
+		rows = fmt.Appendf(rows, "%g\t%s\t%.3f\t%.4f\t%.1f %%\t%s\t%.3f\t%.4f\t%.1f %%\n",
 			u.KeepRatio, vit.Plan{Keep: u.Keep}, u.GMACs, u.KL, 100*u.Agreement, vit.Plan{Keep: b.Keep}, b.GMACs, b.KL, 100*b.Agreement)
 	}
+	var text bytes.Buffer
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	table.Write(rows) // what it says is Flush's to say again
 	if err := table.Flush(); err != nil {
 		return err
 	}
