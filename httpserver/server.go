@@ -83,12 +83,16 @@ func (s *Server) serve(l net.Listener, log *slog.Logger) {
 // Addr is host:port where it listens.
 func (s *Server) Addr() string { return s.addr }
 
-// Close ends the server; answers on their way have until ctx ends.
+// Close ends the server; answers on their way have until ctx ends. Who is slower, or asks
+// nothing, as a browser that connects ahead, is cut off, which is no failure of the server's.
 func (s *Server) Close(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("http server: %w", err), s.http.Close())
+	if err != nil && err == ctx.Err() {
+		err = s.http.Close()
 	}
 	<-s.done
-	return err
+	if err != nil {
+		return fmt.Errorf("http server: %w", err)
+	}
+	return nil
 }

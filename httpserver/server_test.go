@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -106,6 +107,42 @@ func TestCertificateIsRenewed(t *testing.T) {
 			t.Errorf("another certificate than the newest, version %x", state.Version)
 		}
 		now.Store(nil)
+	}
+}
+
+// TestCloseCutsOff: whoever asks nothing, or does not come to an end of it, as a browser that
+// connects ahead, keeps the server from closing no longer than the caller says, and that is no error.
+func TestCloseCutsOff(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Serve(l, Options{Log: slog.New(slog.DiscardHandler), Pages: http.NotFoundHandler()})
+	var held []net.Conn
+	for _, asks := range []string{"", "GET / HTTP/1.1\r\nHost: localhost\r\n"} {
+		c, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, asks)
+		held = append(held, c)
+	}
+	// Those that were taken before this answer are known to the server.
+	if r, err := http.Get("http://" + s.Addr()); err != nil {
+		t.Fatal(err)
+	} else {
+		r.Body.Close()
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Close(ended); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	for i, c := range held {
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Errorf("connection %d goes on", i)
+		}
 	}
 }
 
