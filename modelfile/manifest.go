@@ -259,13 +259,16 @@ func blocksField(key string, at func(*Manifest) *[]int) field {
 			*at(m), err = parseBlocks(s)
 			return err
 		},
-		func(m *Manifest) string {
-			words := make([]string, len(*at(m)))
-			for i, n := range *at(m) {
-				words[i] = strconv.Itoa(n)
-			}
-			return strings.Join(words, ",")
-		}}
+		func(m *Manifest) string { return FormatBlocks(*at(m)) }}
+}
+
+// FormatBlocks writes block numbers as parseBlocks reads them.
+func FormatBlocks(blocks []int) string {
+	words := make([]string, len(blocks))
+	for i, n := range blocks {
+		words[i] = strconv.Itoa(n)
+	}
+	return strings.Join(words, ",")
 }
 
 // parseBlocks reads block numbers as prune_at and --prune-at write them: "3,6,9".

@@ -4,6 +4,7 @@
 package stages
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -120,11 +121,11 @@ func (s *search) run() (Found, error) {
 		return Found{}, err
 	}
 	for range rounds {
-		best := s.ranked()[0]
+		best := Ranked(s.tried)[0]
 		if err := s.tryAll(neighbours(best.Stages, s.o.Config.Depth), quarter); err != nil {
 			return Found{}, err
 		}
-		if slices.Equal(s.ranked()[0].Stages, best.Stages) {
+		if slices.Equal(Ranked(s.tried)[0].Stages, best.Stages) {
 			break
 		}
 	}
@@ -164,19 +165,9 @@ func (s *search) dear(at []int) bool {
 	})
 }
 
-// ranked are the sets that were tried, the best first.
-func (s *search) ranked() []Set {
-	sets := slices.Clone(s.tried)
-	slices.SortStableFunc(sets, func(a, b Set) int {
-		switch {
-		case a.Change < b.Change:
-			return -1
-		case a.Change > b.Change:
-			return 1
-		}
-		return 0
-	})
-	return sets
+// Ranked is a copy of sets, the best first.
+func Ranked(sets []Set) []Set {
+	return slices.SortedStableFunc(slices.Values(sets), func(a, b Set) int { return cmp.Compare(a.Change, b.Change) })
 }
 
 // decide judges the best on the pictures from one on.
@@ -202,7 +193,7 @@ func (s *search) decide(from int) (Found, error) {
 
 // finalists are the best of each number of stages, the best of these first.
 func (s *search) finalists() (best []Set) {
-	for _, set := range s.ranked() {
+	for _, set := range Ranked(s.tried) {
 		if !slices.ContainsFunc(best, func(b Set) bool { return len(b.Stages) == len(set.Stages) }) {
 			best = append(best, set)
 		}

@@ -3,8 +3,6 @@ package stages
 import (
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"dynvit/modelfile"
 	"dynvit/vit"
@@ -19,11 +17,7 @@ const key = "merge_at"
 func Write(path string, f *modelfile.File, c vit.Config, at []int) (changed bool, err error) {
 	meta := maps.Clone(f.Meta)
 	if delete(meta, key); !slices.Equal(at, c.PruneAt) {
-		words := make([]string, len(at))
-		for i, block := range at {
-			words[i] = strconv.Itoa(block)
-		}
-		meta[key] = strings.Join(words, ",")
+		meta[key] = modelfile.FormatBlocks(at)
 	}
 	if meta[key] == f.Meta[key] && path == f.Path() {
 		return false, nil

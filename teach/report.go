@@ -56,7 +56,7 @@ type Doubtful struct {
 const mostDoubtful = 20
 
 func (t *trial) report(l2, temperature float64, h held, group, crowded []int) *Report {
-	r := &Report{Pictures: len(t.class), Scenes: slices.Max(group) + 1, Folds: t.folds, L2: l2, Temperature: temperature, Notes: []string{}, Remarks: []Remark{}}
+	r := &Report{Pictures: len(t.class), Scenes: slices.Max(group) + 1, Folds: t.folds, L2: l2, Temperature: temperature, Notes: []string{}}
 	for plan, ratio := range t.s.ratios {
 		r.ByKeep = append(r.ByKeep, AtKeep{ratio, t.accuracy(h, plan)})
 	}

@@ -55,15 +55,15 @@ func pickBF16(t *host.Table, supported, tiles bool) (why string) {
 		Heights: heights, Cols: tileCols, Group: 2, Pairs: true,
 		Convert: convertPairs, Pack: common.Packing.Pack, PackRows: packRowsPairs, PackPairs: packPairsOf,
 	}
-	ratio := 2 * rate(peakBF16) / rate(peakF32)
-	switch {
-	case tiles:
+	if tiles {
 		p.Heights, p.Beside = heightsTiles, true
 		t.Carry(backends.BF16, host.Checked(p, 0, mulTilesBF16), peakTilesBF16, 2*vectorsOfTiles)
 		why = "bf16 by TDPBF16PS"
-	case ratio < worthwhile:
-		return fmt.Sprintf("bf16 by FMA: VDPBF16PS measured at %.2f times its rate", ratio)
-	default:
+	} else {
+		ratio := 2 * rate(peakBF16) / rate(peakF32)
+		if ratio < worthwhile {
+			return fmt.Sprintf("bf16 by FMA: VDPBF16PS measured at %.2f times its rate", ratio)
+		}
 		t.Carry(backends.BF16, host.Checked(p, 0, mulBF16), peakBF16, 2)
 		why = fmt.Sprintf("bf16 by VDPBF16PS: %.2f times the rate of FMA", ratio)
 	}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"dynvit/atomicfile"
 	"dynvit/backends/all"
@@ -285,22 +284,13 @@ func (f *calibrateFlags) write(w io.Writer, t *calibrate.Table) error {
 	return calibrate.WriteText(w, t)
 }
 
-// progress shows a line that moves on a terminal, and with -v one every few
-// seconds elsewhere; nil: nothing.
+// progress says how far a calibration is; nil: nobody is told.
 func (f *calibrateFlags) progress() func(calibrate.Progress) {
-	every, show := 200*time.Millisecond, overwrite
-	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		every = 5 * time.Second
-		show = func(format string, args ...any) { printLine(os.Stderr, format, args...) }
-		if !f.v {
-			return nil
-		}
+	show := nowAndThen(f.v)
+	if show == nil {
+		return nil
 	}
-	var last time.Time
 	return func(p calibrate.Progress) {
-		if now := time.Now(); now.Sub(last) > every {
-			last = now
-			show("%s: %d of %d frames, %d of %d points settled, %v left", p.Phase, p.Done, p.Total, p.Settled, p.Points, p.Left.Round(time.Second))
-		}
+		show("%s: %d of %d frames, %d of %d points settled, %v left", p.Phase, p.Done, p.Total, p.Settled, p.Points, p.Left.Round(time.Second))
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
+
+	"golang.org/x/term"
 
 	"dynvit/printable"
 )
@@ -55,6 +58,26 @@ func complain(err error) { printLine(os.Stderr, "dynvitd: %v", err) }
 // overwrite shows text in place of the last line of a terminal at stderr.
 func overwrite(format string, args ...any) {
 	fmt.Fprint(os.Stderr, "\r", printable.Line(fmt.Sprintf(format, args...)), "\033[K\r")
+}
+
+// nowAndThen returns what shows a line that moves on a terminal, and with verbose one every few
+// seconds elsewhere; nil: nothing.
+func nowAndThen(verbose bool) func(format string, args ...any) {
+	every, show := 200*time.Millisecond, overwrite
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		every = 5 * time.Second
+		show = func(format string, args ...any) { printLine(os.Stderr, format, args...) }
+		if !verbose {
+			return nil
+		}
+	}
+	var last time.Time
+	return func(format string, args ...any) {
+		if now := time.Now(); now.Sub(last) > every {
+			last = now
+			show(format, args...)
+		}
+	}
 }
 
 // printJSON writes one object on one line.

@@ -6,16 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"dynvit/backends"
 	"dynvit/backends/all"
@@ -154,32 +149,15 @@ func (f *calibrateFlags) searchStages(ctx context.Context, config vit.Config, ra
 	return foundStages{Backend: e.Info().Backend, Found: found}, err
 }
 
-// stagesProgress is as progress.
+// stagesProgress says how far a search is; nil: nobody is told.
 func (f *calibrateFlags) stagesProgress() func(stages.Progress) {
-	every, show := 200*time.Millisecond, overwrite
-	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		every = 5 * time.Second
-		show = func(format string, args ...any) { printLine(os.Stderr, format, args...) }
-		if !f.v {
-			return nil
-		}
+	show := nowAndThen(f.v)
+	if show == nil {
+		return nil
 	}
-	var last time.Time
 	return func(p stages.Progress) {
-		if now := time.Now(); now.Sub(last) > every {
-			last = now
-			show("searching: %d sets of stages tried, now %s", p.Tried, blocks(p.Stages))
-		}
+		show("searching: %d sets of stages tried, now %s", p.Tried, modelfile.FormatBlocks(p.Stages))
 	}
-}
-
-// blocks are written as metadata has them.
-func blocks(at []int) string {
-	words := make([]string, len(at))
-	for i, block := range at {
-		words[i] = strconv.Itoa(block)
-	}
-	return strings.Join(words, ",")
 }
 
 // shownSets are the best of those tried that a terminal is shown.
@@ -187,19 +165,13 @@ const shownSets = 10
 
 func showStages(w io.Writer, found foundStages) error {
 	usual, best := found.Usual, found.Best
-	tried := slices.Clone(found.Tried)
-	slices.SortStableFunc(tried, func(a, b stages.Set) int {
-		if a.Change < b.Change {
-			return -1
-		}
-		return 1
-	})
-	printLine(w, "%s on %s, %s: %d sets of stages, each at equal work; KL to the dense model beside that of %s", found.Model, found.Backend, found.Pictures, len(tried), blocks(usual.Stages))
+	tried := stages.Ranked(found.Tried)
+	printLine(w, "%s on %s, %s: %d sets of stages, each at equal work; KL to the dense model beside that of %s", found.Model, found.Backend, found.Pictures, len(tried), modelfile.FormatBlocks(usual.Stages))
 	rows := []byte("stages\tpictures\tchange of KL\n")
 	for _, s := range append(tried[:min(shownSets, len(tried))], best) {
-		rows = fmt.Appendf(rows, "%s\t%d\t%+.1f %% ± %.1f\n", blocks(s.Stages), s.Frames, 100*s.Change, 100*s.Error)
+		rows = fmt.Appendf(rows, "%s\t%d\t%+.1f %% ± %.1f\n", modelfile.FormatBlocks(s.Stages), s.Frames, 100*s.Change, 100*s.Error)
 	}
-	rows = fmt.Appendf(rows, "\nkeep\t%s: patches\tGMACs\tKL\tagreement\t%s: patches\tGMACs\tKL\tagreement\n", blocks(usual.Stages), blocks(best.Stages))
+	rows = fmt.Appendf(rows, "\nkeep\t%s: patches\tGMACs\tKL\tagreement\t%s: patches\tGMACs\tKL\tagreement\n", modelfile.FormatBlocks(usual.Stages), modelfile.FormatBlocks(best.Stages))
 	for i, u := range usual.Points {
 		b := best.Points[i]
 		rows = fmt.Appendf(rows, "%g\t%s\t%.3f\t%.4f\t%.1f %%\t%s\t%.3f\t%.4f\t%.1f %%\n",
@@ -214,11 +186,11 @@ func showStages(w io.Writer, found foundStages) error {
 	printText(w, text.Bytes())
 	switch {
 	case found.Written != "":
-		printLine(w, "%s says now: merge at %s", found.Written, blocks(best.Stages))
+		printLine(w, "%s says now: merge at %s", found.Written, modelfile.FormatBlocks(best.Stages))
 	case slices.Equal(best.Stages, usual.Stages):
-		printLine(w, "nothing is better beyond chance: %s stays", blocks(usual.Stages))
+		printLine(w, "nothing is better beyond chance: %s stays", modelfile.FormatBlocks(usual.Stages))
 	default:
-		printLine(w, "the model says so already: merge at %s", blocks(best.Stages))
+		printLine(w, "the model says so already: merge at %s", modelfile.FormatBlocks(best.Stages))
 	}
 	return nil
 }

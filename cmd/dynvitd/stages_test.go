@@ -74,14 +74,14 @@ func TestCalibrateStages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := f.Meta["merge_at"]; got != blocks(best.Stages) || f.Meta["prune_at"] != "1,2,3" {
+	if got := f.Meta["merge_at"]; got != modelfile.FormatBlocks(best.Stages) || f.Meta["prune_at"] != "1,2,3" {
 		t.Errorf("the file says %v", f.Meta)
 	}
 	f.Close()
 
 	before, _ := os.ReadFile(model)
 	stdout, stderr, code = outcome(t, dynvitd(t, args...))
-	if after, _ := os.ReadFile(model); code != 0 || stderr != "" || !bytes.Equal(before, after) || !strings.Contains(stdout, "says so already: merge at "+blocks(best.Stages)) {
+	if after, _ := os.ReadFile(model); code != 0 || stderr != "" || !bytes.Equal(before, after) || !strings.Contains(stdout, "says so already: merge at "+modelfile.FormatBlocks(best.Stages)) {
 		t.Errorf("exit %d, %q; another file: %v; %s", code, stderr, !bytes.Equal(before, after), stdout)
 	}
 

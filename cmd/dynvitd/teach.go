@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"dynvit/backends/all"
 	"dynvit/engine"
@@ -162,22 +161,14 @@ func (f *teachFlags) write(h *head.Head, base *modelfile.File, path string) erro
 	return h.Write(path, base)
 }
 
-// progress shows a line that moves on a terminal, and with -v one every few seconds elsewhere.
+// progress says how far a lesson is; nil: nobody is told.
 func (f *teachFlags) progress() func(teach.Progress) {
-	every, show := 200*time.Millisecond, overwrite
-	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		every = 5 * time.Second
-		show = func(format string, args ...any) { printLine(os.Stderr, format, args...) }
-		if !f.v {
-			return nil
-		}
+	show := nowAndThen(f.v)
+	if show == nil {
+		return nil
 	}
-	var last time.Time
 	return func(p teach.Progress) {
-		if now := time.Now(); now.Sub(last) > every {
-			last = now
-			show("%s: %d of %d, %v left", p.Phase, p.Done, p.Total, p.Left.Round(time.Second))
-		}
+		show("%s: %d of %d, %v left", p.Phase, p.Done, p.Total, p.Left.Round(time.Second))
 	}
 }
 

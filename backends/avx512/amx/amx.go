@@ -6,7 +6,10 @@
 // E6), and where kernels are to be: what is configured is released before it is configured again, and before the thread ends.
 package amx
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // The palette of all processors so far: tiles, rows of one, bytes of a row.
 const (
@@ -130,13 +133,6 @@ func (s *State) multiply(i Instruction) error {
 	return nil
 }
 
-func word(row *[longest]byte, i int) uint32 {
-	p := row[4*i:]
-	return uint32(p[0]) | uint32(p[1])<<8 | uint32(p[2])<<16 | uint32(p[3])<<24
-}
+func word(row *[longest]byte, i int) uint32 { return binary.LittleEndian.Uint32(row[4*i:]) }
 
-func setWord(row *[longest]byte, i int, v uint32) {
-	for j := range 4 {
-		row[4*i+j] = byte(v >> (8 * j))
-	}
-}
+func setWord(row *[longest]byte, i int, v uint32) { binary.LittleEndian.PutUint32(row[4*i:], v) }
