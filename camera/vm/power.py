@@ -75,11 +75,8 @@ class Box:
         self.console = f"{a.out}/console-{self.starts}.log"
         control = f"{a.out}/control.sock"
         self.process = subprocess.Popen(
-            ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024",
-             "-display", "none", "-serial", f"file:{self.console}", "-monitor", "none", "-no-reboot",
-             "-nic", "user,model=virtio-net-pci", "-qmp", f"unix:{control},server=on,wait=off",
-             "-kernel", a.kernel, "-initrd", a.initrd, *(x for d in (self.disk, f"{a.out}/box.tar", self.state) for x in ("-drive", drive.format(d))),
-             "-append", "root=/dev/vda rw console=ttyS0 quiet no_timer_check panic=-1 systemd.show_status=0"],
+            [*a.qemu, "-serial", f"file:{self.console}", "-nic", "user,model=virtio-net-pci", "-qmp", f"unix:{control},server=on,wait=off",
+             *(x for d in (self.disk, f"{a.out}/box.tar", self.state) for x in ("-drive", drive.format(d)))],
             stdin=subprocess.DEVNULL)
         until("the daemon of the box serves", lambda: self.waiting() or self.process.poll() is not None)
         self.control = socket.socket(socket.AF_UNIX)
@@ -235,8 +232,9 @@ def outbox():
 
 def main():
     p = argparse.ArgumentParser()
-    for name in ("out", "image", "kernel", "initrd", "program"):
+    for name in ("out", "image", "program"):
         p.add_argument("--" + name, required=True)
+    p.add_argument("qemu", nargs=argparse.REMAINDER, help="the box without its disks")
     args = p.parse_args()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     seed = int(os.environ.get("SEED", time.time()))
