@@ -97,21 +97,22 @@ func QuantizeInput(codes []uint8, row []float32) (scale float32, zero uint8, ok 
 // their scale: the definition in Int8's comment, to the bit. ok is false where the
 // row holds a NaN or Inf; codes and scale are then zero.
 func QuantizeRow(codes []int8, row []float32) (scale float32, ok bool) {
-	var m float32
+	most := uint32(0) // of the magnitudes' bits, which are in the numbers' order, Inf and NaN last
 	for _, v := range row {
-		if v-v != 0 {
-			clear(codes)
-			return 0, false
-		}
-		m = max(m, v, -v)
+		most = max(most, math.Float32bits(v)&^(1<<31))
 	}
-	if m < 1e-30 {
+	m := math.Float32frombits(most)
+	if m-m != 0 || m < 1e-30 {
 		clear(codes)
-		return 0, true
+		return 0, m-m == 0
 	}
+	// A sum with 1.5·2^23 has no fraction: it is rounded to the nearest whole number, ties to even. No product is
+	// beyond 127.5, however 127/m was rounded.
+	const whole = 3 << 22
 	inverse := 127 / m
+	codes = codes[:len(row)]
 	for i, v := range row {
-		codes[i] = int8(max(-127, min(127, math.RoundToEven(float64(v*inverse)))))
+		codes[i] = int8(math.Float32bits(float32(v*inverse) + whole))
 	}
 	return m / 127, true
 }

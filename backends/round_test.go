@@ -116,6 +116,58 @@ func TestQuantizeRow(t *testing.T) {
 	}
 }
 
+// TestQuantizeRowRounds holds codes to the definition, number by number: rows of every magnitude, halves on the way between
+// two codes and what is a bit beside them, and the largest of a row where 127/m is rounded up.
+func TestQuantizeRowRounds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 1))
+	for range 20000 {
+		row, codes := make([]float32, 33), make([]int8, 33)
+		most := float32(math.Ldexp(1+rng.Float64(), rng.IntN(220)-95))
+		for i := range row {
+			row[i] = most * (2*rng.Float32() - 1)
+			if i%3 == 0 {
+				row[i] = (float32(rng.IntN(254)-127) + 0.5) * (most / 127)
+			}
+			if i%5 == 0 {
+				row[i] = math.Nextafter32(row[i], float32(1-2*rng.IntN(2))*math.MaxFloat32)
+			}
+		}
+		row[rng.IntN(len(row))] = most
+		scale, ok := QuantizeRow(codes, row)
+		m := float32(0)
+		for _, v := range row {
+			m = max(m, v, -v)
+		}
+		inverse := 127 / m
+		if !ok || scale != m/127 {
+			t.Fatalf("%v: scale %v %v, want %v", row, scale, ok, m/127)
+		}
+		for i, v := range row {
+			if want := int8(max(-127, min(127, math.RoundToEven(float64(v*inverse))))); codes[i] != want {
+				t.Fatalf("%v of %v: code %d, want %d", v, m, codes[i], want)
+			}
+		}
+	}
+	for _, v := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), -float32(math.NaN())} {
+		codes := []int8{1, 2, 3}
+		if scale, ok := QuantizeRow(codes, []float32{1, v, 2}); ok || scale != 0 || codes[0] != 0 || codes[2] != 0 {
+			t.Errorf("%v: codes %v scale %v %v", v, codes, scale, ok)
+		}
+	}
+}
+
+func BenchmarkQuantizeRow(b *testing.B) {
+	rng := rand.New(rand.NewPCG(8, 2))
+	row, codes := make([]float32, 1536), make([]int8, 1536)
+	for i := range row {
+		row[i] = float32(rng.NormFloat64())
+	}
+	b.SetBytes(int64(4 * len(row)))
+	for b.Loop() {
+		QuantizeRow(codes, row)
+	}
+}
+
 // TestDotHalves compares each rounding of a sum with one of the exact one, also where the
 // product is a part in 2^60 of the sum, and where halves end below.
 func TestDotHalves(t *testing.T) {
