@@ -13,7 +13,9 @@ func attentionCases() []Case {
 	return []Case{
 		{"attention/small", func(b *bench) { b.attentions(attentions[:5]) }},
 		{"attention/wide", func(b *bench) { b.attentions(attentions[5:7]) }},
-		{"attention/many tokens", func(b *bench) { b.attentions(attentions[7:]) }},
+		{"attention/many tokens", func(b *bench) { b.attentions(attentions[7:8]) }},
+		{"attention/many tokens, heads", func(b *bench) { b.attentions(attentions[8:9]) }},
+		{"attention/around the products that are kept", func(b *bench) { b.attentions(attentions[9:]) }},
 		{"attention/packed", (*bench).packedAttention},
 	}
 }
@@ -24,7 +26,7 @@ type heed struct{ tokens, queries, heads, width int }
 var attentions = []heed{
 	{1, 1, 1, 4}, {2, 2, 3, 5}, {17, 17, 2, 32}, {65, 1, 2, 64}, {70, 33, 1, 33},
 	{40, 40, 1, 96}, {66, 18, 2, 130},
-	{256, 17, 1, 16}, {257, 17, 1, 16}, {330, 5, 1, 8}, {300, 20, 2, 70},
+	{330, 5, 1, 8}, {300, 20, 2, 70}, {256, 17, 1, 16}, {257, 17, 1, 16},
 }
 
 // products are the target's precisions that attention is there for.
