@@ -14,7 +14,7 @@ demo: build ## build, look at drawn scenes for 20 s, publish over an embedded br
 	$(BIN) run --source 'test:?frames=100'
 
 test: ## all tests; those that need ../shared skip with a line naming it (4 min)
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 
 # Emulated processors, and how each must say that it multiplies; and instructions that each
 # must not know, so that a kernel which uses them where they are missing ends with SIGILL.
@@ -141,6 +141,7 @@ test-cuda: cuda $(CUDA)/fake/libcuda.so.1 ## the CUDA backend on a fake driver, 
 	$(ON_FAKE)=orin $(FAKE) -count 1 -run '^TestGolden$$/./^cuda$$' ./vit
 	qemu-aarch64-static -L /usr/aarch64-linux-gnu $(CUDA)/arm64/dynvitd devices | grep 'cuda .* no NVIDIA driver'
 	$(FAKE) -short ./backends/all ./vit ./engine ./cmd/...
+	CUDA_THOROUGH=1 $(GO) test -timeout 30m ./$(KERNELS)
 
 # NVIDIA's compiler, for the kernels' PTX, comes from PyPI too; its disassembler of before CUDA
 # 13, which knows old devices, in triton's wheel alone.

@@ -4,6 +4,7 @@ package kernels_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
 	"dynvit/backends/cuda/kernels"
@@ -21,8 +22,8 @@ func TestEmulated(t *testing.T) {
 		}{{emulate.Plain, []int{0, -1, 7}}, {emulate.Addresses, []int{0}}, {emulate.Threads, []int{5}}} {
 			t.Run(fmt.Sprintf("%s/%s", target.Name, c.mode), func(t *testing.T) {
 				t.Parallel()
-				if testing.Short() && c.mode != emulate.Plain {
-					t.Skip("sanitizers take a minute")
+				if c.mode != emulate.Plain {
+					thorough(t)
 				}
 				if target.Name == "sm_72" && c.mode != emulate.Plain {
 					t.Skip("sm_80 is compiled of the same lines, and more")
@@ -37,5 +38,12 @@ func TestEmulated(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// thorough is for what takes minutes.
+func thorough(t *testing.T) {
+	if os.Getenv("CUDA_THOROUGH") == "" {
+		t.Skip("takes minutes: make test-cuda runs it")
 	}
 }

@@ -53,9 +53,7 @@ var how = regexp.MustCompile(`race|wait for ever|nobody wrote|behind the start|n
 // TestPlantedInPTX: without any one of the newest target's barriers, and with any one block's
 // number wrong, the interpreter finds a race, or another result is seen.
 func TestPlantedInPTX(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs more than a short run: it interprets a hundred kernels")
-	}
+	thorough(t)
 	target := kernels.Targets()[len(kernels.Targets())-1]
 	caught := map[string]int{}
 	for _, family := range kernels.Families() {

@@ -128,9 +128,7 @@ var defects = []defect{
 // TestPlanted holds the emulation itself to account: each defect must be caught in each of
 // the ways listed for it, and the copy without any must pass.
 func TestPlanted(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes minutes")
-	}
+	thorough(t)
 	sources := plant(t, defects)
 	target, _ := kernels.For(8, 0)
 	for _, mode := range by(values, bounds, threads) {
