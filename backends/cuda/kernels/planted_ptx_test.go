@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"dynvit/backends/cuda/kernels"
@@ -55,22 +56,30 @@ var how = regexp.MustCompile(`race|wait for ever|nobody wrote|behind the start|n
 func TestPlantedInPTX(t *testing.T) {
 	thorough(t)
 	target := kernels.Targets()[len(kernels.Targets())-1]
+	var mu sync.Mutex
 	caught := map[string]int{}
-	for _, family := range kernels.Families() {
-		text, cases := string(target.PTX(family)), casesOf(family)
-		for _, d := range slips(text) {
-			err := firstSeen(t, target, cases, d.plant(text))
-			if err == nil {
-				t.Errorf("%s, line %d without %q: nobody noticed", d.kernel, d.number+1, strings.TrimSpace(d.line))
-				continue
-			}
-			by := how.FindString(err.Error())
-			if by == "" {
-				by = "another result"
-			}
-			caught[by]++
+	t.Run("families", func(t *testing.T) {
+		for _, family := range kernels.Families() {
+			t.Run(family, func(t *testing.T) {
+				t.Parallel()
+				text, cases := string(target.PTX(family)), casesOf(family)
+				for _, d := range slips(text) {
+					err := firstSeen(t, target, cases, d.plant(text))
+					if err == nil {
+						t.Errorf("%s, line %d without %q: nobody noticed", d.kernel, d.number+1, strings.TrimSpace(d.line))
+						continue
+					}
+					by := how.FindString(err.Error())
+					if by == "" {
+						by = "another result"
+					}
+					mu.Lock()
+					caught[by]++
+					mu.Unlock()
+				}
+			})
 		}
-	}
+	})
 	t.Logf("caught: %v", caught)
 	if caught["race"] == 0 || caught["another result"] == 0 {
 		t.Error("want some of either kind")
