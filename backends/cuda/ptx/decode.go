@@ -42,6 +42,7 @@ var decoders = map[string]decoder{
 	"not": decodeOne, "neg": decodeOne, "abs": decodeOne, "popc": decodeOne, "ex2": decodeOne, "rcp": decodeOne, "sqrt": decodeOne,
 	"setp": decodeCompare, "selp": decodeSelect, "bra": decodeJump, "ret": decodeLeave,
 	"atom": decodeAtomic, "bar": decodeBarrier, "shfl": decodeShuffle, "vote": decodeVote, "wmma": decodeMatrix,
+	"mma": decodeProduct, "ldmatrix": decodeMatrices,
 }
 
 func (b *building) decode(in *instruction, name string, mods, ops []string) error {

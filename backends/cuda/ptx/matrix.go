@@ -191,13 +191,17 @@ func (w *gathered) multiply(operand, sum form) {
 			for k := range side {
 				s += a[row*side+k] * b[k*side+col]
 			}
-			if sum.of.of == 's' {
-				t.setValue(w.in.lists[0], sum, v, uint64(uint32(int64(s)))) // wraps
-			} else {
-				t.setValue(w.in.lists[0], sum, v, bits32(float32(s)))
-			}
+			t.setValue(w.in.lists[0], sum, v, summed(sum.of, s))
 		}
 	}
+}
+
+// summed is a sum as a value of its type.
+func summed(k kind, s float64) uint64 {
+	if k.of == 's' {
+		return uint64(uint32(int64(s))) // wraps
+	}
+	return bits32(float32(s))
 }
 
 // values are a whole fragment's, row by row.

@@ -85,8 +85,12 @@ func run(k *Kernel, grid int, seed uint64) (b []uint32, s Stats, err error) {
 // TestFaults plants each thing that is undefined in CUDA beside the same thing done right.
 func TestFaults(t *testing.T) {
 	const (
-		give   = "\n\tst.global.u32 [%rd5], %r8;"
-		mirror = "\n\tsub.s32 %r9, 63, %r2;\n\tshl.b32 %r9, %r9, 2;\n\tadd.s32 %r9, %r6, %r9;\n"
+		give = "\n\tst.global.u32 [%rd5], %r8;"
+		// own writes a word of 128 bytes of the warp's own, from %r11 on.
+		own = "and.b32 %r11, %r5, 128;\nadd.s32 %r11, %r11, %r6;\nst.shared.u32 [%r7], %r2;\n"
+		// product multiplies what registers begin with.
+		product = "\nmma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%f8, %f9, %f10, %f11}, {%r20, %r21, %r22, %r23}, {%r24, %r25}, {%f8, %f9, %f10, %f11};\n"
+		mirror  = "\n\tsub.s32 %r9, 63, %r2;\n\tshl.b32 %r9, %r9, 2;\n\tadd.s32 %r9, %r6, %r9;\n"
 	)
 	for _, c := range []struct{ name, right, wrong, what string }{
 		{"a barrier between a block's threads",
@@ -163,6 +167,34 @@ func TestFaults(t *testing.T) {
 			load16("%rd6, %rd1", 16) + "mov.u32 %r8, 1;" + give,
 			load16("%rd6, %rd4", 16) + "mov.u32 %r8, 1;" + give,
 			"not aligned|different addresses"},
+		{"rows of matrices are written before they are read",
+			"st.shared.u32 [%r7], %r2;\nbar.sync 0;" + matrices("%r6") + give,
+			"st.shared.u32 [%r7], %r2;" + matrices("%r6") + give,
+			"race|which nobody wrote"},
+		{"and read before they are written again",
+			"st.shared.u32 [%r7], %r2;\nbar.sync 0;" + matrices("%r6") + "bar.sync 0;\nst.shared.u32 [%r7], 1;" + give,
+			"st.shared.u32 [%r7], %r2;\nbar.sync 0;" + matrices("%r6") + "st.shared.u32 [%r7], 1;" + give,
+			"race"},
+		{"a warp's own need its barrier",
+			own + "bar.warp.sync -1;\n" + matrices("%r11") + give,
+			own + matrices("%r11") + give,
+			"race|which nobody wrote"},
+		{"are aligned to 16 bytes",
+			"st.shared.u32 [%r7], %r2;\nbar.sync 0;" + matrices("%r6") + give,
+			"st.shared.u32 [%r7], %r2;\nbar.sync 0;\nadd.s32 %r12, %r6, 4;" + matrices("%r12") + give,
+			"not aligned to 16"},
+		{"lie within shared memory",
+			"st.shared.u32 [%r7], %r2;\nst.shared.u32 [%r7+256], %r2;\nbar.sync 0;\nadd.s32 %r12, %r6, 256;" + matrices("%r12") + give,
+			"st.shared.u32 [%r7], %r2;\nst.shared.u32 [%r7+768], %r2;\nbar.sync 0;\nadd.s32 %r12, %r6, 1008;" + matrices("%r12") + give,
+			"of shared memory"},
+		{"and need all lanes",
+			"st.shared.u32 [%r7], %r2;\nbar.sync 0;" + matrices("%r6") + give,
+			"st.shared.u32 [%r7], %r2;\nbar.sync 0;\nsetp.eq.s32 %p1, %r2, 5;\n@%p1 ret;" + matrices("%r6") + give,
+			"has returned"},
+		{"as products do",
+			product + "mov.b32 %r8, %f8;" + give,
+			"setp.eq.s32 %p1, %r2, 5;\n@%p1 bra $out;" + product + "$out:\nbar.sync 0;\nmov.u32 %r8, 1;" + give,
+			"waits for its block meanwhile|wait for ever"},
 		{"an end", "mov.u32 %r8, 1;" + give, "$again:\nbra $again;", "more than 10000 instructions"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -184,6 +216,12 @@ func TestFaults(t *testing.T) {
 // load16 loads 16×16 halves from an address.
 func load16(move string, stride int) string {
 	return fmt.Sprintf("mov.u64 %s;\nwmma.load.a.sync.aligned.row.m16n16k16.global.f16 {%%r20, %%r21, %%r22, %%r23, %%r24, %%r25, %%r26, %%r27}, [%%rd6], %d;\n", move, stride)
+}
+
+// matrices loads an 8×8 matrix of 16 bits, whose rows follow each other from a register's address on,
+// into %r8.
+func matrices(first string) string {
+	return fmt.Sprintf("\nand.b32 %%r10, %%r2, 7;\nmad.lo.s32 %%r10, %%r10, 16, %s;\nldmatrix.sync.aligned.m8n8.x1.shared.b16 {%%r8}, [%%r10];\n", first)
 }
 
 func holdsOne(s, list string) bool {
@@ -390,7 +428,17 @@ func TestUnknown(t *testing.T) {
 		".local .align 4 .b8 own[16];":             ".local",
 		".reg .b128 %q<2>;":                        `unknown type "b128"`,
 		".shared .align 8 .b8 huge[99999999999];":  "huge",
-		"mma.sync.aligned.m16n8k16.row.col.f32 %r": "unknown instruction",
+		"mma.sync.aligned.m16n8k16.row.col.f32 %r": "unknown form mma.sync.aligned.m16n8k16.row.col.f32",
+		"mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%f1, %f2, %f3, %f4}, {%r8, %r9}, {%r10}, {%f1, %f2, %f3, %f4};":                          "unknown form mma",
+		"mma.sync.aligned.m16n8k16.row.row.f32.f16.f16.f32 {%f1, %f2, %f3, %f4}, {%r8, %r9, %r8, %r9}, {%r10, %r11}, {%f1, %f2, %f3, %f4};":         "unknown form mma",
+		"mma.sync.aligned.m16n8k16.row.col.f32.f16.bf16.f32 {%f1, %f2, %f3, %f4}, {%r8, %r9, %r8, %r9}, {%r10, %r11}, {%f1, %f2, %f3, %f4};":        "unknown form mma",
+		"mma.sync.aligned.m16n8k32.row.col.satfinite.s32.s8.s8.s32 {%r1, %r2, %r3, %r4}, {%r8, %r9, %r8, %r9}, {%r10, %r11}, {%r1, %r2, %r3, %r4};": "unknown form mma",
+		"mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%r1, %r2, %r3, %r4}, {%r8, %r9}, {%r10, %r11}, {%r1, %r2, %r3, %r4};":                     "unknown form mma",
+		"ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r8, %r9}, [%r7];":                                                                               "unknown form ldmatrix",
+		"ldmatrix.sync.aligned.m8n16.x1.shared.b8 {%r8}, [%r7];":                                                                                    "unknown form ldmatrix",
+		"ldmatrix.sync.aligned.m8n8.x8.shared.b16 {%r8}, [%r7];":                                                                                    "unknown form ldmatrix",
+		"ldmatrix.sync.aligned.m8n8.x1.global.b16 {%r8}, [%rd4];":                                                                                   "unknown form ldmatrix",
+		"ldmatrix.aligned.m8n8.x1.shared.b16 {%r8}, [%r7];":                                                                                         "unknown form ldmatrix",
 	} {
 		if _, err := Parse(text(body)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", body, err, want)

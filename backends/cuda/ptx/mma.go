@@ -1,0 +1,121 @@
+package ptx
+
+import (
+	"slices"
+	"strings"
+)
+
+// tile is a product of mma.sync: 16 × k by k × 8.
+type tile struct {
+	operand, sum kind
+	k            int
+}
+
+var tiles = map[string]tile{
+	"m16n8k16.row.col.f32.f16.f16.f32":   {kind{'f', 16}, kind{'f', 32}, 16},
+	"m16n8k16.row.col.f32.bf16.bf16.f32": {kind{'h', 16}, kind{'f', 32}, 16},
+	"m16n8k32.row.col.s32.s8.s8.s32":     {kind{'s', 8}, kind{'s', 32}, 32},
+}
+
+// decodeProduct is mma.sync.aligned.SHAPE.row.col.TYPES d, a, b, c.
+func decodeProduct(b *building, in *instruction, mods, ops []string) (err error) {
+	if len(mods) < 4 || !slices.Equal(mods[1:3], []string{"sync", "aligned"}) || len(ops) != 4 {
+		return unknown(mods)
+	}
+	p, ok := tiles[strings.Join(mods[3:], ".")]
+	if !ok {
+		return unknown(mods)
+	}
+	for i, registers := range []int{4, 4, 2, 4} {
+		if in.lists[i], err = b.list(ops[i]); err != nil {
+			return err
+		}
+		if len(in.lists[i]) != registers {
+			return unknown(mods)
+		}
+	}
+	in.ganged(func(w *gathered) { w.multiplyTile(p) })
+	in.c, err = b.allLanes()
+	return err
+}
+
+// multiplyTile adds the products of two fragments to a third, as multiply does. A row of a and a
+// column of b are four lanes', each with a register of every sixteen bytes; a's rows from 8 on are
+// in its odd registers, d's and c's in their second half.
+func (w *gathered) multiplyTile(p tile) {
+	each := 32 / p.operand.bits // values in a register
+	var a [16][32]float64
+	var b [8][32]float64
+	for lane, t := range w.lane {
+		for r, slot := range w.in.lists[1] {
+			p.spread(a[lane/4+8*(r%2)][each*(lane%4+4*(r/2)):][:each], t.r[slot])
+		}
+		for r, slot := range w.in.lists[2] {
+			p.spread(b[lane/4][each*(lane%4+4*r):][:each], t.r[slot])
+		}
+	}
+	for lane, t := range w.lane {
+		t.block.run.stats.Products += int64(16 * 8 * p.k / lanes)
+		var sums [4]float64
+		for v, slot := range w.in.lists[3] {
+			sums[v] = number64(p.sum, t.r[slot])
+			row, col := &a[lane/4+8*(v/2)], &b[lane%4*2+v%2]
+			for k := range p.k {
+				sums[v] += row[k] * col[k]
+			}
+		}
+		for v, slot := range w.in.lists[0] {
+			t.r[slot] = summed(p.sum, sums[v])
+		}
+	}
+}
+
+// spread is the values of a register, those in the low bits first.
+func (p tile) spread(to []float64, v uint64) {
+	for i := range to {
+		to[i] = number64(p.operand, v>>(i*p.operand.bits)&p.operand.mask())
+	}
+}
+
+// decodeMatrices is ldmatrix.sync.aligned.m8n8.xN.shared.b16 list, [address].
+func decodeMatrices(b *building, in *instruction, mods, ops []string) (err error) {
+	if len(mods) != 7 || len(ops) != 2 {
+		return unknown(mods)
+	}
+	n := map[string]int{"x1": 1, "x2": 2, "x4": 4}[mods[4]]
+	mods[4] = "xN"
+	if strings.Join(mods, ".") != "ldmatrix.sync.aligned.m8n8.xN.shared.b16" {
+		return unknown(mods)
+	}
+	if in.lists[0], err = b.list(ops[0]); err != nil {
+		return err
+	}
+	if len(in.lists[0]) != n {
+		return unknown(mods)
+	}
+	if in.a, in.offset, err = b.address(ops[1]); err != nil {
+		return err
+	}
+	in.ganged((*gathered).loadMatrices)
+	in.c, err = b.allLanes()
+	return err
+}
+
+// loadMatrices has each lane read a word of a row of each matrix, whose eight rows are at the
+// addresses that eight lanes give. Those lanes read the rows too, as far as races go: the ISA doesn't say
+// whose access it is.
+func (w *gathered) loadMatrices() {
+	var rows [lanes]uint64
+	for i := range 8 * len(w.in.lists[0]) {
+		t := w.lane[i]
+		if rows[i] = t.r[w.in.a] + uint64(w.in.offset); rows[i]%16 != 0 {
+			t.fail("a row at %#x: not aligned to 16 bytes", rows[i])
+		}
+		t.access(shared, rows[i], 4, 4, false)
+	}
+	for lane, t := range w.lane {
+		for i, slot := range w.in.lists[0] {
+			t.r[slot] = load(t.access(shared, rows[8*i+lane/4]+uint64(4*(lane%4)), 4, 1, false), 4)
+		}
+	}
+}
