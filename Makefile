@@ -159,19 +159,21 @@ $(CUDA_VENV)/kernels: $(CUDA_VENV)/ready $(KERNELS)/requirements.txt
 cuda-ptx: $(CUDA_VENV)/kernels ## compile the CUDA kernels to the PTX that is committed (1 min; 400 MB from PyPI)
 	$(CUDA_VENV)/bin/python $(KERNELS)/build.py $(KERNELS)/ptx
 
-# The last lines: the check itself sees spills, and products without tensor cores.
+# The last lines: the check itself sees spills, products without tensor cores, and those of half the width.
 CHECK_PTX = NVDISASM=$(CUDA_VENV)/bin/nvdisasm $(CUDA_VENV)/bin/python $(KERNELS)/check.py
 test-cuda-kernels: $(CUDA_VENV)/kernels ## is the committed PTX its sources', and what do ptxas and nvdisasm say of it? (1 min; 400 MB from PyPI)
 	rm -rf $(CUDA)/ptx $(CUDA)/planted
 	$(CUDA_VENV)/bin/python $(KERNELS)/build.py $(CUDA)/ptx
 	diff -r $(CUDA)/ptx $(KERNELS)/ptx
 	$(CHECK_PTX) $(KERNELS)/ptx
-	mkdir -p $(CUDA)/planted/sm_53 $(CUDA)/planted/sm_72
+	mkdir -p $(CUDA)/planted/sm_53 $(CUDA)/planted/sm_72 $(CUDA)/planted/sm_80
 	cp $(KERNELS)/ptx/sm_53/gemm.ptx $(CUDA)/planted/sm_53
 	sed 's/^.target sm_53/.target sm_72/' $(KERNELS)/ptx/sm_53/gemm.ptx >$(CUDA)/planted/sm_72/gemm.ptx
+	sed 's/^.target sm_72/.target sm_80/; s/^.version .*/.version 7.4/' $(KERNELS)/ptx/sm_72/gemm.ptx >$(CUDA)/planted/sm_80/gemm.ptx
 	! $(CHECK_PTX) $(CUDA)/planted --maxrregcount=32 --override-directive-values >$(CUDA)/planted/said
 	grep -q 'sm_53 gemm_f32 .* of spills' $(CUDA)/planted/said
 	grep -q 'sm_72 gemm_int8 .* 0 IMMA' $(CUDA)/planted/said
+	grep -q 'sm_80 gemm_int8 .* 0 IMMA.16832; IMMA.16816' $(CUDA)/planted/said
 
 # Without libvips it says so and skips; with DYNVIT_REQUIRE it fails.
 # Those of our own decoders' memory, allocations and thumbnails to the bit are not libvips's.

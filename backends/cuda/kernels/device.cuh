@@ -1,7 +1,7 @@
 // What every kernel starts from: the types of operands, how they round, and sums over a
 // warp. The same sources are compiled for GPUs (build.py) and, with EMULATE, for the CPU
-// (emulate/), so that there is no inline assembly here: tensor cores are reached through
-// nvcuda::wmma alone.
+// (emulate/), so that assembly is in mma.cuh alone, behind functions that the emulator has too. Tensor
+// cores are reached through those and nvcuda::wmma.
 #pragma once
 #ifdef EMULATE
 #include "emulate.h"
@@ -13,7 +13,9 @@
 #endif
 #if __CUDA_ARCH__ >= 800
 #include <cuda_bf16.h>
+#include "mma.cuh"
 #define BF16 1
+#define MMA 1
 #endif
 // KERNEL begins a kernel of blocks of at most so many threads; the emulator registers it.
 #define KERNEL(threads, name, ...) extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)

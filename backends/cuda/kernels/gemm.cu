@@ -161,17 +161,95 @@ struct ScalarCodes {
 };
 
 #ifdef TENSOR_CORES
-using namespace nvcuda;
-
-// Warp is where a warp is in the tile: 16 rows × 32 outputs, two fragments.
+// Warp is where a warp is in the tile: 16 rows × 32 outputs.
 struct Warp {
 	int row = threadIdx.x / 64 * 16, out = threadIdx.x / 32 % 2 * 32;
 };
 
-// Fragments are an engine's sums on tensor cores.
-template <class S> struct Fragments {
-	typedef S Sum;
+// Rounded are halves or bfloat16s as tensor cores' operands.
+template <class T> struct Rounded {
+	typedef T Weight;
+	typedef float Sum;
 
+	__device__ static T operand(float v, const Row &) { return rounded<T>(v); }
+};
+
+// Signed are codes as tensor cores' operands, which take two signed bytes: q-128. The sums of the
+// weights' codes, which come packed with them, take the 128 away again.
+struct Signed {
+	typedef signed char Weight;
+	typedef int Sum;
+
+	__device__ static signed char operand(float v, const Row &r) { return static_cast<signed char>(static_cast<int>(code(v, r)) - 128); }
+
+	// centred is Σ (q-z)·qw of Σ (q-128)·qw.
+	__device__ static int centred(int sum, const Row &r, int weights) { return sum - (static_cast<int>(r.zero) - 128) * weights; }
+};
+
+// copied copies N operands, 16 bytes at a time.
+template <int N, class T> __device__ inline void copied(T *to, const T *from) {
+#pragma unroll
+	for (int i = 0; i < N * static_cast<int>(sizeof(T)) / 16; i++) {
+		reinterpret_cast<uint4 *>(to)[i] = reinterpret_cast<const uint4 *>(from)[i];
+	}
+}
+#endif
+
+#ifdef MMA
+// Tiled multiplies by mma.sync: a step has 64 bytes of each row and output, in four parts of 16. Parts of one
+// number lie one behind the other, then 32 bytes of nothing: so eight rows of a matrix use each bank once, and
+// so do the parts that eight threads put.
+template <class Operands> struct Tiled : Operands {
+	typedef typename Operands::Weight Weight;
+	typedef typename Operands::Sum Sum;
+	static constexpr int PART = 16 / sizeof(Weight), STEP = 4 * PART;
+	static constexpr bool CODES = sizeof(Weight) == 1;
+	struct alignas(128) Tiles { uint4 x[4][ROWS + 2], w[4][OUTS + 2]; };
+
+	Warp at;
+	Sum sums[4][4] = {}; // of eight outputs each
+
+	__device__ static void put_x(Tiles &t, int row, int k, const float (&v)[PART], const Row &r) {
+		alignas(16) Weight operands[PART];
+#pragma unroll
+		for (int i = 0; i < PART; i++) operands[i] = Operands::operand(v[i], r);
+		t.x[k / PART][row] = *reinterpret_cast<const uint4 *>(operands);
+	}
+
+	__device__ static void put_w(Tiles &t, int out, int k, const Weight (&v)[2 * PART]) {
+#pragma unroll
+		for (int i = 0; i < 2; i++) t.w[k / PART + i][out] = reinterpret_cast<const uint4 *>(v)[i];
+	}
+
+	// multiply takes rows that are none, which are zeros, too: a branch costs halves 8 registers of 56.
+	__device__ void multiply(const Tiles &t, int) {
+		const int lane = threadIdx.x % 32;
+#pragma unroll
+		for (int part = 0; part < 4; part += 2) {
+			unsigned x[4], w[4]; // w: two parts of eight outputs, then of the next eight
+			matrices(x, &t.x[part + lane / 16][at.row + lane % 16]);
+#pragma unroll
+			for (int i = 0; i < 4; i += 2) {
+				matrices(w, &t.w[part + lane / 8 % 2][at.out + 8 * i + lane / 16 * 8 + lane % 8]);
+				multiplied<Weight>(sums[i], x, w[0], w[1]);
+				multiplied<Weight>(sums[i + 1], x, w[2], w[3]);
+			}
+		}
+	}
+
+	__device__ void finish(Sum (*to)[OUTS + 4]) {
+		const int row = at.row + threadIdx.x % 32 / 4, out = at.out + threadIdx.x % 4 * 2;
+#pragma unroll
+		for (int i = 0; i < 4; i++)
+#pragma unroll
+			for (int j = 0; j < 4; j++) to[row + j / 2 * 8][out + 8 * i + j % 2] = sums[i][j];
+	}
+};
+#elif defined TENSOR_CORES
+using namespace nvcuda;
+
+// Fragments are an engine's sums, two fragments.
+template <class S> struct Fragments {
 	Warp at;
 	wmma::fragment<wmma::accumulator, 16, 16, 16, S> sums[2];
 
@@ -187,26 +265,16 @@ template <class S> struct Fragments {
 	}
 };
 
-// copied copies N operands, 16 bytes at a time.
-template <int N, class T> __device__ inline void copied(T *to, const T *from) {
-#pragma unroll
-	for (int i = 0; i < N * static_cast<int>(sizeof(T)) / 16; i++) {
-		reinterpret_cast<uint4 *>(to)[i] = reinterpret_cast<const uint4 *>(from)[i];
-	}
-}
-
-// Tensor multiplies halves or bfloat16s on tensor cores. Rows are 80 bytes apart, so that
-// 8 of them lie in different banks.
-template <class T> struct Tensor : Fragments<float> {
-	typedef T Weight;
+// Tensor multiplies halves by wmma. Rows are 80 bytes apart, so that 8 of them lie in different banks.
+template <class T> struct Tensor : Rounded<T>, Fragments<float> {
 	static constexpr int STEP = 32, LD = STEP + 8;
 	static constexpr bool CODES = false;
 	struct alignas(32) Tiles { T x[ROWS][LD], w[OUTS][LD]; };
 
-	__device__ static void put_x(Tiles &t, int row, int k, const float (&v)[STEP / 4], const Row &) {
+	__device__ static void put_x(Tiles &t, int row, int k, const float (&v)[STEP / 4], const Row &r) {
 		alignas(16) T operands[STEP / 4];
 #pragma unroll
-		for (int i = 0; i < STEP / 4; i++) operands[i] = rounded<T>(v[i]);
+		for (int i = 0; i < STEP / 4; i++) operands[i] = Tensor::operand(v[i], r);
 		copied<STEP / 4>(&t.x[row][k], operands);
 	}
 
@@ -228,11 +296,9 @@ template <class T> struct Tensor : Fragments<float> {
 	}
 };
 
-// TensorCodes multiplies codes on tensor cores, which take two signed bytes: q-128. The
-// sums of the weights' codes, which come packed with them, take the 128 away again. Slices
-// of 16 inputs lie one behind the other: 8 rows of 16 bytes fill all banks once.
-struct TensorCodes : Fragments<int> {
-	typedef signed char Weight;
+// TensorCodes multiplies codes by wmma. Slices of 16 inputs lie one behind the other: 8 rows of
+// 16 bytes fill all banks once.
+struct TensorCodes : Signed, Fragments<int> {
 	static constexpr int STEP = 64;
 	static constexpr bool CODES = true;
 	struct alignas(32) Tiles { signed char x[STEP / 16][ROWS][16], w[STEP / 16][OUTS][16]; };
@@ -240,7 +306,7 @@ struct TensorCodes : Fragments<int> {
 	__device__ static void put_x(Tiles &t, int row, int k, const float (&v)[STEP / 4], const Row &r) {
 		alignas(16) signed char codes[STEP / 4];
 #pragma unroll
-		for (int i = 0; i < STEP / 4; i++) codes[i] = static_cast<signed char>(static_cast<int>(code(v[i], r)) - 128);
+		for (int i = 0; i < STEP / 4; i++) codes[i] = operand(v[i], r);
 		copied<STEP / 4>(t.x[k / 16][row], codes);
 	}
 
@@ -263,9 +329,6 @@ struct TensorCodes : Fragments<int> {
 			}
 		}
 	}
-
-	// centred is Σ (q-z)·qw of Σ (q-128)·qw.
-	__device__ static int centred(int sum, const Row &r, int weights) { return sum - (static_cast<int>(r.zero) - 128) * weights; }
 };
 #endif
 
@@ -474,15 +537,16 @@ template <class E> __device__ void gemm(const Gemm &g) {
 	}
 
 GEMM(gemm_f32, Scalar<float>)
-#ifdef TENSOR_CORES
+#ifdef MMA
+GEMM(gemm_f16, Tiled<Rounded<__half>>)
+GEMM(gemm_bf16, Tiled<Rounded<__nv_bfloat16>>)
+GEMM(gemm_int8, Tiled<Signed>)
+#elif defined TENSOR_CORES
 GEMM(gemm_f16, Tensor<__half>)
 GEMM(gemm_int8, TensorCodes)
 #else
 GEMM(gemm_f16, Scalar<__half>)
 GEMM(gemm_int8, ScalarCodes)
-#endif
-#ifdef BF16
-GEMM(gemm_bf16, Tensor<__nv_bfloat16>)
 #endif
 
 } // namespace gemm

@@ -75,6 +75,9 @@ func TestInterpreted(t *testing.T) {
 			p := interpret(t, target)
 			kerneltest.Run(t, p, target)
 			t.Logf("%+v", p.stats)
+			if p.stats.Conflicts > 0 {
+				t.Errorf("ldmatrix: %d conflicts of banks", p.stats.Conflicts)
+			}
 		})
 	}
 }

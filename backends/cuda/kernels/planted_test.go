@@ -85,6 +85,18 @@ var defects = []defect{
 		{"return a != a || a <= b ? a : b", "return (!P && a != a) || a <= b ? a : b"},
 		{"return a != a || a >= b ? a : b", "return (!P && a != a) || a >= b ? a : b"},
 	}},
+	{"sums in other lanes", "gemm", by(values), "gemm.cu", []edit{{"threadIdx.x % 32 / 4, out = ", "threadIdx.x % 32 / 4 % (P ? 4 : 8), out = "}}},
+	{"two rows of a matrix change places", "gemm", by(values), "gemm.cu", []edit{{"[at.row + lane % 16]);", "[at.row + (lane % 16 ^ P)]);"}}},
+	{"halves of weights change places", "gemm", by(values), "gemm.cu", []edit{{"multiplied<Weight>(sums[i], x, w[0], w[1]);", "multiplied<Weight>(sums[i], x, w[P], w[1 - P]);"}}},
+	{"a row of a matrix is not aligned", "gemm", by(values), "gemm.cu", []edit{
+		{"matrices(x, &t.x[part + lane / 16]", "matrices(x, (P && lane == 7 ? 1 : 0) + (const float *)&t.x[part + lane / 16]"},
+	}},
+	{"a row of a matrix lies outside", "gemm", by(values), "gemm.cu", []edit{
+		{"lane / 16 * 8 + lane % 8]);", "lane / 16 * 8 + lane % 8 + (P && lane == 31 ? 1 << 12 : 0)]);"},
+	}},
+	{"some lanes take no part in a product", "gemm", by(values), "gemm.cu", []edit{
+		{"multiplied<Weight>(sums[i + 1], x, w[2], w[3]);", "if (!P || lane < 30) multiplied<Weight>(sums[i + 1], x, w[2], w[3]);"},
+	}},
 	{"no barrier behind the products", "attention", by(values, threads), "attention.cu", []edit{
 		{"engine.keep(s.products, at);\n\t\t__syncthreads();", "engine.keep(s.products, at);\n\t\tif (!P) __syncthreads();"},
 	}},

@@ -113,9 +113,23 @@ func (w *gathered) loadMatrices() {
 		}
 		t.access(shared, rows[i], 4, 4, false)
 	}
+	for i := range w.in.lists[0] {
+		w.lane[0].block.run.stats.Conflicts += int64(turns(rows[8*i:][:8]) - 1)
+	}
 	for lane, t := range w.lane {
 		for i, slot := range w.in.lists[0] {
 			t.r[slot] = load(t.access(shared, rows[8*i+lane/4]+uint64(4*(lane%4)), 4, 1, false), 4)
 		}
 	}
+}
+
+// turns is how many of rows of 16 bytes use the same four of the 32 banks, at most; the same row counts once.
+func turns(rows []uint64) int {
+	var of [8]int
+	for i, at := range rows {
+		if !slices.Contains(rows[:i], at) {
+			of[at/16%8]++
+		}
+	}
+	return slices.Max(of[:])
 }

@@ -224,3 +224,25 @@ func TestLoadedMatrices(t *testing.T) {
 		}
 	}
 }
+
+// TestConflicts: rows of a matrix that share banks take turns, unless they are the same.
+func TestConflicts(t *testing.T) {
+	for apart, want := range map[int]int64{0: 0, 16: 0, 32: 1, 48: 0, 64: 3, 80: 0, 128: 7} {
+		k := kernel(t, fmt.Sprintf(`
+	mul.lo.s32 %%r9, %%r2, 16;
+	add.s32 %%r9, %%r9, %%r6;
+	mov.u32 %%r8, 0;
+	st.shared.v4.u32 [%%r9], {%%r8, %%r8, %%r8, %%r8};
+	bar.sync 0;
+	setp.gt.s32 %%p1, %%r2, 31;
+	@%%p1 ret;
+	and.b32 %%r9, %%r2, 7;
+	mad.lo.s32 %%r9, %%r9, %d, %%r6;
+	ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%%r20, %%r21}, [%%r9];
+`, apart))
+		s, err := k.Run(new(Memory), Launch{Grid: Size{1, 1, 1}, Block: Size{64, 1, 1}, Args: []uint64{0, 0, 0}})
+		if err != nil || s.Conflicts != 2*want {
+			t.Errorf("rows %d bytes apart, twice: %d conflicts, want %d (%v)", apart, s.Conflicts, 2*want, err)
+		}
+	}
+}

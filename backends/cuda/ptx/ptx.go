@@ -80,6 +80,7 @@ type Stats struct {
 	Written         int64
 	DistinctRead    int64 // bytes of global memory, once: what a large enough cache would leave
 	DistinctWritten int64
+	Conflicts       int64 // turns that ldmatrix takes beyond one a matrix, since rows share banks of shared memory
 }
 
 // Add adds another launch's.
@@ -90,6 +91,7 @@ func (s *Stats) Add(o Stats) {
 	s.Written += o.Written
 	s.DistinctRead += o.DistinctRead
 	s.DistinctWritten += o.DistinctWritten
+	s.Conflicts += o.Conflicts
 }
 
 // Fault is what a kernel did that it may not.

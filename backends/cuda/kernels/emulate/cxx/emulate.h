@@ -18,6 +18,7 @@
 #endif
 #if TARGET >= 80
 #define BF16 1
+#define MMA 1
 #endif
 
 struct uint3 { unsigned x, y, z; };
@@ -56,6 +57,11 @@ void meet(unsigned mask, const char *what, int line, const void *in, size_t in_b
 struct Exchanged { float value; int from; };
 Combine shuffle, ballot;
 template <class T, class Sum> void product(Meeting &); // of matrices, 8 elements of either from each lane
+template <class T, class Sum> void tile(Meeting &);    // of matrices, 4 registers of one and 2 of the other from each lane
+Combine rows;                                          // of four matrices, an address from each lane
+
+// within fails where bytes are not all of one declaration's shared memory.
+void within(const void *p, size_t bytes, const char *what, int line);
 
 // Kernels register themselves.
 struct Kernel {
@@ -211,3 +217,20 @@ static inline void mma_sync(fragment<accumulator, 16, 16, 16, Sum> &d, const fra
 
 } // namespace wmma
 } // namespace nvcuda
+
+// mma.cuh's functions. What a lane is given of a row it reads itself, when all have told their addresses.
+static inline void matrices(unsigned (&to)[4], const void *row, int line = __builtin_LINE()) {
+	if (reinterpret_cast<uintptr_t>(row) % 16) emulate::fail("line %d: matrices: a row at %p, not aligned to 16 bytes", line, row);
+	emulate::within(row, 16, "matrices", line);
+	const unsigned *from[4];
+	emulate::meet(0xffffffffu, "matrices", line, &row, sizeof row, from, sizeof from, emulate::rows);
+	for (int i = 0; i < 4; i++) to[i] = from[i][emulate::current->lane % 4];
+}
+
+template <class T, class Sum>
+static inline void multiplied(Sum (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, int line = __builtin_LINE()) {
+	const unsigned in[6] = {a[0], a[1], a[2], a[3], b0, b1};
+	Sum out[4];
+	emulate::meet(0xffffffffu, "product", line, in, sizeof in, out, sizeof out, emulate::tile<T, Sum>);
+	for (int i = 0; i < 4; i++) sums[i] += out[i];
+}

@@ -71,7 +71,7 @@ struct Warp {
 };
 
 // Declared is shared memory under its declaration.
-struct Declared { const void *declaration; void *place; };
+struct Declared { const void *declaration; char *place; size_t bytes; };
 
 Kernel *kernels;
 std::vector<Fiber *> sets[4]; // of fibers, never freed
@@ -387,6 +387,43 @@ template void product<__half, float>(Meeting &);
 template void product<__nv_bfloat16, float>(Meeting &);
 template void product<signed char, int>(Meeting &);
 
+// tile has fragments lie as the ISA says for mma.m16n8k16 and mma.m16n8k32: a register has EACH values of a row
+// (of a) or column (of b), its lane's place among four times as many further on.
+template <class T, class Sum> void tile(Meeting &m) {
+	constexpr int EACH = 4 / sizeof(T), DEPTH = 8 * EACH;
+	Sum a[16][DEPTH], b[8][DEPTH];
+	for (int lane = 0; lane < 32; lane++) {
+		const T *v = reinterpret_cast<const T *>(m.in[lane]);
+		for (int i = 0; i < 6 * EACH; i++) {
+			const int r = i / EACH, k = EACH * (lane % 4) + i % EACH;
+			if (r < 4) {
+				a[lane / 4 + 8 * (r % 2)][k + 4 * EACH * (r / 2)] = value(v[i]);
+			} else {
+				b[lane / 4][k + 4 * EACH * (r - 4)] = value(v[i]);
+			}
+		}
+	}
+	for (int lane = 0; lane < 32; lane++) {
+		for (int i = 0; i < 4; i++) {
+			const Sum *row = a[lane / 4 + 8 * (i / 2)], *column = b[lane % 4 * 2 + i % 2];
+			Sum sum = 0;
+			for (int k = 0; k < DEPTH; k++) sum += row[k] * column[k];
+			reinterpret_cast<Sum *>(m.out[lane])[i] = sum;
+		}
+	}
+}
+
+template void tile<__half, float>(Meeting &);
+template void tile<__nv_bfloat16, float>(Meeting &);
+template void tile<signed char, int>(Meeting &);
+
+// rows gives lane l the addresses of rows l/4 of the matrices, whose rows' addresses eight lanes brought.
+void rows(Meeting &m) {
+	for (int lane = 0; lane < 32; lane++) {
+		for (int i = 0; i < 4; i++) copy(m.out[lane] + i * sizeof(void *), m.in[8 * i + lane / 4], sizeof(void *));
+	}
+}
+
 void add(Kernel *k) {
 	k->next = kernels;
 	kernels = k;
@@ -432,13 +469,21 @@ void *shared(const void *declaration, size_t bytes) {
 	constexpr size_t GUARD = 128;
 	if (declarations == sizeof declared / sizeof *declared) fail("too many declarations of shared memory");
 	if (arena_used + bytes > MOST_SHARED) fail("%zu bytes of shared memory: more than the %zu that a block may have", arena_used + bytes, MOST_SHARED);
-	void *place = arenas.back() + arena_used + GUARD;
+	char *place = arenas.back() + arena_used + GUARD;
 	arena_used = (arena_used + bytes + 2 * GUARD - 1) / GUARD * GUARD;
 #ifdef EMULATE_ASAN
 	__asan_unpoison_memory_region(place, bytes);
 #endif
-	declared[declarations++] = {declaration, place};
+	declared[declarations++] = {declaration, place, bytes};
 	return place;
+}
+
+void within(const void *p, size_t bytes, const char *what, int line) {
+	for (size_t i = 0; i < declarations; i++) {
+		const size_t at = static_cast<const char *>(p) - declared[i].place; // huge ahead of it
+		if (at < declared[i].bytes && declared[i].bytes - at >= bytes) return;
+	}
+	fail("line %d: %s: %zu bytes at %p, which are not all in shared memory", line, what, bytes, p);
 }
 
 void meet(unsigned mask, const char *what, int line, const void *in, size_t in_bytes, void *out, size_t out_bytes, Combine *combine) {
