@@ -76,10 +76,61 @@ template <class W> struct Scalar {
 	}
 };
 
-#ifdef TENSOR_CORES
+#ifdef MMA
+// Tiled multiplies by mma.sync: a warp has 16 keys, then 16 columns. Rows are 144 bytes apart, so that 8 of
+// them lie in different banks.
+template <class T> struct Tiled {
+	typedef T Type;
+	typedef T Place;
+	static constexpr int KEYS = 64, LD = WIDE + 8, SHARES = KEYS + 8;
+
+	__device__ static T operand(float v) { return rounded<T>(v); }
+
+	int lane = threadIdx.x % 32, first = threadIdx.x / 32 * 16;
+	float products[2][4], mixed[2][4] = {}; // of eight keys or columns each
+
+	__device__ void clear() {
+		for (int i = 0; i < 2; i++)
+			for (int j = 0; j < 4; j++) products[i][j] = 0;
+	}
+
+	__device__ void compare(const T (*q)[LD], const T (*k)[LD]) {
+		unsigned a[4], b[4];
+#pragma unroll
+		for (int c = 0; c < WIDE; c += 16) {
+			matrices(a, &q[lane % 16][c + lane / 16 * 8]);
+			matrices(b, &k[first + lane / 16 * 8 + lane % 8][c + lane / 8 % 2 * 8]);
+			multiplied<T>(products[0], a, b[0], b[1]);
+			multiplied<T>(products[1], a, b[2], b[3]);
+		}
+	}
+
+	template <class Line> __device__ void keep(Line *to, int from) { store(to, from, products); }
+
+	__device__ void mix(const T (*p)[SHARES], const T (*v)[LD]) {
+		unsigned a[4], b[4];
+#pragma unroll
+		for (int k = 0; k < KEYS; k += 16) {
+			matrices(a, &p[lane % 16][k + lane / 16 * 8]);
+			turned(b, &v[k + lane % 16][first + lane / 16 * 8]);
+			multiplied<T>(mixed[0], a, b[0], b[1]);
+			multiplied<T>(mixed[1], a, b[2], b[3]);
+		}
+	}
+
+	template <class Line> __device__ void finish(Line *to) { store(to, 0, mixed); }
+
+	template <class Line> __device__ void store(Line *to, int from, const float (&sums)[2][4]) {
+#pragma unroll
+		for (int i = 0; i < 2; i++)
+#pragma unroll
+			for (int j = 0; j < 4; j++) to[lane / 4 + j / 2 * 8][from + first + 8 * i + lane % 4 * 2 + j % 2] = sums[i][j];
+	}
+};
+#elif defined TENSOR_CORES
 using namespace nvcuda;
 
-// Tensor uses tensor cores: a warp has 16 keys, then 16 columns.
+// Tensor uses tensor cores by wmma: a warp has 16 keys, then 16 columns.
 template <class T> struct Tensor {
 	typedef T Type;
 	typedef T Place;
@@ -283,13 +334,13 @@ template <class E> __device__ void attention(const Attention &a) {
 	}
 
 ATTENTION(attention_f32, Scalar<float>)
-#ifdef TENSOR_CORES
+#ifdef MMA
+ATTENTION(attention_f16, Tiled<__half>)
+ATTENTION(attention_bf16, Tiled<__nv_bfloat16>)
+#elif defined TENSOR_CORES
 ATTENTION(attention_f16, Tensor<__half>)
 #else
 ATTENTION(attention_f16, Scalar<__half>)
-#endif
-#ifdef BF16
-ATTENTION(attention_bf16, Tensor<__nv_bfloat16>)
 #endif
 
 // attention_scores adds up what a token got in each head and strip, a warp a token from

@@ -39,9 +39,9 @@ MATRICES = {
     ("sm_72", "gemm_f16"): ["HMMA"], ("sm_72", "gemm_int8"): ["IMMA"], ("sm_72", "attention_f16"): ["HMMA"],
     ("sm_80", "gemm_f16"): ["HMMA.16816", "LDSM"], ("sm_80", "gemm_bf16"): ["HMMA.16816", "LDSM"],
     ("sm_80", "gemm_int8"): ["IMMA.16832", "LDSM"],
-    ("sm_80", "attention_f16"): ["HMMA.16816", "LDSM"], ("sm_80", "attention_bf16"): ["HMMA.16816"],
+    ("sm_80", "attention_f16"): ["HMMA.16816", "LDSM"], ("sm_80", "attention_bf16"): ["HMMA.16816", "LDSM"],
 }  # fmt: skip
-FOR_MATRICES = re.compile(r"[HI]MMA|LDSM")
+FOR_MATRICES = re.compile(r"[HI]MMA|LDSM|MOVM")
 
 # Threads of a multiprocessor that a kernel must be able to keep busy, in percent. Attention on
 # Nano has the least: two blocks of 128 threads, for which its shared memory was cut to half of 64 KiB.

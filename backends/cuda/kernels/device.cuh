@@ -7,15 +7,15 @@
 #include "emulate.h"
 #else
 #include <cuda_fp16.h>
-#if __CUDA_ARCH__ >= 700
-#include <mma.h>
-#define TENSOR_CORES 1
-#endif
 #if __CUDA_ARCH__ >= 800
 #include <cuda_bf16.h>
 #include "mma.cuh"
+#define TENSOR_CORES 1
 #define BF16 1
 #define MMA 1
+#elif __CUDA_ARCH__ >= 700
+#include <mma.h>
+#define TENSOR_CORES 1
 #endif
 // KERNEL begins a kernel of blocks of at most so many threads; the emulator registers it.
 #define KERNEL(threads, name, ...) extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)

@@ -185,14 +185,6 @@ struct Signed {
 	// centred is Σ (q-z)·qw of Σ (q-128)·qw.
 	__device__ static int centred(int sum, const Row &r, int weights) { return sum - (static_cast<int>(r.zero) - 128) * weights; }
 };
-
-// copied copies N operands, 16 bytes at a time.
-template <int N, class T> __device__ inline void copied(T *to, const T *from) {
-#pragma unroll
-	for (int i = 0; i < N * static_cast<int>(sizeof(T)) / 16; i++) {
-		reinterpret_cast<uint4 *>(to)[i] = reinterpret_cast<const uint4 *>(from)[i];
-	}
-}
 #endif
 
 #ifdef MMA
@@ -221,7 +213,8 @@ template <class Operands> struct Tiled : Operands {
 		for (int i = 0; i < 2; i++) t.w[k / PART + i][out] = reinterpret_cast<const uint4 *>(v)[i];
 	}
 
-	// multiply takes rows that are none, which are zeros, too: a branch costs halves 8 registers of 56.
+	// multiply takes rows that are none, too, whose sums nobody reads: with a branch halves need 8 registers
+	// more than 56 (ptxas 12.9), and one block in nine does not fit.
 	__device__ void multiply(const Tiles &t, int) {
 		const int lane = threadIdx.x % 32;
 #pragma unroll
@@ -264,6 +257,14 @@ template <class S> struct Fragments {
 		}
 	}
 };
+
+// copied copies N operands, 16 bytes at a time.
+template <int N, class T> __device__ inline void copied(T *to, const T *from) {
+#pragma unroll
+	for (int i = 0; i < N * static_cast<int>(sizeof(T)) / 16; i++) {
+		reinterpret_cast<uint4 *>(to)[i] = reinterpret_cast<const uint4 *>(from)[i];
+	}
+}
 
 // Tensor multiplies halves by wmma. Rows are 80 bytes apart, so that 8 of them lie in different banks.
 template <class T> struct Tensor : Rounded<T>, Fragments<float> {

@@ -12,6 +12,14 @@ __device__ inline void matrices(unsigned (&to)[4], const void *row) {
 		: "memory");
 }
 
+// turned is matrices, each of which is turned: lane l gets elements 2·(l % 4) and the next of column l / 4.
+__device__ inline void turned(unsigned (&to)[4], const void *row) {
+	asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+		: "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+		: "r"(static_cast<unsigned>(__cvta_generic_to_shared(row)))
+		: "memory");
+}
+
 // multiplied adds a·b to sums, a having 16 rows of 32 bytes, b 8 columns of as many, of type T. As 8×8 matrices
 // of 16 bits a's registers are its upper and lower left, then its right ones; b's registers are its upper
 // and its lower half, turned. Lane l has sums 2·(l % 4) and the next of rows l / 4 and l / 4 + 8.

@@ -100,6 +100,8 @@ var defects = []defect{
 	{"no barrier behind the products", "attention", by(values, threads), "attention.cu", []edit{
 		{"engine.keep(s.products, at);\n\t\t__syncthreads();", "engine.keep(s.products, at);\n\t\tif (!P) __syncthreads();"},
 	}},
+	{"two keys of a matrix change places", "attention", by(values), "attention.cu", []edit{{"matrices(b, &k[first + lane / 16 * 8 + lane % 8]", "matrices(b, &k[first + lane / 16 * 8 + (lane % 8 ^ P)]"}}},
+	{"two values of a matrix change places", "attention", by(values), "attention.cu", []edit{{"turned(b, &v[k + lane % 16]", "turned(b, &v[k + (lane % 16 ^ P)]"}}},
 	{"no barrier before the next keys", "attention", by(threads), "attention.cu", []edit{
 		{"__syncthreads(); // what the tiles held", "if (!P) __syncthreads(); // what the tiles held"},
 	}},

@@ -19,11 +19,10 @@ type form struct {
 }
 
 var forms = map[string]form{
-	"f16":  {kind{'f', 16}, 8, 1},
-	"bf16": {kind{'h', 16}, 4, 2},
-	"s8":   {kind{'s', 8}, 2, 4},
-	"f32":  {kind{'f', 32}, 8, 1},
-	"s32":  {kind{'s', 32}, 8, 1},
+	"f16": {kind{'f', 16}, 8, 1},
+	"s8":  {kind{'s', 8}, 2, 4},
+	"f32": {kind{'f', 32}, 8, 1},
+	"s32": {kind{'s', 32}, 8, 1},
 }
 
 // place is the number in a fragment, row by row, of a lane's value: another order in a, b
@@ -150,8 +149,6 @@ func (b *building) multiplied(in *instruction, mods, ops []string) (err error) {
 	switch strings.Join(mods[7:], ".") {
 	case "f32.f32":
 		operand, sum = forms["f16"], forms["f32"]
-	case "f32.bf16.bf16.f32":
-		operand, sum = forms["bf16"], forms["f32"]
 	case "s32.s8.s8.s32":
 		operand, sum = forms["s8"], forms["s32"]
 	}

@@ -77,14 +77,14 @@ func (p tile) spread(to []float64, v uint64) {
 	}
 }
 
-// decodeMatrices is ldmatrix.sync.aligned.m8n8.xN.shared.b16 list, [address].
+// decodeMatrices is ldmatrix.sync.aligned.m8n8.xN[.trans].shared.b16 list, [address].
 func decodeMatrices(b *building, in *instruction, mods, ops []string) (err error) {
-	if len(mods) != 7 || len(ops) != 2 {
-		return unknown(mods)
+	form, turned := strings.CutSuffix(strings.Join(mods, "."), ".trans.shared.b16")
+	if !turned {
+		form = strings.TrimSuffix(form, ".shared.b16")
 	}
-	n := map[string]int{"x1": 1, "x2": 2, "x4": 4}[mods[4]]
-	mods[4] = "xN"
-	if strings.Join(mods, ".") != "ldmatrix.sync.aligned.m8n8.xN.shared.b16" {
+	n := map[string]int{"x1": 1, "x2": 2, "x4": 4}[strings.TrimPrefix(form, "ldmatrix.sync.aligned.m8n8.")]
+	if n == 0 || len(mods) < 7 || len(ops) != 2 {
 		return unknown(mods)
 	}
 	if in.lists[0], err = b.list(ops[0]); err != nil {
@@ -96,15 +96,15 @@ func decodeMatrices(b *building, in *instruction, mods, ops []string) (err error
 	if in.a, in.offset, err = b.address(ops[1]); err != nil {
 		return err
 	}
-	in.ganged((*gathered).loadMatrices)
+	in.ganged(func(w *gathered) { w.loadMatrices(turned) })
 	in.c, err = b.allLanes()
 	return err
 }
 
-// loadMatrices has each lane read a word of a row of each matrix, whose eight rows are at the
-// addresses that eight lanes give. Those lanes read the rows too, as far as races go: the ISA doesn't say
-// whose access it is.
-func (w *gathered) loadMatrices() {
+// loadMatrices has each lane read two elements of a row of each matrix, or of a column, as turned has
+// it. A matrix's eight rows are at the addresses that eight lanes give, who read them too, as far as
+// races go: the ISA doesn't say whose access it is.
+func (w *gathered) loadMatrices(turned bool) {
 	var rows [lanes]uint64
 	for i := range 8 * len(w.in.lists[0]) {
 		t := w.lane[i]
@@ -113,12 +113,18 @@ func (w *gathered) loadMatrices() {
 		}
 		t.access(shared, rows[i], 4, 4, false)
 	}
-	for i := range w.in.lists[0] {
-		w.lane[0].block.run.stats.Conflicts += int64(turns(rows[8*i:][:8]) - 1)
-	}
-	for lane, t := range w.lane {
-		for i, slot := range w.in.lists[0] {
-			t.r[slot] = load(t.access(shared, rows[8*i+lane/4]+uint64(4*(lane%4)), 4, 1, false), 4)
+	for i, slot := range w.in.lists[0] {
+		matrix := rows[8*i:][:8]
+		w.lane[0].block.run.stats.Conflicts += int64(turns(matrix) - 1)
+		for lane, t := range w.lane {
+			at, inRow := lane/4, uint64(lane%4)
+			if turned {
+				low := t.access(shared, matrix[2*inRow]+uint64(2*at), 2, 1, false)
+				high := t.access(shared, matrix[2*inRow+1]+uint64(2*at), 2, 1, false)
+				t.r[slot] = load(low, 2) | load(high, 2)<<16
+			} else {
+				t.r[slot] = load(t.access(shared, matrix[at]+4*inRow, 4, 1, false), 4)
+			}
 		}
 	}
 }

@@ -184,13 +184,25 @@ func TestSums(t *testing.T) {
 }
 
 // TestLoadedMatrices are of rows anywhere in shared memory, one at each lane's address: lane l gets
-// elements 2·(l%4) and the next of row l/4 of each matrix, as the ISA has it of ldmatrix. What
-// addresses behind the last matrix's are does not matter.
+// elements 2·(l%4) and the next of row l/4 of each matrix, or, with .trans, of column l/4, as the ISA has
+// it of ldmatrix. What addresses behind the last matrix's are does not matter.
 func TestLoadedMatrices(t *testing.T) {
 	for n, list := range map[int]string{1: "{%r20}", 2: "{%r20, %r21}", 4: "{%r20, %r21, %r22, %r23}"} {
-		k := kernel(t, fmt.Sprintf(`
-	st.shared.u32 [%%r7], %%r2;
-	add.s32 %%r8, %%r2, 64;
+		for _, turned := range []bool{false, true} {
+			loadedMatrices(t, n, list, turned)
+		}
+	}
+}
+
+// loadedMatrices loads n of rows of 8 elements, whose number each element holds.
+func loadedMatrices(t *testing.T, n int, list string, turned bool) {
+	t.Helper()
+	k := kernel(t, fmt.Sprintf(`
+	mul.lo.s32 %%r8, %%r2, 131072;
+	mad.lo.s32 %%r8, %%r2, 2, %%r8;
+	add.s32 %%r8, %%r8, 65536; // elements 2·thread, 2·thread + 1
+	st.shared.u32 [%%r7], %%r8;
+	add.s32 %%r8, %%r8, 8388736;
 	st.shared.u32 [%%r7+256], %%r8;
 	bar.sync 0;
 	setp.gt.s32 %%p1, %%r2, 31;
@@ -200,26 +212,29 @@ func TestLoadedMatrices(t *testing.T) {
 	setp.ge.s32 %%p1, %%r2, %d;
 	selp.b32 %%r9, 100, %%r9, %%p1;
 	mad.lo.s32 %%r9, %%r9, 16, %%r6;
-	ldmatrix.sync.aligned.m8n8.x%d.shared.b16 %s, [%%r9];
+	ldmatrix.sync.aligned.m8n8.x%d%s.shared.b16 %s, [%%r9];
 	mul.wide.s32 %%rd6, %%r2, 16;
 	add.s64 %%rd6, %%rd6, %%rd2;
 	st.global.v4.u32 [%%rd6], {%%r20, %%r21, %%r22, %%r23};
-`, 8*n, n, list))
-		var m Memory
-		to, out := m.Alloc(512), make([]byte, 512)
-		if _, err := k.Run(&m, Launch{Grid: Size{1, 1, 1}, Block: Size{64, 1, 1}, Args: []uint64{to, to, 0}}); err != nil {
-			t.Fatalf("%d matrices: %v", n, err)
-		}
-		if err := m.Read(to, out); err != nil {
-			t.Fatal(err)
-		}
-		for lane := range 32 {
-			for i := range n {
-				address := 8*i + lane/4 // the lane that gives the row's
-				want := uint64((5*address+3)%32*4 + lane%4)
-				if got := load(out[16*lane+4*i:], 4); got != want {
-					t.Errorf("%d matrices: lane %d has word %d of matrix %d, want %d", n, lane, got, i, want)
-				}
+`, 8*n, n, map[bool]string{true: ".trans"}[turned], list))
+	var m Memory
+	to, out := m.Alloc(512), make([]byte, 512)
+	if _, err := k.Run(&m, Launch{Grid: Size{1, 1, 1}, Block: Size{64, 1, 1}, Args: []uint64{to, to, 0}}); err != nil {
+		t.Fatalf("%d matrices, turned %v: %v", n, turned, err)
+	}
+	if err := m.Read(to, out); err != nil {
+		t.Fatal(err)
+	}
+	for lane := range 32 {
+		for i := range 2 * n {
+			row, col := lane/4, lane%4*2+i%2
+			if turned {
+				row, col = col, row
+			}
+			address := 8*(i/2) + row // the lane that gives the row's
+			want := uint64((5*address+3)%32*8 + col)
+			if got := load(out[16*lane+2*i:], 2); got != want {
+				t.Errorf("%d matrices, turned %v: lane %d has element %d of matrix %d, want %d", n, turned, lane, got, i/2, want)
 			}
 		}
 	}

@@ -8,7 +8,8 @@
 //     barrier of their block or warp. Threads of different blocks never are, within a launch.
 //   - Barriers: all threads of a block reach one, none has returned. Lanes that a warp's
 //     instruction names are all there.
-//   - Matrices: a fragment's layout is nobody's business; rows are aligned as the ISA wants.
+//   - Matrices: the layout of wmma's fragments is nobody's business, that of mma.sync's is the ISA's;
+//     rows are aligned as the ISA wants.
 //   - Instructions it doesn't know are refused when the text is read, and memory of a
 //     thread's own: no kernel of ours may spill.
 //

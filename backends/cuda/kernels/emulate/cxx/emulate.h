@@ -58,7 +58,7 @@ struct Exchanged { float value; int from; };
 Combine shuffle, ballot;
 template <class T, class Sum> void product(Meeting &); // of matrices, 8 elements of either from each lane
 template <class T, class Sum> void tile(Meeting &);    // of matrices, 4 registers of one and 2 of the other from each lane
-Combine rows;                                          // of four matrices, an address from each lane
+Combine rows, columns;                                 // of four matrices, an address from each lane
 
 // within fails where bytes are not all of one declaration's shared memory.
 void within(const void *p, size_t bytes, const char *what, int line);
@@ -218,13 +218,26 @@ static inline void mma_sync(fragment<accumulator, 16, 16, 16, Sum> &d, const fra
 } // namespace wmma
 } // namespace nvcuda
 
-// mma.cuh's functions. What a lane is given of a row it reads itself, when all have told their addresses.
+// mma.cuh's functions. What a lane is given of rows it reads itself, when all have told their addresses.
+namespace emulate {
+template <int N> static inline void addresses(const uint16_t *(&to)[N], const void *row, const char *what, int line, Combine *combine) {
+	if (reinterpret_cast<uintptr_t>(row) % 16) fail("line %d: %s: a row at %p, not aligned to 16 bytes", line, what, row);
+	within(row, 16, what, line);
+	meet(0xffffffffu, what, line, &row, sizeof row, to, sizeof to, combine);
+}
+} // namespace emulate
+
 static inline void matrices(unsigned (&to)[4], const void *row, int line = __builtin_LINE()) {
-	if (reinterpret_cast<uintptr_t>(row) % 16) emulate::fail("line %d: matrices: a row at %p, not aligned to 16 bytes", line, row);
-	emulate::within(row, 16, "matrices", line);
-	const unsigned *from[4];
-	emulate::meet(0xffffffffu, "matrices", line, &row, sizeof row, from, sizeof from, emulate::rows);
-	for (int i = 0; i < 4; i++) to[i] = from[i][emulate::current->lane % 4];
+	const uint16_t *from[4];
+	emulate::addresses(from, row, "matrices", line, emulate::rows);
+	for (int i = 0; i < 4; i++) memcpy(&to[i], from[i] + emulate::current->lane % 4 * 2, sizeof to[i]);
+}
+
+static inline void turned(unsigned (&to)[4], const void *row, int line = __builtin_LINE()) {
+	const uint16_t *from[8];
+	emulate::addresses(from, row, "matrices turned", line, emulate::columns);
+	const unsigned column = emulate::current->lane / 4;
+	for (int i = 0; i < 4; i++) to[i] = from[2 * i][column] | static_cast<unsigned>(from[2 * i + 1][column]) << 16;
 }
 
 template <class T, class Sum>

@@ -384,7 +384,6 @@ template <class T, class Sum> void product(Meeting &m) {
 }
 
 template void product<__half, float>(Meeting &);
-template void product<__nv_bfloat16, float>(Meeting &);
 template void product<signed char, int>(Meeting &);
 
 // tile has fragments lie as the ISA says for mma.m16n8k16 and mma.m16n8k32: a register has EACH values of a row
@@ -421,6 +420,13 @@ template void tile<signed char, int>(Meeting &);
 void rows(Meeting &m) {
 	for (int lane = 0; lane < 32; lane++) {
 		for (int i = 0; i < 4; i++) copy(m.out[lane] + i * sizeof(void *), m.in[8 * i + lane / 4], sizeof(void *));
+	}
+}
+
+// columns gives lane l the addresses of rows 2·(l%4) and the next of each matrix.
+void columns(Meeting &m) {
+	for (int lane = 0; lane < 32; lane++) {
+		for (int i = 0; i < 8; i++) copy(m.out[lane] + i * sizeof(void *), m.in[i / 2 * 8 + lane % 4 * 2 + i % 2], sizeof(void *));
 	}
 }
 
