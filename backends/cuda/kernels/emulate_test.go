@@ -25,9 +25,6 @@ func TestEmulated(t *testing.T) {
 				if c.mode != emulate.Plain {
 					thorough(t)
 				}
-				if target.Name == "sm_72" && c.mode != emulate.Plain {
-					t.Skip("sm_80 is compiled of the same lines, and more")
-				}
 				program := emulate.Build(t, t.TempDir(), "", 10*target.Major+target.Minor, c.mode)
 				for _, order := range c.orders {
 					t.Run(fmt.Sprint("order ", order), func(t *testing.T) {
