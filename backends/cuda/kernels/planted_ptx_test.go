@@ -3,6 +3,7 @@
 package kernels_test
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,9 +63,9 @@ func TestPlantedInPTX(t *testing.T) {
 		for _, family := range kernels.Families() {
 			t.Run(family, func(t *testing.T) {
 				t.Parallel()
-				text, cases := string(target.PTX(family)), casesOf(family)
+				text, cases, sound := string(target.PTX(family)), casesOf(family), interpret(t, target)
 				for _, d := range slips(text) {
-					err := firstSeen(t, target, cases, d.plant(text))
+					err := firstSeen(t, sound, target, cases, d.plant(text))
 					if err == nil {
 						t.Errorf("%s, line %d without %q: nobody noticed", d.kernel, d.number+1, strings.TrimSpace(d.line))
 						continue
@@ -86,11 +87,11 @@ func TestPlantedInPTX(t *testing.T) {
 	}
 }
 
-// firstSeen runs cases on a changed text, till one fails. That one comes first afterwards: the next
-// line's slip is mostly of the same kernel.
-func firstSeen(t *testing.T, target kernels.Target, cases []kerneltest.Case, text string) error {
+// firstSeen runs cases with a changed text in place of the sound one, till one fails. That one comes first
+// afterwards: the next line's slip is mostly of the same kernel.
+func firstSeen(t *testing.T, sound *interpreter, target kernels.Target, cases []kerneltest.Case, text string) error {
 	t.Helper()
-	p := interpret(t, target)
+	p := &interpreter{kernels: maps.Clone(sound.kernels)}
 	p.load(t, text)
 	for i, c := range cases {
 		if err := c.Check(p, target); err != nil {
