@@ -13,7 +13,7 @@ build: ## build bin/dynvitd, one static binary (1 min the first time)
 demo: build ## build, look at drawn scenes for 20 s, publish over an embedded broker (1 min)
 	$(BIN) run --source 'test:?frames=100'
 
-test: ## all tests; those that need ../shared skip with a line naming it (4 min)
+test: ## all tests; those that need ../shared skip with a line naming it (7 min)
 	$(GO) test -timeout 30m ./...
 
 # Emulated processors, and how each must say that it multiplies; and instructions that each
@@ -133,7 +133,7 @@ $(CUDA)/fake/libcuda.so.1: $(CUDA_VENV)/ready $(wildcard backends/cuda/fake/* ba
 
 FAKE = FAKECUDA=$(abspath $(CUDA)/fake) $(call CUDA_ENV,$(HOST)) $(GO) test -timeout 30m -tags $(CUDA_TAGS)
 ON_FAKE = LD_LIBRARY_PATH=$(abspath $(CUDA)/fake) FAKECUDA_KERNELS=$(abspath $(CUDA)/fake) FAKECUDA_DEVICE
-test-cuda: cuda $(CUDA)/fake/libcuda.so.1 ## the CUDA backend on a fake driver, and its program without one (5 min; g++, qemu-user-static)
+test-cuda: cuda $(CUDA)/fake/libcuda.so.1 ## the CUDA backend on a fake driver, and its program without one (8 min; g++, qemu-user-static)
 	$(call CUDA_ENV,$(HOST)) $(GO) vet -tags $(CUDA_TAGS) ./backends/cuda/... ./cmd/...
 	$(call CUDA_ENV,$(HOST)) $(GO) tool staticcheck -tags $(CUDA_TAGS) ./backends/cuda/...
 	$(FAKE) ./backends/cuda
