@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,10 +62,10 @@ type Options struct {
 // watches.
 const refreshEvery = 2 * time.Second
 
-// collectEvery is after how many refreshes what was sent is collected. Left to itself the
-// heap doubles first, which on a box whose cameras hold 50 MB is 50 MB more: an open page
-// of four cameras leaves behind some 0.3 MB a second, and a collection takes milliseconds.
-const collectEvery = 10
+// mostLeft is how many bytes of what was sent may lie about before they are collected. Left to
+// itself the heap doubles first, which on a box whose cameras hold 50 MB is 50 MB more: an open
+// page of four cameras leaves behind some 0.3 MB a second, and a collection takes milliseconds.
+const mostLeft = 6 << 20
 
 // Page shows one daemon. It is safe for concurrent use.
 type Page struct {
@@ -192,17 +193,25 @@ func (p *Page) release() {
 func (p *Page) refreshing(ctx context.Context) {
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
-	for n := 1; ; n++ {
+	for {
 		p.refresh()
 		p.update("stats", messages.Encode(p.source.Stats()))
-		if n%collectEvery == 0 {
-			runtime.GC()
-		}
+		collect()
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// collect has the heap collected where more than mostLeft came to it since it was last. How long
+// a viewer stays does not matter: many may come, each for less than it takes to leave that much.
+func collect() {
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(heap)
+	if heap[0].Value.Uint64() > heap[1].Value.Uint64()+mostLeft {
+		runtime.GC()
 	}
 }
 

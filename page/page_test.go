@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -480,3 +482,57 @@ func TestManyStreams(t *testing.T) {
 		}
 	})
 }
+
+// forced is how often a collection was asked for.
+func forced() uint32 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.NumForcedGC
+}
+
+// TestCollects: what viewers leave behind is collected while somebody watches, however short
+// each of them stays, and nothing is where they leave little.
+func TestCollects(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // none but those asked for
+	synctest.Test(t, func(t *testing.T) {
+		p, _, _ := newPage(token)
+		defer p.Close()
+		visit := func() {
+			leave := p.watch()
+			time.Sleep(refreshEvery / 2)
+			leave()
+			synctest.Wait()
+		}
+		visit() // collects what other tests left
+		before := forced()
+		for range 5 {
+			visit()
+		}
+		if got := forced() - before; got > 0 {
+			t.Errorf("%d collections for five viewers who left next to nothing behind", got)
+		}
+		before = forced()
+		for range 5 {
+			left := make([][]byte, 2*mostLeft>>16)
+			for i := range left {
+				left[i] = make([]byte, 1<<16)
+			}
+			visit()
+		}
+		if got := forced() - before; got < 5 {
+			t.Errorf("%d collections for five viewers who left %d bytes each", got, 2*mostLeft)
+		}
+		leave := p.watch()
+		defer leave()
+		synctest.Wait()
+		before = forced()
+		sink = make([]byte, 2*mostLeft)
+		time.Sleep(refreshEvery + time.Second)
+		sink = nil
+		if forced() == before {
+			t.Error("none for one who stays")
+		}
+	})
+}
+
+var sink []byte
