@@ -17,7 +17,8 @@ type Measurement struct {
 	Percentile float64
 	Points     []Measured // in the order given, without those that failed or were never run
 	Failures   []Failure
-	Settled    bool // every point's windows agreed before the limit
+	Missed     []Point // whose turn had not come when the limit was over
+	Settled    bool    // every point's windows agreed before the limit
 	Elapsed    time.Duration
 }
 
@@ -52,7 +53,7 @@ func Measure(ctx context.Context, t Target, points []Point, o Options) (Measurem
 	for err == nil && !m.settled() {
 		err = m.round()
 	}
-	return m.result(), m.verdict(err)
+	return m.result(errors.Is(err, errTimeUp)), m.verdict(err)
 }
 
 // sample is one point and the latencies of its frames in milliseconds, in order.
@@ -292,7 +293,7 @@ func left(p Progress, limit time.Duration) time.Duration {
 	return min(rest, time.Duration(float64(p.Elapsed)/float64(p.Done)*float64(p.Total-p.Done)))
 }
 
-func (m *measurer) result() Measurement {
+func (m *measurer) result(timeUp bool) Measurement {
 	found := Measurement{Percentile: m.o.Percentile, Settled: true, Elapsed: m.elapsed()}
 	for i, s := range m.samples {
 		switch {
@@ -300,6 +301,8 @@ func (m *measurer) result() Measurement {
 			found.Failures = append(found.Failures, Failure{s.Point, s.err})
 		case len(s.values) > 0:
 			found.Points = append(found.Points, s.summary(m.o, uint64(i)))
+		case timeUp:
+			found.Missed = append(found.Missed, s.Point)
 		}
 		found.Settled = found.Settled && (s.err != nil || s.settled)
 	}

@@ -72,6 +72,36 @@ func TestMeasureStopsAtLimit(t *testing.T) {
 	}
 }
 
+// TestMeasureMisses: points whose turn never came before the limit are named, apart from those
+// that failed; where the caller ends it there is nothing to say of them.
+func TestMeasureMisses(t *testing.T) {
+	for name, cancelled := range map[string]bool{"limit": false, "cancelled": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(5)
+			f.useCost = 500 * time.Millisecond // twice in the warm-up, then for the first group again
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			f.after = func(calls int) {
+				if cancelled && calls == 30 {
+					cancel()
+				}
+			}
+			points := Grid(plans(0.4), []string{"f32"}, []int{1, 2})
+			m, err := Measure(ctx, f, points, Options{Frames: 1, Clock: f.clock, MeasureLimit: 2500 * time.Millisecond, Percentile: 50})
+			if (err != nil) != cancelled || len(m.Points) != 1 || !m.Points[0].same(points[0]) || len(m.Failures) != 0 {
+				t.Fatalf("%+v, %v", m, err)
+			}
+			want := points[1:]
+			if cancelled {
+				want = nil
+			}
+			if !slices.EqualFunc(m.Missed, want, Point.same) {
+				t.Errorf("missed %v, want %v", m.Missed, want)
+			}
+		})
+	}
+}
+
 // The cost of Use must stay below a tenth of the time where the limit allows it,
 // and the first frame after it must not count.
 func TestMeasureAmortisesUse(t *testing.T) {

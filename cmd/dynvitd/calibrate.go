@@ -227,6 +227,9 @@ func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, lab
 	for _, failure := range found.Failures {
 		complain(fmt.Errorf("%v left out: %w", failure.Point, failure.Err))
 	}
+	if n := len(found.Missed); n > 0 {
+		complain(fmt.Errorf("calibrate: the limit of %v was over before the turn of %v came, and of %d more: allow more time or try fewer points", f.limit, found.Missed[0], n-1))
+	}
 	if err != nil && ctx.Err() == nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func TestHostileText(t *testing.T) {
 		{"bench", "--model", model, "--source", uri, "--seconds", "0.01"},
 		{"bench", "--model", model, "--source", uri, "--seconds", "0.01", "--json"},
 		{"bench", "--data", data, "--seconds", "0.01"},
-		plot("1s"), plot("8s"), // the second for a busy machine, where a second is not enough to measure anything
+		plot("1s"), plot("8s"), plot("64s"), // for a busy machine, where a second is not enough to measure anything
 		{"calibrate", "--model", model, "--budget", "1s", "--source", uri, "--limit", "1s", "--keep", "0.5", "--precision", "f32", "--threads", "1", "-o", out + ".json", "--json"},
 		{"run", "--model", model, "--source", uri, "--keep", "0.7"},
 		{"run", "--model", model, "--source", "file:///none%0A%1B%E2%80%AE%E2%80%8B.jpg"},
@@ -123,7 +123,7 @@ func TestHostileText(t *testing.T) {
 		{tricks},
 		{"classify", "--" + tricks},
 	} {
-		if _, err := os.Stat(out + ".svg"); err == nil && slices.Equal(args, plot("8s")) {
+		if _, err := os.Stat(out + ".svg"); err == nil && slices.Contains(args, "--plot") {
 			continue
 		}
 		c := ending(t, lasting(args), args...)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dynvit/calibrate"
 	"dynvit/classroom"
@@ -127,8 +128,12 @@ func TestInterfaceJSON(t *testing.T) {
 // TestInterfaceCalibrate: its JSON is a Table's.
 func TestInterfaceCalibrate(t *testing.T) {
 	unknown := []string{"broken", "labelled", "classes", "rarest", "accuracy", "accuracy_ci95", "right", "governor", "gpu", "temperature_c", "partial"}
-	real := answerOf(t, "calibrate", "--json", "--budget", "1m", "--model", smallModel(t), "--keep", "0.7", "--precision", "f32", "--threads", "1",
-		"--data", filepath.Dir(picture), "--percentile", "50", "--limit", "30s", "-o", filepath.Join(t.TempDir(), "c.json"))
+	text, stderr, code := calibrated(t, 30*time.Second, nil, "calibrate", "--json", "--budget", "1m", "--model", smallModel(t), "--keep", "0.7", "--precision", "f32", "--threads", "1",
+		"--data", filepath.Dir(picture), "--percentile", "50", "-o", filepath.Join(t.TempDir(), "c.json"))
+	var real any
+	if err := json.Unmarshal([]byte(text), &real); err != nil || code != 0 {
+		t.Fatalf("exit %d, %v, stdout %q, stderr %q", code, err, text, stderr)
+	}
 	page := examples(t)
 	set := stages.Set{Stages: []int{1}, Points: []stages.Point{{Keep: []int{1}}}}
 	alike(t, "calibrate --stages", page["calibrate --stages"], encoded(t, foundStages{Written: "x", Found: stages.Found{Usual: set, Best: set, Tried: []stages.Set{set}, Finalists: []stages.Set{set}}}))
