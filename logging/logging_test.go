@@ -31,23 +31,70 @@ func TestLoggerFoldsEqualLines(t *testing.T) {
 		door.WithGroup("g").Warn("frame dropped", "err", "short")
 		time.Sleep(foldFor)
 		door.Warn("frame dropped", "err", "short")
+		synctest.Wait()
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-		if len(lines) != 5 || !strings.Contains(lines[4], "repeated=2") || strings.Contains(strings.Join(lines[:4], ""), "repeated") {
+		if len(lines) != 6 || strings.Contains(strings.Join(lines[:4], ""), "repeated") ||
+			strings.Count(strings.Join(lines[4:], "\n"), "err=short repeated=1") != 2 { // of each camera, with the second of them
 			t.Errorf("got\n%s", out.String())
 		}
 	})
 }
 
-func TestRepeatsAreBounded(t *testing.T) {
-	s, now := newSeen(), time.Unix(0, 0)
-	for i := range 10 * seenMost {
-		if _, show := s.line(fmt.Sprint(i), now); !show {
-			t.Fatalf("line %d is new, and was folded", i)
+// TestLastWordIsWritten: a line that was folded, and is the last one that there is to say, is written when its minute
+// is over, as it was when it came: else a camera that is back within a minute stays offline in the log for ever.
+func TestLastWordIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, err := New(&out, Options{Level: "info"})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if len(s.lines) > seenMost {
-		t.Errorf("%d lines remembered", len(s.lines))
-	}
+		door := log.With("camera", "door")
+		start := time.Now()
+		door.Info("camera online")
+		time.Sleep(20 * time.Second)
+		door.Warn("camera offline")
+		time.Sleep(10 * time.Second)
+		door.Info("camera online")
+		back := time.Now()
+		time.Sleep(foldFor)
+		synctest.Wait()
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		last := lines[len(lines)-1]
+		if len(lines) != 3 || !strings.Contains(last, "camera online") || strings.Contains(last, "repeated") || !strings.Contains(last, back.Format("15:04:05.000")) {
+			t.Errorf("from %v, back at %v:\n%s", start, back, out.String())
+		}
+	})
+}
+
+// TestRepeatsAreBounded: however many different lines come, and come again, few are remembered, and each
+// is written at least once more.
+func TestRepeatsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := newSeen()
+		log := slog.New(&repeats{next: slog.NewTextHandler(&out, nil), seen: s})
+		const lines = 10 * seenMost
+		for i := range lines {
+			log.Info(fmt.Sprint("line ", i))
+			log.Info(fmt.Sprint("line ", i))
+			if len(s.lines) > seenMost {
+				t.Fatalf("%d lines remembered", len(s.lines))
+			}
+		}
+		time.Sleep(foldFor)
+		synctest.Wait()
+		times := map[string]int{}
+		for line := range strings.Lines(out.String()) {
+			_, what, _ := strings.Cut(line, "msg=")
+			times[what]++
+		}
+		for i := range lines {
+			if n := times[fmt.Sprintf("\"line %d\"\n", i)]; n != 2 {
+				t.Fatalf("line %d is written %d times", i, n)
+			}
+		}
+	})
 }
 
 func TestLoggerJSONAndLevel(t *testing.T) {

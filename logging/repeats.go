@@ -16,8 +16,8 @@ const (
 	seenMost = 256 // different lines remembered
 )
 
-// repeats is a handler that writes equal lines once a minute, with how many were
-// folded into it.
+// repeats is a handler that writes equal lines once a minute: the first as it comes, then the
+// last of those that came since, with how many more there were.
 type repeats struct {
 	next   slog.Handler
 	prefix string // the attributes and groups given so far
@@ -27,13 +27,8 @@ type repeats struct {
 func (f *repeats) Enabled(ctx context.Context, l slog.Level) bool { return f.next.Enabled(ctx, l) }
 
 func (f *repeats) Handle(ctx context.Context, r slog.Record) error {
-	folded, show := f.seen.line(f.key(r), r.Time)
-	if !show {
+	if f.seen.folds(f.key(r), f.next, r) {
 		return nil
-	}
-	if folded > 0 {
-		r = r.Clone()
-		r.AddAttrs(slog.Int("repeated", folded))
 	}
 	return f.next.Handle(ctx, r)
 }
@@ -63,42 +58,63 @@ type seen struct {
 	lines map[string]*repeat
 }
 
+// repeat is what came like a line since that was written.
 type repeat struct {
-	written time.Time
-	folded  int // since then
+	last   slog.Record
+	next   slog.Handler // of last
+	folded int
+	over   *time.Timer // when it is written
 }
 
 func newSeen() *seen { return &seen{lines: map[string]*repeat{}} }
 
-// line reports whether to write a line, and how many like it were not.
-func (s *seen) line(key string, now time.Time) (folded int, show bool) {
+// folds takes a line like one of the last minute, to be written when that is over; of others
+// it reports that they are to be written now.
+func (s *seen) folds(key string, next slog.Handler, r slog.Record) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, known := s.lines[key]
-	if known && now.Sub(r.written) < foldFor {
-		r.folded++
-		return 0, false
-	}
-	if known {
-		folded = r.folded
-	}
-	s.forget(now)
-	s.lines[key] = &repeat{written: now}
-	return folded, true
-}
-
-// forget keeps the memory bounded: old lines go, and all of them where too many
-// are new, at the price of a line written twice.
-func (s *seen) forget(now time.Time) {
-	if len(s.lines) < seenMost {
-		return
-	}
-	for key, r := range s.lines {
-		if now.Sub(r.written) >= foldFor {
-			delete(s.lines, key)
-		}
+	if line := s.lines[key]; line != nil {
+		line.last, line.next, line.folded = r.Clone(), next, line.folded+1
+		return true
 	}
 	if len(s.lines) >= seenMost {
-		clear(s.lines)
+		s.forget()
 	}
+	line := new(repeat)
+	line.over = time.AfterFunc(foldFor, func() { s.end(key, line) })
+	s.lines[key] = line
+	return false
+}
+
+// end ends a line's minute. The next begins where the line came again.
+func (s *seen) end(key string, line *repeat) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.lines[key] != line: // forgotten meanwhile
+	case line.folded == 0:
+		delete(s.lines, key)
+	default:
+		line.write()
+		line.over.Reset(foldFor)
+	}
+}
+
+// forget keeps the memory bounded where too many lines are new: all end their minute now.
+func (s *seen) forget() {
+	for _, line := range s.lines {
+		if line.over.Stop(); line.folded > 0 {
+			line.write()
+		}
+	}
+	clear(s.lines)
+}
+
+// write writes the last line, and how many were folded into it.
+func (l *repeat) write() {
+	if l.folded > 1 {
+		l.last.AddAttrs(slog.Int("repeated", l.folded-1))
+	}
+	l.next.Handle(context.Background(), l.last) // a log that cannot be written has nobody to tell
+	l.folded = 0
 }

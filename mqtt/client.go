@@ -205,10 +205,12 @@ func (c *Client) connect(ctx context.Context) (more bool) {
 		s, err := open(ctx, &c.options, c.broker, c.topics)
 		if err == nil {
 			began := time.Now()
-			out.ended(c.log, began)
+			lost := out.ended(c.log, began)
 			c.tellLimits(s.limits)
 			var explanation error
-			if err, explanation = c.serve(ctx, s); err == nil {
+			err, explanation = c.serve(ctx, s)
+			lost()
+			if err == nil {
 				return false
 			}
 			lasted, sound := time.Since(began), s.acknowledged && explanation == nil

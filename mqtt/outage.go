@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,15 +37,24 @@ func (o *outage) failed(log *slog.Logger, why string) {
 	log.Warn("mqtt: no connection, trying again", "err", why)
 }
 
-// ended reports that a connection stands.
-func (o *outage) ended(log *slog.Logger, now time.Time) {
-	level := slog.LevelDebug
-	if o.logged.IsZero() || now.Sub(o.logged) >= steady {
-		level = slog.LevelInfo
-		o.logged, o.told = now, nil
-	}
-	log.Log(context.Background(), level, "mqtt: connected", "failures", o.attempts)
+// ended reports that a connection stands, and lost that it does no longer. Within a minute of the
+// last that was news it is no news yet, but becomes so when it has lasted that long: the last word of
+// the log is what holds.
+func (o *outage) ended(log *slog.Logger, now time.Time) (lost func()) {
+	failures := o.attempts
 	o.attempts = 0
+	if o.logged.IsZero() || now.Sub(o.logged) >= steady {
+		o.logged, o.told = now, nil
+		log.Info("mqtt: connected", "failures", failures)
+		return func() {}
+	}
+	log.Debug("mqtt: connected", "failures", failures)
+	later := time.AfterFunc(steady, func() { log.Info("mqtt: connected", "failures", failures) })
+	return func() {
+		if !later.Stop() {
+			o.logged, o.told = now.Add(steady), nil
+		}
+	}
 }
 
 // telling remembers what was logged of the messages that were dropped.

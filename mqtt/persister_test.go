@@ -415,6 +415,41 @@ func TestCloseKeepsWhatWasNotDelivered(t *testing.T) {
 	})
 }
 
+// TestConnectedIsSaid: whenever a connection is back for good the log's last word is that; two clients that throw each
+// other out say it once a minute.
+func TestConnectedIsSaid(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b, d := mqtttest.New(), mqtttest.NewDisk()
+		defer b.Close()
+		var log mqtttest.Log
+		c := kept(t, b, d, func(o *mqtt.Options) { o.Log = log.Logger(slog.LevelInfo) })
+		const connected = "mqtt: connected"
+		words := func() []string { return strings.Split(strings.TrimSpace(log.String()), "\n") }
+		for outage := range 3 { // at once, a second after the last is known to be over, and long after
+			time.Sleep([]time.Duration{10 * time.Second, time.Second, time.Hour}[outage])
+			b.Down()
+			time.Sleep(10 * time.Second)
+			b.Up()
+			time.Sleep(95 * time.Second)
+			synctest.Wait()
+			if w := words(); !strings.Contains(w[len(w)-1], connected) || !strings.Contains(w[len(w)-2], "no connection") {
+				t.Errorf("outage %d:\n%s", outage, log.String())
+			}
+		}
+		before := strings.Count(log.String(), connected)
+		for range 90 { // three minutes
+			time.Sleep(2 * time.Second)
+			b.Cut()
+		}
+		if n := strings.Count(log.String(), connected) - before; n > 4 {
+			t.Errorf("cut every two seconds: connected is said %d times\n%s", n, log.String())
+		}
+		time.Sleep(30 * time.Second) // until it is back
+		synctest.Wait()
+		mustClose(t, c)
+	})
+}
+
 // TestFaultRival: another client of the same id takes the connection again and
 // again.
 func TestFaultRival(t *testing.T) {
