@@ -180,19 +180,19 @@ type Merger interface {
 	// don't stay, m being kept.N-1, the drop lowest by score [n, 1] are dropped; the others
 	// go where the keys of qkv [n, 3c], as Attention takes it, are most alike.
 	//
-	// Those that are not dropped alternate: the first is a source, the second a target,
-	// and so on. A patch's key is the mean over its heads' keys; how alike two patches are
-	// is the cosine of theirs, 0 where a key is 0. A source's target is the one most
-	// like it. As many sources as are to go do so, those that cost least: how much they are
+	// Of those that are not dropped the half, rounded down, that is highest by column turn of
+	// order [n, t], 0 <= turn < t, are targets, the others sources. A patch's key is the mean over
+	// its heads' keys; how alike two patches are is the cosine of theirs, 0 where a key is 0. A
+	// source's target is the one most like it. As many sources as are to go do so, those that cost least: how much they are
 	// apart from their target, 1 less how alike they are but no less than 1e-6, times the
 	// root of what they are worth: their score, or its exponential where scores are logs.
 	//
 	// kept[0] is 0 and kept[1+i] is 1 and the row of the i-th that stays, ascending, as TopK
 	// writes it. groups [n] is the place among those, from 0 on, of the patch that stays
 	// and that the row's goes to, its own if it stays; -1 if it is dropped. Ties
-	// go to the lower row, among scores, targets and sources; NaN ranks last.
+	// go to the lower row, among scores, orders, targets and sources; NaN ranks last.
 	// 1 <= m <= n, 0 <= drop <= n-m, and (n-drop)/2 <= m: no more go than there are sources.
-	Match(kept, groups Index, qkv Tensor, heads int, score Tensor, logs bool, drop int)
+	Match(kept, groups Index, qkv Tensor, heads int, score Tensor, logs bool, drop int, order Tensor, turn int)
 	// Merge writes to row g of dst [m, c] the mean of the rows i of x [n, c] where groups[i],
 	// of n, is g, each weighted by sizes [n, 1], and to total [m, 1] the sum of their
 	// sizes. Without sizes each is 1. A row alone stays as it is, to the bit; where

@@ -30,6 +30,7 @@ func (s *Session) embed() {
 	w := s.w
 	s.x, s.spare = s.tokens[0], s.tokens[1]
 	s.size, s.spareSize = backends.Tensor{}, s.sizes[0]
+	s.order, s.turn = s.orders[0], 0
 	if w.ConvStem > 0 {
 		s.runStem(s.patch.View(w.lead(), s.patch.Rows))
 	}

@@ -53,10 +53,24 @@ func (s *Session) allocMerging(a *allocator) {
 			return
 		}
 	}
+	s.allocOrders(a)
 	a.index(&s.whole, s.w.Patches())
 	s.groups = make([]backends.Index, len(s.stages))
 	for i := range s.groups {
 		a.index(&s.groups[i], s.w.Patches())
+	}
+}
+
+// allocOrders allocates the places of the patches alive, and has those of all uploaded.
+func (s *Session) allocOrders(a *allocator) {
+	grid := s.w.Grid()
+	all := orders(grid, max(1, min(turns(grid), len(s.stages))))
+	for i := range s.orders {
+		a.tensor(&s.orders[i], 1+s.w.Patches(), len(all)/(1+s.w.Patches()))
+	}
+	if a.err == nil {
+		s.be.Upload(s.orders[0], all)
+		a.err = s.be.Download(all, s.orders[0]) // waits until all was read
 	}
 }
 
@@ -68,8 +82,10 @@ func (s *Session) merge(stage, alive, keep int) {
 		s.force(kept, groups, stage)
 	} else {
 		prefix := s.w.Prefix()
-		s.merger.Match(kept, groups, s.qkv.View(prefix, prefix+alive), s.w.Heads, s.patchScores(alive), s.scorer.predicts(), drops(alive, keep))
+		s.merger.Match(kept, groups, s.qkv.View(prefix, prefix+alive), s.w.Heads, s.patchScores(alive), s.scorer.predicts(), drops(alive, keep),
+			s.order.View(1, 1+alive), s.turn%s.order.Cols)
 	}
+	s.nextTurn(kept, alive)
 	lead, sizes := s.w.lead(), backends.Tensor{}
 	if !s.size.IsZero() {
 		sizes = s.patches(s.size, alive)
@@ -82,6 +98,14 @@ func (s *Session) merge(stage, alive, keep int) {
 		next = s.sizes[1]
 	}
 	s.size, s.spareSize = s.spareSize, next
+}
+
+// nextTurn leaves the places of the patches that are kept, for the next merge, whose partition is
+// another.
+func (s *Session) nextTurn(kept backends.Index, alive int) {
+	next := s.orders[1+s.turn%2].View(0, kept.N)
+	s.be.Gather(next, s.order.View(0, 1+alive), kept)
+	s.order, s.turn = next, s.turn+1
 }
 
 // force is Match by what a test wants, in absolute ids.

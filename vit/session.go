@@ -50,6 +50,9 @@ type Session struct {
 
 	sizes           [2]backends.Tensor // [P+N, 1] how many patches each row stands for; the first P stay 1; merging only
 	size, spareSize backends.Tensor    // of s.x, none until it was merged, and what the next sizes are written to
+	orders          [3]backends.Tensor // [1+N, turns] where patches are in the picture (orders), behind CLS; a frame begins with the first; merging only
+	order           backends.Tensor    // of the patches alive
+	turn            int                // how often a frame has merged so far
 	groups          []backends.Index   // the place among kept that each row alive goes to, -1: dropped; merging only
 	whole           backends.Index     // [N] zeros: all patches one group; merging only
 

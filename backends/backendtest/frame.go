@@ -235,7 +235,7 @@ func (f *frame) merge() {
 		return
 	}
 	kept, patches := f.kept.First(frameKept), f.x.View(1, frameRows)
-	merger.Match(kept, f.groups, f.qkv.View(1, frameRows), 2, f.score, false, 9)
+	merger.Match(kept, f.groups, f.qkv.View(1, frameRows), 2, f.score, false, 9, patches, 1)
 	merger.Merge(f.few, f.total, patches, backends.Tensor{}, f.groups)
 	merger.Merge(f.few, f.total, patches, f.sizes.View(1, frameRows), f.groups)
 	f.be.Attention(f.att, f.qkv, f.sizes, 2, f.attention, f.score, backends.Received)

@@ -185,9 +185,9 @@ func (s *Spy) Gather(dst, x backends.Tensor, kept backends.Index) {
 }
 
 // Match implements backends.Merger, as Merge does, for a backend that is one.
-func (s *Spy) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int) {
-	s.operation("Match", []any{kept, groups, qkv, heads, score, logs, drop}, func() {
-		s.Backend.(backends.Merger).Match(kept, groups, qkv, heads, score, logs, drop)
+func (s *Spy) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int, order backends.Tensor, turn int) {
+	s.operation("Match", []any{kept, groups, qkv, heads, score, logs, drop, order, turn}, func() {
+		s.Backend.(backends.Merger).Match(kept, groups, qkv, heads, score, logs, drop, order, turn)
 	})
 }
 

@@ -29,6 +29,7 @@ const (
 	unfold
 	resizeFirst
 	resizeSecond
+	halve
 	aim
 	regroup
 	merge
@@ -39,7 +40,7 @@ const (
 var names = [entries]string{
 	"gemm_f32", "gemm_bf16", "gemm_f16", "gemm_int8", "attention_f32", "attention_bf16", "attention_f16", "attention_scores",
 	"layernorm", "mean_half", "max_rows", "topk", "gather", "unfold", "resize_first", "resize_second",
-	"aim", "regroup", "merge",
+	"halve", "aim", "regroup", "merge",
 }
 
 // needs reports whether a target has the kernel: those for bf16 where it carries that.

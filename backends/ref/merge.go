@@ -8,10 +8,11 @@ import (
 	"dynvit/backends"
 )
 
-func (r *ref) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int) {
+func (r *ref) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int, order backends.Tensor, turn int) {
 	n, stay := qkv.Rows, kept.N-1
 	need("Match", heads > 0 && qkv.Cols%(3*heads) == 0, "qkv is not [n, 3·heads·width]")
-	need("Match", score.Rows == n && score.Cols == 1 && groups.N == n, "shapes differ")
+	need("Match", score.Rows == n && score.Cols == 1 && groups.N == n && order.Rows == n, "shapes differ")
+	need("Match", turn >= 0 && turn < order.Cols, "no such order")
 	need("Match", stay >= 1 && stay <= n && drop >= 0 && drop <= n-stay, "more rows than there are")
 	need("Match", (n-drop)/2 <= stay, "more rows are to go than there are sources")
 	scores := make([]float64, n)
@@ -24,7 +25,7 @@ func (r *ref) Match(kept, groups backends.Index, qkv backends.Tensor, heads int,
 		goes[row] = row
 	}
 	moving := len(survivors) - stay
-	sources, targets := alternate(survivors)
+	sources, targets := halve(survivors, order, turn)
 	target, alike := mostAlike(directions(qkv, heads), sources, targets)
 	for i := range alike {
 		alike[i] = -math.Max(1-alike[i], leastApart) * root(scores[sources[i]], logs)
@@ -58,13 +59,21 @@ func best(scores []float64, n int) []int {
 	return order
 }
 
-// alternate makes every second row a target.
-func alternate(rows []int) (sources, targets []int) {
-	for p, row := range rows {
-		if p%2 == 1 {
-			targets = append(targets, row)
+// halve makes the half of the rows that is highest by a column of order targets.
+func halve(rows []int, order backends.Tensor, turn int) (sources, targets []int) {
+	scores := make([]float64, len(rows))
+	for i, at := range rows {
+		scores[i] = float64(row(order, at)[turn])
+	}
+	isTarget := make([]bool, len(rows))
+	for _, i := range best(scores, len(rows)/2) {
+		isTarget[i] = true
+	}
+	for i, at := range rows {
+		if isTarget[i] {
+			targets = append(targets, at)
 		} else {
-			sources = append(sources, row)
+			sources = append(sources, at)
 		}
 	}
 	return sources, targets

@@ -1,8 +1,8 @@
 """Merging: what is removed lives on in what stays, as dynvitd's scorers `merge` and `predictor+merge` do it.
 
 This is not the paper's method, which drops. A stage acts after its block's attention, before its MLP: a share of those
-to remove, the least important, is dropped; the others are merged into the most similar of every second patch, after
-Bolya et al., ICLR 2023 (Token Merging). From then on attention and means weigh a patch by its size, which is how many
+to remove, the least important, is dropped; the others are merged into the most similar of the half that its place in
+the picture makes targets, after Bolya et al., ICLR 2023 (Token Merging). From then on attention and means weigh a patch by its size, which is how many
 patches it stands for. docs/method.md, "Merging", defines it.
 """
 
@@ -49,22 +49,35 @@ def survivors_of(counts, patches):
     return [survivors(before, after) for before, after in zip([patches, *counts], counts)]
 
 
-def unite(keys, importance, keep):
-    """Which of m patches each goes to, [B, m], by their keys [B, m, W] and importance [B, m] above 0: every other one
-    is a source, and those that cost least go to the target that is most like them until keep are left. The cost is the
-    distance times the root of the importance. All others stay where they are. Ties go to the lower row."""
+def orders(grid):
+    """[turns, N]: where each patch of a grid is in the order of each turn, as one number of the bits of its row XOR
+    column and of its column, by turns, the lowest first, from the turn's on and around. The n-th merge of a pass has
+    turn n: its sources and targets are the squares of a chessboard, every other column, larger squares and so on."""
+    ids, n = torch.arange(grid * grid), max(1, (grid - 1).bit_length())
+    row, column = ids // grid, ids % grid
+    bits = [(column if k % 2 else row ^ column) >> k // 2 & 1 for k in range(2 * n)]
+    weights = [1 << k for k in reversed(range(2 * n))]
+    return torch.stack([sum(b * w for b, w in zip(bits[t:] + bits[:t], weights)) for t in range(2 * n)])
+
+
+def unite(keys, importance, order, keep):
+    """Which of m patches each goes to, [B, m], by their keys [B, m, W], importance [B, m] above 0 and order [B, m]: the
+    half that is highest in order are targets, the others sources, and those that cost least go to the target that is
+    most like them until keep are left. The cost is the distance times the root of the importance. All others stay where
+    they are. Ties go to the lower row."""
     m = keys.shape[1]
-    own = torch.arange(m, device=keys.device)
+    own = torch.arange(m, device=keys.device).expand(len(keys), -1)
     if m == keep:
-        return own.expand(len(keys), -1)
-    sources, targets = own[::2], own[1::2]
+        return own
+    by_order = order.sort(dim=1, descending=True, stable=True).indices
+    targets, sources = by_order[:, : m // 2].sort(dim=1).values, by_order[:, m // 2 :].sort(dim=1).values
     unit = F.normalize(keys, dim=-1)
-    similar = unit[:, sources] @ unit[:, targets].transpose(1, 2)
+    similar = pick(unit, sources) @ pick(unit, targets).transpose(1, 2)
     best = similar.argmax(-1)
     distance = (1 - similar.gather(-1, best[..., None])[..., 0]).clamp(min=NO_DISTANCE)
-    cost = distance * importance[:, sources].sqrt()
+    cost = distance * importance.gather(1, sources).sqrt()
     away = cost.sort(dim=1, stable=True).indices[:, : m - keep]
-    return own.expand(len(keys), -1).scatter(1, sources[away], targets[best.gather(1, away)])
+    return own.scatter(1, sources.gather(1, away), targets.gather(1, best.gather(1, away)))
 
 
 def best_rows(score, count):
@@ -72,9 +85,9 @@ def best_rows(score, count):
     return score.sort(dim=1, descending=True, stable=True).indices[:, :count].sort(dim=1).values
 
 
-def assign(rows, keys, importance, keep):
+def assign(rows, keys, importance, order, keep):
     """Which of the patches each goes to, [B, a], -1 where it is none of the rows [B, m] that survived the drop."""
-    goes = unite(pick(keys, rows), importance.gather(1, rows), keep)
+    goes = unite(pick(keys, rows), importance.gather(1, rows), order.gather(1, rows), keep)
     return torch.full_like(keys[..., 0], -1, dtype=torch.long).scatter(1, rows, rows.gather(1, goes))
 
 
@@ -102,6 +115,7 @@ class Pass:
         self.size = self.x.new_ones(*self.x.shape[:2], 1)
         self.ids = torch.arange(patches, device=x.device).expand(len(x), -1)
         self.row = self.ids  # of each patch of the input: the row that stands for it, -1 where dropped
+        self.orders, self.turn = orders(model.shape.grid).to(x.device), 0
         self.kept, self.groups, self.sizes = [], [], []
 
     def run(self, probe):
@@ -139,7 +153,9 @@ class Pass:
             goes = self.given(self.forced[stage])
         else:
             rows = best_rows(importance, survivors(importance.shape[1], keep))
-            goes = assign(rows, k.mean(1)[:, self.prefix :], importance, keep)
+            order = self.orders[self.turn % len(self.orders)][self.ids]
+            goes = assign(rows, k.mean(1)[:, self.prefix :], importance, order, keep)
+        self.turn += 1
         patches, sizes = average(x[:, self.prefix :], self.size[:, self.prefix :], goes)
         stays = goes == torch.arange(goes.shape[1], device=x.device)
         rows = stays.nonzero()[:, 1].view(len(x), keep)
@@ -182,6 +198,7 @@ def merged_masked(model, x, counts, decide):
     x, prefix = model.embed(x), model.shape.prefix
     size = x.new_ones(*x.shape[:2], 1)
     alive, decisions = size[:, prefix:], []
+    places, turn = orders(model.shape.grid).to(x.device), 0
     for i, block in enumerate(model.blocks):
         stage = len(decisions) if i in model.shape.prune_at else -1
         if stage < 0:
@@ -192,7 +209,9 @@ def merged_masked(model, x, counts, decide):
         rows = alive[..., 0].round().nonzero()[:, 1].view(len(x), -1)
         keys = block.attn.split(block.norm1(x))[1].mean(1)[:, prefix:]
         odds = (logprobs[..., 0] - logprobs[..., 1]).exp()
-        goes = assign(rows, keys.detach(), odds.detach(), counts[stage])
+        order = places[turn % len(places)].expand(len(x), -1)
+        goes = assign(rows, keys.detach(), odds.detach(), order, counts[stage])
+        turn += counts[stage] < [model.shape.patches, *counts][stage]
         x = block.add(x, block.ls1(block.attn(block.norm1(x), size)))
         patches, sizes = average(x[:, prefix:], size[:, prefix:] * alive, goes)
         x, size = torch.cat([x[:, :prefix], patches], 1), torch.cat([size[:, :prefix], sizes], 1)

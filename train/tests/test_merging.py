@@ -12,7 +12,7 @@ from safetensors import safe_open
 from dynvit_train.deciding import NoisyTopK, logistic_noise
 from dynvit_train.export import golden_input
 from dynvit_train.losses import dynamic_loss
-from dynvit_train.merging import RULES, Merge, average, merged, merged_masked, survivors, survivors_of, unite
+from dynvit_train.merging import RULES, Merge, average, merged, merged_masked, orders, survivors, survivors_of, unite
 from dynvit_train.model import DynamicViT, keep_counts
 from dynvit_train.reducing import ByAttention, ByPredictor
 from dynvit_train.weights import Loaded, fill, load_model, shape_of
@@ -40,7 +40,7 @@ def model_of(shape, seed=0):
 
 
 def test_survivors():
-    """As large a share of what is to go is dropped as is to go of all; so every second survivor can be a target."""
+    """As large a share of what is to go is dropped as is to go of all; so half of the survivors can be targets."""
     assert survivors(196, 137) == 196 - 17  # 59 go, 30 % of 59 dropped
     assert survivors(137, 67) == 137 - 35
     assert survivors(196, 49) == 196 - 110
@@ -51,23 +51,49 @@ def test_survivors():
             assert keep <= left <= alive and left // 2 <= keep, (alive, keep)
 
 
+def test_orders_halve_by_place():
+    """Turn by turn the half that is first is the one colour of a chessboard, every other column, a chessboard of twice
+    the squares and so on; no two patches are at one place."""
+    for grid in (2, 4, 16):
+        ids = torch.arange(grid * grid)
+        x, y = ids % grid, ids // grid
+        all = orders(grid)
+        assert len(all) == 2 * (grid - 1).bit_length()
+        for turn, order in enumerate(all):
+            column, row = x >> turn // 2, y >> turn // 2
+            half = (column if turn % 2 else row + column) % 2
+            assert torch.equal(order >= grid * grid // 2, half == 1)
+            assert order.unique().numel() == grid * grid
+    assert orders(1).tolist() == [[0], [0]]
+    assert orders(3)[0].reshape(3, 3).tolist() == [[0, 12, 3], [8, 4, 11], [2, 14, 1]]  # bits (x^y)0 x0 (x^y)1 x1
+    assert orders(3)[3].reshape(3, 3).tolist() == [[0, 6, 9], [4, 2, 13], [1, 7, 8]]  # bits x1 (x^y)0 x0 (x^y)1
+
+
+def test_targets_are_the_half_that_is_last_in_order():
+    """Whatever their rows; of an odd number the smaller half; of equal ones the lower rows."""
+    keys, even = torch.tensor([[[1.0, 0.0]] * 5]), torch.ones(1, 5)
+    assert unite(keys, even, torch.tensor([[9, 1, 2, 3, 8]]), 2).tolist() == [[0, 0, 0, 0, 4]]
+    assert unite(keys, even, torch.tensor([[1, 1, 2, 1, 1]]), 3).tolist() == [[0, 0, 2, 0, 4]]
+
+
 def test_cheapest_go_first_and_ties_go_low():
     east, north, both = [1.0, 0.0], [0.0, 1.0], [3.0, 4.0]
-    keys, even = torch.tensor([[east, both, north, east, east, east]]), torch.ones(1, 6)  # sources 0 2 4, targets 1 3 5
-    assert unite(keys, even, 5).tolist() == [[3, 1, 2, 3, 4, 5]]  # 0 and 4 are as similar to 3 and 5: the lower ones
-    assert unite(keys, even, 4).tolist() == [[3, 1, 2, 3, 3, 5]]
-    assert unite(keys, even, 3).tolist() == [[3, 1, 1, 3, 3, 5]]
-    assert unite(keys * 7, even, 3).tolist() == [[3, 1, 1, 3, 3, 5]]  # lengths do not count
-    assert unite(torch.zeros(1, 4, 2), torch.ones(1, 4), 3).tolist() == [[1, 1, 2, 3]]
-    assert unite(torch.zeros(1, 1, 2), torch.ones(1, 1), 1).tolist() == [[0]]
+    keys, even = torch.tensor([[east, both, north, east, east, east]]), torch.ones(1, 6)
+    order = torch.tensor([[0, 1, 0, 1, 0, 1]])  # sources 0 2 4, targets 1 3 5
+    assert unite(keys, even, order, 5).tolist() == [[3, 1, 2, 3, 4, 5]]  # 0 and 4 are as like 3 and 5: the lower ones
+    assert unite(keys, even, order, 4).tolist() == [[3, 1, 2, 3, 3, 5]]
+    assert unite(keys, even, order, 3).tolist() == [[3, 1, 1, 3, 3, 5]]
+    assert unite(keys * 7, even, order, 3).tolist() == [[3, 1, 1, 3, 3, 5]]  # lengths do not count
+    assert unite(torch.zeros(1, 4, 2), torch.ones(1, 4), order[:, :4], 3).tolist() == [[1, 1, 2, 3]]
+    assert unite(torch.zeros(1, 1, 2), torch.ones(1, 1), order[:, :1], 1).tolist() == [[0]]
 
 
 def test_what_matters_less_goes_first():
     """The cost is the distance times the root of the importance."""
     north, off = [0.0, 1.0], [0.6, 0.8]  # 0.2 from north
-    keys = torch.tensor([[off, north, [0.8, 0.6], north]])  # costs 0.2·√I and 0.4·√I
-    assert unite(keys, torch.tensor([[3.9, 1.0, 1.0, 1.0]]), 3).tolist() == [[1, 1, 2, 3]]
-    assert unite(keys, torch.tensor([[4.1, 1.0, 1.0, 1.0]]), 3).tolist() == [[0, 1, 1, 3]]
+    keys, order = torch.tensor([[off, north, [0.8, 0.6], north]]), torch.tensor([[0, 1, 0, 1]])  # costs 0.2·√I, 0.4·√I
+    assert unite(keys, torch.tensor([[3.9, 1.0, 1.0, 1.0]]), order, 3).tolist() == [[1, 1, 2, 3]]
+    assert unite(keys, torch.tensor([[4.1, 1.0, 1.0, 1.0]]), order, 3).tolist() == [[0, 1, 1, 3]]
 
 
 def test_average_weighs_by_size():

@@ -123,6 +123,7 @@ var defects = []defect{
 		{"__syncthreads(); // the orders there", "if (!P) __syncthreads(); // the orders there"},
 	}},
 	{"a tie goes to the higher row", "tokens", by(values), "tokens.cu", []edit{{"other + j < i", "(P ? other + j > i : other + j < i)"}}},
+	{"halves by another row's place", "tokens", by(values), "tokens.cu", []edit{{"static_cast<size_t>(row(i)) * ld", "static_cast<size_t>(P ? i : row(i)) * ld"}}},
 	{"a tie goes to the higher target", "tokens", by(values), "tokens.cu", []edit{{"(at > i && (v == alike", "((P ? at < i : at > i) && (v == alike"}}},
 	{"no barrier behind the counts", "tokens", by(threads), "tokens.cu", []edit{
 		{"counts.of[threadIdx.x] = count;\n\t__syncthreads();", "counts.of[threadIdx.x] = count;\n\tif (!P) __syncthreads();"},

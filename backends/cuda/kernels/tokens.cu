@@ -17,29 +17,28 @@ struct Ranking {
 	int kept[RANKERS / 32]; // by each warp
 };
 
-// topk: backends.TopK. Each score is compared with all: its rank is how many go before
-// it. Of 196 scores that is 196 comparisons a thread; sorting them takes 36 steps with a barrier
-// each.
-KERNEL(RANKERS, topk, int *kept, const float *score, int n, int k) {
-	SHARED(Ranking, s);
+// rank takes each of n scores, with whether it is among the k highest and how many of those are at
+// lower rows. Each score is compared with all: its rank is how many go before it. Of 196 scores
+// that is 196 comparisons a thread; sorting them takes 36 steps with a barrier each.
+template <typename Score, typename Take>
+__device__ void rank(Ranking &s, int n, int k, Score score, Take take) {
 	const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-	int found = 1; // CLS
-	if (threadIdx.x == 0) kept[0] = 0;
+	int found = 0;
 	for (int from = 0; from < n; from += RANKERS) {
 		const int i = from + threadIdx.x;
-		const unsigned mine = i < n ? order(score[i]) : 0;
+		const unsigned mine = i < n ? order(score(i)) : 0;
 		int before = i < n ? 0 : k;
 		for (int other = 0; other < n; other += RANKERS) {
 			__syncthreads(); // the orders there were compared with
-			if (other + static_cast<int>(threadIdx.x) < n) s.orders[threadIdx.x] = order(score[other + threadIdx.x]);
+			if (other + static_cast<int>(threadIdx.x) < n) s.orders[threadIdx.x] = order(score(other + threadIdx.x));
 			__syncthreads();
 			for (int j = 0; j < min(RANKERS, n - other); j++) {
 				before += s.orders[j] > mine || (s.orders[j] == mine && other + j < i);
 			}
 		}
 		// The next scores' barriers keep s.kept from being written before it was read.
-		const bool keep = before < k - 1;
-		const unsigned lanes = __ballot_sync(ALL, keep);
+		const bool high = before < k;
+		const unsigned lanes = __ballot_sync(ALL, high);
 		if (lane == 0) s.kept[warp] = __popc(lanes);
 		__syncthreads();
 		int at = found + __popc(lanes & ((1u << lane) - 1));
@@ -47,8 +46,28 @@ KERNEL(RANKERS, topk, int *kept, const float *score, int n, int k) {
 			at += w < warp ? s.kept[w] : 0;
 			found += s.kept[w];
 		}
-		if (keep) kept[at] = 1 + i;
+		if (i < n) take(i, high, at);
 	}
+}
+
+// topk: backends.TopK.
+KERNEL(RANKERS, topk, int *kept, const float *score, int n, int k) {
+	SHARED(Ranking, s);
+	if (threadIdx.x == 0) kept[0] = 0; // CLS
+	rank(s, n, k - 1, [=](int i) { return score[i]; }, [=](int i, bool high, int at) {
+		if (high) kept[1 + at] = 1 + i;
+	});
+}
+
+// halve writes which of the rows that are not dropped, as topk leaves them, are sources and which
+// are targets: the half that is highest by order, whose rows are ld apart.
+KERNEL(RANKERS, halve, int *sources, int *targets, const int *rest, int survivors, const float *order, int ld) {
+	SHARED(Ranking, s);
+	const auto row = [=](int i) { return rest[1 + i] - 1; };
+	rank(s, survivors, survivors / 2, [=](int i) { return order[static_cast<size_t>(row(i)) * ld]; }, [=](int i, bool high, int at) {
+		if (high) targets[at] = row(i);
+		else sources[i - at] = row(i);
+	});
 }
 
 // gather: backends.Gather, a block a row. The first row number out of range is left in error.
@@ -78,15 +97,14 @@ struct Bests { Best of[COPIERS / 32]; };  // by each warp
 struct Counts { int of[RANKERS]; };      // by each thread
 
 // aim finds the target of each source, a block a source, and how little it costs to have it go
-// there, less than 0: the first half of backends.Match. rest are the rows that are not dropped, as
-// topk leaves them: from 1 on, behind a 0. Every second is a target.
-KERNEL(COPIERS, aim, int *target, float *gain, const float *qkv, int ld, int heads, int width, const int *rest, int targets, const float *score, int logs) {
+// there, less than 0.
+KERNEL(COPIERS, aim, int *target, float *gain, const float *qkv, int ld, int heads, int width, const int *sources, const int *aims, int targets, const float *score, int logs) {
 	SHARED(Bests, best);
-	const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row = rest[1 + 2 * blockIdx.x] - 1;
+	const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row = sources[blockIdx.x];
 	const float *from = qkv + static_cast<size_t>(row) * ld + heads * width;
 	Best mine = {0, -1};
 	for (int j = warp; j < targets; j += COPIERS / 32) {
-		const float *to = qkv + static_cast<size_t>(rest[2 + 2 * j] - 1) * ld + heads * width;
+		const float *to = qkv + static_cast<size_t>(aims[j]) * ld + heads * width;
 		float product = 0, one = 0, other = 0;
 		for (int i = lane; i < width; i += 32) {
 			float a = 0, b = 0;
@@ -102,13 +120,13 @@ KERNEL(COPIERS, aim, int *target, float *gain, const float *qkv, int ld, int hea
 	for (int w = 1; w < COPIERS / 32; w++) mine.take(best.of[w].alike, best.of[w].at);
 	float apart = 1 - mine.alike;
 	if (apart < 1e-6f) apart = 1e-6f; // two keys that are the same but for rounding
-	target[blockIdx.x] = rest[2 + 2 * mine.at] - 1;
+	target[blockIdx.x] = aims[mine.at];
 	gain[blockIdx.x] = -apart * (logs ? expf(score[row] / 2) : sqrtf(score[row]));
 }
 
 // regroup has the sources in moves, as topk leaves them, go to their targets, and numbers what
-// stays: the second half of backends.Match. goes is scratch of n.
-KERNEL(RANKERS, regroup, int *kept, int *groups, int *goes, const int *rest, int survivors, const int *target, const int *moves, int moving, int n) {
+// stays: the end of backends.Match. goes is scratch of n.
+KERNEL(RANKERS, regroup, int *kept, int *groups, int *goes, const int *rest, int survivors, const int *sources, const int *target, const int *moves, int moving, int n) {
 	SHARED(Counts, counts);
 	for (int i = threadIdx.x; i < n; i += RANKERS) goes[i] = -1;
 	__syncthreads();
@@ -116,7 +134,7 @@ KERNEL(RANKERS, regroup, int *kept, int *groups, int *goes, const int *rest, int
 	__syncthreads();
 	for (int i = threadIdx.x; i < moving; i += RANKERS) {
 		const int source = moves[1 + i] - 1;
-		goes[rest[1 + 2 * source] - 1] = target[source];
+		goes[sources[source]] = target[source];
 	}
 	__syncthreads();
 	const int each = (n + RANKERS - 1) / RANKERS, first = min(n, static_cast<int>(threadIdx.x) * each), end = min(n, first + each);

@@ -18,8 +18,9 @@ type matching struct {
 	score    []float32
 	logs     bool
 	c, width int
-	rest     []int32 // the rows that are not dropped: source, target, source, …
-	targets  int
+	rest     []int32 // the rows that are not dropped
+	sources  []int32 // of those, ascending as they are
+	targets  []int32
 	tiles    tiling    // of sources
 	panels   []uint32  // of targets
 	zeros    []float32 // no bias
@@ -28,10 +29,11 @@ type matching struct {
 }
 
 // Match implements backends.Merger.
-func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int) {
+func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads int, score backends.Tensor, logs bool, drop int, order backends.Tensor, turn int) {
 	n, stay := qkv.Rows, kept.N-1
 	b.need("Match", heads > 0 && qkv.Cols%(3*heads) == 0, "qkv is not [n, 3·heads·width]")
-	b.need("Match", score.Rows == n && score.Cols == 1 && groups.N == n, "shapes differ")
+	b.need("Match", score.Rows == n && score.Cols == 1 && groups.N == n && order.Rows == n, "shapes differ")
+	b.need("Match", turn >= 0 && turn < order.Cols, "no such order")
 	b.need("Match", stay >= 1 && stay <= n && drop >= 0 && drop <= n-stay, "more rows than there are")
 	b.need("Match", (n-drop)/2 <= stay, "more rows are to go than there are sources")
 	s := &b.scratch
@@ -39,23 +41,37 @@ func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads i
 	m := &b.matching
 	*m = matching{
 		k: &b.k, mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, score: score.Host, logs: logs, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
-		rest: s.rest[:n-drop], targets: (n - drop) / 2, panels: s.keys, zeros: s.zeros,
+		rest: s.rest[:n-drop], panels: s.keys, zeros: s.zeros,
 	}
 	s.best(m.rest, score.Host, 0)
-	sources := len(m.rest) - m.targets
-	m.target, m.gain = s.target[:sources], s.gain[:sources]
 	moving := len(m.rest) - stay
 	if moving > 0 {
-		b.pool.run(aiming{m}, panels(m.targets, m.mul.Cols))
-		m.tiles = tile(sources, m.mul.Heights, queryRows, 1)
+		m.halve(s, order, turn)
+		b.pool.run(aiming{m}, panels(len(m.targets), m.mul.Cols))
+		m.tiles = tile(len(m.sources), m.mul.Heights, queryRows, 1)
 		b.pool.run(comparing{m}, m.tiles.parts())
 	}
 	m.choose(s, moving, kept.Host, groups.Host)
 }
 
-// source is the row of source i, aim that of target i.
-func (m *matching) source(i int) int32 { return m.rest[2*i] }
-func (m *matching) aim(i int) int32    { return m.rest[2*i+1] }
+// halve makes the half of the rest that is highest by a column of order targets.
+func (m *matching) halve(s *scratch, order backends.Tensor, turn int) {
+	by := s.gain[:len(m.rest)]
+	for i, row := range m.rest {
+		by[i] = order.Host[int(row)*order.Cols+turn]
+	}
+	highest := s.targets[:len(m.rest)/2]
+	s.best(highest, by, 0)
+	m.sources, m.targets = s.sources[:0], highest
+	for i, row := range m.rest {
+		if at := i - len(m.sources); at < len(highest) && int(highest[at]) == i {
+			highest[at] = row
+		} else {
+			m.sources = append(m.sources, row)
+		}
+	}
+	m.target, m.gain = s.target[:len(m.sources)], s.gain[:len(m.sources)]
+}
 
 // feature writes the sum of the heads' keys of a row, 0 where that is shorter than
 // anything, and returns the inverse of its length.
@@ -99,10 +115,10 @@ func (m aiming) part(lane, i int) {
 	l, cols := &m.lanes[lane], m.mul.Cols
 	rows := l.query
 	first := i * cols
-	n := min(cols, m.targets-first)
+	n := min(cols, len(m.targets)-first)
 	for j := range n {
 		row := Floats(rows[j*m.width:][:m.width])
-		inverse := m.feature(l, row, m.aim(first+j))
+		inverse := m.feature(l, row, m.targets[first+j])
 		for i := range row {
 			row[i] *= inverse
 		}
@@ -125,9 +141,9 @@ func (m comparing) part(lane, i int) {
 // compare meets some sources with all targets.
 func (m *matching) compare(l *lane, from, rows int) {
 	for r := range rows {
-		l.total[r] = m.feature(l, Floats(l.query[r*m.width:]), m.source(from+r))
+		l.total[r] = m.feature(l, Floats(l.query[r*m.width:]), m.sources[from+r])
 	}
-	stride := roundUp(m.targets, m.mul.Cols)
+	stride := roundUp(len(m.targets), m.mul.Cols)
 	c := &l.call
 	*c = Call{
 		Dst: l.score, A: l.query, Panel: m.panels[:stride/m.mul.Cols*m.mul.PanelWords(m.width)], Bias: m.zeros,
@@ -135,8 +151,8 @@ func (m *matching) compare(l *lane, from, rows int) {
 	}
 	m.mul.Mul(c)
 	for r := range rows {
-		at, most := highest(l.score[r*stride:][:m.targets])
-		m.target[from+r], m.gain[from+r] = at, m.gainOf(most*l.total[r], float64(m.score[m.source(from+r)]))
+		at, most := highest(l.score[r*stride:][:len(m.targets)])
+		m.target[from+r], m.gain[from+r] = at, m.gainOf(most*l.total[r], float64(m.score[m.sources[from+r]]))
 	}
 }
 
@@ -177,7 +193,7 @@ func (m *matching) choose(s *scratch, moving int, kept, groups []int32) {
 	moves := s.moves[:moving]
 	s.best(moves, m.gain, 0)
 	for _, i := range moves {
-		groups[m.source(int(i))] = m.aim(int(m.target[i]))
+		groups[m.sources[i]] = m.targets[m.target[i]]
 	}
 	number(kept, groups, s.rest)
 }

@@ -24,10 +24,12 @@ type scratch struct {
 	zeros  []float32 // attention: of all panels' width
 	bias   []float32 // attention: of the keys' panels, from sizes
 
-	rest   []int32   // Match: rows that are not dropped
-	target []int32   // Match: of a source
-	gain   []float32 // Match: of a source that goes
-	moves  []int32   // Match: sources that go there
+	rest    []int32   // Match: rows that are not dropped
+	sources []int32   // Match: of them
+	targets []int32   // Match: of them
+	target  []int32   // Match: of a source
+	gain    []float32 // Match: of a source that goes
+	moves   []int32   // Match: sources that go there
 
 	lanes []lane
 }
@@ -121,6 +123,8 @@ func (s *scratch) reserveHeads(k *Kernels, n, c, heads int) {
 	grow(&s.zeros, max(n, c/heads)+cols)
 	grow(&s.bias, n+cols)
 	grow(&s.rest, n)
+	grow(&s.sources, n)
+	grow(&s.targets, n)
 	grow(&s.target, n)
 	grow(&s.gain, n)
 	grow(&s.moves, n)

@@ -77,7 +77,7 @@ func (b *bench) unfold() {
 	}
 }
 
-// match runs the kernels of a Match: topk, aim, topk, regroup.
+// match runs the kernels of a Match: topk, halve, aim, topk, regroup.
 func (b *bench) match() {
 	for _, c := range []struct{ n, heads, width, stay, drop int }{
 		{1, 1, 4, 1, 0}, {2, 1, 1, 1, 0}, {7, 2, 5, 4, 0}, {33, 3, 33, 16, 5}, {40, 2, 64, 1, 38}, {150, 2, 16, 70, 60}, {300, 1, 4, 100, 180},
@@ -105,20 +105,23 @@ func (b *bench) oneMatch(n, heads, width, stay, drop int, keys, score []float32,
 	targets, moving := survivors/2, survivors-stay
 	sources := survivors - targets
 	scores, qkv := b.floats(score), b.floats(keys)
-	rest, target, gain := b.result(make([]float32, survivors+1)), b.result(make([]float32, sources)), b.result(make([]float32, sources))
+	order, turns, turn := b.orders(n)
+	rest, from, to := b.result(make([]float32, survivors+1)), b.result(make([]float32, sources)), b.result(make([]float32, targets))
+	target, gain := b.result(make([]float32, sources)), b.result(make([]float32, sources))
 	moves, goes := b.result(make([]float32, moving+1)), b.result(make([]float32, n))
 	kept, groups := b.result(make([]float32, stay+1)), b.result(make([]float32, n))
 	b.launch("topk", [3]int{1, 1, 1}, 256, rest.address(), scores, n, survivors+1)
 	if moving > 0 {
-		b.launch("aim", [3]int{sources, 1, 1}, 128, target.address(), gain.address(), qkv, 3*heads*width, heads, width, rest.address(), targets, scores, logs)
+		b.launch("halve", [3]int{1, 1, 1}, 256, from.address(), to.address(), rest.address(), survivors, b.floats(order[turn:]), turns)
+		b.launch("aim", [3]int{sources, 1, 1}, 128, target.address(), gain.address(), qkv, 3*heads*width, heads, width, from.address(), to.address(), targets, scores, logs)
 		b.launch("topk", [3]int{1, 1, 1}, 256, moves.address(), gain.address(), sources, moving+1)
 	}
-	b.launch("regroup", [3]int{1, 1, 1}, 256, kept.address(), groups.address(), goes.address(), rest.address(), survivors, target.address(), moves.address(), moving, n)
+	b.launch("regroup", [3]int{1, 1, 1}, 256, kept.address(), groups.address(), goes.address(), rest.address(), survivors, from.address(), target.address(), moves.address(), moving, n)
 	wantKept, _ := b.want.AllocIndex(stay + 1) // the oracle allocates what it is asked to
 	wantGroups, _ := b.want.AllocIndex(n)
-	b.want.(backends.Merger).Match(wantKept, wantGroups, b.tensor(n, 3*heads*width, keys), heads, b.tensor(n, 1, score), logs == 1, drop)
-	what := fmt.Sprintf("match of %d, %d heads of %d, %d stay, %d are dropped, logs %d", n, heads, width, stay, drop, logs)
-	for _, r := range []result{rest, target, gain, moves, goes, kept, groups} {
+	b.want.(backends.Merger).Match(wantKept, wantGroups, b.tensor(n, 3*heads*width, keys), heads, b.tensor(n, 1, score), logs == 1, drop, b.tensor(n, turns, order), turn)
+	what := fmt.Sprintf("match of %d, %d heads of %d, %d stay, %d are dropped, logs %d, turn %d of %d", n, heads, width, stay, drop, logs, turn, turns)
+	for _, r := range []result{rest, from, to, target, gain, moves, goes, kept, groups} {
 		r.read(what)
 	}
 	if got := b.getInts(kept.address(), stay+1); !slices.Equal(got, wantKept.Host) {
@@ -127,6 +130,18 @@ func (b *bench) oneMatch(n, heads, width, stay, drop int, keys, score []float32,
 	if got := b.getInts(groups.address(), n); !slices.Equal(got, wantGroups.Host) {
 		fail("%s: groups %v, want %v", what, got, wantGroups.Host)
 	}
+}
+
+// orders are a few columns that order n rows, and which of them is to: at random, with ties and no
+// number.
+func (b *bench) orders(n int) (order []float32, turns, turn int) {
+	turns = 1 + b.rng.IntN(3)
+	order = make([]float32, n*turns)
+	for i := range order {
+		order[i] = float32(b.rng.IntN(2*n) - n/2)
+	}
+	order[b.rng.IntN(len(order))] = float32(math.NaN())
+	return order, turns, b.rng.IntN(turns)
 }
 
 func (b *bench) merge() {
