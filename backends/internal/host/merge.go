@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"dynvit/backends"
 )
@@ -10,7 +11,6 @@ import (
 // matching is one call of Match. Targets' features, made 1 long, become panels of keys, as
 // in an attention, which the sources' then meet in the kernel of Linear, in float32.
 type matching struct {
-	k     *Kernels
 	mul   *Product
 	lanes []lane
 
@@ -40,7 +40,7 @@ func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads i
 	s.reserveHeads(&b.k, n, qkv.Cols/3, heads)
 	m := &b.matching
 	*m = matching{
-		k: &b.k, mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, score: score.Host, logs: logs, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
+		mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, score: score.Host, logs: logs, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
 		rest: s.rest[:n-drop], panels: s.keys, zeros: s.zeros,
 	}
 	s.best(m.rest, score.Host, 0)
@@ -75,33 +75,42 @@ func (m *matching) halve(s *scratch, order backends.Tensor, turn int) {
 
 // feature writes the sum of the heads' keys of a row, 0 where that is shorter than
 // anything, and returns the inverse of its length.
-func (m *matching) feature(l *lane, dst []float32, row int32) (inverse float32) {
-	sums := l.sums[:m.width]
-	clear(sums)
-	for keys := m.qkv.Host[int(row)*3*m.c+m.c:][:m.c]; len(keys) > 0; keys = keys[m.width:] {
-		m.k.Add(sums, keys[:m.width])
-	}
-	long := math.Sqrt(narrow(dst[:m.width], sums))
+func (m *matching) feature(dst []float32, row int32) (inverse float32) {
+	dst = dst[:m.width]
+	long := math.Sqrt(addHeads(dst, m.qkv.Host[int(row)*3*m.c+m.c:][:m.c]))
 	if long < 1e-30 {
-		clear(dst[:m.width])
+		clear(dst)
 		return 0
 	}
 	return float32(1 / long)
 }
 
-// narrow writes x as float32 and returns the sum of its squares, in four that do not
-// wait for each other.
-func narrow(dst []float32, x []float64) float64 {
+// addHeads writes the sum of the heads that lie in x side by side, each as wide as dst, and returns
+// the sum of its squares, in four that do not wait for each other.
+func addHeads(dst, x []float32) float64 {
 	var s0, s1, s2, s3 float64
-	for ; len(x) >= 4; x, dst = x[4:], dst[4:] {
-		v, y := (*[4]float64)(x), (*[4]float32)(dst)
-		y[0], y[1], y[2], y[3] = float32(v[0]), float32(v[1]), float32(v[2]), float32(v[3])
-		s0 += v[0] * v[0]
-		s1 += v[1] * v[1]
-		s2 += v[2] * v[2]
-		s3 += v[3] * v[3]
+	i, width := 0, len(dst)
+	for ; i <= width-4; i += 4 {
+		var v0, v1, v2, v3 float64
+		for at := i; at < len(x); at += width {
+			v := (*[4]float32)(x[at:])
+			v0 += float64(v[0])
+			v1 += float64(v[1])
+			v2 += float64(v[2])
+			v3 += float64(v[3])
+		}
+		y := (*[4]float32)(dst[i:])
+		y[0], y[1], y[2], y[3] = float32(v0), float32(v1), float32(v2), float32(v3)
+		s0 += v0 * v0
+		s1 += v1 * v1
+		s2 += v2 * v2
+		s3 += v3 * v3
 	}
-	for i, v := range x {
+	for ; i < width; i++ {
+		v := 0.0
+		for at := i; at < len(x); at += width {
+			v += float64(x[at])
+		}
 		dst[i] = float32(v)
 		s0 += v * v
 	}
@@ -112,13 +121,12 @@ func narrow(dst []float32, x []float64) float64 {
 type aiming struct{ *matching }
 
 func (m aiming) part(lane, i int) {
-	l, cols := &m.lanes[lane], m.mul.Cols
-	rows := l.query
+	rows, cols := m.lanes[lane].query, m.mul.Cols
 	first := i * cols
 	n := min(cols, len(m.targets)-first)
 	for j := range n {
 		row := Floats(rows[j*m.width:][:m.width])
-		inverse := m.feature(l, row, m.targets[first+j])
+		inverse := m.feature(row, m.targets[first+j])
 		for i := range row {
 			row[i] *= inverse
 		}
@@ -141,7 +149,7 @@ func (m comparing) part(lane, i int) {
 // compare meets some sources with all targets.
 func (m *matching) compare(l *lane, from, rows int) {
 	for r := range rows {
-		l.total[r] = m.feature(l, Floats(l.query[r*m.width:]), m.sources[from+r])
+		l.total[r] = m.feature(Floats(l.query[r*m.width:]), m.sources[from+r])
 	}
 	stride := roundUp(len(m.targets), m.mul.Cols)
 	c := &l.call
@@ -173,10 +181,14 @@ const leastApart = 1e-6
 
 // highest returns the first of the largest numbers, and it; NaN ranks last.
 func highest(x []float32) (at int32, most float32) {
-	most = x[0]
-	for j, v := range x {
-		if v > most || most != most && v == v {
-			at, most = int32(j), v
+	first := slices.IndexFunc(x, func(v float32) bool { return v == v })
+	if first < 0 {
+		return 0, x[0]
+	}
+	at, most = int32(first), x[first]
+	for j, v := range x[first:] {
+		if v > most {
+			at, most = int32(first+j), v
 		}
 	}
 	return at, most

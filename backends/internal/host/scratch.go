@@ -45,9 +45,8 @@ type lane struct {
 	mixed   []float32 // [Rows, width]: weighted values
 	total   []float32 // [Rows]: the weights' sums
 
-	received []int64   // [heads, n]: attention received, see attention.score
-	broken   bool      // received missed a NaN
-	sums     []float64 // [width]: Match, a row's keys over the heads
+	received []int64 // [heads, n]: attention received, see attention.score
+	broken   bool    // received missed a NaN
 }
 
 func (s *scratch) open(k *Kernels, threads int) {
@@ -135,7 +134,6 @@ func (s *scratch) reserveHeads(k *Kernels, n, c, heads int) {
 		grow(&l.weights, rows*n)
 		grow(&l.mixed, rows*(c+cols))
 		grow(&l.received, heads*n)
-		grow(&l.sums, c/heads)
 	}
 }
 
