@@ -11,7 +11,7 @@ type scratch struct {
 	operands []uint32  // a Linear's input in the words of its product
 	scale    []float32 // the scale of its rows, int8
 	zero     []int32   // their zero points
-	order    []uint32  // TopK's and Match's sort keys
+	order    []uint32  // TopK's and Match's sort keys, and the same in another order
 	sums     []float64 // MeanHalf: of the columns
 	means    []float32
 
@@ -85,7 +85,7 @@ func (s *scratch) reserve(rows, cols int) {
 	grow(&s.operands, rows*(cols+1))
 	grow(&s.scale, rows)
 	grow(&s.zero, rows)
-	grow(&s.order, rows)
+	grow(&s.order, 2*rows)
 	grow(&s.sums, cols/2)
 	grow(&s.means, cols/2)
 }

@@ -20,28 +20,39 @@ func (s *scratch) best(dst []int32, score []float32, first int32) {
 	if len(dst) == 0 {
 		return
 	}
-	grow(&s.order, len(score))
-	keys := s.order[:len(score)]
+	n := len(score)
+	grow(&s.order, 2*n)
+	keys, moved := s.order[:n], s.order[n:2*n]
 	for i, v := range score {
 		keys[i] = key(v)
 	}
-	cut := largest(keys, len(dst))
-	ties := len(dst) // of those at the cut, the lower rows
-	for _, v := range score {
-		if key(v) > cut {
+	copy(moved, keys)
+	take(dst, keys, largest(moved, len(dst)), first)
+}
+
+// take writes first and the number of each key above cut, and of as many at it, the lower rows, as
+// dst has room for. What is above is known to no branch predictor, so nothing branches on it.
+func take(dst []int32, keys []uint32, cut uint32, first int32) {
+	ties := len(dst)
+	for _, k := range keys {
+		if k > cut {
 			ties--
 		}
 	}
 	at := 0
-	for i, v := range score {
-		switch k := key(v); {
-		case k == cut && ties > 0:
-			ties--
-		case k <= cut:
-			continue
+	for i, k := range keys {
+		if at == len(dst) {
+			break
 		}
-		dst[at] = int32(i) + first
-		at++
+		dst[at] = int32(i) + first // written over unless it is taken
+		taken := 0
+		if k > cut {
+			taken = 1
+		}
+		if k == cut && ties > 0 {
+			taken, ties = 1, ties-1
+		}
+		at += taken
 	}
 }
 
