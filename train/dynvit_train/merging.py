@@ -2,8 +2,8 @@
 
 This is not the paper's method, which drops. A stage acts after its block's attention, before its MLP: a share of those
 to remove, the least important, is dropped; the others are merged into the most similar of the half that its place in
-the picture makes targets, after Bolya et al., ICLR 2023 (Token Merging). From then on attention and means weigh a patch by its size, which is how many
-patches it stands for. docs/method.md, "Merging", defines it.
+the picture makes targets, after Bolya et al., ICLR 2023 (Token Merging). From then on attention and means weigh a patch
+by its size, which is how many patches it stands for. docs/method.md, "Merging", defines it.
 """
 
 from dataclasses import dataclass
