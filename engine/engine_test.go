@@ -342,6 +342,7 @@ func (c closing) Close() error { *c.times++; return c.Backend.Close() }
 func TestAutoScorer(t *testing.T) {
 	bare := filepath.Join(t.TempDir(), "bare.safetensors")
 	writeSmall(t, bare, 0)
+	dropping, named, lacking := naming(t, "", true), naming(t, "predictor+merge", true), naming(t, "predictor+merge", false)
 	plain := []backends.Candidate{{Name: backends.Portable, Auto: true, Open: func(o backends.Options) (backends.Backend, error) {
 		be, _, err := backends.Pick(all.List(), backends.Portable, o)
 		return struct{ backends.Backend }{be}, err
@@ -353,7 +354,11 @@ func TestAutoScorer(t *testing.T) {
 	}{
 		"no predictors":                    {Options{Model: bare}, all.List(), "merge"},
 		"auto, no predictors":              {Options{Model: bare, Scorer: "auto"}, all.List(), "merge"},
-		"predictors":                       {Options{}, all.List(), "predictor"},
+		"predictors":                       {Options{Model: dropping}, all.List(), "predictor"},
+		"what its file names":              {Options{Model: named}, all.List(), "predictor+merge"},
+		"named, but another asked for":     {Options{Model: named, Scorer: "attention"}, all.List(), "attention"},
+		"named, a plain backend":           {Options{Model: named}, plain, "predictor"},
+		"named, but it has none":           {Options{Model: lacking}, all.List(), "metadata scorer predictor+merge: the model has no predictors"},
 		"no predictors, a plain backend":   {Options{Model: bare}, plain, "attention"},
 		"predictors to merge by":           {Options{Scorer: "predictor+merge"}, all.List(), "predictor+merge"},
 		"what a plain backend cannot do":   {Options{Model: bare, Scorer: "merge"}, plain, "scorer merge: the backend portable merges no patches (use attention)"},
@@ -411,8 +416,7 @@ func TestOpenErrors(t *testing.T) {
 // writeSmall makes a small model without predictors whose head begins with a value.
 func writeSmall(t *testing.T, path string, head float32) {
 	t.Helper()
-	c := vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 16, Width: 64, Depth: 4, Heads: 1, Hidden: 128, Classes: 3,
-		Eps: 1e-6, SkipLam: 1, QKVBias: true, Resize: 36, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{1, 2, 3}}
+	c := smallConfig()
 	tensors, err := vit.Random{Config: c}.Tensors()
 	if err != nil {
 		t.Fatal(err)
@@ -425,6 +429,27 @@ func writeSmall(t *testing.T, path string, head float32) {
 	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func smallConfig() vit.Config {
+	return vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 16, Width: 64, Depth: 4, Heads: 1, Hidden: 128, Classes: 3,
+		Eps: 1e-6, SkipLam: 1, QKVBias: true, Resize: 36, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{1, 2, 3}}
+}
+
+// naming is the file of a small model that names a scorer.
+func naming(t *testing.T, scorer string, predictors bool) string {
+	t.Helper()
+	c := smallConfig()
+	c.Scorer, c.Predictors = scorer, predictors
+	tensors, err := vit.Random{Config: c}.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "naming.safetensors")
+	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // TestLabelsDoNotAllocate: a model without labels names its classes by numbers,

@@ -29,6 +29,7 @@ type Manifest struct {
 	Synsets       []string // WordNet ids in the same order
 	PruneAt       []int    // blocks, from 0, that drop patches; nil where absent
 	MergeAt       []int    // blocks, from 0, that merge patches; nil where absent
+	Scorer        string   // by which patches are removed as the model was made for, such as "predictor+merge"
 	Stem          string   // "" for a plain patch embedding
 	SkipLam       float64  // what residual branches are divided by
 	Act           string   // what the MLP applies, such as "quick_gelu"; "": GELU
@@ -85,6 +86,7 @@ func fields() []field {
 		listField("synsets", func(m *Manifest) *[]string { return &m.Synsets }),
 		blocksField("prune_at", func(m *Manifest) *[]int { return &m.PruneAt }),
 		blocksField("merge_at", func(m *Manifest) *[]int { return &m.MergeAt }),
+		textField("scorer", func(m *Manifest) *string { return &m.Scorer }),
 		textField("stem", func(m *Manifest) *string { return &m.Stem }),
 		floatField("skip_lam", func(m *Manifest) *float64 { return &m.SkipLam }),
 		textField("act", func(m *Manifest) *string { return &m.Act }),

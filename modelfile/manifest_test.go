@@ -12,13 +12,13 @@ func TestManifest(t *testing.T) {
 		"architecture": "vit", "width": "128", "depth": "12", "heads": "2", "mlp_ratio": "4", "patch_size": "16",
 		"image_size": "224", "resize": "256", "crop_mode": "squash", "crop_offset": "floor", "interpolation": "bicubic", "mean": "0.485,0.456,0.406",
 		"std": "0.229,0.224,0.225", "layer_norm_eps": "1e-06", "classes": "a|b c", "synsets": "n1|n2",
-		"prune_at": "3,6,9", "merge_at": "3,4,6", "stem": "lvvit", "skip_lam": "2", "license": "MIT", "training": "none",
+		"prune_at": "3,6,9", "merge_at": "3,4,6", "scorer": "predictor+merge", "stem": "lvvit", "skip_lam": "2", "license": "MIT", "training": "none",
 	}
 	m, err := ParseManifest(meta)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Width != 128 || m.LayerNormEps != 1e-6 || !slices.Equal(m.PruneAt, []int{3, 6, 9}) || m.Classes[1] != "b c" {
+	if m.Width != 128 || m.LayerNormEps != 1e-6 || !slices.Equal(m.PruneAt, []int{3, 6, 9}) || m.Scorer != "predictor+merge" || m.Classes[1] != "b c" {
 		t.Errorf("%+v", m)
 	}
 	if back := m.Encode(); !maps.Equal(back, meta) {

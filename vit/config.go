@@ -36,6 +36,7 @@ type Config struct {
 	Eps          float32
 	PruneAt      []int   // blocks (0-based) before or in which patches are dropped, ascending
 	MergeAt      []int   // blocks in which Merge acts instead, ascending; none: PruneAt
+	Scorer       string  // that the model was made for, by name, which auto takes; "": none is named
 	SkipLam      float32 // residual branches are divided by it; 1 for DeiT, 2 for LV-ViT
 	ConvStem     int     // channels of LV-ViT's convolutional stem; 0: patches are embedded directly
 	QKVBias      bool
@@ -145,11 +146,10 @@ func (c Config) Check() error {
 	case len(c.Synsets) != 0 && len(c.Synsets) != c.Classes:
 		return fmt.Errorf("%d synsets for %d classes", len(c.Synsets), c.Classes)
 	}
-	if err := c.checkMemory(); err != nil {
-		return err
-	}
-	if err := c.checkKind(); err != nil {
-		return err
+	for _, check := range []func() error{c.checkMemory, c.checkKind, c.checkScorer} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	return c.checkLists()
 }
@@ -307,76 +307,4 @@ func (c Config) stemMACs() int64 {
 // block's own attention keeps it whole.
 func (c Config) shortcut(i int, s Scorer, dropsHere bool) bool {
 	return i == c.Depth-1 && !c.readsPatches() && !(s != Predictor && dropsHere)
-}
-
-// Scorer says what makes a patch worth keeping.
-type Scorer uint8
-
-const (
-	// Predictor scores by the trained score_predictor ahead of the block (DynamicViT).
-	Predictor Scorer = iota
-	// Attention scores by the attention received in the block, times ‖v‖; needs no training.
-	Attention
-	// CLSAttention scores by CLS's attention in the block (EViT's rule); needs no training.
-	CLSAttention
-	// Merge scores as Attention does, drops some of those that are worth least and averages
-	// others into patches that are like them; needs no training.
-	Merge
-	// PredictorMerge is Merge by Predictor's scores.
-	PredictorMerge
-)
-
-var scorerNames = []string{"predictor", "attention", "cls-attention", "merge", "predictor+merge"}
-
-func (s Scorer) String() string {
-	if int(s) < len(scorerNames) {
-		return scorerNames[s]
-	}
-	return fmt.Sprintf("Scorer(%d)", uint8(s))
-}
-
-// ScorerNames are those that a user may write.
-func ScorerNames() []string {
-	return append([]string{"auto"}, scorerNames...)
-}
-
-// CheckScorer reports a name that is none of them.
-func CheckScorer(name string) error {
-	if !slices.Contains(ScorerNames(), name) {
-		return fmt.Errorf("scorer %q: want one of %s", name, strings.Join(ScorerNames(), ", "))
-	}
-	return nil
-}
-
-// ParseScorer reads a scorer's name; "auto" and "" are the predictor where the
-// model has one, else merge where the backend merges (backends.Merger), else attention.
-func ParseScorer(name string, c Config, merges bool) (Scorer, error) {
-	switch name {
-	case CLSAttention.String():
-		if c.NoCLS {
-			return 0, errors.New("scorer cls-attention: the model has no CLS token (use attention)")
-		}
-		return CLSAttention, nil
-	case Predictor.String(), PredictorMerge.String():
-		if !c.Predictors {
-			return 0, fmt.Errorf("scorer %s: the model has no predictors (add a file with --predictors, or use attention)", name)
-		}
-		if name == Predictor.String() {
-			return Predictor, nil
-		}
-		return PredictorMerge, nil
-	case Attention.String():
-		return Attention, nil
-	case Merge.String():
-		return Merge, nil
-	case "", "auto":
-		switch {
-		case c.Predictors:
-			return Predictor, nil
-		case merges:
-			return Merge, nil
-		}
-		return Attention, nil
-	}
-	return 0, CheckScorer(name)
 }

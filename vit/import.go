@@ -73,7 +73,8 @@ func appendTensor(list []modelfile.Tensor, f *modelfile.File, name string) ([]mo
 }
 
 // AddPredictors returns the tensors and Config of a model with the predictors of
-// another file, which holds score_predictor.* and prune_at.
+// another file, which holds score_predictor.* and prune_at, and the scorer that they were
+// learnt for where that is not predictor.
 func AddPredictors(c Config, model, predictors *modelfile.File) (Tensors, Config, error) {
 	m, err := modelfile.ParseManifest(predictors.Meta)
 	if err != nil {
@@ -99,6 +100,9 @@ func AddPredictors(c Config, model, predictors *modelfile.File) (Tensors, Config
 		return nil, c, fmt.Errorf("%d predictors for the %d pruning stages %v", stages, len(c.PruneAt), c.PruneAt)
 	}
 	c.Predictors = true
+	if c = c.withPredictorsFor(m.Scorer); c.checkScorer() != nil {
+		return nil, c, c.checkScorer()
+	}
 	return overlay{predictors, model}, c, c.checkShapes(predictors)
 }
 

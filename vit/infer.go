@@ -200,7 +200,7 @@ func (i *inference) pruning() {
 		predictors++
 	}
 	c.Predictors = predictors > 0
-	c.PruneAt, c.MergeAt = i.m.PruneAt, i.m.MergeAt
+	c.PruneAt, c.MergeAt, c.Scorer = i.m.PruneAt, i.m.MergeAt, i.m.Scorer
 	if c.PruneAt == nil && c.Depth >= 4 {
 		c.PruneAt = []int{c.Depth / 4, c.Depth / 2, 3 * c.Depth / 4}
 	}
@@ -351,7 +351,7 @@ func (c Config) Manifest() modelfile.Manifest {
 		Architecture: c.Architecture, Width: c.Width, Depth: c.Depth, Heads: c.Heads,
 		MLPRatio: float64(c.Hidden) / float64(c.Width), PatchSize: c.PatchSize, ImageSize: c.ImageSize,
 		Resize: c.Resize, Interpolation: c.Interpolation, Mean: c.Mean[:], Std: c.Std[:],
-		LayerNormEps: shortFloat(c.Eps), Classes: c.Labels, Synsets: c.Synsets, PruneAt: c.PruneAt, MergeAt: c.MergeAt,
+		LayerNormEps: shortFloat(c.Eps), Classes: c.Labels, Synsets: c.Synsets, PruneAt: c.PruneAt, MergeAt: c.MergeAt, Scorer: c.Scorer,
 	}
 	if c.Resize == 0 {
 		m.Resize = modelfile.Warp

@@ -6,23 +6,6 @@ import (
 	"dynvit/backends"
 )
 
-// Merges reports whether patches are merged besides being dropped.
-func (s Scorer) Merges() bool { return s == Merge || s == PredictorMerge }
-
-// Dropping is the scorer with the same scores that drops alone.
-func (s Scorer) Dropping() Scorer {
-	switch s {
-	case Merge:
-		return Attention
-	case PredictorMerge:
-		return Predictor
-	}
-	return s
-}
-
-// predicts reports whether the scores are a predictor's.
-func (s Scorer) predicts() bool { return s == Predictor || s == PredictorMerge }
-
 // drops is how many of alive patches are dropped where keep are to be left; the others
 // are merged (docs/method.md, "Merging").
 func drops(alive, keep int) int {

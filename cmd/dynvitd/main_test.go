@@ -139,7 +139,7 @@ func TestErrors(t *testing.T) {
 		{"calibrate --stages --data x --keep 1", 2, "--keep"},
 		{"calibrate --stages --data x --keep 5,4,3", 2, "--keep"},
 		{"calibrate --stages --data x --threads 1 --threads 2", 2, "--threads"},
-		{"calibrate --stages --data x", 2, "predictors"},
+		{"calibrate --stages --data x", 2, "pruned by the scorer predictor"},
 		{"calibrate --stages --data x --scorer merge", 2, "--output"},
 		{"calibrate --stages --data /nowhere --scorer merge -o x.safetensors", 1, "/nowhere"},
 		{"calibrate --stages --data /nowhere --model nothing", 1, "nothing"},

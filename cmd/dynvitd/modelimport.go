@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"dynvit/modelfile"
 	"dynvit/modelstore"
+	"dynvit/vit"
 )
 
 // importFlags override what a checkpoint and the files beside it say.
@@ -25,6 +27,7 @@ type importFlags struct {
 var importTexts = []struct{ flag, key, usage string }{
 	{"prune-at", "prune_at", "blocks that drop patches, such as 3,6,9"},
 	{"merge-at", "merge_at", "blocks that merge patches instead, as calibrate --stages finds them"},
+	{"scorer", "scorer", "what --scorer auto is for the model: " + strings.Join(vit.ScorerNames()[1:], ", ")},
 	{"mean", "mean", "mean of R,G,B on a scale of 0 to 1"},
 	{"std", "std", "standard deviation of R,G,B"},
 	{"resize", "resize", "short side in pixels before the centre crop, or warp: the whole picture, whatever its shape"},

@@ -153,18 +153,28 @@ func pruneStep(c vit.Config) string {
 	if len(c.PruneAt)+len(c.MergeAt) == 0 {
 		return "never pruned"
 	}
-	by := "attention scores lowest or that are most like others, into which they are merged"
-	if c.Predictors {
-		by = "the trained predictors score lowest"
+	usual, err := vit.ParseScorer("", c, true)
+	if err != nil {
+		return "" // Check has refused such a model
 	}
-	at := fmt.Sprint(c.PruneAt)
+	at := fmt.Sprint(c.Stages(usual))
 	switch {
-	case len(c.MergeAt) > 0 && c.Predictors:
-		at += fmt.Sprintf(", by --scorer merge at %v,", c.MergeAt)
-	case len(c.MergeAt) > 0:
+	case len(c.MergeAt) == 0:
+	case usual == vit.Merge:
 		at = fmt.Sprintf("%v, or where they are not merged %v,", c.MergeAt, c.PruneAt)
+	default:
+		at += fmt.Sprintf(", by --scorer merge at %v,", c.MergeAt)
 	}
-	return fmt.Sprintf("pruned at blocks %s (from 0) of the patches that %s, unless --keep is 1", at, by)
+	return fmt.Sprintf("pruned at blocks %s (from 0) of the patches that %s, unless --keep is 1", at, scored[usual])
+}
+
+// scored says which patches a scorer removes.
+var scored = map[vit.Scorer]string{
+	vit.Predictor:      "the trained predictors score lowest",
+	vit.PredictorMerge: "the trained predictors score lowest or that are most like others, into which they are merged",
+	vit.Attention:      "attention scores lowest",
+	vit.CLSAttention:   "CLS's attention scores lowest",
+	vit.Merge:          "attention scores lowest or that are most like others, into which they are merged",
 }
 
 func headStep(c vit.Config) string {

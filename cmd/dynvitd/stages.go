@@ -118,8 +118,12 @@ func (f *calibrateFlags) ratios() (ratios []float64, err error) {
 
 // writable decides which file is to say what is found.
 func (f *calibrateFlags) writable(model *modelfile.File, name string, config vit.Config) error {
-	if config.Predictors && f.Scorer == "auto" {
-		return usageError{fmt.Errorf("--stages: model %s drops by its predictors, which were learnt for blocks %v (--scorer merge, if it is to merge without them)", name, config.PruneAt)}
+	usual, err := vit.ParseScorer(f.Scorer, config, true)
+	if err != nil {
+		return usageError{fmt.Errorf("--stages: model %s: %w", name, err)}
+	}
+	if usual != vit.Merge {
+		return usageError{fmt.Errorf("--stages: model %s is pruned by the scorer %v, which was made for blocks %v (--scorer merge, if it is to merge by attention)", name, usual, config.PruneAt)}
 	}
 	if f.output == "" {
 		f.output = model.Path()
