@@ -37,6 +37,7 @@ def add_answers(p):
     p.add_argument("--data", required=True, help="folder of pictures")
     p.add_argument("--keep", default="1,0.7,0.5", help="ratios [1,0.7,0.5]")
     p.add_argument("--predictors", default="", help="a predictors file")
+    p.add_argument("--scorer", default="", help="as dynvitd names it [the model's own]")
 
 
 def add_regress(p):
@@ -85,6 +86,7 @@ def add_golden(p):
     p.add_argument("--brief", action="store_true", help="logits, kept sets and scores alone")
     p.add_argument("--enlarge", action="store_true", help="repeat the pixels of small square pictures")
     p.add_argument("--predictors", default=None)
+    p.add_argument("--scorer", default="", help="as dynvitd names it [the model's own]")
     p.add_argument("--heads", type=int, default=0)
 
 
@@ -123,7 +125,8 @@ def run(args):
         from .export import golden
 
         ratios = [float(w) for w in args.keep.split(",")]
-        golden(args.source, args.images, args.output, ratios, args.predictors, args.heads, args.brief, args.enlarge)
+        flags = {k: v for k, v in rest(args).items() if k not in ("images", "keep")}
+        golden(args.source, args.images, args.output, ratios, **flags)
 
 
 def rest(args):

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from .errors import UserError
-from .merging import remove
+from .merging import remove, rule_of
 from .model import keep_counts
 from .pictures import Plain, class_indices, plain_batches, scan
-from .reducing import ByPredictor
 from .runs import write_atomic
 from .weights import load_model
 
@@ -81,8 +80,9 @@ TIE = 1e-3  # logits nearer than this may swap between implementations
 
 
 @torch.no_grad()
-def answers(source, output, data, keep, predictors="", batch=32):
-    """Writes the class of every picture in the order of their sorted paths, for comparison with other implementations:
+def answers(source, output, data, keep, predictors="", scorer="", batch=32):
+    """Writes the class of every picture in the order of their sorted paths, for comparison with other implementations,
+    patches removed by the scorer named, else by the model's own:
 
     {"pictures": n, "answers": {ratio: [class, …]}, "ties": {ratio: [index of a picture whose best two are close, …]}}
     """
@@ -96,7 +96,7 @@ def answers(source, output, data, keep, predictors="", batch=32):
             raise UserError(f"data {folder.root}: {skipped} pictures cannot be read")
         for r in ratios:
             counts = keep_counts(r, model.shape.patches, len(model.shape.prune_at))
-            logits[f"{r:g}"].append(model.eval().pruned(x, counts, ByPredictor()).logits)
+            logits[f"{r:g}"].append(remove(model.eval(), x, counts, rule_of(scorer or facts.scorer)).logits)
     for name, parts in logits.items():
         best = torch.cat(parts).topk(2)
         result["answers"][name] = best.indices[:, 0].tolist()

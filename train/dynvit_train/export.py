@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from .errors import UserError
+from .merging import remove, rule_of
 from .model import keep_counts
 from .pictures import normalise, open_rgb, plain
-from .reducing import ByPredictor
 from .runs import load_checkpoint, write_atomic
-from .weights import facts_of, has_predictors, load_model, read, shape_of
+from .weights import facts_of, has_predictors, load_model, of_predictors, read, shape_of
 
 DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.int8: "I8", torch.int64: "I64"}
 
@@ -49,7 +49,7 @@ def metadata(shape, facts):
         "mean": ",".join(map(number, facts.mean)), "std": ",".join(map(number, facts.std)),
         "layer_norm_eps": number(shape.eps), "prune_at": ",".join(map(str, shape.prune_at)),
         "classes": "|".join(facts.classes), "synsets": "|".join(facts.synsets),
-        "license": facts.license, "training": facts.training,
+        "scorer": facts.scorer, "license": facts.license, "training": facts.training,
     }  # fmt: skip
     if facts.resize:
         meta["resize"] = str(facts.resize)
@@ -133,13 +133,15 @@ def export(
         if predictors:
             extra = read(predictors)
             loaded.tensors |= extra.tensors
-            loaded.meta |= {k: v for k, v in extra.meta.items() if k == "prune_at"}
+            loaded.meta |= of_predictors(extra.meta)
     shape = shape_of(loaded)
     meta = metadata(shape, facts_of(loaded, shape))
     meta |= {k: v for k, v in (("license", license), ("training", training)) if v}
     tensors = choose(loaded.tensors, only_predictors, dense, source)
     if only_predictors:
-        meta = {k: meta[k] for k in ("prune_at", "license", "training") if k in meta}
+        meta = {k: meta[k] for k in ("prune_at", "scorer", "license", "training") if k in meta}
+    if not has_predictors(tensors) and meta.get("scorer", "").startswith("predictor"):
+        del meta["scorer"]
     check_size(out)
     write_atomic(out, encode(convert(tensors, dtype), meta))
     if card:
@@ -188,12 +190,14 @@ def card_text(out, meta, tensors, dtype, state):
 
 
 @torch.no_grad()
-def golden(source, images, out, ratios, predictors=None, heads=0, brief=False, enlarge=False):
+def golden(source, images, out, ratios, predictors=None, heads=0, brief=False, enlarge=False, scorer=""):
     """Activations of a model for tests of other implementations, named as the project's golden files:
 
     x and, per ratio R, keepR.embed, .block.NN, .score.k (column 0 of the log-probabilities), .kept.k, .logits.
     Rows are in ascending order of patch id, as .kept.k lists them. brief leaves x and all but scores, kept sets and
     logits out; enlarge takes pictures whose side divides the model's and repeats their pixels, which needs no resizing.
+    Patches are removed by the scorer named, else by the model's own; where it merges there are .groups.k as well, the
+    patch that each one lives in, -1 where dropped.
     """
     check_size(out)
     model, facts, loaded = load_model(source, predictors, heads)
@@ -204,9 +208,10 @@ def golden(source, images, out, ratios, predictors=None, heads=0, brief=False, e
     for ratio in ratios:
         counts = keep_counts(ratio, model.shape.patches, len(model.shape.prune_at))
         seen = {}
-        result = model.eval().pruned(x, counts, ByPredictor(), seen.__setitem__)
+        result = remove(model.eval(), x, counts, rule_of(scorer or facts.scorer), seen.__setitem__)
         seen = {k: t for k, t in seen.items() if not brief or k.startswith("score.")}
         seen |= {"logits": result.logits} | {f"kept.{k}": ids for k, ids in enumerate(result.kept)}
+        seen |= {f"groups.{k}": ids for k, ids in enumerate(getattr(result, "groups", []))}
         tensors |= {f"keep{ratio:g}.{key}": t for key, t in seen.items()}
     write_atomic(out, encode(tensors, {}))
 

@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -217,7 +217,8 @@ class Trainer:
 
     def state(self, results):
         model = self.average.model if self.average else self.model
-        meta = metadata(self.model.shape, self.facts) | {"training": self.recipe(results)}
+        scorer = "predictor+merge" if self.config.merge else ""
+        meta = metadata(self.model.shape, replace(self.facts, scorer=scorer, training=self.recipe(results)))
         return {
             "model": self.model.state_dict(), "ema": model.state_dict(), "meta": meta,
             "updates": self.average.updates if self.average else 0,

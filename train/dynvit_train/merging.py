@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from . import reducing
+from .errors import UserError
 from .model import Output
 from .reducing import ByAttention, ByPredictor
 
@@ -35,6 +37,15 @@ class Merge:
 
 
 RULES = {"merge": Merge(ByAttention()), "predictor+merge": Merge(ByPredictor())}
+
+SCORERS = ("predictor", "attention", "cls-attention", "merge", "predictor+merge")  # as dynvitd names them
+
+
+def rule_of(scorer):
+    """The rule of a scorer's name; of none the predictors' own."""
+    if scorer and scorer not in SCORERS:
+        raise UserError(f"scorer {scorer!r}: want one of {', '.join(SCORERS)}")
+    return RULES[scorer] if scorer in RULES else reducing.RULES[scorer or "predictor"]()
 
 
 def survivors(alive, keep):
@@ -184,9 +195,11 @@ def merged(model, x, counts, rule, forced=None, probe=None):
     return Pass(model, x, counts, rule, forced).run(probe or (lambda name, tensor: None))
 
 
-def remove(model, x, counts, rule):
+def remove(model, x, counts, rule, probe=None):
     """The inference pass by a rule of either kind: one that merges, or one of reducing."""
-    return merged(model, x, counts, rule) if isinstance(rule, Merge) else model.pruned(x, counts, rule)
+    if isinstance(rule, Merge):
+        return merged(model, x, counts, rule, probe=probe)
+    return model.pruned(x, counts, rule, probe)
 
 
 def merged_masked(model, x, counts, decide):

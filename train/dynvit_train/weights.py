@@ -27,6 +27,7 @@ class Facts:
     std: tuple = IMAGENET_STD
     classes: tuple = ()
     synsets: tuple = ()
+    scorer: str = ""  # by which patches are removed as it was trained for; "": predictor, or none of ours
     license: str = ""
     training: str = ""
 
@@ -160,7 +161,7 @@ def facts_of(loaded, shape):
         interpolation=meta.get("interpolation", "bicubic"),
         mean=numbers(meta.get("mean", "0.485,0.456,0.406"), float),
         std=numbers(meta.get("std", "0.229,0.224,0.225"), float),
-        classes=split("classes"), synsets=split("synsets"),
+        classes=split("classes"), synsets=split("synsets"), scorer=meta.get("scorer", ""),
         license=meta.get("license", ""), training=meta.get("training", ""),
     )  # fmt: skip
 
@@ -208,12 +209,16 @@ def load_model(path, predictors=None, heads=0, prune_at=None, image_size=0, drop
             raise UserError(f"predictors {predictors}: no score_predictor tensors inside")
         loaded.tensors = {n: t for n, t in loaded.tensors.items() if not n.startswith("score_predictor.")}
         loaded.tensors |= {n: t for n, t in extra.tensors.items() if n.startswith("score_predictor.")}
-        if "prune_at" in extra.meta:
-            loaded.meta["prune_at"] = extra.meta["prune_at"]
+        loaded.meta |= of_predictors(extra.meta)
     shape = shape_of(loaded, heads, prune_at, image_size)
     drop_unfit_predictors(loaded, shape)
     model = fill(DynamicViT(shape, drop_path), loaded, path)
     return model, facts_of(loaded, shape), loaded
+
+
+def of_predictors(meta):
+    """What a predictors file's metadata say of a model that gets them."""
+    return {k: meta[k] for k in ("prune_at", "scorer") if k in meta}
 
 
 def drop_unfit_predictors(loaded, shape):

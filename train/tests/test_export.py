@@ -1,6 +1,7 @@
 """Model files, predictors files, cards and golden activations as dynvitd reads them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from test_fit import settings
 
 from dynvit_train.errors import UserError
 from dynvit_train.evaluating import answers
-from dynvit_train.export import encode, export, golden, metadata, quantise
+from dynvit_train.export import encode, export, golden, golden_input, metadata, quantise
 from dynvit_train.fit import fit
+from dynvit_train.merging import RULES, merged
 from dynvit_train.model import keep_counts
 from dynvit_train.reducing import ByPredictor
 from dynvit_train.weights import Facts, load_model, read
@@ -73,6 +75,20 @@ def test_predictors_apart(model_file, tmp_path):
         export(dense, tmp_path / "x.bin")
 
 
+def test_the_scorer_goes_with_the_predictors(model_file, small, tmp_path):
+    made, alone, dense, whole = (tmp_path / f"{n}.safetensors" for n in ("made", "alone", "dense", "whole"))
+    made.write_bytes(encode(small.state_dict(), metadata(SMALL, replace(FACTS, scorer="predictor+merge"))))
+    export(made, alone, only_predictors=True)
+    export(made, dense, dense=True)
+    assert tensors(alone)[1]["scorer"] == "predictor+merge" and "scorer" not in tensors(dense)[1]
+    export(dense, whole, predictors=str(alone))
+    assert whole.read_bytes() == made.read_bytes()
+    assert load_model(model_file, alone)[1].scorer == "predictor+merge" and load_model(model_file)[1].scorer == ""
+    made.write_bytes(encode(small.state_dict(), metadata(SMALL, replace(FACTS, scorer="attention"))))
+    export(made, dense, dense=True)
+    assert tensors(dense)[1]["scorer"] == "attention"
+
+
 def test_export_of_a_run_takes_the_average(pictures, tmp_path):
     fit(settings(pictures, tmp_path / "run", epochs=2, val=str(pictures), val_keep="1,0.5"))
     out, raw = tmp_path / "out.safetensors", tmp_path / "raw.safetensors"
@@ -113,6 +129,28 @@ def test_golden_is_what_the_model_does(model_file, tmp_path, small):
     with pytest.raises(UserError, match="16x16|want a square"):
         Image.new("RGB", (16, 12)).save(paths[0])
         golden(model_file, paths, out, [0.5], enlarge=True)
+
+
+def test_golden_and_answers_prune_as_the_model_names(model_file, pictures, tmp_path, small):
+    named, seen = tmp_path / "named.safetensors", {}
+    named.write_bytes(encode(small.state_dict(), metadata(SMALL, replace(FACTS, scorer="predictor+merge"))))
+    paths = sorted(pictures.rglob("*.png"))[:4]
+    cases = [("own", named, ""), ("asked", model_file, "predictor+merge"), ("dropped", named, "predictor")]
+    for name, source, scorer in cases:
+        golden(source, paths, tmp_path / f"{name}.safetensors", [0.5], brief=True, scorer=scorer)
+        answers(source, tmp_path / f"{name}.json", str(pictures), "0.5", scorer=scorer)
+        seen[name] = tensors(tmp_path / f"{name}.safetensors")[0], (tmp_path / f"{name}.json").read_text()
+    assert seen["own"][1] == seen["asked"][1] and seen["own"][0].keys() == seen["asked"][0].keys()
+    assert all(torch.equal(t, seen["asked"][0][n]) for n, t in seen["own"][0].items())
+    x = torch.stack([golden_input(p, FACTS, SMALL.image_size, False) for p in paths])
+    with torch.no_grad():
+        want = merged(small.eval(), x, keep_counts(0.5, 16, 3), RULES["predictor+merge"])
+    torch.testing.assert_close(seen["own"][0]["keep0.5.logits"], want.logits)
+    assert torch.equal(seen["own"][0]["keep0.5.groups.2"], want.groups[2])
+    assert not [n for n in seen["dropped"][0] if "groups" in n]
+    assert not torch.equal(seen["dropped"][0]["keep0.5.logits"], want.logits)
+    with pytest.raises(UserError, match="scorer 'dice': want one of predictor"):
+        golden(named, paths, tmp_path / "x.safetensors", [0.5], scorer="dice")
 
 
 def test_answers_are_in_the_order_of_paths(pictures, tmp_path):

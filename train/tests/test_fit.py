@@ -370,6 +370,7 @@ def test_merging_trains_everything_and_is_evaluated(pictures, tmp_path, train):
     rules = {"1": (None, 1.0), "0.5": (RULES["predictor+merge"], 0.5)}
     scores = evaluate(model, student.facts, scan(pictures), rules)
     assert {name: s.top1 for name, s in scores.items()} == results
+    assert saved["meta"]["scorer"] == "predictor+merge"
 
 
 @pytest.mark.parametrize(
