@@ -48,7 +48,7 @@ func grey() *camera.Frame {
 func TestDefault(t *testing.T) {
 	e := open(t, Options{})
 	info := e.Info()
-	if info.Model != "imagenette" || info.Classes != 10 || info.Patches != 196 || info.Scorer != "predictor" || len(info.SHA256) != 64 {
+	if info.Model != "imagenette" || info.Classes != 10 || info.Patches != 196 || info.Scorer != "predictor+merge" || len(info.SHA256) != 64 {
 		t.Errorf("%+v", info)
 	}
 	plan, err := e.Plan(vit.Keep{})

@@ -69,10 +69,16 @@ func (m mini) example(t *testing.T, name string, b int) []float32 {
 // keptSets returns the ids alive after each stage, in the reference's order.
 func (m mini) keptSets(t *testing.T, keep string, b int) [][]int32 {
 	t.Helper()
+	return m.idSets(t, keep+".kept", b)
+}
+
+// idSets returns the patch ids that are given of each stage.
+func (m mini) idSets(t *testing.T, of string, b int) [][]int32 {
+	t.Helper()
 	var sets [][]int32
 	for s := range m.config.PruneAt {
 		var ids []int32
-		for _, v := range m.example(t, fmt.Sprintf("%s.kept.%d", keep, s), b) {
+		for _, v := range m.example(t, fmt.Sprintf("%s.%d", of, s), b) {
 			ids = append(ids, int32(v))
 		}
 		sets = append(sets, ids)

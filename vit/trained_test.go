@@ -25,10 +25,15 @@ import (
 // PyTorch (python -m dynvit_train golden --brief --enlarge) in this order.
 var scenes = []string{"cassette", "church", "gaspump", "golfball", "parachute"}
 
-// shipped are the trained weights that the program carries; their golden files
-// are testdata/<name>.safetensors and <name>_answers.json.
+// shipped are the trained weights that the program carries, pruned as auto does it; their
+// golden files are testdata/<name>.safetensors and <name>_answers.json.
 var shipped = map[string]func(t *testing.T) (Config, Tensors){
 	"imagenette": func(t *testing.T) (Config, Tensors) { return opened(t, modelfile.Parse, models.Default()) },
+	"imagenette_predictor": func(t *testing.T) (Config, Tensors) {
+		c, f := opened(t, modelfile.Parse, models.Default())
+		c.Scorer = Predictor.String()
+		return c, f
+	},
 	"deit_tiny": func(t *testing.T) (Config, Tensors) {
 		c, f := opened(t, modelfile.Open, needs.Shared(t, "models", "deit_tiny_patch16_224.safetensors"))
 		p, err := modelfile.Open("../models/deit_tiny_predictors.safetensors")
@@ -58,7 +63,7 @@ func opened[From any](t *testing.T, open func(From) (*modelfile.File, error), fr
 	return c, f
 }
 
-// TestShippedEqualsPyTorch: shipped weights keep the same patches and
+// TestShippedEqualsPyTorch: shipped weights keep the same patches, merge the same ones and
 // give the same logits within 1e-3, dense and pruned, on every backend.
 func TestShippedEqualsPyTorch(t *testing.T) {
 	for name, load := range shipped {
@@ -77,7 +82,7 @@ func equalsPyTorch(t *testing.T, c Config, tensors Tensors, path string) {
 	t.Cleanup(func() { golden.Close() })
 	m := mini{config: c, golden: golden}
 	eachBackend(t, func(t *testing.T, be backends.Backend) {
-		s := predicting(t, be, c, tensors)
+		s := usually(t, be, c, tensors)
 		worst := 0.0
 		for _, keep := range []float64{1, 0.7, 0.5} {
 			plan, err := PlanFor(keep, c.Patches(), len(c.PruneAt))
@@ -90,10 +95,11 @@ func equalsPyTorch(t *testing.T, c Config, tensors Tensors, path string) {
 					t.Fatal(err)
 				}
 				key := fmt.Sprintf("keep%v", keep)
-				for k, want := range m.keptSets(t, key, b) {
-					if keep < 1 && !slices.Equal(r.Kept[k], want) {
-						t.Errorf("%s keep %v stage %d: another set", name, keep, k)
-					}
+				if keep < 1 {
+					sameSets(t, fmt.Sprintf("%s keep %v: kept", name, keep), r.Kept, m.idSets(t, key+".kept", b))
+				}
+				if s.scorer.Merges() {
+					sameSets(t, fmt.Sprintf("%s keep %v: groups", name, keep), r.Groups, m.idSets(t, key+".groups", b))
 				}
 				for i, want := range m.example(t, key+".logits", b) {
 					worst = max(worst, math.Abs(float64(r.Logits[i]-want)))
@@ -105,6 +111,26 @@ func equalsPyTorch(t *testing.T, c Config, tensors Tensors, path string) {
 			t.Errorf("logits differ by %.2g, want at most 1e-3", worst)
 		}
 	})
+}
+
+func sameSets(t *testing.T, of string, got, want [][]int32) {
+	t.Helper()
+	for stage := range want {
+		if len(got) != len(want) || !slices.Equal(got[stage], want[stage]) {
+			t.Errorf("%s, stage %d: others than PyTorch's", of, stage)
+		}
+	}
+}
+
+// usually is a session by the scorer that auto is.
+func usually(t *testing.T, be backends.Backend, c Config, src Tensors) *Session {
+	t.Helper()
+	_, merges := be.(backends.Merger)
+	scorer, err := ParseScorer("auto", c, merges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sessionOf(t, be, c, src, backends.F32, scorer)
 }
 
 // drawing reads a small square PNG and repeats its pixels to the model's size,
@@ -169,8 +195,7 @@ func answersAsPyTorch(t *testing.T, c Config, tensors Tensors, path string) {
 	if os.Getenv("DYNVIT_EVERY_PICTURE") != "" {
 		step = 1
 	}
-	be := fastest(t)
-	s := predicting(t, be, c, tensors)
+	s := usually(t, fastest(t), c, tensors)
 	for i := 0; i < len(paths); i += step {
 		input := pixels(t, c, camera.JPEG, paths[i])
 		for keep, answers := range want.Answers {
