@@ -133,7 +133,7 @@ def smaller(plan, kind, seed, model, facts):
     if not path.exists():
         cut = shrunk(model, kind, budget, sample(scan(plan.base.data), facts, model.shape.image_size, 64))
         tensors = {n: t for n, t in cut.state_dict().items() if not n.startswith("score_predictor.")}
-        write_atomic(path, encode(convert(tensors, "f32"), metadata(cut.shape, facts)))
+        write_atomic(path, encode(convert(tensors, "f32"), metadata(cut.shape, facts, predictors=False)))
     cut, _, _ = load_model(path)
     # "self" would be the cut network, which is worse than what the other arms learn from.
     teacher = plan.base.model if plan.base.teacher == "self" else plan.base.teacher

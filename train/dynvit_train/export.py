@@ -40,8 +40,10 @@ def number(x):
     return repr(float(x)).removesuffix(".0")
 
 
-def metadata(shape, facts):
-    """The metadata strings that describe a model completely (modelfile/manifest.go)."""
+def metadata(shape, facts, predictors=True):
+    """The metadata strings that describe a model completely (modelfile/manifest.go); without predictors it names no
+    scorer that is by them."""
+    scorer = facts.scorer if predictors or not facts.scorer.startswith("predictor") else ""
     meta = {
         "architecture": facts.architecture, "width": str(shape.width), "depth": str(shape.depth),
         "heads": str(shape.heads), "mlp_ratio": number(shape.hidden / shape.width), "patch_size": str(shape.patch_size),
@@ -49,7 +51,7 @@ def metadata(shape, facts):
         "mean": ",".join(map(number, facts.mean)), "std": ",".join(map(number, facts.std)),
         "layer_norm_eps": number(shape.eps), "prune_at": ",".join(map(str, shape.prune_at)),
         "classes": "|".join(facts.classes), "synsets": "|".join(facts.synsets),
-        "scorer": facts.scorer, "license": facts.license, "training": facts.training,
+        "scorer": scorer, "license": facts.license, "training": facts.training,
     }  # fmt: skip
     if facts.resize:
         meta["resize"] = str(facts.resize)
@@ -135,13 +137,11 @@ def export(
             loaded.tensors |= extra.tensors
             loaded.meta |= of_predictors(extra.meta)
     shape = shape_of(loaded)
-    meta = metadata(shape, facts_of(loaded, shape))
-    meta |= {k: v for k, v in (("license", license), ("training", training)) if v}
     tensors = choose(loaded.tensors, only_predictors, dense, source)
+    meta = metadata(shape, facts_of(loaded, shape), has_predictors(tensors))
+    meta |= {k: v for k, v in (("license", license), ("training", training)) if v}
     if only_predictors:
         meta = {k: meta[k] for k in ("prune_at", "scorer", "license", "training") if k in meta}
-    if not has_predictors(tensors) and meta.get("scorer", "").startswith("predictor"):
-        del meta["scorer"]
     check_size(out)
     write_atomic(out, encode(convert(tensors, dtype), meta))
     if card:

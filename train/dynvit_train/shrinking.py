@@ -31,7 +31,7 @@ def shrink(source, out, data, depth, hidden, teacher_classes, labels, images=128
     model = fewer_blocks(model, x, depth)
     model = fewer_units(model, x, hidden)
     how = f"blocks and hidden units of {source.rsplit('/', 1)[-1]} that {len(x)} pictures need least left out"
-    meta = metadata(model.shape, facts) | {"training": how}
+    meta = metadata(model.shape, facts, predictors=False) | {"training": how}
     tensors = {n: t for n, t in model.state_dict().items() if not n.startswith("score_predictor.")}
     write_atomic(out, encode(convert(tensors, "f32"), meta))
     return model

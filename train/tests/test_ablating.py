@@ -102,13 +102,13 @@ def test_shrink_takes_the_head_of_the_folders_classes(pictures, tmp_path):
     torch.manual_seed(4)
     model = DynamicViT(replace(SMALL, classes=5))
     path, names = tmp_path / "large.safetensors", tmp_path / "names.txt"
-    path.write_bytes(encode(model.state_dict(), metadata(model.shape, Facts(resize=36))))
+    path.write_bytes(encode(model.state_dict(), metadata(model.shape, Facts(resize=36, scorer="predictor+merge"))))
     names.write_text("other one\nred rot\nblue blau\nmore x\ngreen gruen, grün\n")
     out = tmp_path / "small.safetensors"
     shrink(str(path), str(out), str(pictures), 4, 32, str(names), str(names), 4)
     small, facts, loaded = load_model(out)
     assert facts.classes == ("blau", "gruen", "rot") and facts.synsets == ("blue", "green", "red")
-    assert not any(n.startswith("score_predictor.") for n in loaded.tensors)
+    assert not any(n.startswith("score_predictor.") for n in loaded.tensors) and "scorer" not in loaded.meta
     x = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(small(x).logits, model(x).logits[:, [2, 4, 1]], atol=1e-5, rtol=1e-4)
     with pytest.raises(UserError, match="want 1 to 4 blocks"):
