@@ -416,17 +416,26 @@ func TestOpenErrors(t *testing.T) {
 // writeSmall makes a small model without predictors whose head begins with a value.
 func writeSmall(t *testing.T, path string, head float32) {
 	t.Helper()
-	c := smallConfig()
-	tensors, err := vit.Random{Config: c}.Tensors()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tensor := range tensors {
+	writeRandom(t, path, vit.Random{Config: smallConfig()}, func(tensor modelfile.Tensor) {
 		if tensor.Name == "head.weight" {
 			binary.LittleEndian.PutUint32(tensor.Data, math.Float32bits(head))
 		}
+	})
+}
+
+// writeRandom makes a model of random weights, each of which edit may change.
+func writeRandom(t testing.TB, path string, r vit.Random, edit func(modelfile.Tensor)) {
+	t.Helper()
+	tensors, err := r.Tensors()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
+	if edit != nil {
+		for _, tensor := range tensors {
+			edit(tensor)
+		}
+	}
+	if err := modelfile.Write(path, r.Config.Manifest().Encode(), tensors); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -441,14 +450,8 @@ func naming(t *testing.T, scorer string, predictors bool) string {
 	t.Helper()
 	c := smallConfig()
 	c.Scorer, c.Predictors = scorer, predictors
-	tensors, err := vit.Random{Config: c}.Tensors()
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "naming.safetensors")
-	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
-		t.Fatal(err)
-	}
+	writeRandom(t, path, vit.Random{Config: c}, nil)
 	return path
 }
 
@@ -471,14 +474,8 @@ func TestBackbone(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Depth, c.PruneAt, c.Classes, c.Predictors = 1, nil, 0, false
-	tensors, err := vit.Random{Config: c, Seed: 1}.Tensors()
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "backbone.safetensors")
-	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
-		t.Fatal(err)
-	}
+	writeRandom(t, path, vit.Random{Config: c, Seed: 1}, nil)
 	if _, err := Open(Options{Model: path}, all.List()); err == nil || err.Error() != "model backbone: it has no classes: a backbone without a head" {
 		t.Error(err)
 	}

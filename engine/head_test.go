@@ -19,16 +19,10 @@ import (
 // writeBackbone makes a small model without a head in a store, by a name.
 func writeBackbone(t *testing.T, store, name string, seed uint64) *modelfile.File {
 	t.Helper()
-	c := vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 16, Width: 64, Depth: 4, Heads: 1, Hidden: 128,
-		Eps: 1e-6, SkipLam: 1, QKVBias: true, Resize: 36, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{1, 2, 3}}
-	tensors, err := vit.Random{Config: c, Seed: seed}.Tensors()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := smallConfig()
+	c.Classes = 0
 	path := filepath.Join(store, name+".safetensors")
-	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
-		t.Fatal(err)
-	}
+	writeRandom(t, path, vit.Random{Config: c, Seed: seed}, nil)
 	f, err := modelfile.Open(path)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"dynvit/backends/all"
 	"dynvit/camera"
 	"dynvit/camera/files"
-	"dynvit/modelfile"
 	"dynvit/preprocess"
 	"dynvit/vit"
 )
@@ -66,14 +65,8 @@ func written(b *testing.B, arch string) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tensors, err := vit.Random{Config: config}.Tensors()
-	if err != nil {
-		b.Fatal(err)
-	}
 	path := filepath.Join(b.TempDir(), arch+".safetensors")
-	if err := modelfile.Write(path, config.Manifest().Encode(), tensors); err != nil {
-		b.Fatal(err)
-	}
+	writeRandom(b, path, vit.Random{Config: config}, nil)
 	if _, err := os.ReadFile(path); err != nil { // into the page cache
 		b.Fatal(err)
 	}

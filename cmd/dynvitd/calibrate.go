@@ -227,14 +227,15 @@ func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, lab
 	for _, failure := range found.Failures {
 		complain(fmt.Errorf("%v left out: %w", failure.Point, failure.Err))
 	}
-	if n := len(found.Missed); n > 0 {
-		complain(fmt.Errorf("calibrate: the limit of %v was over before the turn of %v came, and of %d more: allow more time or try fewer points", f.limit, found.Missed[0], n-1))
-	}
 	if err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	if len(found.Points) == 0 {
 		return nil, err
+	}
+	if n := len(found.Missed); n > 0 {
+		complain(fmt.Errorf("calibrate: the limit of %v was over before %d of %d points had a turn, %v first: allow more time or try fewer points",
+			f.limit, n, n+len(found.Points)+len(found.Failures), found.Missed[0]))
 	}
 	table, choice := calibrate.NewTable(found, tuning.Origin(info, version, os.DirFS("/")), what, f.budget, time.Now())
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,12 +119,28 @@ func smallModel(t *testing.T) string {
 	t.Helper()
 	c := vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 16, Width: 64, Depth: 4, Heads: 1, Hidden: 64, Classes: 3, Eps: 1e-6, SkipLam: 1,
 		QKVBias: true, Resize: 32, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{1, 2, 3}}
-	tensors, err := vit.Random{Config: c}.Tensors()
+	return randomModel(t, "small", vit.Random{Config: c}, nil)
+}
+
+// TestCalibrateNoTime: where no point has frames that is one line, not one more for those that had none.
+func TestCalibrateNoTime(t *testing.T) {
+	stdout, stderr, code := outcome(t, dynvitd(t, "calibrate", "--budget", "50ms", "--limit", "1s", "--backend", "ref", "--precision", "f32", "--keep", "1", "--keep", "0.5", "--data", filepath.Dir(picture)))
+	if code != 1 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "before any point had") {
+		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// randomModel is the file of a model of random weights, whose metadata say more.
+func randomModel(t *testing.T, name string, r vit.Random, more map[string]string) string {
+	t.Helper()
+	tensors, err := r.Tensors()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "small.safetensors")
-	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
+	meta := r.Config.Manifest().Encode()
+	maps.Copy(meta, more)
+	path := filepath.Join(t.TempDir(), name+".safetensors")
+	if err := modelfile.Write(path, meta, tensors); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"dynvit/modelfile"
 	"dynvit/vit"
 )
 
@@ -15,19 +14,7 @@ func predicting(t *testing.T, more map[string]string) string {
 	t.Helper()
 	c := vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 4, Width: 64, Depth: 8, Heads: 1, Hidden: 64, Classes: 9, Eps: 1e-6, SkipLam: 1,
 		QKVBias: true, Resize: 32, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{1, 2, 3}, Predictors: true}
-	tensors, err := vit.Random{Config: c, Seed: 4}.Tensors()
-	if err != nil {
-		t.Fatal(err)
-	}
-	meta := c.Manifest().Encode()
-	for k, v := range more {
-		meta[k] = v
-	}
-	path := filepath.Join(t.TempDir(), "predicting.safetensors")
-	if err := modelfile.Write(path, meta, tensors); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return randomModel(t, "predicting", vit.Random{Config: c, Seed: 4}, more)
 }
 
 // TestNamedScorer: what a model's file names is what commands prune by, and say.

@@ -22,15 +22,7 @@ func mergeable(t *testing.T) string {
 	t.Helper()
 	c := vit.Config{Architecture: "vit", ImageSize: 32, PatchSize: 4, Width: 32, Depth: 8, Heads: 2, Hidden: 64, Classes: 9, Eps: 1e-6, SkipLam: 1,
 		QKVBias: true, Resize: 32, Interpolation: "bicubic", Std: [3]float32{1, 1, 1}, PruneAt: []int{1, 2, 3}}
-	tensors, err := vit.Random{Config: c, Seed: 4}.Tensors()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "mergeable.safetensors")
-	if err := modelfile.Write(path, c.Manifest().Encode(), tensors); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return randomModel(t, "mergeable", vit.Random{Config: c, Seed: 4}, nil)
 }
 
 // speckled is a folder of pictures of coloured squares.
