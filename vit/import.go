@@ -100,8 +100,9 @@ func AddPredictors(c Config, model, predictors *modelfile.File) (Tensors, Config
 		return nil, c, fmt.Errorf("%d predictors for the %d pruning stages %v", stages, len(c.PruneAt), c.PruneAt)
 	}
 	c.Predictors = true
-	if c = c.withPredictorsFor(m.Scorer); c.checkScorer() != nil {
-		return nil, c, c.checkScorer()
+	c = c.withPredictorsFor(m.Scorer)
+	if err := c.checkScorer(); err != nil {
+		return nil, c, err
 	}
 	return overlay{predictors, model}, c, c.checkShapes(predictors)
 }
