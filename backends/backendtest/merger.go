@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -70,28 +71,29 @@ func (p *pair) oneMatch(what string, heads int, keys, scores []float32, stay, dr
 	got, want := p.mergers()
 	n := len(scores)
 	qkv, score := p.tensor(n, len(keys)/n, keys), p.tensor(n, 1, scores)
-	order, turn := p.orders(n)
+	places, turns, turn := Orders(p.rng, n)
+	order := p.tensor(n, turns, places)
 	gotKept, wantKept := p.index(p.got, stay+1), p.index(p.want, stay+1)
 	gotGroups, wantGroups := p.index(p.got, n), p.index(p.want, n)
 	for _, logs := range []bool{false, true} {
 		got.Match(gotKept, gotGroups, qkv.got, heads, score.got, logs, drop, order.got, turn)
 		want.Match(wantKept, wantGroups, qkv.want, heads, score.want, logs, drop, order.want, turn)
-		what := fmt.Sprintf("%s, logs %v, turn %d of %d", what, logs, turn, order.got.Cols)
+		what := fmt.Sprintf("%s, logs %v, turn %d of %d", what, logs, turn, turns)
 		p.sameIndex("kept "+what, gotKept, wantKept)
 		p.sameIndex("groups "+what, gotGroups, wantGroups)
 	}
 }
 
-// orders are up to three columns that order n rows, and which of them is to: numbers at random,
+// Orders are up to three columns that order n rows, and which of them is to: numbers at random,
 // of which a few are equal and one is none.
-func (p *pair) orders(n int) (order twin, turn int) {
-	cols := 1 + p.rng.IntN(3)
-	x := make([]float32, n*cols)
-	for i := range x {
-		x[i] = float32(p.rng.IntN(2*n) - n/2)
+func Orders(rng *rand.Rand, n int) (order []float32, turns, turn int) {
+	turns = 1 + rng.IntN(3)
+	order = make([]float32, n*turns)
+	for i := range order {
+		order[i] = float32(rng.IntN(2*n) - n/2)
 	}
-	x[p.rng.IntN(len(x))] = float32(math.NaN())
-	return p.tensor(n, cols, x), p.rng.IntN(cols)
+	order[rng.IntN(len(order))] = float32(math.NaN())
+	return order, turns, rng.IntN(turns)
 }
 
 func (p *pair) sameIndex(what string, got, want backends.Index) {

@@ -105,7 +105,7 @@ func (b *bench) oneMatch(n, heads, width, stay, drop int, keys, score []float32,
 	targets, moving := survivors/2, survivors-stay
 	sources := survivors - targets
 	scores, qkv := b.floats(score), b.floats(keys)
-	order, turns, turn := b.orders(n)
+	order, turns, turn := backendtest.Orders(b.rng, n)
 	rest, from, to := b.result(make([]float32, survivors+1)), b.result(make([]float32, sources)), b.result(make([]float32, targets))
 	target, gain := b.result(make([]float32, sources)), b.result(make([]float32, sources))
 	moves, goes := b.result(make([]float32, moving+1)), b.result(make([]float32, n))
@@ -130,18 +130,6 @@ func (b *bench) oneMatch(n, heads, width, stay, drop int, keys, score []float32,
 	if got := b.getInts(groups.address(), n); !slices.Equal(got, wantGroups.Host) {
 		fail("%s: groups %v, want %v", what, got, wantGroups.Host)
 	}
-}
-
-// orders are a few columns that order n rows, and which of them is to: at random, with ties and no
-// number.
-func (b *bench) orders(n int) (order []float32, turns, turn int) {
-	turns = 1 + b.rng.IntN(3)
-	order = make([]float32, n*turns)
-	for i := range order {
-		order[i] = float32(b.rng.IntN(2*n) - n/2)
-	}
-	order[b.rng.IntN(len(order))] = float32(math.NaN())
-	return order, turns, b.rng.IntN(turns)
 }
 
 func (b *bench) merge() {
