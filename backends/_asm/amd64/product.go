@@ -12,8 +12,8 @@ func call(field string) string { return "call_" + field + "(DI)" }
 // product is a kernel of host.Product: tiles of some rows by two vectors of outputs, all
 // sums in registers, in one block of code for each height of a tile.
 // While it multiplies, it fetches what lies behind the panel, a weight's next, and the
-// lines of Dst for writing, a row each round: all of a tile's at its beginning would
-// take the place of its operands.
+// lines of Dst for writing, a row each round where a tile has many: all at its beginning
+// would take the place of its operands.
 type product struct {
 	name    string
 	heights []int // rising, as host.Product has them
@@ -38,12 +38,19 @@ type product struct {
 // most is the height that registers are laid out for: sums from 0 on, operands behind.
 func (p *product) most() int { return p.heights[len(p.heights)-1] }
 
-// unroll is how many words of the operands one round of the loop takes, ahead how many
-// cache lines it fetches: four or more tiles fetch a whole panel.
-const (
-	unroll = 4
-	ahead  = 2
-)
+// unroll is how many words of the operands one round of the loop takes. With AVX2 it takes 20
+// instructions for 12 multiply-adds as it is, which a core that shares its front end with
+// another thread has not always room for (docs/performance.md, "Zen 3").
+func (g *gen) unroll() int {
+	if g.wide {
+		return 4
+	}
+	return 8
+}
+
+// ahead is how many cache lines a round fetches: four or more tiles, with AVX2 eight, fetch a
+// whole panel.
+const ahead = 2
 
 // product writes the kernel. Registers: SI and R8 the tile's operands, R9 to R12 steps
 // between its rows, DX the panel, CX words left, R13 what is fetched, R14 the bytes
@@ -101,23 +108,31 @@ func (g *gen) tile(p product, rows int) {
 	g.Op("MOVQ", call("Dst"), "BX")
 	g.Op("ADDQ", "R14", "BX")
 	g.Op("MOVQ", call("DstStride"), "AX")
-	g.Op("SUBQ", unroll, "CX")
+	if !g.wide {
+		for range rows {
+			g.fetchToWrite(0)
+			g.nextToWrite()
+		}
+	}
+	g.Op("SUBQ", g.unroll(), "CX")
 	g.Op("JLT", name("rest"))
 	g.Op("PCALIGN", 32)
 	g.Label(name("loop"))
 	g.round(p, rows)
-	g.Op("SUBQ", unroll, "CX")
+	g.Op("SUBQ", g.unroll(), "CX")
 	g.Op("JGE", name("loop"))
 	g.Label(name("rest"))
-	g.Op("ADDQ", unroll, "CX")
+	g.Op("ADDQ", g.unroll(), "CX")
 	g.Op("JEQ", name("done"))
 	if p.crossed {
+		g.Label(name("two"))
 		g.Op("CMPQ", "CX", 2)
 		g.Op("JLT", name("one"))
 		g.crossed(p, rows, 0)
 		g.advance(rows, 2)
 		g.Op("SUBQ", 2, "CX")
-		g.Op("JEQ", name("done"))
+		g.Op("JNE", name("two"))
+		g.Op("JMP", name("done"))
 	}
 	g.Label(name("one"))
 	g.step(p, rows, 0)
@@ -155,9 +170,9 @@ func (g *gen) begin(p product, rows int) {
 	}
 }
 
-// round is the loop's body: unroll words of the operands, and what it fetches.
+// round is the loop's body: words of the operands, and what it fetches.
 func (g *gen) round(p product, rows int) {
-	for u := range unroll {
+	for u := range g.unroll() {
 		switch {
 		case !p.crossed:
 			g.step(p, rows, u)
@@ -166,14 +181,19 @@ func (g *gen) round(p product, rows int) {
 		}
 		if u < ahead {
 			g.Op("PREFETCHT1", at(64*u, "R13"))
-		} else if line := 64 * (u - ahead); line < 2*g.bytes() {
+		} else if line := 64 * (u - ahead); g.wide && line < 2*g.bytes() {
 			g.fetchToWrite(line)
 		}
 	}
-	g.Op("LEAQ", "(BX)(AX*4)", "BX")
+	if g.wide {
+		g.nextToWrite()
+	}
 	g.Op("ADDQ", 64*ahead, "R13")
-	g.advance(rows, unroll)
+	g.advance(rows, g.unroll())
 }
+
+// nextToWrite goes on to the row of Dst that is fetched next.
+func (g *gen) nextToWrite() { g.Op("LEAQ", "(BX)(AX*4)", "BX") }
 
 // outputs stores the tile, as float32 or, where the call asks for it, bfloat16.
 func (g *gen) outputs(p product, rows int, name func(string) string) {
