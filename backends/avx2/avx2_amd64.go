@@ -12,6 +12,7 @@ import (
 const (
 	lanes    = 8 // words of a vector
 	tileCols = 2 * lanes
+	sumStep  = 8 // numbers that the kernels of sums take at a time
 )
 
 // Tiles' heights that kernels are written for: 6 rows by two vectors keep 12 sums in
@@ -25,7 +26,10 @@ var (
 // common is what every processor with AVX2 runs.
 var common = host.Assembly{
 	Lanes: lanes, Heights: heights,
-	Rows:    host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows},
+	Rows: host.Rows{
+		Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows,
+		Add: addRow, AddHeads: addHeads, Receive: receiveRow, Step: sumStep,
+	},
 	Packing: host.Packing{Lanes: lanes, Transpose: transpose, Rows: packRows},
 	MulF32:  mulF32, PeakF32: peakF32, RoundBF16: roundBF16, RoundF16: roundF16,
 }

@@ -35,6 +35,15 @@ func normRows(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)
 func divideRows(dst *float32, dstStride int, src *float32, srcStride, rows, cols int, total *float32)
 
 //go:noescape
+func addRow(sums *float64, x *float32, n int)
+
+//go:noescape
+func addHeads(dst, x *float32, n, width, heads int) (squares float64)
+
+//go:noescape
+func receiveRow(received *int64, weights *float32, n int, share float32)
+
+//go:noescape
 func rowRange(src *float32, n int) (most, least uint32)
 
 //go:noescape

@@ -388,6 +388,97 @@ done25:
 	VZEROUPPER
 	RET
 
+// func addRow(sums *float64, x *float32, n int)
+TEXT ·addRow(SB), NOSPLIT, $0-24
+	MOVQ sums+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), DX
+loop:
+	VCVTPS2PD 0(SI), Y0
+	VADDPD 0(DI), Y0, Y0
+	VMOVUPD Y0, 0(DI)
+	VCVTPS2PD 16(SI), Y1
+	VADDPD 32(DI), Y1, Y1
+	VMOVUPD Y1, 32(DI)
+	ADDQ $32, SI
+	ADDQ $64, DI
+	SUBQ $8, DX
+	JNE loop
+	VZEROUPPER
+	RET
+
+// func addHeads(dst, x *float32, n, width, heads int) (squares float64)
+TEXT ·addHeads(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), DX
+	MOVQ width+24(FP), R9
+	SHLQ $2, R9
+	MOVQ heads+32(FP), R10
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+loop:
+	MOVQ SI, R8
+	MOVQ R10, CX
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+head:
+	VCVTPS2PD (R8), Y4
+	VCVTPS2PD 16(R8), Y5
+	VADDPD Y4, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	ADDQ R9, R8
+	DECQ CX
+	JNE head
+	VFMADD231PD Y2, Y2, Y0
+	VFMADD231PD Y3, Y3, Y1
+	VCVTPD2PSY Y2, X2
+	VCVTPD2PSY Y3, X3
+	VMOVUPS X2, (DI)
+	VMOVUPS X3, 16(DI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	SUBQ $8, DX
+	JNE loop
+	VADDPD Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPD X1, X0, X0
+	VHADDPD X0, X0, X0
+	VMOVSD X0, squares+40(FP)
+	VZEROUPPER
+	RET
+
+// func receiveRow(received *int64, weights *float32, n int, share float32)
+TEXT ·receiveRow(SB), NOSPLIT, $0-28
+	MOVQ received+0(FP), DI
+	MOVQ weights+8(FP), SI
+	MOVQ n+16(FP), DX
+	VBROADCASTSS share+24(FP), Y0
+	MOVQ $4843621399236968448, AX
+	VMOVQ AX, X1
+	VPBROADCASTQ X1, Y1
+loop:
+	VMULPS (SI), Y0, Y2
+	VEXTRACTF128 $1, Y2, X3
+	VCVTPS2PD X2, Y2
+	VCVTPS2PD X3, Y3
+	VROUNDPD $3, Y2, Y2
+	VADDPD Y1, Y2, Y2
+	VPSUBQ Y1, Y2, Y2
+	VPADDQ 0(DI), Y2, Y2
+	VMOVDQU Y2, 0(DI)
+	VROUNDPD $3, Y3, Y3
+	VADDPD Y1, Y3, Y3
+	VPSUBQ Y1, Y3, Y3
+	VPADDQ 32(DI), Y3, Y3
+	VMOVDQU Y3, 32(DI)
+	ADDQ $32, SI
+	ADDQ $64, DI
+	SUBQ $8, DX
+	JNE loop
+	VZEROUPPER
+	RET
+
 // func rowRange(src *float32, n int) (most, least uint32)
 TEXT ·rowRange(SB), NOSPLIT, $0-24
 	MOVQ src+0(FP), SI

@@ -15,6 +15,7 @@ import (
 const (
 	lanes    = 16 // words of a vector
 	tileCols = 2 * lanes
+	sumStep  = 8 // numbers that the kernels of sums take at a time
 )
 
 // Tiles' heights that kernels are written for: 14 rows by two vectors keep 28 sums in
@@ -27,7 +28,10 @@ var (
 // common is what every processor with AVX-512 runs.
 var common = host.Assembly{
 	Lanes: lanes, Heights: heights,
-	Rows:    host.Rows{Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows},
+	Rows: host.Rows{
+		Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows,
+		Add: addRow, AddHeads: addHeads, Receive: receiveRow, Step: sumStep,
+	},
 	Packing: host.Packing{Lanes: lanes, Transpose: transpose, Rows: packRows},
 	MulF32:  mulF32, PeakF32: peakF32, RoundBF16: roundBF16, RoundF16: roundF16,
 }

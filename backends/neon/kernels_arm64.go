@@ -58,6 +58,9 @@ func divideRows(dst *float32, dstStride int, src *float32, srcStride, rows, cols
 func addRow(sums *float64, x *float32, n int)
 
 //go:noescape
+func addHeads(dst, x *float32, n, width, heads int) (squares float64)
+
+//go:noescape
 func receiveRow(received *int64, weights *float32, n int, share float32)
 
 //go:noescape

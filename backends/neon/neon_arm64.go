@@ -35,7 +35,7 @@ var common = host.Assembly{
 	Lanes: lanes, Heights: heights, PartRows: partRows,
 	Rows: host.Rows{
 		Softmax: softmaxRows, GELU: geluRows, Norm: normRows, Divide: divideRows,
-		Add: addRow, Receive: receiveRow, Step: lanes,
+		Add: addRow, AddHeads: addHeads, Receive: receiveRow, Step: lanes,
 	},
 	Packing: host.Packing{Lanes: 2 * lanes, Transpose: transpose, Rows: packRows},
 	MulF32:  mulF32, Beside: true, PeakF32: peakF32, RoundBF16: roundBF16,

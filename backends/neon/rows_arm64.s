@@ -805,6 +805,43 @@ loop:
 	BNE loop
 	RET
 
+// func addHeads(dst, x *float32, n, width, heads int) (squares float64)
+TEXT ·addHeads(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD n+16(FP), R2
+	MOVD width+24(FP), R3
+	MOVD heads+32(FP), R4
+	LSL $2, R3
+	WORD $0x4f000400 // movi v0.4s, #0x0
+	WORD $0x4f000401 // movi v1.4s, #0x0
+loop:
+	MOVD R1, R5
+	MOVD R4, R6
+	WORD $0x4f000402 // movi v2.4s, #0x0
+	WORD $0x4f000403 // movi v3.4s, #0x0
+head:
+	FMOVQ (R5), F4
+	WORD $0x0e617885 // fcvtl v5.2d, v4.2s
+	WORD $0x4e617886 // fcvtl2 v6.2d, v4.4s
+	WORD $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	WORD $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	ADD R3, R5
+	SUBS $1, R6
+	BNE head
+	WORD $0x4e62cc40 // fmla v0.2d, v2.2d, v2.2d
+	WORD $0x4e63cc61 // fmla v1.2d, v3.2d, v3.2d
+	WORD $0x0e616844 // fcvtn v4.2s, v2.2d
+	WORD $0x4e616864 // fcvtn2 v4.4s, v3.2d
+	FMOVQ.P F4, 16(R0)
+	ADD $16, R1
+	SUBS $4, R2
+	BNE loop
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
+	FMOVD F0, squares+40(FP)
+	RET
+
 // func receiveRow(received *int64, weights *float32, n int, share float32)
 TEXT ·receiveRow(SB), NOSPLIT, $0-28
 	MOVD received+0(FP), R0

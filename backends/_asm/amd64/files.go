@@ -58,6 +58,9 @@ func rows(g *gen) string {
 	g.gelu()
 	g.norm()
 	g.divide()
+	g.add()
+	g.addHeads()
+	g.receive()
 	g.rowRange()
 	if g.wide {
 		g.codes16()

@@ -34,6 +34,7 @@ func rows(g gen) string {
 	g.norm()
 	g.divide()
 	g.addRow()
+	g.addHeads()
 	g.receiveRow()
 	g.rowsInt8()
 	g.pairsBF16()

@@ -87,7 +87,11 @@ var vectors = map[string]instruction{
 	"fcvtl d":  {0x0e617800, "fcvtl v%d.2d, v%d.2s"},
 	"fcvtl2 d": {0x4e617800, "fcvtl2 v%d.2d, v%d.4s"},
 	"fcvtzs d": {0x4ee1b800, "fcvtzs v%d.2d, v%d.2d"},
+	"fcvtn d":  {0x0e616800, "fcvtn v%d.2s, v%d.2d"},
+	"fcvtn2 d": {0x4e616800, "fcvtn2 v%d.4s, v%d.2d"},
 	"fadd d":   {0x4e60d400, "fadd v%d.2d, v%d.2d, v%d.2d"},
+	"faddp d":  {0x7e70d800, "faddp d%d, v%d.2d"},
+	"fmla d":   {0x4e60cc00, "fmla v%d.2d, v%d.2d, v%d.2d"},
 	"add d":    {0x4ee08400, "add v%d.2d, v%d.2d, v%d.2d"},
 
 	"bfcvtn":  {0x0ea16800, "bfcvtn v%d.4h, v%d.4s"},

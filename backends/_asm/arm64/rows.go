@@ -385,6 +385,42 @@ func (g gen) addRow() {
 	g.Op("RET")
 }
 
+// addHeads writes addHeads: the sums in float64 of the first n numbers, a multiple of 4 and more than
+// 0, of heads that are width apart, and of their squares.
+func (g gen) addHeads() {
+	g.Func("addHeads", 48, "(dst, x *float32, n, width, heads int) (squares float64)")
+	g.arguments("dst", "x", "n", "width", "heads")
+	g.Op("LSL", 2, "R3")
+	g.v("movi 0", 0)
+	g.v("movi 0", 1)
+	g.Label("loop")
+	g.Op("MOVD", "R1", "R5")
+	g.Op("MOVD", "R4", "R6")
+	g.v("movi 0", 2)
+	g.v("movi 0", 3)
+	g.Label("head")
+	g.Op("FMOVQ", "(R5)", f(4))
+	g.v("fcvtl d", 5, 4)
+	g.v("fcvtl2 d", 6, 4)
+	g.v("fadd d", 2, 2, 5)
+	g.v("fadd d", 3, 3, 6)
+	g.Op("ADD", "R3", "R5")
+	g.Op("SUBS", 1, "R6")
+	g.Op("BNE", "head")
+	g.v("fmla d", 0, 2, 2)
+	g.v("fmla d", 1, 3, 3)
+	g.v("fcvtn d", 4, 2)
+	g.v("fcvtn2 d", 4, 3)
+	g.Op("FMOVQ.P", f(4), at(bytes, "R0"))
+	g.Op("ADD", bytes, "R1")
+	g.Op("SUBS", lanes, "R2")
+	g.Op("BNE", "loop")
+	g.v("fadd d", 0, 0, 1)
+	g.v("faddp d", 0, 0)
+	g.Op("FMOVD", f(0), "squares+40(FP)")
+	g.Op("RET")
+}
+
 // receiveRow writes receiveRow: n weights, a multiple of 4 and more than 0, times share,
 // cut off to integers and added.
 func (g gen) receiveRow() {

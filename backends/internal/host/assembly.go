@@ -19,22 +19,21 @@ type Rows struct {
 	Norm    func(dst, x, gamma, beta *float32, rows, n int, inverseN, eps float32)
 	Divide  func(dst *float32, dstStride int, src *float32, srcStride, rows, cols int, total *float32)
 
-	// Of n numbers, a multiple of Step and more than 0. Step is 0 where there are none.
-	Add     func(sums *float64, x *float32, n int)
-	Receive func(received *int64, weights *float32, n int, share float32)
-	Step    int
+	// Of n numbers, a multiple of Step and more than 0; AddHeads of the first n of each of
+	// one or more heads.
+	Add      func(sums *float64, x *float32, n int)
+	AddHeads func(dst, x *float32, n, width, heads int) (squares float64)
+	Receive  func(received *int64, weights *float32, n int, share float32)
+	Step     int
 }
 
 // in sets the entries of k.
 func (r *Rows) in(k *Kernels) {
 	k.Softmax, k.GELU, k.Norm, k.Divide = r.softmax, r.gelu, r.norm, r.divide
-	k.Add, k.Receive = add, receive
-	if r.Step > 0 {
-		k.Add, k.Receive = r.add, r.receive
-	}
+	k.Add, k.AddHeads, k.Receive = r.add, r.addHeads, r.receive
 }
 
-// add leaves to plain Go what is behind the last whole step, as receive does.
+// add leaves to plain Go what is behind the last whole step, as the next two do.
 func (r *Rows) add(sums []float64, x []float32) {
 	whole := len(x) / r.Step * r.Step
 	if whole > 0 {
@@ -42,6 +41,18 @@ func (r *Rows) add(sums []float64, x []float32) {
 		r.Add(&sums[0], &x[0], whole)
 	}
 	add(sums[whole:], x[whole:])
+}
+
+func (r *Rows) addHeads(dst, x []float32) (squares float64) {
+	width := len(dst)
+	whole := width / r.Step * r.Step
+	if heads := len(x) / max(1, width); whole > 0 && heads > 0 {
+		squares = r.AddHeads(&dst[0], &x[0], whole, width, heads)
+	}
+	if whole < width {
+		squares += addColumns(dst[whole:], x[min(whole, len(x)):], width)
+	}
+	return squares
 }
 
 func (r *Rows) receive(received []int64, weights []float32, share float32) {

@@ -33,8 +33,11 @@ type Kernels struct {
 	Divide func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int, total []float32)
 	// Add adds numbers to sums as long.
 	Add func(sums []float64, x []float32)
-	// Receive adds each weight's float32 product with share, cut off to an integer, to
-	// what was received, as long.
+	// AddHeads writes the sum of the heads that lie in x side by side, each as wide as dst,
+	// and returns the sum of its squares. Both sums are float64's.
+	AddHeads func(dst, x []float32) (squares float64)
+	// Receive adds each weight's float32 product with share, cut off to an integer below
+	// 2⁵¹, to what was received, as long.
 	Receive func(received []int64, weights []float32, share float32)
 	// Peak does n rounds of the multiply-adds that carry p, with operands in
 	// registers alone. It returns how many operations (2 a multiply-add) that

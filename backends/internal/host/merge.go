@@ -11,8 +11,9 @@ import (
 // matching is one call of Match. Targets' features, made 1 long, become panels of keys, as
 // in an attention, which the sources' then meet in the kernel of Linear, in float32.
 type matching struct {
-	mul   *Product
-	lanes []lane
+	mul      *Product
+	addHeads func(dst, x []float32) (squares float64)
+	lanes    []lane
 
 	qkv      backends.Tensor
 	score    []float32
@@ -40,7 +41,7 @@ func (b *driver) Match(kept, groups backends.Index, qkv backends.Tensor, heads i
 	s.reserveHeads(&b.k, n, qkv.Cols/3, heads)
 	m := &b.matching
 	*m = matching{
-		mul: &b.k.Products[backends.F32], lanes: s.lanes, qkv: qkv, score: score.Host, logs: logs, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
+		mul: &b.k.Products[backends.F32], addHeads: b.k.AddHeads, lanes: s.lanes, qkv: qkv, score: score.Host, logs: logs, c: qkv.Cols / 3, width: qkv.Cols / 3 / heads,
 		rest: s.rest[:n-drop], panels: s.keys, zeros: s.zeros,
 	}
 	s.best(m.rest, score.Host, 0)
@@ -77,44 +78,12 @@ func (m *matching) halve(s *scratch, order backends.Tensor, turn int) {
 // anything, and returns the inverse of its length.
 func (m *matching) feature(dst []float32, row int32) (inverse float32) {
 	dst = dst[:m.width]
-	long := math.Sqrt(addHeads(dst, m.qkv.Host[int(row)*3*m.c+m.c:][:m.c]))
+	long := math.Sqrt(m.addHeads(dst, m.qkv.Host[int(row)*3*m.c+m.c:][:m.c]))
 	if long < 1e-30 {
 		clear(dst)
 		return 0
 	}
 	return float32(1 / long)
-}
-
-// addHeads writes the sum of the heads that lie in x side by side, each as wide as dst, and returns
-// the sum of its squares, in four that do not wait for each other.
-func addHeads(dst, x []float32) float64 {
-	var s0, s1, s2, s3 float64
-	i, width := 0, len(dst)
-	for ; i <= width-4; i += 4 {
-		var v0, v1, v2, v3 float64
-		for at := i; at < len(x); at += width {
-			v := (*[4]float32)(x[at:])
-			v0 += float64(v[0])
-			v1 += float64(v[1])
-			v2 += float64(v[2])
-			v3 += float64(v[3])
-		}
-		y := (*[4]float32)(dst[i:])
-		y[0], y[1], y[2], y[3] = float32(v0), float32(v1), float32(v2), float32(v3)
-		s0 += v0 * v0
-		s1 += v1 * v1
-		s2 += v2 * v2
-		s3 += v3 * v3
-	}
-	for ; i < width; i++ {
-		v := 0.0
-		for at := i; at < len(x); at += width {
-			v += float64(x[at])
-		}
-		dst[i] = float32(v)
-		s0 += v * v
-	}
-	return s0 + s1 + (s2 + s3)
 }
 
 // aiming is the first task of a matching: panels of targets.

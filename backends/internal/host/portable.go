@@ -31,6 +31,7 @@ func Portable() Kernels {
 		Norm:       norm,
 		Divide:     divide,
 		Add:        add,
+		AddHeads:   addHeads,
 		Receive:    receive,
 		Peak:       peak,
 	}

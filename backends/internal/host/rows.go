@@ -214,6 +214,40 @@ func add(sums []float64, x []float32) {
 	}
 }
 
+func addHeads(dst, x []float32) (squares float64) { return addColumns(dst, x, len(dst)) }
+
+// addColumns is addHeads of the first columns of heads of a width, as many as dst has, in four
+// sums of squares that do not wait for each other.
+func addColumns(dst, x []float32, width int) float64 {
+	var s0, s1, s2, s3 float64
+	i := 0
+	for ; i <= len(dst)-4; i += 4 {
+		var v0, v1, v2, v3 float64
+		for at := i; at < len(x); at += width {
+			v := (*[4]float32)(x[at:])
+			v0 += float64(v[0])
+			v1 += float64(v[1])
+			v2 += float64(v[2])
+			v3 += float64(v[3])
+		}
+		y := (*[4]float32)(dst[i:])
+		y[0], y[1], y[2], y[3] = float32(v0), float32(v1), float32(v2), float32(v3)
+		s0 += v0 * v0
+		s1 += v1 * v1
+		s2 += v2 * v2
+		s3 += v3 * v3
+	}
+	for ; i < len(dst); i++ {
+		v := 0.0
+		for at := i; at < len(x); at += width {
+			v += float64(x[at])
+		}
+		dst[i] = float32(v)
+		s0 += v * v
+	}
+	return s0 + s1 + (s2 + s3)
+}
+
 func receive(received []int64, weights []float32, share float32) {
 	received = received[:len(weights)]
 	for j, w := range weights {

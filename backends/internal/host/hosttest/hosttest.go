@@ -36,6 +36,7 @@ func Run(t *testing.T, k host.Kernels) {
 	t.Run("Norm", func(t *testing.T) { norm(t, k, twin) })
 	t.Run("Divide", func(t *testing.T) { divide(t, k) })
 	t.Run("Add", func(t *testing.T) { add(t, k) })
+	t.Run("AddHeads", func(t *testing.T) { addHeads(t, k) })
 	t.Run("Receive", func(t *testing.T) { receive(t, k) })
 	t.Run("Allocations", func(t *testing.T) { allocations(t, k) })
 }
@@ -552,6 +553,28 @@ func add(t *testing.T, k host.Kernels) {
 	}
 }
 
+// addHeads' sums are those of float64, rounded; their squares may be added in another order.
+func addHeads(t *testing.T, k host.Kernels) {
+	for width := range most {
+		for heads := 1; heads <= 4; heads++ {
+			x := guardpage.Copied(t, random(heads*width))
+			got := guardpage.Ending[float32](t, width)
+			want, wantSquares := make([]float32, width), 0.0
+			for i := range want {
+				sum := 0.0
+				for h := range heads {
+					sum += float64(x[h*width+i])
+				}
+				want[i] = float32(sum)
+				wantSquares += sum * sum
+			}
+			if squares := k.AddHeads(got, x); !slices.Equal(got, want) || math.Abs(squares-wantSquares) > 1e-14*wantSquares {
+				t.Errorf("%d heads of %d: %v, squares %v, want %v, %v", heads, width, got, squares, want, wantSquares)
+			}
+		}
+	}
+}
+
 func receive(t *testing.T, k host.Kernels) {
 	const share = 0x1.234p39
 	for n := range most {
@@ -577,6 +600,7 @@ func allocations(t *testing.T, k host.Kernels) {
 		k.Norm(y, x, x[:16], x[:16], 4, 1e-6)
 		k.Divide(y, 16, x, 16, 4, 16, scale)
 		k.Add(sums, x)
+		k.AddHeads(y, x)
 		k.Receive(received, x, 3)
 		for _, p := range k.Precisions {
 			if convert := k.Products[p].Convert; convert != nil {
