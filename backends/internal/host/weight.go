@@ -42,20 +42,32 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 		unit: make([]float32, padded), bias: make([]float32, padded)}
 	packed.packed = make([]uint32, packed.panels()*packed.panel)
 	copy(packed.bias, bias)
-	packed.fill(w)
+	b.fill(packed, w)
 	b.remember(packed.packed)
 	return packed, nil
 }
 
-// fill packs the rows of src panel by panel.
-func (w *weight) fill(src []float32) {
-	k, words := w.product, w.product.Words(w.in)
-	rows := make([]uint32, k.Cols*words)
-	for first := 0; first < w.out; first += k.Cols {
-		clear(rows)
-		for j := range min(k.Cols, w.out-first) {
-			w.unit[first+j] = k.Weights(rows[j*words:][:words], src[(first+j)*w.in:][:w.in])
-		}
-		k.Pack(w.packed[first/k.Cols*w.panel:][:w.panel], rows, words, k.Cols, words)
+// filling packs the rows of src, a panel a part.
+type filling struct {
+	*weight
+	src  []float32
+	rows [][]uint32 // of each lane: a panel's
+}
+
+func (b *driver) fill(w *weight, src []float32) {
+	rows := make([][]uint32, b.pool.threads())
+	for lane := range rows {
+		rows[lane] = make([]uint32, w.product.Cols*w.product.Words(w.in))
 	}
+	b.pool.run(filling{w, src, rows}, w.panels())
+}
+
+func (f filling) part(lane, i int) {
+	k, words, rows := f.product, f.product.Words(f.in), f.rows[lane]
+	clear(rows)
+	first := i * k.Cols
+	for j := range min(k.Cols, f.out-first) {
+		f.unit[first+j] = k.Weights(rows[j*words:][:words], f.src[(first+j)*f.in:][:f.in])
+	}
+	k.Pack(f.packed[i*f.panel:][:f.panel], rows, words, k.Cols, words)
 }
