@@ -103,7 +103,7 @@ func (s suite) recorder(t *testing.T) {
 	for _, p := range be.Facts().Precisions {
 		f := newFrame(t, be, p)
 		whole, part := recorder.Record(f.compute), recorder.Record(func() { be.MaxRows(f.top, f.x) })
-		for range 3 {
+		for range s.times() {
 			want := f.outcome(t, f.compute)
 			if got := f.outcome(t, whole.Replay); !slices.Equal(got, want) {
 				t.Errorf("%v: a replay gives other bits than its operations", p)
@@ -118,6 +118,14 @@ func (s suite) recorder(t *testing.T) {
 		f.outcome(t, part.Replay) // survives the other's end
 		part.Close()
 	}
+}
+
+// times is how often a recording is replayed, on another frame each time.
+func (s suite) times() int {
+	if s.few {
+		return 2
+	}
+	return 3
 }
 
 // frame runs every per-frame operation once.

@@ -12,7 +12,7 @@ import (
 // what was called, in front of one that fuses operations, too.
 func TestSpyConforms(t *testing.T) {
 	Run(t, spied(backends.Ref))
-	t.Run("fusing", suite{spied(backends.Portable)}.recorder)
+	t.Run("fusing", suite{open: spied(backends.Portable)}.recorder)
 }
 
 func spied(name string) Open {

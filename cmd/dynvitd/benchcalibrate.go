@@ -63,11 +63,15 @@ func (f *benchCalibrateFlags) run(ctx context.Context, out io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	a, err := f.tried()
+	if err != nil {
+		return fmt.Errorf("bench calibrate: %w", err)
+	}
 	frames, labels, what, err := f.frames(ctx, mostPictures)
 	if err != nil {
 		return fmt.Errorf("bench calibrate: %w", err)
 	}
-	list, err := f.measureAll(ctx, frames, labels, what)
+	list, err := f.measureAll(ctx, a, frames, labels, what)
 	if err != nil {
 		return fmt.Errorf("bench calibrate: %w", err)
 	}
@@ -76,9 +80,9 @@ func (f *benchCalibrateFlags) run(ctx context.Context, out io.Writer) error {
 
 // measureAll calibrates once, chooses for each budget, searches exhaustively, and
 // runs the choices in turns.
-func (f *benchCalibrateFlags) measureAll(ctx context.Context, frames []camera.Frame, labels []int, what string) ([]kept, error) {
+func (f *benchCalibrateFlags) measureAll(ctx context.Context, a tried, frames []camera.Frame, labels []int, what string) ([]kept, error) {
 	begun := time.Now()
-	table, err := f.measure(ctx, frames, labels, what)
+	table, err := f.measure(ctx, a, frames, labels, what)
 	if err != nil {
 		return nil, err
 	}

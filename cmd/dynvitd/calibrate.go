@@ -73,11 +73,15 @@ func (f *calibrateFlags) run(c *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	a, err := f.tried()
+	if err != nil {
+		return fmt.Errorf("calibrate: %w", err)
+	}
 	frames, labels, what, err := f.frames(c.Context(), mostPictures)
 	if err != nil {
 		return fmt.Errorf("calibrate: %w", err)
 	}
-	table, err := f.measure(c.Context(), frames, labels, what)
+	table, err := f.measure(c.Context(), a, frames, labels, what)
 	var nothing *calibrate.NothingFits
 	if table == nil || err != nil && !table.Partial && !errors.As(err, &nothing) {
 		return fmt.Errorf("calibrate: %w", err)
@@ -189,39 +193,47 @@ func (f *calibrateFlags) pictures(most int) ([]camera.Frame, []int, string, erro
 	return frames, labels, fmt.Sprintf("%d pictures of %s", len(frames), filepath.Base(f.data)), nil
 }
 
+// tried is what the flags mean for a model.
+type tried struct {
+	info       engine.Info
+	plans      []calibrate.Plan
+	precisions []string
+	dense      vit.Plan
+}
+
+// tried opens the model once, ahead of all that takes time.
+func (f *calibrateFlags) tried() (a tried, err error) {
+	f.Scaled = true // as the daemon does
+	first, err := engine.Open(f.Options, all.List())
+	if err != nil {
+		return a, err
+	}
+	defer first.Close()
+	a.info, a.precisions = first.Info(), f.precisions
+	if len(a.precisions) == 0 {
+		a.precisions = first.Precisions()
+	}
+	if a.plans, err = f.plans(first); err != nil {
+		return a, err
+	}
+	a.dense, err = vit.PlanFor(1, a.info.Patches, a.info.Stages)
+	return a, err
+}
+
 // measure runs the grid. After Ctrl-C the table is partial and the error the
 // context's.
-func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, labels []int, what string) (*calibrate.Table, error) {
+func (f *calibrateFlags) measure(ctx context.Context, a tried, frames []camera.Frame, labels []int, what string) (*calibrate.Table, error) {
 	open := func(o engine.Options) (tuning.Classifier, error) { return engine.Open(o, all.List()) }
-	f.Scaled = true // as the daemon does
-	first, err := open(f.Options)
-	if err != nil {
-		return nil, err
-	}
-	info := first.Info()
-	plans, err := f.plans(first)
-	precisions := f.precisions
-	if len(precisions) == 0 {
-		precisions = first.(*engine.Engine).Precisions()
-	}
-	first.Close()
-	if err != nil {
-		return nil, err
-	}
-	dense, err := vit.PlanFor(1, info.Patches, info.Stages)
-	if err != nil {
-		return nil, err
-	}
 	threads := f.threads
 	if len(threads) == 0 {
-		threads = threadCounts(info.Threaded, runtime.GOMAXPROCS(0))
+		threads = threadCounts(a.info.Threaded, runtime.GOMAXPROCS(0))
 	}
 	most := slices.Max(threads)
 	target := tuning.NewTarget(open, f.Options, frames)
 	defer target.Close()
-	found, err := calibrate.Run(ctx, target, calibrate.Grid(plans, precisions, threads), calibrate.Options{
+	found, err := calibrate.Run(ctx, target, calibrate.Grid(a.plans, a.precisions, threads), calibrate.Options{
 		Percentile: f.percentile, Frames: len(frames), Labels: labels,
-		Reference:    calibrate.Point{Plan: calibrate.Plan{KeepRatio: 1, Keep: dense.Keep}, Group: calibrate.Group{Precision: "f32", Threads: most}},
+		Reference:    calibrate.Point{Plan: calibrate.Plan{KeepRatio: 1, Keep: a.dense.Keep}, Group: calibrate.Group{Precision: "f32", Threads: most}},
 		MeasureLimit: f.limit * 2 / 3, JudgeLimit: f.limit / 3, Progress: f.progress(),
 	})
 	for _, failure := range found.Failures {
@@ -237,7 +249,7 @@ func (f *calibrateFlags) measure(ctx context.Context, frames []camera.Frame, lab
 		complain(fmt.Errorf("calibrate: the limit of %v was over before %d of %d points had a turn, %v first: allow more time or try fewer points",
 			f.limit, n, n+len(found.Points)+len(found.Failures), found.Missed[0]))
 	}
-	table, choice := calibrate.NewTable(found, tuning.Origin(info, version, os.DirFS("/")), what, f.budget, time.Now())
+	table, choice := calibrate.NewTable(found, tuning.Origin(a.info, version, os.DirFS("/")), what, f.budget, time.Now())
 	if err != nil {
 		table.Partial = true
 		return table, err

@@ -41,7 +41,7 @@ func TestCalibrate(t *testing.T) {
 	dir := t.TempDir()
 	file, plot := filepath.Join(dir, "sub", "calibration.json"), filepath.Join(dir, "plot.svg")
 	args := []string{"calibrate", "--keep", "1", "--keep", "0.5", "--precision", "f32", "--threads", "1", "--json", "-o", file}
-	stdout, stderr, code := calibrated(t, 15*time.Second, nil, append(args, "--budget", "50s", "--plot", plot)...)
+	stdout, stderr, code := calibrated(t, 4*time.Second, nil, append(args, "--budget", "50s", "--plot", plot)...)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit %d, %q", code, stderr)
 	}
@@ -62,7 +62,7 @@ func TestCalibrate(t *testing.T) {
 	if svg, err := os.ReadFile(plot); err != nil || !strings.HasPrefix(string(svg), "<svg") && !strings.HasPrefix(string(svg), "<?xml") {
 		t.Errorf("plot: %.60s, %v", svg, err)
 	}
-	stdout, stderr, code = calibrated(t, 15*time.Second, nil, append(args, "--budget", "1ms")...)
+	stdout, stderr, code = calibrated(t, 4*time.Second, nil, append(args, "--budget", "1ms", "--source", "file://"+filepath.Join(onePicture(t), "one.jpg")+"?fps=0")...)
 	shown = calibrate.Table{}
 	if err := json.Unmarshal([]byte(stdout), &shown); err != nil || shown.Chosen != nil || len(shown.Points) != 2 {
 		t.Errorf("%s: %v", stdout, err)
@@ -91,12 +91,7 @@ func TestCalibrateAsksBackend(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs more than a short run: it measures")
 	}
-	model, dir := smallModel(t), t.TempDir()
-	data, err := os.ReadFile(picture)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, dir, "one.jpg", string(data))
+	model, dir := smallModel(t), onePicture(t)
 	for backend, want := range map[string][]int{backends.Ref: {4}, backends.Portable: {1, 2, 4}} {
 		stdout, stderr, code := calibrated(t, 20*time.Second, []string{"GOMAXPROCS=4"}, "calibrate", "--budget", "50s", "--model", model, "--backend", backend,
 			"--precision", "f32", "--keep", "1", "--data", dir, "--json")
@@ -112,6 +107,18 @@ func TestCalibrateAsksBackend(t *testing.T) {
 			t.Errorf("%s was tried on %v threads, want %v", backend, got, want)
 		}
 	}
+}
+
+// onePicture is a folder with a picture.
+func onePicture(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write(t, dir, "one.jpg", string(data))
+	return dir
 }
 
 // smallModel writes a model of random weights that takes no time.
@@ -149,7 +156,7 @@ func randomModel(t *testing.T, name string, r vit.Random, more map[string]string
 // TestCalibrateInterrupted leaves the old file as it is.
 func TestCalibrateInterrupted(t *testing.T) {
 	file := write(t, t.TempDir(), "calibration.json", "precious")
-	d := dynvitd(t, "calibrate", "--budget", "50ms", "-o", file, "-v", "--limit", "60s")
+	d := dynvitd(t, "calibrate", "--budget", "50ms", "-o", file, "-v", "--limit", "60s", "--data", onePicture(t))
 	p := start(t, d)
 	p.await("measuring|warming")
 	p.Process.Signal(os.Interrupt)

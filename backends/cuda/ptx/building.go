@@ -210,6 +210,6 @@ func (b *building) finish() (*Kernel, error) {
 		}
 		b.program[i].target = to
 	}
-	b.program = append(b.program, instruction{guard: -1, step: leave, code: "the end"})
+	b.program = append(b.program, instruction{guard: -1, step: results(returned), code: "the end"})
 	return &b.Kernel, nil
 }

@@ -10,26 +10,20 @@ import (
 type instruction struct {
 	guard   int32 // slot of the predicate that decides; -1: always
 	unless  bool
-	step    func(t *thread, in *instruction) outcome
+	step    step
 	d       int32      // result
 	a, b, c int32      // operands
 	lists   [4][]int32 // those in braces
 	offset  int64      // of an address behind slot a
 	target  int        // of a jump
 	of      kind
-	gang    gang // what a warp does as one; nil: a thread alone
+	gang    gang // what lanes do together; nil: each alone
 	line    int
 	code    string
 }
 
-// outcome is how a thread goes on.
-type outcome uint8
-
-const (
-	next   outcome = iota
-	jumped         // pc is set
-	stops          // it waits, or is done
-)
+// step has the lanes of a group that are on do an instruction.
+type step func(w *warp, in *instruction) outcome
 
 // decoder reads the modifiers and operands of an instruction's kind.
 type decoder func(b *building, in *instruction, mods, ops []string) error
@@ -103,29 +97,37 @@ func decodeMove(b *building, in *instruction, mods, ops []string) (err error) {
 	return b.operandsInto(ops, &in.d, &in.a)
 }
 
-func move(t *thread, in *instruction) outcome {
-	t.r[in.d] = t.r[in.a] & in.of.mask()
+func move(w *warp, in *instruction) outcome {
+	d, a, m := &w.r[in.d], &w.r[in.a], in.of.mask()
+	for _, i := range w.on {
+		d[i&31] = a[i&31] & m
+	}
 	return next
 }
 
 // unpack gives each of a list its part of the bits, the lowest first.
-func unpack(t *thread, in *instruction) outcome {
+func unpack(w *warp, in *instruction) outcome {
 	l := in.lists[0]
 	part := kind{'b', in.of.bits / len(l)}
-	for i, d := range l {
-		t.r[d] = t.r[in.a] >> (i * part.bits) & part.mask()
+	for _, i := range w.on {
+		v := w.r[in.a][i]
+		for j, d := range l {
+			w.r[d][i] = v >> (j * part.bits) & part.mask()
+		}
 	}
 	return next
 }
 
-func pack(t *thread, in *instruction) outcome {
+func pack(w *warp, in *instruction) outcome {
 	l := in.lists[0]
 	part := kind{'b', in.of.bits / len(l)}
-	var v uint64
-	for i, a := range l {
-		v |= t.r[a] & part.mask() << (i * part.bits)
+	for _, i := range w.on {
+		var v uint64
+		for j, a := range l {
+			v |= w.r[a][i] & part.mask() << (j * part.bits)
+		}
+		w.r[in.d][i] = v
 	}
-	t.r[in.d] = v
 	return next
 }
 
@@ -143,9 +145,9 @@ func decodeAccess(b *building, in *instruction, mods, ops []string) error {
 		in.step = move
 		return b.operandsInto(ops, &in.d, &in.a)
 	}
-	list, address, do := ops[0], ops[1], (*thread).load
+	list, address, do := ops[0], ops[1], (*warp).load
 	if mods[0] == "st" {
-		list, address, do = ops[1], ops[0], (*thread).store
+		list, address, do = ops[1], ops[0], (*warp).store
 	}
 	if in.lists[0], err = b.list(list); err != nil {
 		return err
@@ -154,8 +156,8 @@ func decodeAccess(b *building, in *instruction, mods, ops []string) error {
 	if err != nil {
 		return unknown(mods)
 	}
-	in.step = func(t *thread, in *instruction) outcome {
-		do(t, where, t.r[in.a]+uint64(in.offset), in.of, in.lists[0])
+	in.step = func(w *warp, in *instruction) outcome {
+		do(w, in, where)
 		return next
 	}
 	in.a, in.offset, err = b.address(address)
@@ -190,10 +192,7 @@ func decodeAddress(b *building, in *instruction, mods, ops []string) error {
 	if to {
 		base = -base
 	}
-	in.step = func(t *thread, in *instruction) outcome {
-		t.r[in.d] = t.r[in.a] + base
-		return next
-	}
+	in.step = eachOne(func(x uint64) uint64 { return x + base })
 	return b.operandsInto(ops, &in.d, &in.a)
 }
 
@@ -206,10 +205,7 @@ func decodeTwo(b *building, in *instruction, mods, ops []string) error {
 	if f == nil {
 		return unknown(mods)
 	}
-	in.of, in.step = k, func(t *thread, in *instruction) outcome {
-		t.r[in.d] = f(t.r[in.a], t.r[in.b])
-		return next
-	}
+	in.of, in.step = k, f
 	return b.operandsInto(ops, &in.d, &in.a, &in.b)
 }
 
@@ -222,17 +218,7 @@ func decodeThree(b *building, in *instruction, mods, ops []string) error {
 	if f == nil {
 		return unknown(mods)
 	}
-	in.of, in.step = k, func(t *thread, in *instruction) outcome {
-		t.r[in.d] = f(t.r[in.a], t.r[in.b], t.r[in.c])
-		return next
-	}
-	if k == (kind{'f', 32}) {
-		in.step = func(t *thread, in *instruction) outcome {
-			t.block.run.stats.Products++
-			t.r[in.d] = f(t.r[in.a], t.r[in.b], t.r[in.c])
-			return next
-		}
-	}
+	in.of, in.step = k, f
 	return b.operandsInto(ops, &in.d, &in.a, &in.b, &in.c)
 }
 
@@ -242,10 +228,12 @@ func decodeFour(b *building, in *instruction, mods, ops []string) error {
 	if err != nil || len(between) > 0 || k.of != 'b' || len(ops) != 5 {
 		return unknown(mods)
 	}
-	in.of, in.step = k, func(t *thread, in *instruction) outcome {
-		at, n := t.r[in.c]&255, t.r[in.lists[0][0]]&255
-		field := (uint64(1)<<n - 1) << at
-		t.r[in.d] = (t.r[in.b]&^field | t.r[in.a]<<at&field) & in.of.mask()
+	in.of, in.step = k, func(w *warp, in *instruction) outcome {
+		for _, i := range w.on {
+			at, n := w.r[in.c][i]&255, w.r[in.lists[0][0]][i]&255
+			field := (uint64(1)<<n - 1) << at
+			w.r[in.d][i] = (w.r[in.b][i]&^field | w.r[in.a][i]<<at&field) & in.of.mask()
+		}
 		return next
 	}
 	if in.lists[0], err = b.list(ops[4]); err != nil {
@@ -263,10 +251,7 @@ func decodeOne(b *building, in *instruction, mods, ops []string) error {
 	if f == nil {
 		return unknown(mods)
 	}
-	in.of, in.step = k, func(t *thread, in *instruction) outcome {
-		t.r[in.d] = f(t.r[in.a])
-		return next
-	}
+	in.of, in.step = k, eachOne(f)
 	return b.operandsInto(ops, &in.d, &in.a)
 }
 
@@ -283,10 +268,7 @@ func decodeConvert(b *building, in *instruction, mods, ops []string) error {
 	if f == nil {
 		return unknown(mods)
 	}
-	in.step = func(t *thread, in *instruction) outcome {
-		t.r[in.d] = f(t.r[in.a])
-		return next
-	}
+	in.step = eachOne(f)
 	return b.operandsInto(ops, &in.d, &in.a)
 }
 
@@ -295,13 +277,8 @@ func decodeCompare(b *building, in *instruction, mods, ops []string) error {
 	if err != nil || len(between) != 1 {
 		return unknown(mods)
 	}
-	f := comparison(between[0], k)
-	if f == nil {
+	if in.step = compared(between[0], k); in.step == nil {
 		return unknown(mods)
-	}
-	in.step = func(t *thread, in *instruction) outcome {
-		t.r[in.d] = truth(f(t.r[in.a], t.r[in.b]))
-		return next
 	}
 	return b.operandsInto(ops, &in.d, &in.a, &in.b)
 }
@@ -318,15 +295,20 @@ func decodeSelect(b *building, in *instruction, mods, ops []string) error {
 	if err != nil || len(between) > 0 {
 		return unknown(mods)
 	}
-	in.of, in.step = k, func(t *thread, in *instruction) outcome {
-		v := t.r[in.b]
-		if t.r[in.c]&1 != 0 {
-			v = t.r[in.a]
-		}
-		t.r[in.d] = v & in.of.mask()
-		return next
-	}
+	in.of, in.step = k, selected
 	return b.operandsInto(ops, &in.d, &in.a, &in.b, &in.c)
+}
+
+func selected(w *warp, in *instruction) outcome {
+	d, a, b, p, m := &w.r[in.d], &w.r[in.a], &w.r[in.b], &w.r[in.c], in.of.mask()
+	for _, i := range w.on {
+		v := b[i&31]
+		if p[i&31]&1 != 0 {
+			v = a[i&31]
+		}
+		d[i&31] = v & m
+	}
+	return next
 }
 
 func decodeJump(b *building, in *instruction, mods, ops []string) error {
@@ -334,10 +316,7 @@ func decodeJump(b *building, in *instruction, mods, ops []string) error {
 		return unknown(mods)
 	}
 	b.jumps[len(b.program)] = ops[0]
-	in.step = func(t *thread, in *instruction) outcome {
-		t.pc = in.target
-		return jumped
-	}
+	in.step = results(jumps)
 	return nil
 }
 
@@ -345,14 +324,11 @@ func decodeLeave(_ *building, in *instruction, mods, ops []string) error {
 	if len(mods) > 1 || len(ops) > 0 {
 		return unknown(mods)
 	}
-	in.step = leave
+	in.step = results(returned)
 	return nil
 }
 
-func leave(t *thread, _ *instruction) outcome {
-	t.done = true
-	return stops
-}
+func results(o outcome) step { return func(*warp, *instruction) outcome { return o } }
 
 // decodeAtomic is compare-and-swap on global memory.
 func decodeAtomic(b *building, in *instruction, mods, ops []string) error {
@@ -360,8 +336,10 @@ func decodeAtomic(b *building, in *instruction, mods, ops []string) error {
 	if err != nil || !slices.Equal(between, []string{"global", "cas"}) || k.of != 'b' || k.bits < 32 || len(ops) != 4 {
 		return unknown(mods)
 	}
-	in.of, in.step = k, func(t *thread, in *instruction) outcome {
-		t.r[in.d] = t.swap(t.r[in.a]+uint64(in.offset), in.of, t.r[in.b], t.r[in.c])
+	in.of, in.step = k, func(w *warp, in *instruction) outcome {
+		for _, i := range w.on {
+			w.r[in.d][i] = w.swap(i, w.r[in.a][i]+uint64(in.offset), in.of, w.r[in.b][i], w.r[in.c][i])
+		}
 		return next
 	}
 	if in.a, in.offset, err = b.address(ops[1]); err != nil {
@@ -374,10 +352,7 @@ func decodeAtomic(b *building, in *instruction, mods, ops []string) error {
 func decodeBarrier(b *building, in *instruction, mods, ops []string) error {
 	switch {
 	case slices.Equal(mods[1:], []string{"sync"}) && slices.Equal(ops, []string{"0"}):
-		in.step = func(t *thread, _ *instruction) outcome {
-			t.waits = forBlock
-			return stops
-		}
+		in.step = results(forBlock)
 		return nil
 	case slices.Equal(mods[1:], []string{"warp", "sync"}):
 		in.ganged(meet)

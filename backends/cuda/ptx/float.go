@@ -28,7 +28,15 @@ func fused(a, b, c float32) float64 {
 	return s
 }
 
-func fma(a, b, c float32) float32 { return float32(fused(a, b, c)) }
+// fma rounds to the nearest. Unless the sum in float64 lies halfway between two float32, or is too small to be a
+// normal one, what float64 has lost doesn't matter; zero is exact.
+func fma(a, b, c float32) float32 {
+	s := float64(a)*float64(b) + float64(c)
+	if v := math.Float64bits(s); v&(1<<29-1) != 1<<28 && v>>52&0x7ff > 1023-126 || s == 0 {
+		return float32(s)
+	}
+	return float32(fused(a, b, c))
+}
 
 // fmaDown rounds towards minus infinity.
 func fmaDown(a, b, c float32) float32 {

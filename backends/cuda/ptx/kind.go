@@ -44,4 +44,12 @@ func (k kind) integer(v uint64) int64 {
 	return int64(v & k.mask())
 }
 
+// less compares numbers.
+func (k kind) less(x, y uint64) bool {
+	if k.of == 's' {
+		return k.signed(x) < k.signed(y)
+	}
+	return x&k.mask() < y&k.mask()
+}
+
 func (k kind) isInteger() bool { return k.of == 's' || k.of == 'u' || k.of == 'b' }

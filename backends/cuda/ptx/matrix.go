@@ -89,7 +89,7 @@ func (b *building) fragmentMoved(in *instruction, mods, ops []string, writes boo
 	if in.a, in.offset, err = b.address(ops[1]); err != nil {
 		return err
 	}
-	in.ganged(func(w *gathered) { w.moveFragment(where, p, f, layout == "col", writes) })
+	in.ganged(func(w *warp, in *instruction) { w.moveFragment(in, where, p, f, layout == "col", writes) })
 	return b.operandsInto(ops[2:], &in.b)
 }
 
@@ -97,40 +97,43 @@ func (b *building) fragmentMoved(in *instruction, mods, ops []string, writes boo
 // aligned to 32 bytes and rows be multiples of 16 apart, as CUDA's C++ guide wants it of
 // load_matrix_sync, which is this instruction. (The ISA's text wants each row
 // aligned to the bytes that a lane has of the fragment, which 8 halves of padding break.)
-func (w *gathered) moveFragment(where space, p part, f form, columns, writes bool) {
-	first := w.lane[0] // all are there
-	base, stride := first.r[w.in.a]+uint64(w.in.offset), int(int32(first.r[w.in.b]))
+func (w *warp) moveFragment(in *instruction, where space, p part, f form, columns, writes bool) {
+	at, strides := &w.r[in.a], &w.r[in.b]
+	base, stride := at[0]+uint64(in.offset), int(int32(strides[0])) // all lanes are there
 	size := f.of.bytes()
 	if base%32 != 0 || stride*size%16 != 0 {
-		first.fail("rows from %#x, %d bytes apart: not aligned to 32 and 16", base, stride*size)
+		w.fail(0, "rows from %#x, %d bytes apart: not aligned to 32 and 16", base, stride*size)
 	}
-	for lane, t := range w.lane {
-		if t.r[w.in.a]+uint64(w.in.offset) != base || int(int32(t.r[w.in.b])) != stride {
-			t.fail("lanes have different addresses or strides")
+	var m view
+	for _, lane := range w.on {
+		if at[lane]+uint64(in.offset) != base || int(int32(strides[lane])) != stride {
+			w.fail(lane, "lanes have different addresses or strides")
 		}
 		for v := range 8 {
-			i := place(p, lane, v)
+			i := place(p, int(lane), v)
 			major, minor := i/side, i%side
 			if columns {
 				major, minor = minor, major
 			}
-			data := t.access(where, base+uint64((major*stride+minor)*size), size, 1, writes)
+			i = w.find(&m, lane, where, base+uint64((major*stride+minor)*size), size)
 			if writes {
-				store(data, size, t.value(w.in.lists[0], f, v))
+				w.writes(&m, lane, i, size, false)
+				store(m.data[i:], size, w.value(lane, in.lists[0], f, v))
 			} else {
-				t.setValue(w.in.lists[0], f, v, load(data, size))
+				w.reads(&m, 1<<lane, i, size)
+				w.setValue(lane, in.lists[0], f, v, load(m.data[i:], size))
 			}
 		}
 	}
 }
 
 // value is a lane's number v of a fragment.
-func (t *thread) value(list []int32, f form, v int) uint64 {
-	return t.r[list[v/f.each]] >> (v % f.each * f.of.bits) & f.of.mask()
+func (w *warp) value(lane uint8, list []int32, f form, v int) uint64 {
+	return w.r[list[v/f.each]][lane] >> (v % f.each * f.of.bits) & f.of.mask()
 }
 
-func (t *thread) setValue(list []int32, f form, v int, x uint64) {
-	r := &t.r[list[v/f.each]]
+func (w *warp) setValue(lane uint8, list []int32, f form, v int, x uint64) {
+	r := &w.r[list[v/f.each]][lane]
 	switch {
 	case f.of == kind{'f', 16}:
 		*r = x | x<<16
@@ -167,28 +170,28 @@ func (b *building) multiplied(in *instruction, mods, ops []string) (err error) {
 			return unknown(mods)
 		}
 	}
-	in.ganged(func(w *gathered) { w.multiply(operand, sum) })
+	in.ganged(func(w *warp, in *instruction) { w.multiply(in, operand, sum) })
 	return nil
 }
 
 // multiply adds the products of two fragments to a third. Those of floats are summed
 // exactly enough in float64 and rounded once.
-func (w *gathered) multiply(operand, sum form) {
+func (w *warp) multiply(in *instruction, operand, sum form) {
 	var a, b [side * side]float64
-	w.values('a', w.in.lists[1], operand, &a)
-	w.values('b', w.in.lists[2], operand, &b)
+	w.values('a', in.lists[1], operand, &a)
+	w.values('b', in.lists[2], operand, &b)
 	var c [side * side]float64
-	w.values('c', w.in.lists[3], sum, &c)
-	for lane, t := range w.lane {
-		t.block.run.stats.Products += side * side * side / lanes
+	w.values('c', in.lists[3], sum, &c)
+	w.block.run.stats.Products += side * side * side
+	for lane := range uint8(lanes) {
 		for v := range 8 {
-			i := place('c', lane, v)
+			i := place('c', int(lane), v)
 			row, col := i/side, i%side
 			s := c[i]
 			for k := range side {
 				s += a[row*side+k] * b[k*side+col]
 			}
-			t.setValue(w.in.lists[0], sum, v, summed(sum.of, s))
+			w.setValue(lane, in.lists[0], sum, v, summed(sum.of, s))
 		}
 	}
 }
@@ -202,10 +205,10 @@ func summed(k kind, s float64) uint64 {
 }
 
 // values are a whole fragment's, row by row.
-func (w *gathered) values(p part, list []int32, f form, to *[side * side]float64) {
-	for lane, t := range w.lane {
+func (w *warp) values(p part, list []int32, f form, to *[side * side]float64) {
+	for lane := range uint8(lanes) {
 		for v := range 8 {
-			to[place(p, lane, v)] = number64(f.of, t.value(list, f, v))
+			to[place(p, int(lane), v)] = number64(f.of, w.value(lane, list, f, v))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package ptx
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -19,14 +20,37 @@ type Memory struct {
 	buffers []*buffer // by address
 	next    uint64
 	last    *buffer // found last
-	moments moments
+	stamp   stamp   // the first of the last number
 }
 
-type buffer struct {
-	start uint64
+// tracked is memory, and what is known of it.
+type tracked struct {
 	data  []byte
-	known []bool // bytes that somebody wrote
+	known []byte // 1 where somebody wrote
 	seen  shadow
+}
+
+func newTracked(n int) tracked { return tracked{data: make([]byte, n), known: make([]byte, n)} }
+
+// allKnown is four bytes that somebody wrote.
+const allKnown = 0x01010101
+
+func (t *tracked) know(i, n int) {
+	known := t.known[i : i+n]
+	for ; len(known) >= 4; known = known[4:] {
+		binary.LittleEndian.PutUint32(known, allKnown)
+	}
+	for j := range known {
+		known[j] = 1
+	}
+}
+
+// unknown is the place of the first of n bytes that nobody wrote, from i; -1: there is none.
+func (t *tracked) unknown(i, n int) int { return bytes.IndexByte(t.known[i:i+n], 0) }
+
+type buffer struct {
+	tracked
+	start uint64
 }
 
 // Alloc returns memory aligned to 256 bytes, which nobody has written.
@@ -34,7 +58,7 @@ func (m *Memory) Alloc(n int) uint64 {
 	if m.next == 0 {
 		m.next = globalStart
 	}
-	b := &buffer{start: m.next, data: make([]byte, n), known: make([]bool, n)}
+	b := &buffer{newTracked(n), m.next}
 	m.next += uint64(n+4096+255) &^ 255
 	m.buffers = append(m.buffers, b)
 	return b.start
@@ -77,17 +101,11 @@ func (m *Memory) Read(at uint64, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if j := slices.Index(b.known[i:i+len(data)], false); j >= 0 {
+	if j := b.unknown(i, len(data)); j >= 0 {
 		return fmt.Errorf("copy from %#x of %d bytes: byte %d was never written", at, len(data), j)
 	}
 	copy(data, b.data[i:])
 	return nil
-}
-
-func (b *buffer) know(i, n int) {
-	for j := range b.known[i : i+n] {
-		b.known[i+j] = true
-	}
 }
 
 // index is the number of the last allocation that begins at or before an address, or -1.

@@ -34,7 +34,7 @@ func decodeProduct(b *building, in *instruction, mods, ops []string) (err error)
 			return unknown(mods)
 		}
 	}
-	in.ganged(func(w *gathered) { w.multiplyTile(p) })
+	in.ganged(func(w *warp, in *instruction) { w.multiplyTile(in, p) })
 	in.c, err = b.allLanes()
 	return err
 }
@@ -42,30 +42,32 @@ func decodeProduct(b *building, in *instruction, mods, ops []string) (err error)
 // multiplyTile adds the products of two fragments to a third, as multiply does. A row of a and a
 // column of b are four lanes', each with a register of every sixteen bytes; a's rows from 8 on are
 // in its odd registers, d's and c's in their second half.
-func (w *gathered) multiplyTile(p tile) {
+func (w *warp) multiplyTile(in *instruction, p tile) {
 	each := 32 / p.operand.bits // values in a register
 	var a [16][32]float64
 	var b [8][32]float64
-	for lane, t := range w.lane {
-		for r, slot := range w.in.lists[1] {
-			p.spread(a[lane/4+8*(r%2)][each*(lane%4+4*(r/2)):][:each], t.r[slot])
-		}
-		for r, slot := range w.in.lists[2] {
-			p.spread(b[lane/4][each*(lane%4+4*r):][:each], t.r[slot])
+	for r, slot := range in.lists[1] {
+		for lane, v := range &w.r[slot] {
+			p.spread(a[lane/4+8*(r%2)][each*(lane%4+4*(r/2)):][:each], v)
 		}
 	}
-	for lane, t := range w.lane {
-		t.block.run.stats.Products += int64(16 * 8 * p.k / lanes)
+	for r, slot := range in.lists[2] {
+		for lane, v := range &w.r[slot] {
+			p.spread(b[lane/4][each*(lane%4+4*r):][:each], v)
+		}
+	}
+	w.block.run.stats.Products += int64(16 * 8 * p.k)
+	for lane := range lanes {
 		var sums [4]float64
-		for v, slot := range w.in.lists[3] {
-			sums[v] = number64(p.sum, t.r[slot])
+		for v, slot := range in.lists[3] {
+			sums[v] = number64(p.sum, w.r[slot][lane])
 			row, col := &a[lane/4+8*(v/2)], &b[lane%4*2+v%2]
 			for k := range p.k {
 				sums[v] += row[k] * col[k]
 			}
 		}
-		for v, slot := range w.in.lists[0] {
-			t.r[slot] = summed(p.sum, sums[v])
+		for v, slot := range in.lists[0] {
+			w.r[slot][lane] = summed(p.sum, sums[v])
 		}
 	}
 }
@@ -96,7 +98,7 @@ func decodeMatrices(b *building, in *instruction, mods, ops []string) (err error
 	if in.a, in.offset, err = b.address(ops[1]); err != nil {
 		return err
 	}
-	in.ganged(func(w *gathered) { w.loadMatrices(turned) })
+	in.ganged(func(w *warp, in *instruction) { w.loadMatrices(in, turned) })
 	in.c, err = b.allLanes()
 	return err
 }
@@ -104,29 +106,35 @@ func decodeMatrices(b *building, in *instruction, mods, ops []string) (err error
 // loadMatrices has each lane read two elements of a row of each matrix, or of a column, as turned has
 // it. A matrix's eight rows are at the addresses that eight lanes give, who read them too, as far as
 // races go: the ISA doesn't say whose access it is.
-func (w *gathered) loadMatrices(turned bool) {
+func (w *warp) loadMatrices(in *instruction, turned bool) {
+	var v view
 	var rows [lanes]uint64
-	for i := range 8 * len(w.in.lists[0]) {
-		t := w.lane[i]
-		if rows[i] = t.r[w.in.a] + uint64(w.in.offset); rows[i]%16 != 0 {
-			t.fail("a row at %#x: not aligned to 16 bytes", rows[i])
+	for i := range uint8(8 * len(in.lists[0])) {
+		if rows[i] = w.r[in.a][i] + uint64(in.offset); rows[i]%16 != 0 {
+			w.fail(i, "a row at %#x: not aligned to 16 bytes", rows[i])
 		}
-		t.access(shared, rows[i], 4, 4, false)
+		w.reads(&v, 1<<i, w.find(&v, i, shared, rows[i], 16), 16)
 	}
-	for i, slot := range w.in.lists[0] {
+	for i, slot := range in.lists[0] {
 		matrix := rows[8*i:][:8]
-		w.lane[0].block.run.stats.Conflicts += int64(turns(matrix) - 1)
-		for lane, t := range w.lane {
+		w.block.run.stats.Conflicts += int64(turns(matrix) - 1)
+		for lane := range uint8(lanes) {
 			at, inRow := lane/4, uint64(lane%4)
 			if turned {
-				low := t.access(shared, matrix[2*inRow]+uint64(2*at), 2, 1, false)
-				high := t.access(shared, matrix[2*inRow+1]+uint64(2*at), 2, 1, false)
-				t.r[slot] = load(low, 2) | load(high, 2)<<16
+				low := w.read(&v, lane, matrix[2*inRow]+uint64(2*at), 2)
+				w.r[slot][lane] = low | w.read(&v, lane, matrix[2*inRow+1]+uint64(2*at), 2)<<16
 			} else {
-				t.r[slot] = load(t.access(shared, matrix[at]+4*inRow, 4, 1, false), 4)
+				w.r[slot][lane] = w.read(&v, lane, matrix[at]+4*inRow, 4)
 			}
 		}
 	}
+}
+
+// read is a value of shared memory, of n bytes.
+func (w *warp) read(v *view, lane uint8, at uint64, n int) uint64 {
+	i := w.find(v, lane, shared, at, n)
+	w.reads(v, 1<<lane, i, n)
+	return load(v.data[i:], n)
 }
 
 // turns is how many of rows of 16 bytes use the same four of the 32 banks, at most; the same row counts once.

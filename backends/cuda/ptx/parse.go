@@ -1,11 +1,13 @@
 package ptx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxText bounds what is read; the largest of ours has half a megabyte.
@@ -35,7 +37,7 @@ func Parse(text string) (*Module, error) {
 type parser struct {
 	module Module
 	line   int
-	begun  string    // a statement that goes on
+	begun  []byte    // a statement that goes on
 	kernel *building // nil: between kernels
 	head   bool      // between an entry's parentheses
 	depth  int       // of braces
@@ -50,14 +52,14 @@ func (p *parser) take(line string) error {
 			if err := p.parameters(); err != nil {
 				return err
 			}
-		case r == '(' && strings.Contains(p.begun, ".entry"):
+		case r == '(' && bytes.Contains(p.begun, []byte(".entry")):
 			if err := p.entry(); err != nil {
 				return err
 			}
 			p.head = true
-		case !p.head && r == '{' && strings.TrimSpace(p.begun) == "":
+		case !p.head && r == '{' && len(bytes.TrimSpace(p.begun)) == 0:
 			p.depth++
-		case !p.head && r == '}' && strings.TrimSpace(p.begun) == "":
+		case !p.head && r == '}' && len(bytes.TrimSpace(p.begun)) == 0:
 			if err := p.close(); err != nil {
 				return err
 			}
@@ -65,13 +67,13 @@ func (p *parser) take(line string) error {
 			if err := p.statement(p.ended()); err != nil {
 				return err
 			}
-		case !p.head && r == ':' && label.MatchString(strings.TrimSpace(p.begun)):
+		case !p.head && r == ':' && label.Match(bytes.TrimSpace(p.begun)):
 			if p.kernel == nil {
 				return errors.New("a label outside a kernel")
 			}
 			p.kernel.labels[p.ended()] = len(p.kernel.program)
 		default:
-			p.begun += string(r)
+			p.begun = utf8.AppendRune(p.begun, r)
 		}
 	}
 	return p.lineEnds()
@@ -79,8 +81,8 @@ func (p *parser) take(line string) error {
 
 // ended is what was begun, now whole.
 func (p *parser) ended() string {
-	s := strings.TrimSpace(p.begun)
-	p.begun = ""
+	s := strings.TrimSpace(string(p.begun))
+	p.begun = p.begun[:0]
 	return s
 }
 
@@ -95,7 +97,7 @@ var (
 
 // lineEnds ends the directives that no semicolon does.
 func (p *parser) lineEnds() error {
-	s := strings.TrimSpace(p.begun)
+	s := strings.TrimSpace(string(p.begun))
 	name, value, _ := strings.Cut(s, " ")
 	switch {
 	case name == ".version":
@@ -115,10 +117,10 @@ func (p *parser) lineEnds() error {
 			p.kernel.Threads[i], _ = strconv.Atoi(m[i+1])
 		}
 	default:
-		p.begun += " "
+		p.begun = append(p.begun, ' ')
 		return nil
 	}
-	p.begun = ""
+	p.begun = p.begun[:0]
 	return nil
 }
 

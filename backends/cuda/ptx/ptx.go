@@ -1,11 +1,13 @@
 // Package ptx runs the kernels that a GPU would be handed, from their PTX, instruction by
-// instruction and thread by thread, so that what is committed can be tested where there
-// is no GPU. It is slow, and strict: what CUDA leaves undefined is an error here.
+// instruction, so that what is committed can be tested where there is no GPU. It is slow, and
+// strict: what CUDA leaves undefined is an error here. Lanes of a warp that stand at the same
+// instruction do it together; those that have parted go on until they stand together again.
 //
 //   - Memory: every access to global or shared memory lies within one allocation
 //     and is aligned to its size; nothing is read that nobody wrote.
 //   - Races: two threads that touch a byte, one of them to write, are ordered by a
-//     barrier of their block or warp. Threads of different blocks never are, within a launch.
+//     barrier of their block or warp, also where one instruction does both. A warp's barrier orders what
+//     lanes do where it names all of the warp's. Threads of different blocks never are ordered, within a launch.
 //   - Barriers: all threads of a block reach one, none has returned. Lanes that a warp's
 //     instruction names are all there.
 //   - Matrices: the layout of wmma's fragments is nobody's business, that of mma.sync's is the ISA's;
@@ -13,7 +15,9 @@
 //   - Instructions it doesn't know are refused when the text is read, and memory of a
 //     thread's own: no kernel of ours may spill.
 //
-// In what order threads and blocks run is drawn from a seed. Sums on tensor cores are
+// The order of blocks, of a block's warps, and of the lanes in an instruction that touches memory is drawn from a
+// seed, and so is, where lanes have parted, which of them go first. Registers begin with zeros in a launch's first
+// block, and in others with what the one before has left. Sums on tensor cores are
 // rounded once an instruction; those of hardware differ in the last bits. ex2.approx and
 // rcp.approx are off by a unit in the last place now and then, as the ISA allows them to be.
 //
@@ -54,7 +58,7 @@ type Kernel struct {
 
 	params  []kind // each in a slot behind the specials
 	program []instruction
-	first   []uint64 // what a thread's slots begin with: constants, 0 elsewhere
+	first   []uint64 // what slots of all threads begin with: constants, 0 elsewhere
 }
 
 // Size is of a grid in blocks, or of a block in threads.

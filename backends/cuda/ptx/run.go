@@ -13,6 +13,7 @@ type launch struct {
 	most   int
 	random *rand.Rand
 	stats  Stats
+	floor  stamp // its first
 }
 
 // Run does a launch from start to end. A *Fault says what the kernel did wrong; memory
@@ -25,7 +26,7 @@ func (k *Kernel) Run(m *Memory, how Launch) (Stats, error) {
 	if l.most == 0 {
 		l.most = 100e6
 	}
-	m.moments.begin()
+	l.floor = m.begin()
 	b := newBlock(l)
 	for _, i := range l.random.Perm(how.Grid.count()) {
 		if fault := b.runs(i); fault != nil {
@@ -62,43 +63,68 @@ func (k *Kernel) check(how Launch) error {
 
 // block is the block that runs; it is used for one after another.
 type block struct {
-	run     *launch
-	number  int
-	threads []thread
-	shared  sharedMemory
+	run           *launch
+	number        int
+	warps         []warp
+	order         []int // of warps, drawn anew each time
+	left, waiting int   // threads that have not returned; those that wait at a barrier
+	floor, phase  stamp // its first, and that of the present phase
+	shared        tracked
 }
 
 func newBlock(l *launch) *block {
-	n := l.how.Block.count()
-	b := &block{run: l, threads: make([]thread, n), shared: newShared(l.kernel.Shared)}
-	slots := make([]uint64, n*len(l.kernel.first))
-	for i := range b.threads {
-		t := &b.threads[i]
-		t.block, t.number = b, i
-		t.r, slots = slots[:len(l.kernel.first):len(l.kernel.first)], slots[len(l.kernel.first):]
+	n, slots := l.how.Block.count(), len(l.kernel.first)
+	b := &block{run: l, warps: make([]warp, (n+lanes-1)/lanes), shared: newTracked(l.kernel.Shared)}
+	r := make([][lanes]uint64, len(b.warps)*slots)
+	for i := range b.warps {
+		w := &b.warps[i]
+		w.block, w.first, w.count = b, i*lanes, min(n-i*lanes, lanes)
+		w.r, r = r[:slots:slots], r[slots:]
+		w.know()
+		b.order = append(b.order, i)
 	}
 	return b
 }
 
+// know sets slots that are the same in every block of a launch.
+func (w *warp) know() {
+	l := w.block.run
+	for i, v := range l.kernel.first {
+		w.fill(i, v)
+	}
+	for k := range 3 {
+		w.fill(3+k, uint64(l.how.Block[k]))
+		w.fill(9+k, uint64(l.how.Grid[k]))
+	}
+	for k, p := range l.kernel.params {
+		w.fill(len(specials)+k, l.how.Args[k]&p.mask())
+	}
+	for i := range w.count {
+		me := l.how.Block.at(w.first + i)
+		for k := range 3 {
+			w.r[k][i] = uint64(me[k])
+		}
+		w.r[12][i] = uint64(i)
+		w.order[i] = uint8(i)
+	}
+}
+
 // begin sets the block up as number i of the grid.
 func (b *block) begin(i int) {
-	b.number = i
-	b.shared.forget()
-	l := b.run
-	where := l.how.Grid.at(i)
-	for j := range b.threads {
-		t := &b.threads[j]
-		*t = thread{r: t.r, block: b, number: j}
-		copy(t.r, l.kernel.first)
-		me := l.how.Block.at(j)
-		for k := range 3 {
-			t.r[k], t.r[3+k] = uint64(me[k]), uint64(l.how.Block[k])
-			t.r[6+k], t.r[9+k] = uint64(where[k]), uint64(l.how.Grid[k])
-		}
-		t.r[12] = uint64(j % lanes)
-		for k, p := range l.kernel.params {
-			t.r[len(specials)+k] = l.how.Args[k] & p.mask()
-		}
+	b.number, b.left, b.waiting = i, b.run.how.Block.count(), 0
+	clear(b.shared.known)
+	b.floor = b.run.memory.nextStamp()
+	b.passes(b.floor)
+	for i := range b.warps {
+		b.warps[i].begin()
+	}
+}
+
+// passes begins a phase.
+func (b *block) passes(phase stamp) {
+	b.phase = phase
+	for i := range b.warps {
+		b.warps[i].passes(phase)
 	}
 }
 
@@ -114,11 +140,11 @@ func (b *block) runs(number int) (fault error) {
 			panic(w)
 		}
 	}()
-	for !b.done() {
+	for b.left > 0 {
 		went := false
-		for _, w := range b.run.random.Perm((len(b.threads) + lanes - 1) / lanes) {
-			warp := b.threads[w*lanes : min((w+1)*lanes, len(b.threads))]
-			went = b.runWarp(warp) || went
+		b.run.random.Shuffle(len(b.order), func(i, j int) { b.order[i], b.order[j] = b.order[j], b.order[i] })
+		for _, i := range b.order {
+			went = b.warps[i].goes() || went
 		}
 		if !went && !b.meet() {
 			b.stuck()
@@ -127,89 +153,40 @@ func (b *block) runs(number int) (fault error) {
 	return nil
 }
 
-func (b *block) done() bool {
-	for i := range b.threads {
-		if !b.threads[i].done {
-			return false
-		}
-	}
-	return true
-}
-
-// runWarp runs the threads of a warp that can, then what they wait for together.
-func (b *block) runWarp(warp []thread) (went bool) {
-	for _, i := range b.run.random.Perm(len(warp)) {
-		if t := &warp[i]; !t.done && t.waits == forNothing {
-			t.run(b.run.kernel.program)
-			went = true
-		}
-	}
-	return b.gangs(warp) || went
-}
-
 // meet lets a block's threads pass a barrier, at which all of them must be.
 func (b *block) meet() bool {
-	for i := range b.threads {
-		if b.threads[i].waits != forBlock {
-			return false
-		}
+	if b.waiting < b.run.how.Block.count() {
+		return false
 	}
-	for i := range b.threads {
-		t := &b.threads[i]
-		t.waits = forNothing
-		t.pc++
-		t.past(1, 0)
+	b.waiting = 0
+	b.passes(b.run.memory.nextStamp())
+	for i := range b.warps {
+		w := &b.warps[i]
+		for j := range w.lane[:w.count] {
+			w.lane[j].waits = next
+			w.lane[j].pc++
+		}
 	}
 	return true
 }
 
-// stuck says who waits for whom.
+// stuck says how many wait, at the first of them.
 func (b *block) stuck() {
-	var first *thread
-	waiting, done := 0, 0
-	for i := range b.threads {
-		t := &b.threads[i]
-		switch {
-		case t.done:
-			done++
-		default:
-			waiting++
-			if first == nil {
-				first = t
+	for i := range b.warps {
+		w := &b.warps[i]
+		for j := range w.lane[:w.count] {
+			if w.lane[j].waits != returned {
+				w.pc = w.lane[j].pc
+				w.fail(uint8(j), "%d threads wait for ever, %d have returned", b.left, b.run.how.Block.count()-b.left)
 			}
 		}
 	}
-	first.fail("%d threads wait for ever, %d have returned", waiting, done)
 }
 
 func (b *block) fault(w wrong) *Fault {
-	in := b.run.kernel.program[w.t.pc]
+	in := b.run.kernel.program[w.pc]
 	return &Fault{
 		Kernel: b.run.kernel.Name, Line: in.line, Code: in.code, What: w.what,
-		Block: b.run.how.Grid.at(b.number), Thread: b.run.how.Block.at(w.t.number),
+		Block: b.run.how.Grid.at(b.number), Thread: b.run.how.Block.at(w.thread),
 	}
-}
-
-// sharedMemory is a block's.
-type sharedMemory struct {
-	data  []byte
-	known []bool
-	seen  shadow
-}
-
-func newShared(n int) sharedMemory {
-	return sharedMemory{data: make([]byte, n), known: make([]bool, n)}
-}
-
-func (s *sharedMemory) forget() {
-	clear(s.known)
-	clear(s.seen.cells)
-}
-
-func (s *sharedMemory) access(t *thread, at uint64, n int, writes bool) []byte {
-	if at+uint64(n) > uint64(len(s.data)) || at > uint64(len(s.data)) {
-		t.fail("%d bytes at %d of %d of shared memory", n, at, len(s.data))
-	}
-	note(t, &s.seen, s.known, int(at), n, writes, false)
-	return s.data[at : at+uint64(n)]
 }

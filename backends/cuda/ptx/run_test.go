@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -109,6 +110,22 @@ func TestFaults(t *testing.T) {
 			"st.shared.u32 [%r7], %r2;\nbar.sync 0;\nxor.b32 %r9, %r5, 128;\nadd.s32 %r9, %r6, %r9;\nld.shared.u32 %r8, [%r9];" + give,
 			"st.shared.u32 [%r7], %r2;\nbar.warp.sync -1;\nxor.b32 %r9, %r5, 128;\nadd.s32 %r9, %r6, %r9;\nld.shared.u32 %r8, [%r9];" + give,
 			"race|which nobody wrote"},
+		{"which names both",
+			"st.shared.u32 [%r7], %r2;\nand.b32 %r10, %r2, 30;\nshl.b32 %r10, 3, %r10;\nbar.warp.sync %r10;\nbar.warp.sync -1;\nxor.b32 %r9, %r5, 8;\nadd.s32 %r9, %r6, %r9;\nld.shared.u32 %r8, [%r9];" + give,
+			"st.shared.u32 [%r7], %r2;\nand.b32 %r10, %r2, 30;\nshl.b32 %r10, 3, %r10;\nbar.warp.sync %r10;\nxor.b32 %r9, %r5, 8;\nadd.s32 %r9, %r6, %r9;\nld.shared.u32 %r8, [%r9];" + give,
+			"race"},
+		{"lanes write apart in one instruction",
+			"st.shared.u32 [%r7], %r2;\nmov.u32 %r8, 1;" + give,
+			"and.b32 %r9, %r5, 248;\nadd.s32 %r9, %r6, %r9;\nst.shared.u32 [%r9], %r2;\nmov.u32 %r8, 1;" + give,
+			"race: writes what another thread writes"},
+		{"what one lane writes others read behind a barrier",
+			"setp.eq.s32 %p1, %r2, 9;\n@%p1 st.shared.u32 [%r6], %r2;\nbar.sync 0;\nld.shared.u32 %r8, [%r6];" + give,
+			"setp.eq.s32 %p1, %r2, 9;\n@%p1 st.shared.u32 [%r6], %r2;\nsetp.gt.s32 %p1, %r2, 31;\n@%p1 ret;\nld.shared.u32 %r8, [%r6];" + give,
+			"race: reads what another thread writes"},
+		{"what many lanes read one writes behind a barrier",
+			"ld.global.u32 %r8, [%rd1];\nbar.sync 0;\nsetp.eq.s32 %p1, %r4, 9;\n@%p1 st.shared.u32 [%r6], %r2;" + give,
+			"st.shared.u32 [%r7], %r2;\nbar.sync 0;\nsetp.gt.s32 %p1, %r2, 31;\n@%p1 ret;\nld.shared.u32 %r8, [%r6+40];\nsetp.eq.s32 %p1, %r2, 9;\n@%p1 st.shared.u32 [%r6+40], %r2;" + give,
+			"race: writes what another thread reads"},
 		{"bytes of a word are not the word",
 			"add.s32 %r9, %r6, %r2;\nst.shared.u8 [%r9], %r2;\nbar.sync 0;\nld.shared.u8 %r8, [%r9];" + give,
 			"shr.u32 %r9, %r2, 1;\nadd.s32 %r9, %r6, %r9;\nst.shared.u8 [%r9], %r2;\nld.shared.u8 %r8, [%r9];" + give,
@@ -308,6 +325,97 @@ func TestResults(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// TestParted: lanes that go other ways, and round a loop as often as each has to, come together again,
+// and those of a half exchange values while the other half is elsewhere. A guard through which all jump is followed by
+// one that lets nobody through.
+func TestParted(t *testing.T) {
+	k := kernel(t, `
+	mov.u32 %r8, 0;
+	mov.u32 %r9, %r2;
+$loop:
+	setp.eq.s32 %p1, %r9, 0;
+	@%p1 bra $end;
+	and.b32 %r10, %r9, 1;
+	setp.eq.s32 %p2, %r10, 1;
+	@%p2 bra $odd;
+	add.s32 %r8, %r8, 2;
+	bra $next;
+$odd:
+	mad.lo.s32 %r8, %r8, 3, 1;
+$next:
+	sub.s32 %r9, %r9, 1;
+	bra.uni $loop;
+$end:
+	and.b32 %r10, %r2, 16;
+	setp.eq.s32 %p3, %r10, 0;
+	@%p3 bra $low;
+	shfl.sync.bfly.b32 %r11, %r8, 1, 31, 0xffff0000;
+	add.s32 %r8, %r11, 7;
+	bra $both;
+$low:
+	shfl.sync.bfly.b32 %r11, %r8, 2, 31, 0x0000ffff;
+	add.s32 %r8, %r11, 9;
+$both:
+	setp.ge.s32 %p4, %r2, 0;
+	@%p4 bra $all;
+	mov.u32 %r8, 0;
+$all:
+	@!%p4 mov.u32 %r8, 1;
+	@!%p3 add.s32 %r8, %r8, 100;
+	st.global.u32 [%rd5], %r8;
+`)
+	turns := func(i uint32) (v uint32) {
+		for ; i > 0; i-- {
+			if i%2 == 1 {
+				v = v*3 + 1
+			} else {
+				v += 2
+			}
+		}
+		return v
+	}
+	for seed := range uint64(20) {
+		b, _, err := run(k, 2, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range b {
+			n := uint32(i % 64)
+			want := turns(n^2) + 9
+			if n&16 != 0 {
+				want = turns(n^1) + 107
+			}
+			if got != want {
+				t.Fatalf("seed %d, thread %d: %d, want %d", seed, i, got, want)
+			}
+		}
+	}
+}
+
+// TestStampsBeginAnew: when few numbers are left, what was read and written before is forgotten.
+func TestStampsBeginAnew(t *testing.T) {
+	var m Memory
+	at := m.Alloc(1024)
+	launch := func(k *Kernel) error {
+		_, err := k.Run(&m, Launch{Grid: Size{2, 1, 1}, Block: Size{64, 1, 1}, Args: []uint64{at, at, 0}})
+		return err
+	}
+	right := kernel(t, "st.global.u32 [%rd5], %r2;\nld.global.u32 %r8, [%rd5];")
+	wrong := kernel(t, "st.global.u32 [%rd1], %r2;")
+	m.stamp = math.MaxUint32/2 + 1 - 32*8
+	for i := range 20 {
+		if err := launch(right); err != nil {
+			t.Fatalf("launch %d: %v", i, err)
+		}
+	}
+	if m.stamp > 1<<20 {
+		t.Errorf("the last stamp is %d", m.stamp)
+	}
+	if err := launch(wrong); err == nil || !strings.Contains(err.Error(), "race") {
+		t.Errorf("%v, want a race", err)
 	}
 }
 

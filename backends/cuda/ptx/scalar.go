@@ -6,9 +6,47 @@ import (
 	"slices"
 )
 
-// two, one, three and comparison are what an instruction computes; nil: it is unknown.
+// two, one, three, conversion and compared are what an instruction computes of each lane's operands; nil: it
+// is unknown. What kernels do most has loops of its own, since a call takes longer than what it does.
 
-func two(name string, mods []string, k kind) func(x, y uint64) uint64 {
+// eachTwo, eachOne and eachThree have a function's value in every lane.
+func eachTwo(f func(x, y uint64) uint64) step {
+	return func(w *warp, in *instruction) outcome {
+		on, d, a, b := w.operands(in)
+		for _, i := range on {
+			d[i&31] = f(a[i&31], b[i&31])
+		}
+		return next
+	}
+}
+
+func eachOne(f func(x uint64) uint64) step {
+	return func(w *warp, in *instruction) outcome {
+		on, d, a, _ := w.operands(in)
+		for _, i := range on {
+			d[i&31] = f(a[i&31])
+		}
+		return next
+	}
+}
+
+func eachThree(f func(x, y, z uint64) uint64) step {
+	return func(w *warp, in *instruction) outcome {
+		on, d, a, b := w.operands(in)
+		c := &w.r[in.c]
+		for _, i := range on {
+			d[i&31] = f(a[i&31], b[i&31], c[i&31])
+		}
+		return next
+	}
+}
+
+// operands are the lanes that are on, and those slots of all lanes that an instruction names.
+func (w *warp) operands(in *instruction) (on []uint8, d, a, b *[lanes]uint64) {
+	return w.on, &w.r[in.d], &w.r[in.a], &w.r[in.b]
+}
+
+func two(name string, mods []string, k kind) step {
 	switch {
 	case k == kind{'f', 32}:
 		return twoFloats(name, mods)
@@ -20,50 +58,111 @@ func two(name string, mods []string, k kind) func(x, y uint64) uint64 {
 	return nil
 }
 
-func twoFloats(name string, mods []string) func(x, y uint64) uint64 {
+func twoFloats(name string, mods []string) step {
 	if len(mods) > 0 && !(slices.Equal(mods, []string{"rn"}) && name != "min" && name != "max") {
 		return nil
 	}
 	switch name {
 	case "add":
-		return func(x, y uint64) uint64 { return bits32(f32(x) + f32(y)) }
+		return addFloats
 	case "sub":
-		return func(x, y uint64) uint64 { return bits32(f32(x) - f32(y)) }
+		return subtractFloats
 	case "mul":
-		return func(x, y uint64) uint64 { return bits32(f32(x) * f32(y)) }
+		return multiplyFloats
 	case "div":
 		if len(mods) == 1 { // without .rn it is another instruction
-			return func(x, y uint64) uint64 { return bits32(f32(x) / f32(y)) }
+			return eachTwo(func(x, y uint64) uint64 { return bits32(f32(x) / f32(y)) })
 		}
 	case "min":
-		return func(x, y uint64) uint64 { return bits32(smaller(f32(x), f32(y))) }
+		return eachTwo(func(x, y uint64) uint64 { return bits32(smaller(f32(x), f32(y))) })
 	case "max":
-		return func(x, y uint64) uint64 { return bits32(larger(f32(x), f32(y))) }
+		return eachTwo(func(x, y uint64) uint64 { return bits32(larger(f32(x), f32(y))) })
 	}
 	return nil
 }
 
-func twoBits(name string, mods []string, k kind) func(x, y uint64) uint64 {
+func addFloats(w *warp, in *instruction) outcome {
+	on, d, a, b := w.operands(in)
+	for _, i := range on {
+		d[i&31] = bits32(f32(a[i&31]) + f32(b[i&31]))
+	}
+	return next
+}
+
+func subtractFloats(w *warp, in *instruction) outcome {
+	on, d, a, b := w.operands(in)
+	for _, i := range on {
+		d[i&31] = bits32(f32(a[i&31]) - f32(b[i&31]))
+	}
+	return next
+}
+
+func multiplyFloats(w *warp, in *instruction) outcome {
+	on, d, a, b := w.operands(in)
+	for _, i := range on {
+		d[i&31] = bits32(f32(a[i&31]) * f32(b[i&31]))
+	}
+	return next
+}
+
+func twoBits(name string, mods []string, k kind) step {
 	if len(mods) > 0 {
 		return nil
 	}
 	m := k.mask()
 	switch name {
 	case "and":
-		return func(x, y uint64) uint64 { return x & y & m }
+		return and
 	case "or":
-		return func(x, y uint64) uint64 { return (x | y) & m }
+		return or
 	case "xor":
-		return func(x, y uint64) uint64 { return (x ^ y) & m }
+		return eachTwo(func(x, y uint64) uint64 { return (x ^ y) & m })
 	case "shl":
-		return func(x, y uint64) uint64 { return x << (y & 0xffffffff) & m } // 0 beyond the width
+		return shiftLeft
 	case "shr":
-		return func(x, y uint64) uint64 { return x & m >> (y & 0xffffffff) }
+		return shiftRight
 	}
 	return nil
 }
 
-func twoIntegers(name string, mods []string, k kind) func(x, y uint64) uint64 {
+func and(w *warp, in *instruction) outcome {
+	on, d, a, b := w.operands(in)
+	m := in.of.mask()
+	for _, i := range on {
+		d[i&31] = a[i&31] & b[i&31] & m
+	}
+	return next
+}
+
+func or(w *warp, in *instruction) outcome {
+	on, d, a, b := w.operands(in)
+	m := in.of.mask()
+	for _, i := range on {
+		d[i&31] = (a[i&31] | b[i&31]) & m
+	}
+	return next
+}
+
+// shiftLeft and shiftRight give 0 beyond the width.
+func shiftLeft(w *warp, in *instruction) outcome {
+	on, d, a, b := w.operands(in)
+	m := in.of.mask()
+	for _, i := range on {
+		d[i&31] = a[i&31] << (b[i&31] & 0xffffffff) & m
+	}
+	return next
+}
+
+func shiftRight(w *warp, in *instruction) outcome {
+	on, d, a, b := w.operands(in)
+	m := in.of.mask()
+	for _, i := range on {
+		d[i&31] = a[i&31] & m >> (b[i&31] & 0xffffffff)
+	}
+	return next
+}
+
+func twoIntegers(name string, mods []string, k kind) step {
 	m := k.mask()
 	switch {
 	case name == "mul" && len(mods) == 1:
@@ -73,36 +172,53 @@ func twoIntegers(name string, mods []string, k kind) func(x, y uint64) uint64 {
 	}
 	switch name {
 	case "add":
-		return func(x, y uint64) uint64 { return (x + y) & m }
+		return add
 	case "sub":
-		return func(x, y uint64) uint64 { return (x - y) & m }
+		return subtract
 	case "shr":
 		if k.of == 's' {
-			return func(x, y uint64) uint64 { return uint64(k.signed(x)>>min(y&0xffffffff, 63)) & m }
+			return eachTwo(func(x, y uint64) uint64 { return uint64(k.signed(x)>>min(y&0xffffffff, 63)) & m })
 		}
-		return func(x, y uint64) uint64 { return x & m >> (y & 0xffffffff) }
+		return shiftRight
 	case "div", "rem":
-		return quotient(name == "rem", k)
+		return eachTwo(quotient(name == "rem", k))
 	case "min", "max":
-		less := comparison("lt", k)
-		return func(x, y uint64) uint64 {
-			if less(x, y) == (name == "min") {
+		return eachTwo(func(x, y uint64) uint64 {
+			if k.less(x, y) == (name == "min") {
 				return x & m
 			}
 			return y & m
-		}
+		})
 	}
 	return nil
 }
 
+func add(w *warp, in *instruction) outcome {
+	on, d, a, b := w.operands(in)
+	m := in.of.mask()
+	for _, i := range on {
+		d[i&31] = (a[i&31] + b[i&31]) & m
+	}
+	return next
+}
+
+func subtract(w *warp, in *instruction) outcome {
+	on, d, a, b := w.operands(in)
+	m := in.of.mask()
+	for _, i := range on {
+		d[i&31] = (a[i&31] - b[i&31]) & m
+	}
+	return next
+}
+
 // product is mul's, of which lo keeps the low half, wide both.
-func product(half string, k kind) func(x, y uint64) uint64 {
+func product(half string, k kind) step {
 	switch {
 	case half == "lo":
-		return func(x, y uint64) uint64 { return x * y & k.mask() }
+		return eachTwo(func(x, y uint64) uint64 { return x * y & k.mask() })
 	case half == "wide" && k.bits <= 32:
 		m := kind{k.of, 2 * k.bits}.mask()
-		return func(x, y uint64) uint64 { return uint64(k.integer(x)*k.integer(y)) & m }
+		return eachTwo(func(x, y uint64) uint64 { return uint64(k.integer(x)*k.integer(y)) & m })
 	}
 	return nil
 }
@@ -128,19 +244,33 @@ func quotient(rem bool, k kind) func(x, y uint64) uint64 {
 	}
 }
 
-func three(name string, mods []string, k kind) func(x, y, z uint64) uint64 {
+func three(name string, mods []string, k kind) step {
 	only := func(m string) bool { return slices.Equal(mods, []string{m}) }
 	switch {
 	case name == "fma" && k == kind{'f', 32} && only("rn"):
-		return func(x, y, z uint64) uint64 { return bits32(fma(f32(x), f32(y), f32(z))) }
+		return multiplyAdd
 	case name == "fma" && k == kind{'f', 32} && only("rm"):
-		return func(x, y, z uint64) uint64 { return bits32(fmaDown(f32(x), f32(y), f32(z))) }
+		down := eachThree(func(x, y, z uint64) uint64 { return bits32(fmaDown(f32(x), f32(y), f32(z))) })
+		return func(w *warp, in *instruction) outcome {
+			w.block.run.stats.Products += int64(len(w.on))
+			return down(w, in)
+		}
 	case name == "mad" && (k.of == 's' || k.of == 'u') && only("lo"):
-		return func(x, y, z uint64) uint64 { return (x*y + z) & k.mask() }
+		return eachThree(func(x, y, z uint64) uint64 { return (x*y + z) & k.mask() })
 	case name == "prmt" && k == kind{'b', 32} && len(mods) == 0:
-		return permuted
+		return eachThree(permuted)
 	}
 	return nil
+}
+
+func multiplyAdd(w *warp, in *instruction) outcome {
+	w.block.run.stats.Products += int64(len(w.on))
+	on, d, a, b := w.operands(in)
+	c := &w.r[in.c]
+	for _, i := range on {
+		d[i&31] = bits32(fma(f32(a[i&31]), f32(b[i&31]), f32(c[i&31])))
+	}
+	return next
 }
 
 // permuted picks each byte of the result out of 8, or its sign.
@@ -226,56 +356,107 @@ func rounding(mods []string, to kind) func(x uint64) uint64 {
 	return func(x uint64) uint64 { return toInteger(round(float64(f32(x))), to) }
 }
 
-// comparison is setp's. With a u in front it holds of what is no number too.
-func comparison(name string, k kind) func(x, y uint64) bool {
-	if k == (kind{'f', 32}) {
-		f, ok := comparisons[name]
-		if !ok {
-			return nil
-		}
-		return func(x, y uint64) bool { return f(float64(f32(x)), float64(f32(y))) }
-	}
-	m := k.mask()
-	switch {
-	case name == "eq":
-		return func(x, y uint64) bool { return x&m == y&m }
-	case name == "ne":
-		return func(x, y uint64) bool { return x&m != y&m }
-	case k.of != 's' && k.of != 'u':
-		return nil
-	}
-	less := func(x, y uint64) bool { return x&m < y&m }
-	if k.of == 's' {
-		less = func(x, y uint64) bool { return k.signed(x) < k.signed(y) }
-	}
-	switch name {
-	case "lt":
-		return less
-	case "gt":
-		return func(x, y uint64) bool { return less(y, x) }
-	case "le":
-		return func(x, y uint64) bool { return !less(y, x) }
-	case "ge":
-		return func(x, y uint64) bool { return !less(x, y) }
-	}
-	return nil
+// relation is a comparison by the few that are computed: of operands that change places, or its contrary.
+type relation struct {
+	of                string
+	swapped, contrary bool
 }
 
-func unordered(x, y float64) bool { return x != x || y != y }
+// Of numbers, in which every two are ordered, and of floats: with a u in front it holds of what
+// is no number too.
+var (
+	relations = map[string]relation{
+		"eq": {of: "eq"}, "ne": {of: "eq", contrary: true},
+		"lt": {of: "lt"}, "ge": {of: "lt", contrary: true},
+		"gt": {of: "lt", swapped: true}, "le": {of: "lt", swapped: true, contrary: true},
+	}
+	floatRelations = map[string]relation{
+		"eq": {of: "eq"}, "neu": {of: "eq", contrary: true},
+		"ne": {of: "ne"}, "equ": {of: "ne", contrary: true},
+		"lt": {of: "lt"}, "geu": {of: "lt", contrary: true},
+		"gt": {of: "lt", swapped: true}, "leu": {of: "lt", swapped: true, contrary: true},
+		"le": {of: "le"}, "gtu": {of: "le", contrary: true},
+		"ge": {of: "le", swapped: true}, "ltu": {of: "le", swapped: true, contrary: true},
+		"nan": {of: "nan"}, "num": {of: "nan", contrary: true},
+	}
+)
 
-var comparisons = map[string]func(x, y float64) bool{
-	"eq":  func(x, y float64) bool { return x == y },
-	"ne":  func(x, y float64) bool { return x < y || x > y },
-	"lt":  func(x, y float64) bool { return x < y },
-	"le":  func(x, y float64) bool { return x <= y },
-	"gt":  func(x, y float64) bool { return x > y },
-	"ge":  func(x, y float64) bool { return x >= y },
-	"equ": func(x, y float64) bool { return x == y || unordered(x, y) },
-	"neu": func(x, y float64) bool { return x != y },
-	"ltu": func(x, y float64) bool { return !(x >= y) },
-	"leu": func(x, y float64) bool { return !(x > y) },
-	"gtu": func(x, y float64) bool { return !(x <= y) },
-	"geu": func(x, y float64) bool { return !(x < y) },
-	"num": func(x, y float64) bool { return !unordered(x, y) },
-	"nan": unordered,
+// compared is setp's.
+func compared(name string, k kind) step {
+	r, ok := relations[name]
+	loop := integerLoops[r.of]
+	switch {
+	case k == kind{'f', 32}:
+		r, ok = floatRelations[name]
+		loop = floatLoops[r.of]
+	case r.of == "lt" && k.of == 's':
+		loop = lessSigned
+	case r.of == "lt" && k.of != 'u':
+		return nil
+	}
+	if !ok {
+		return nil
+	}
+	contrary := truth(r.contrary)
+	shift := 64 - k.bits
+	return func(w *warp, in *instruction) outcome {
+		on, d, a, b := w.operands(in)
+		if r.swapped {
+			a, b = b, a
+		}
+		loop(on, d, a, b, shift, contrary)
+		return next
+	}
+}
+
+// comparison sets bits, flipped where flip is 1. Integers are what is left of values shifted left.
+type comparison func(on []uint8, d, a, b *[lanes]uint64, shift int, flip uint64)
+
+var integerLoops = map[string]comparison{
+	"eq": func(on []uint8, d, a, b *[lanes]uint64, shift int, flip uint64) {
+		for _, i := range on {
+			d[i&31] = truth((a[i&31]^b[i&31])<<shift == 0) ^ flip
+		}
+	},
+	"lt": func(on []uint8, d, a, b *[lanes]uint64, shift int, flip uint64) {
+		for _, i := range on {
+			d[i&31] = truth(a[i&31]<<shift < b[i&31]<<shift) ^ flip
+		}
+	},
+}
+
+func lessSigned(on []uint8, d, a, b *[lanes]uint64, shift int, flip uint64) {
+	for _, i := range on {
+		d[i&31] = truth(int64(a[i&31]<<shift) < int64(b[i&31]<<shift)) ^ flip
+	}
+}
+
+var floatLoops = map[string]comparison{
+	"eq": func(on []uint8, d, a, b *[lanes]uint64, _ int, flip uint64) {
+		for _, i := range on {
+			d[i&31] = truth(f32(a[i&31]) == f32(b[i&31])) ^ flip
+		}
+	},
+	"ne": func(on []uint8, d, a, b *[lanes]uint64, _ int, flip uint64) {
+		for _, i := range on {
+			x, y := f32(a[i&31]), f32(b[i&31])
+			d[i&31] = truth(x < y || x > y) ^ flip
+		}
+	},
+	"lt": func(on []uint8, d, a, b *[lanes]uint64, _ int, flip uint64) {
+		for _, i := range on {
+			d[i&31] = truth(f32(a[i&31]) < f32(b[i&31])) ^ flip
+		}
+	},
+	"le": func(on []uint8, d, a, b *[lanes]uint64, _ int, flip uint64) {
+		for _, i := range on {
+			d[i&31] = truth(f32(a[i&31]) <= f32(b[i&31])) ^ flip
+		}
+	},
+	"nan": func(on []uint8, d, a, b *[lanes]uint64, _ int, flip uint64) {
+		for _, i := range on {
+			x, y := f32(a[i&31]), f32(b[i&31])
+			d[i&31] = truth(x != x || y != y) ^ flip
+		}
+	},
 }

@@ -2,59 +2,43 @@ package ptx
 
 import "math"
 
-// moment is a stretch of a thread's life between two barriers. Numbers of moments only
-// grow, launch by launch.
-type moment struct {
-	block, thread     int
-	epoch, warpsEpoch int // barriers of the block, of the warp, that the thread has passed
-}
+// stamp is when a warp touches memory: a serial number, and in the lowest 5 bits the warp's in its block. A launch, a block,
+// a block's barrier and a warp's each begin a number: one block runs after another, so that an older
+// block's stamps are the lesser ones, and those of the block since its last barrier the greatest.
+type stamp uint32
 
-// moments are those of the present launch, numbered from base + 1.
-type moments struct {
-	base uint32
-	all  []moment
-}
-
-// begin forgets the last launch, all of which lies before what comes.
-func (m *moments) begin() {
-	m.base += uint32(len(m.all))
-	m.all = m.all[:0]
-}
-
-func (m *moments) add(n moment) uint32 {
-	if uint64(m.base)+uint64(len(m.all)) >= math.MaxUint32 {
-		panic("ptx: more launches than moments can be numbered for: begin with new memory")
+// next is the first stamp of a number that begins.
+func (m *Memory) nextStamp() stamp {
+	if m.stamp > math.MaxUint32-2*lanes {
+		panic("ptx: more blocks and barriers in a launch than can be numbered")
 	}
-	m.all = append(m.all, n)
-	return m.base + uint32(len(m.all))
+	m.stamp += lanes
+	return m.stamp
 }
 
-// now reports whether a number is one of this launch's.
-func (m *moments) now(id uint32) bool { return id > m.base }
-
-func (m *moments) of(id uint32) moment { return m.all[id-m.base-1] }
-
-// before reports whether what was done in a moment is ordered before what t does now.
-func (n moment) before(t *thread) bool {
-	switch {
-	case n.block != t.block.number:
-		return false
-	case n.thread == t.number, n.epoch != t.epoch:
-		return true
+// begin forgets the last launch, all of which lies before what comes. Numbers begin anew where few are left.
+func (m *Memory) begin() stamp {
+	if m.stamp > math.MaxUint32/2 {
+		m.stamp = 0
+		for _, b := range m.buffers {
+			clear(b.seen.cells)
+		}
 	}
-	return n.thread/lanes == t.number/lanes && n.warpsEpoch != t.warpsEpoch
+	return m.nextStamp()
 }
 
-// cell is who touched a byte or a word in this launch: who wrote last, and since then up
-// to three readers of the running block, one of them of another warp than the others where
-// there is one, and one of another block. More readers need not be known: a writer that
-// races with one that is forgotten races with one that is kept.
+// cell is who touched a byte or a word in this launch: who wrote last, and who has read since: the first of
+// them, the lanes of one warp that did since the block's last barrier, and whether those of another did. More
+// readers need not be known: a writer that races with one that is forgotten races with one that
+// is kept.
 type cell struct {
-	wrote   uint32
+	wrote   stamp
+	touched stamp // the first reader's
+	readers stamp
+	lanes   uint32
+	others  bool
 	atomic  bool
-	read    [3]uint32
-	foreign uint32
-	touched uint32 // a moment of a reader, kept for the statistics
+	writer  uint8 // its lane
 }
 
 // shadow is the cells of some memory: one a word, till a smaller access is made.
@@ -81,87 +65,67 @@ func (s *shadow) span(offset, n, size int) ([]cell, int) {
 	return s.cells[offset/4 : (offset+n)/4], 4
 }
 
-// reading notes that t reads; it returns what it races with, or "". first: nobody had
-// touched the cell in this launch.
-func (c *cell) reading(m *moments, t *thread) (race string, first bool) {
-	me := t.moment(m)
-	if c.read[0] == me || c.read[1] == me || c.read[2] == me {
-		return "", false // a write since then would have forgotten it
+// before reports whether what was done at a stamp of this launch, by a lane, is ordered before what lanes do now.
+func (w *warp) before(s stamp, lane uint8, mask uint32) bool {
+	switch {
+	case s < w.block.floor:
+		return false // another block's
+	case s < w.block.phase:
+		return true
 	}
-	wrote := m.now(c.wrote)
-	if wrote && !m.of(c.wrote).before(t) {
+	return s%lanes == w.stamp%lanes && (s != w.stamp || mask == 1<<lane)
+}
+
+// again reports whether lanes read what others of their warp have read since its last barrier and the last
+// write, which was none of theirs, and notes it. There is nothing more to check then.
+func (c *cell) again(w *warp, mask uint32) bool {
+	if c.readers != w.stamp || c.wrote == w.stamp {
+		return false
+	}
+	c.lanes |= mask
+	return true
+}
+
+// reading notes that lanes read; it returns what they race with, or "". fresh: nobody had
+// touched the cell since floor, where what counts begins.
+func (c *cell) reading(w *warp, mask uint32, floor stamp) (race string, fresh bool) {
+	wrote := c.wrote >= floor
+	if wrote && !w.before(c.wrote, c.writer, mask) {
 		return "reads what another thread writes, with no barrier between", false
 	}
-	if first = !wrote && !m.now(c.touched); first {
-		c.touched = me
+	if c.touched < floor {
+		c.touched = w.stamp
+		fresh = !wrote
 	}
-	c.age(m, t)
-	free := -1
-	for i, r := range c.read {
-		switch {
-		case r == 0:
-			free = i
-		case m.of(r).thread == t.number:
-			c.read[i] = me
-			return "", first
-		}
+	if c.readers == w.stamp {
+		c.lanes |= mask
+		return "", fresh
 	}
-	if free < 0 {
-		free = c.least(m, t)
-	}
-	if free >= 0 {
-		c.read[free] = me
-	}
-	return "", first
+	c.others = c.readers >= w.block.phase && (c.others || c.readers%lanes != w.stamp%lanes)
+	c.readers, c.lanes = w.stamp, mask
+	return "", fresh
 }
 
-// age moves readers of other blocks to foreign, and forgets those that a barrier of the
-// block, or the end of a launch, has put before t.
-func (c *cell) age(m *moments, t *thread) {
-	if !m.now(c.foreign) {
-		c.foreign = 0
-	}
-	for i, r := range c.read {
-		switch {
-		case r == 0:
-		case !m.now(r):
-			c.read[i] = 0
-		case m.of(r).block != t.block.number:
-			c.foreign, c.read[i] = r, 0
-		case m.of(r).epoch != t.epoch:
-			c.read[i] = 0
-		}
-	}
-}
-
-// least is the reader that says the least beside t: an older one of its warp, or, where all
-// are of one warp and t is not, any. -1: t says nothing new.
-func (c *cell) least(m *moments, t *thread) int {
-	warp, same := t.number/lanes, true
-	for i, r := range c.read {
-		w := m.of(r)
-		if w.thread/lanes == warp && w.warpsEpoch != t.warpsEpoch {
-			return i
-		}
-		same = same && w.thread/lanes == m.of(c.read[0]).thread/lanes
-	}
-	if same && m.of(c.read[0]).thread/lanes != warp {
-		return 2
-	}
-	return -1
-}
-
-// writing notes that t writes.
-func (c *cell) writing(m *moments, t *thread, atomic bool) (race string, first bool) {
-	first = !m.now(c.wrote)
-	if !first && !(atomic && c.atomic) && !m.of(c.wrote).before(t) {
+// writing notes that a lane writes, as reading does.
+func (c *cell) writing(w *warp, lane uint8, floor stamp, atomic bool) (race string, fresh bool) {
+	fresh = c.wrote < floor
+	if !fresh && !(atomic && c.atomic) && !w.before(c.wrote, c.writer, 1<<lane) {
 		return "writes what another thread writes, with no barrier between", false
 	}
-	for _, r := range [4]uint32{c.read[0], c.read[1], c.read[2], c.foreign} {
-		if m.now(r) && !m.of(r).before(t) {
-			return "writes what another thread reads, with no barrier between", false
-		}
+	if c.touched >= floor && c.readRaces(w, lane) {
+		return "writes what another thread reads, with no barrier between", false
 	}
-	*c = cell{wrote: t.moment(m), atomic: atomic}
-	return "", first
+	*c = cell{wrote: w.stamp, writer: lane, atomic: atomic}
+	return "", fresh
+}
+
+// readRaces reports whether one who has read is not ordered before what a lane does now.
+func (c *cell) readRaces(w *warp, lane uint8) bool {
+	switch {
+	case c.touched < w.block.floor:
+		return true // another block's
+	case c.readers < w.block.phase:
+		return false
+	}
+	return c.others || c.readers%lanes != w.stamp%lanes || c.readers == w.stamp && c.lanes&^(1<<lane) != 0
 }

@@ -1,175 +1,200 @@
 package ptx
 
 import (
-	"slices"
-	"strconv"
-	"strings"
+	"fmt"
+	"math"
 )
 
-// gang is what lanes of a warp do together, once all of them that take part are there.
-type gang func(w *gathered)
+const lanes = 32 // of a warp
 
-// gathered is the lanes that a warp's instruction has, by their number; nil: not taking part.
-type gathered struct {
-	in   *instruction
-	lane [lanes]*thread
+// never is behind all instructions.
+const never = math.MaxInt
+
+// warp is lanes, of which those that stand at the same instruction do it together.
+type warp struct {
+	block *block
+	first int // the thread that is lane 0
+	count int // of its lanes
+	lane  [lanes]lane
+	r     [][lanes]uint64 // slots
+	stamp stamp           // of accesses
+
+	// The group that runs.
+	on    []uint8 // its lanes, those that the instruction's guard lets through, in the order drawn
+	mask  uint32  // the same lanes
+	pc    int
+	until int // where it must wait for others to go on
+	done  int // the most instructions that one of its lanes had done when it was made
+	steps int // those that it has done since
+
+	order, group, guarded [lanes]uint8
 }
 
-// ganged makes an instruction one of a warp. Its operand c is the mask of the lanes that
-// take part.
-func (in *instruction) ganged(g gang) {
-	in.gang = g
-	in.step = func(t *thread, _ *instruction) outcome {
-		t.waits = forWarp
-		return stops
-	}
+// lane is a thread, as it is while it does not run.
+type lane struct {
+	pc    int
+	steps int
+	waits outcome // next: for nothing
 }
 
-// gangs does what a warp's lanes wait for together, where all whom they name are there.
-func (b *block) gangs(warp []thread) (went bool) {
-	tried := uint32(0)
-	for i := range warp {
-		t := &warp[i]
-		if t.waits != forWarp || tried>>i&1 == 1 {
-			continue
-		}
-		in := &b.run.kernel.program[t.pc]
-		mask := uint32(t.r[in.c])
-		tried |= mask | 1<<i
-		if w := b.gather(warp, t, in, mask); w != nil {
-			in.gang(w)
-			for _, t := range w.lane {
-				if t != nil {
-					t.waits = forNothing
-					t.pc++
-				}
-			}
-			went = true
-		}
-	}
-	return went
-}
+// outcome is how a group goes on, and what a lane waits for.
+type outcome uint8
 
-// gather is the lanes of a mask, all of which wait at an instruction with that mask; nil:
-// some are still on their way.
-func (b *block) gather(warp []thread, first *thread, in *instruction, mask uint32) *gathered {
-	w := &gathered{in: in}
-	if mask>>(first.number%lanes)&1 == 0 {
-		first.fail("the mask %#x does not name the lane itself", mask)
-	}
-	for i := range lanes {
-		if mask>>i&1 == 0 {
-			continue
-		}
-		if i >= len(warp) || warp[i].done {
-			first.fail("the mask %#x names lane %d, which has returned or never was", mask, i)
-		}
-		t := &warp[i]
-		if t.waits == forNothing || t.waits == forWarp && t.pc != first.pc {
-			return nil
-		}
-		if t.waits == forBlock {
-			first.fail("lane %d waits for its block meanwhile", i)
-		}
-		if uint32(t.r[in.c]) != mask {
-			first.fail("lane %d has the mask %#x, this one %#x", i, uint32(t.r[in.c]), mask)
-		}
-		w.lane[i] = t
-	}
-	return w
-}
+const (
+	next     outcome = iota
+	jumps            // to the target
+	forBlock         // it waits for its block
+	forWarp          // for lanes of its warp
+	returned
+)
 
-// meet is bar.warp.sync.
-func meet(w *gathered) {
-	for _, t := range w.lane {
-		if t != nil {
-			t.past(0, 1)
-		}
+// begin sets the warp up for a block. Registers hold what they held.
+func (w *warp) begin() {
+	w.lane = [lanes]lane{}
+	l := w.block.run
+	order := w.order[:w.count]
+	l.random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	where := l.how.Grid.at(w.block.number)
+	for k := range 3 {
+		w.fill(6+k, uint64(where[k]))
 	}
 }
 
-// decodeShuffle is shfl.sync, after the pseudocode of the ISA.
-func decodeShuffle(b *building, in *instruction, mods, ops []string) (err error) {
-	if len(mods) != 4 || mods[1] != "sync" || mods[3] != "b32" || len(ops) != 5 || !slices.Contains([]string{"up", "down", "bfly", "idx"}, mods[2]) {
-		return unknown(mods)
-	}
-	way := mods[2]
-	in.ganged(func(w *gathered) { shuffle(w, way) })
-	if in.lists[0], err = b.list(strings.Replace(ops[0], "|", ",", 1)); err == nil {
-		in.lists[1], err = b.list(ops[3])
-	}
-	if err != nil {
-		return err
-	}
-	return b.operandsInto([]string{ops[1], ops[2], ops[4]}, &in.a, &in.b, &in.c)
-}
-
-func shuffle(w *gathered, way string) {
-	var values [lanes]uint64
-	for i, t := range w.lane {
-		if t != nil {
-			values[i] = t.r[w.in.a] & 0xffffffff
-		}
-	}
-	for i, t := range w.lane {
-		if t == nil {
-			continue
-		}
-		from, within := source(way, i, int(t.r[w.in.b]&31), int(t.r[w.in.lists[1][0]]))
-		if w.lane[from] == nil {
-			t.fail("reads lane %d, which takes no part", from)
-		}
-		t.r[w.in.lists[0][0]] = values[from]
-		if len(w.in.lists[0]) > 1 {
-			t.r[w.in.lists[0][1]] = truth(within)
-		}
+// fill gives all lanes a value.
+func (w *warp) fill(slot int, v uint64) {
+	for i := range w.r[slot] {
+		w.r[slot][i] = v
 	}
 }
 
-// source is the lane that one reads, itself where the wanted one lies outside its segment.
-func source(way string, lane, by, clamp int) (from int, within bool) {
-	segment := clamp >> 8 & 31
-	last := lane&segment | clamp&31&^segment
-	switch way {
-	case "up":
-		from = lane - by
-		within = from >= last
-	case "down":
-		from = lane + by
-		within = from <= last
-	case "bfly":
-		from = lane ^ by
-		within = from <= last
-	default:
-		from = lane&segment | by&^segment
-		within = from <= last
+// passes has the warp's accesses be of a number.
+func (w *warp) passes(number stamp) { w.stamp = number + stamp(w.first/lanes) }
+
+// goes runs lanes till each waits for other warps, or has returned.
+func (w *warp) goes() (went bool) {
+	for {
+		switch {
+		case w.pick():
+			w.run()
+		case !w.gangs():
+			return went
+		}
+		went = true
 	}
-	if !within {
-		from = lane
-	}
-	return from, within
 }
 
-// decodeVote is vote.sync.ballot: a bit a lane.
-func decodeVote(b *building, in *instruction, mods, ops []string) error {
-	if !slices.Equal(mods[1:], []string{"sync", "ballot", "b32"}) {
-		return unknown(mods)
+// pick makes a group of lanes that can go on: those at the lowest instruction, up to where the
+// next ones stand, so that lanes that have parted meet again; or, now and then, the next ones.
+func (w *warp) pick() bool {
+	at, above := never, never
+	for i := range w.lane[:w.count] {
+		switch l := &w.lane[i]; {
+		case l.waits != next || l.pc == at:
+		case l.pc < at:
+			at, above = l.pc, at
+		default:
+			above = min(above, l.pc)
+		}
 	}
-	in.ganged(func(w *gathered) {
-		var out uint64
-		for i, t := range w.lane {
-			if t != nil {
-				out |= t.r[w.in.a] & 1 << i
-			}
+	if at == never {
+		return false
+	}
+	w.pc, w.until = at, above
+	if above < never && w.block.run.random.Uint32()%16 == 0 {
+		w.pc, w.until = above, never
+	}
+	w.on, w.mask, w.steps, w.done = w.group[:0], 0, 0, 0
+	for _, i := range w.order[:w.count] {
+		if l := &w.lane[i&31]; l.waits == next && l.pc == w.pc {
+			w.on = append(w.on, i)
+			w.mask |= 1 << i
+			w.done = max(w.done, l.steps)
 		}
-		for _, t := range w.lane {
-			if t != nil {
-				t.r[w.in.d] = out
-			}
-		}
-	})
-	return b.operandsInto(ops, &in.d, &in.a, &in.c)
+	}
+	return true
 }
 
-// allLanes is the mask of what .aligned instructions need.
-func (b *building) allLanes() (int32, error) { return b.operand(strconv.FormatUint(0xffffffff, 10)) }
+// run has the group go on till it parts, waits, or meets others.
+func (w *warp) run() {
+	program, on, mask := w.block.run.kernel.program, w.on, w.mask
+	for w.pc < w.until {
+		in := &program[w.pc]
+		w.steps++
+		o := next
+		if in.guard < 0 || w.narrow(in) {
+			o = in.step(w, in)
+		}
+		switch {
+		case o == next:
+			w.pc++
+		case o == jumps && len(w.on) == len(on):
+			w.bound()
+			w.pc = in.target
+		default:
+			w.part(on, in, o)
+			return
+		}
+		w.on, w.mask = on, mask
+	}
+	w.leave(on, w.pc)
+}
+
+// narrow leaves those of a group on whom the guard lets through; false: there are none.
+func (w *warp) narrow(in *instruction) bool {
+	p, n, mask := &w.r[in.guard], 0, uint32(0)
+	for _, i := range w.on {
+		w.guarded[n&31] = i
+		if p[i&31]&1 != 0 != in.unless {
+			n++
+			mask |= 1 << (i & 31)
+		}
+	}
+	w.on, w.mask = w.guarded[:n], mask
+	return n > 0
+}
+
+// bound fails where a lane of the group has done too much. Only jumps can go on for ever.
+func (w *warp) bound() {
+	if w.done+w.steps > w.block.run.most {
+		w.fail(w.on[0], "more than %d instructions", w.block.run.most)
+	}
+}
+
+// part ends a group, of which those that are on jump or wait, and the others go on.
+func (w *warp) part(all []uint8, in *instruction, o outcome) {
+	w.leave(all, w.pc+1)
+	to, waits := w.pc, o
+	if o == jumps {
+		w.bound()
+		to, waits = in.target, next
+	}
+	for _, i := range w.on {
+		w.lane[i].pc, w.lane[i].waits = to, waits
+	}
+	switch o {
+	case returned:
+		w.block.left -= len(w.on)
+	case forBlock:
+		w.block.waiting += len(w.on)
+	}
+}
+
+// leave has all of a group stand at an instruction.
+func (w *warp) leave(all []uint8, pc int) {
+	for _, i := range all {
+		l := &w.lane[i]
+		l.pc = pc
+		l.steps += w.steps
+	}
+	w.block.run.stats.Instructions += int64(w.steps * len(all))
+}
+
+// wrong is what a lane panics with; the launch makes a Fault of it.
+type wrong struct {
+	pc, thread int
+	what       string
+}
+
+func (w *warp) fail(lane uint8, format string, args ...any) {
+	panic(wrong{w.pc, w.first + int(lane), fmt.Sprintf(format, args...)})
+}
