@@ -9,9 +9,7 @@ const sumStep = 8
 // add writes addRow: n numbers added to sums.
 func (g *gen) add() {
 	g.Func("addRow", 24, "(sums *float64, x *float32, n int)")
-	g.Op("MOVQ", "sums+0(FP)", "DI")
-	g.Op("MOVQ", "x+8(FP)", "SI")
-	g.Op("MOVQ", "n+16(FP)", "DX")
+	g.startSums("sums", "x")
 	g.Label("loop")
 	for half := range 2 {
 		y := []string{"Y0", "Y1"}[half]
@@ -21,6 +19,13 @@ func (g *gen) add() {
 	}
 	g.nextSums("loop", 8)
 	g.ret()
+}
+
+// startSums points DI to sums and SI to the numbers that they are of, DX of them.
+func (g *gen) startSums(to, from string) {
+	g.Op("MOVQ", to+"+0(FP)", "DI")
+	g.Op("MOVQ", from+"+8(FP)", "SI")
+	g.Op("MOVQ", "n+16(FP)", "DX")
 }
 
 // nextSums goes on behind numbers at SI and sums of some bytes at DI, till DX have passed.
@@ -34,9 +39,7 @@ func (g *gen) nextSums(loop string, bytes int) {
 // addHeads writes addHeads: the sums of heads, width apart, and of their squares.
 func (g *gen) addHeads() {
 	g.Func("addHeads", 48, "(dst, x *float32, n, width, heads int) (squares float64)")
-	g.Op("MOVQ", "dst+0(FP)", "DI")
-	g.Op("MOVQ", "x+8(FP)", "SI")
-	g.Op("MOVQ", "n+16(FP)", "DX")
+	g.startSums("dst", "x")
 	g.Op("MOVQ", "width+24(FP)", "R9")
 	g.Op("SHLQ", 2, "R9")
 	g.Op("MOVQ", "heads+32(FP)", "R10")
@@ -75,9 +78,7 @@ func (g *gen) addHeads() {
 func (g *gen) receive() {
 	const towardZero = 3
 	g.Func("receiveRow", 28, "(received *int64, weights *float32, n int, share float32)")
-	g.Op("MOVQ", "received+0(FP)", "DI")
-	g.Op("MOVQ", "weights+8(FP)", "SI")
-	g.Op("MOVQ", "n+16(FP)", "DX")
+	g.startSums("received", "weights")
 	g.Op("VBROADCASTSS", "share+24(FP)", "Y0")
 	g.Op("MOVQ", 0x4338000000000000, "AX")
 	g.Op("VMOVQ", "AX", "X1")
