@@ -155,8 +155,16 @@ type Prober interface {
 }
 
 // Block is the size of a transformer block at its largest: tokens (CLS included),
-// width of a token, hidden width of the MLP, heads that share the width.
-type Block struct{ Tokens, Width, Hidden, Heads int }
+// width of a token, hidden width of the MLP, heads that share the width; and the precision of
+// its MLP's weights. One of another precision allocates the first time, but for FewTokens.
+type Block struct {
+	Tokens, Width, Hidden, Heads int
+
+	Precision Precision
+}
+
+// FewTokens is how many tokens a Block has room for in MLPs of whatever precision: those that a head reads.
+const FewTokens = 2
 
 // Fuser is the optional ability to do operations that follow each other in a block as
 // one: what lies between them need not be a Tensor.
@@ -231,6 +239,7 @@ type Facts struct {
 	Precisions []Precision // what Pack takes, the fastest on this machine first
 	Why        string      // one line on what was picked and why, "bf16 by FMA: no AVX512_BF16"; "": there was no choice
 	HalfSums   bool        // F16's sums are DotHalves'
+	HalfWords  bool        // weights in BF16 take half of F32's memory where F32 is faster, and a layer of them takes no longer
 	Threaded   bool        // Options.Threads has a say in how fast it is
 	Device     string      // what computes, with its driver and memory; "": this machine's processor
 }

@@ -48,13 +48,20 @@ func New(dir string, most int64) *Folder {
 	return &Folder{dir: dir, most: most, sums: map[string]int64{}}
 }
 
+// Lengths are bounded beside the patterns: {1,100} alone takes 100 KB.
 var (
-	cameraName  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
-	pictureName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}\.jpg$`)
+	cameraName  = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	pictureName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*\.jpg$`)
 )
 
+const longest = 100
+
+func isPicture(name string) bool {
+	return len(name) <= longest+len(".jpg") && pictureName.MatchString(name)
+}
+
 func check(camera, label string) error {
-	if !cameraName.MatchString(camera) {
+	if len(camera) > longest || !cameraName.MatchString(camera) {
 		return fmt.Errorf("camera %.40q: want letters, digits, _ and -", camera)
 	}
 	return head.CheckLabel(label)
@@ -210,7 +217,7 @@ func pictures(root *os.Root, camera string) (list []Picture, labels []string, er
 		}
 		for _, file := range files {
 			info, err := file.Info()
-			if err == nil && info.Mode().IsRegular() && pictureName.MatchString(file.Name()) {
+			if err == nil && info.Mode().IsRegular() && isPicture(file.Name()) {
 				list = append(list, Picture{camera, label, file.Name(), info.Size()})
 			}
 		}
@@ -221,7 +228,7 @@ func pictures(root *os.Root, camera string) (list []Picture, labels []string, er
 
 // check reports a picture whose names are none of ours.
 func (p Picture) check() error {
-	if !pictureName.MatchString(p.Name) || strings.Contains(p.Name, "..") {
+	if !isPicture(p.Name) || strings.Contains(p.Name, "..") {
 		return fmt.Errorf("picture %.60q: want the name of one that was kept", p.Name)
 	}
 	return check(p.Camera, p.Label)

@@ -119,6 +119,11 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, _ := add(t, f, "door", "open", noon, 3)
+	for n, want := range map[int]bool{1: true, longest: true, longest + 1: false} {
+		if long := strings.Repeat("x", n); isPicture(long+".jpg") != want || (check(long, "open") == nil) != want {
+			t.Errorf("names of %d letters: want %v", n, want)
+		}
+	}
 	for _, bad := range []string{"", ".", "..", "../door", "a/b", "/etc", "a\x00", "a\nb", ".hidden", strings.Repeat("x", 200), "ä/..", `a\b`} {
 		if _, _, err := f.Add(bad, "open", noon, nil); err == nil {
 			t.Errorf("camera %q is taken", bad)

@@ -159,7 +159,9 @@ func (e *Engine) load(m *model, o Options) error {
 	if e.pre, err = preprocess.New(e.spec); err != nil {
 		return err
 	}
-	e.input = make([]float32, e.pre.Len())
+	if e.input = e.session.Input().Host; e.input == nil {
+		e.input = make([]float32, e.pre.Len())
+	}
 	e.resizer = resizer{spec: e.spec, made: map[[2]int]backends.Resizing{}}
 	e.resizer.be, _ = e.be.(backends.Resizer)
 	c := m.config

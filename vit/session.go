@@ -157,7 +157,7 @@ func (s *Session) allocBlock(a *allocator) {
 		a.tensor(&s.hidden, n, w.Hidden)
 	}
 	if s.fuser != nil && a.err == nil {
-		a.err = s.fuser.Reserve(backends.Block{Tokens: n, Width: w.Width, Hidden: w.Hidden, Heads: w.Heads})
+		a.err = s.fuser.Reserve(backends.Block{Tokens: n, Width: w.Width, Hidden: w.Hidden, Heads: w.Heads, Precision: w.Precision})
 	}
 	if s.fuser == nil || s.scorer != Predictor {
 		a.tensor(&s.qkv, n, 3*w.Width)

@@ -62,9 +62,10 @@ type conv struct {
 // predictor; the backbone's is 1e-6 (DeiT) or 1e-5 (LV-ViT).
 const predictorEps = 1e-5
 
-// SidePrecision is the precision of the patch embedding, attention's products and
+// SidePrecision is the precision of attention's products, the stem, the patch embedding and
 // a few more layers (loader.precisions) under p: p itself, but for int8 the fastest
-// of bf16, f16 and f32 that sums in float32.
+// of bf16, f16 and f32 that sums in float32. The embedding and those layers may be of bf16
+// for f32 (layerPrecision).
 func SidePrecision(p backends.Precision, facts backends.Facts) backends.Precision {
 	if p != backends.Int8 {
 		return p
@@ -77,13 +78,24 @@ func SidePrecision(p backends.Precision, facts backends.Facts) backends.Precisio
 	return backends.F32
 }
 
+// layerPrecision is that of the embedding and the layers of the side precision, whose inputs are few beside their
+// weights: under int8 bf16 in place of f32, where that halves their memory and takes no longer.
+func layerPrecision(p, side backends.Precision, facts backends.Facts) backends.Precision {
+	if p == backends.Int8 && side == backends.F32 && facts.HalfWords {
+		return backends.BF16
+	}
+	return side
+}
+
 // Load packs a model's tensors for be. The tensors may be closed afterwards.
 func Load(be backends.Backend, c Config, src Tensors, p backends.Precision) (*Weights, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	l := loader{config: c, be: be, src: src, p: p, side: SidePrecision(p, be.Facts())}
-	w := &Weights{Config: c, Precision: p, side: l.side}
+	facts := be.Facts()
+	side := SidePrecision(p, facts)
+	l := loader{config: c, be: be, src: src, p: p, side: side, layer: layerPrecision(p, side, facts)}
+	w := &Weights{Config: c, Precision: p, side: side}
 	l.stem(w)
 	l.embedding(w)
 	for i := range c.Depth {
@@ -121,6 +133,7 @@ type loader struct {
 	be      backends.Backend
 	src     Tensors
 	p, side backends.Precision
+	layer   backends.Precision // of layers of the side precision
 	err     error
 }
 
@@ -271,10 +284,10 @@ func (l *loader) block(i int) block {
 func (l *loader) precisions(i int) (qkv, proj, fc1, fc2 backends.Precision) {
 	qkv, proj, fc1, fc2 = l.p, l.p, l.p, l.p
 	if i == 0 {
-		proj = l.side
+		proj = l.layer
 	}
 	if i == l.config.Depth-1 && !l.config.readsPatches() {
-		proj, fc1, fc2 = l.side, l.side, l.side
+		proj, fc1, fc2 = l.layer, l.layer, l.layer
 	}
 	return
 }
@@ -323,7 +336,7 @@ func (l *loader) embedding(w *Weights) {
 	if c.ConvStem > 0 {
 		weight = channelsLast(weight, d, c.ConvStem, c.PatchSize/2)
 	}
-	w.embed = l.pack(weight, d, c.embedInputs(), nil, l.side)
+	w.embed = l.pack(weight, d, c.embedInputs(), nil, l.layer)
 	for i, v := range ahead {
 		pos[i] += v
 	}

@@ -31,3 +31,23 @@ func TestSidePrecision(t *testing.T) {
 		}
 	}
 }
+
+// TestLayerPrecision: bf16 in place of f32 under int8 alone, and only where it takes half the memory.
+func TestLayerPrecision(t *testing.T) {
+	const i8, bf, f16, f32 = backends.Int8, backends.BF16, backends.F16, backends.F32
+	for _, c := range []struct {
+		p, side, want backends.Precision
+		half          bool
+	}{
+		{i8, f32, bf, true},
+		{i8, f32, f32, false},
+		{i8, f16, f16, true},
+		{i8, bf, bf, true},
+		{f32, f32, f32, true},
+		{f16, f16, f16, true},
+	} {
+		if got := layerPrecision(c.p, c.side, backends.Facts{HalfWords: c.half}); got != c.want {
+			t.Errorf("%v beside %v, half words %v: %v, want %v", c.p, c.side, c.half, got, c.want)
+		}
+	}
+}

@@ -42,6 +42,7 @@ func open(o backends.Options) (backends.Backend, error) {
 // table is what this processor does best without the disabled features.
 func table(o backends.Options) (host.Kernels, string) {
 	t := common.Table()
+	t.Products[backends.BF16].Kept = host.Halved(t.Products[backends.BF16], widenBF16)
 	why := pickInt8(t, host.Require(o, cpuid.AVXVNNI) == nil)
 	return t.Kernels, why
 }

@@ -65,6 +65,9 @@ func transpose(dst, src *uint32, dstStep, srcStep int)
 func widen(dst, src *uint32, words int)
 
 //go:noescape
+func widenBF16(dst, src *uint32, pairs int)
+
+//go:noescape
 func packRows(panel *uint32, src *float32, step, rows int)
 
 //go:noescape

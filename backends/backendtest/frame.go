@@ -190,7 +190,7 @@ func newFrame(t *testing.T, be backends.Backend, p backends.Precision) *frame {
 		be.Upload(f.sizes, slices.Repeat([]float32{3}, n))
 	}
 	if fuser, ok := be.(backends.Fuser); ok && err == nil {
-		err = fuser.Reserve(backends.Block{Tokens: n, Width: c, Hidden: c, Heads: 2})
+		err = fuser.Reserve(backends.Block{Tokens: n, Width: c, Hidden: c, Heads: 2, Precision: p})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -82,6 +82,8 @@ func packing(g *gen) string {
 	if g.wide {
 		g.packRowsBF16()
 		g.packPairs()
+	} else {
+		g.widenBF16()
 	}
 	return g.String()
 }

@@ -102,6 +102,26 @@ func (g *gen) widen() {
 	g.ret()
 }
 
+// widenBF16 writes widenBF16: words of two bfloat16 as two of float32, a vector's worth of
+// words a round, which a panel's are a multiple of.
+func (g *gen) widenBF16() {
+	g.Func("widenBF16", 24, "(dst, src *uint32, pairs int)")
+	g.Op("MOVQ", "dst+0(FP)", "DI")
+	g.Op("MOVQ", "src+8(FP)", "SI")
+	g.Op("MOVQ", "pairs+16(FP)", "CX")
+	g.Label("pairs")
+	for j := range 2 {
+		g.Op("VPMOVZXWD", at(j*g.bytes()/2, "SI"), g.r(j))
+		g.Op("VPSLLD", 16, g.r(j), g.r(j))
+		g.Op("VMOVUPS", g.r(j), at(j*g.bytes(), "DI"))
+	}
+	g.Op("ADDQ", g.bytes(), "SI")
+	g.Op("ADDQ", 2*g.bytes(), "DI")
+	g.Op("SUBQ", g.lanes(), "CX")
+	g.Op("JNE", "pairs")
+	g.ret()
+}
+
 // packRowsBF16 writes packRowsBF16: pairs of rows, rounded, side by side in words.
 func (g *gen) packRowsBF16() {
 	g.Func("packRowsBF16", 32, "(panel *uint32, src *float32, step, pairs int)")

@@ -73,16 +73,17 @@ func (b *driver) SelfAttention(dst, x backends.Tensor, packed backends.Weight, s
 	}
 	s, width := &b.scratch, c/heads
 	if !w.product.Pairs || b.k.Products[p].PackPairs == nil || width%w.product.Cols != 0 {
-		grow(&s.qkv, n*w.out)
-		qkv := backends.Tensor{Rows: n, Cols: w.out, Host: s.qkv[:n*w.out]}
+		grow(&s.between, n*w.out)
+		qkv := backends.Tensor{Rows: n, Cols: w.out, Host: s.between[:n*w.out]}
 		b.Linear(qkv, x, w, backends.None, backends.Tensor{})
 		b.Attention(dst, qkv, sizes, heads, p, backends.Tensor{}, backends.NoScore)
 		return
 	}
-	grow(&s.pairs, n*w.out/2)
-	b.linear = linear{w: w, pairs: s.pairs, width: width, few: c / w.product.Cols, rows: dst.Rows}
+	grow(&s.between, n*w.out/2)
+	pairs := Words(s.between)
+	b.linear = linear{w: w, pairs: pairs, width: width, few: c / w.product.Cols, rows: dst.Rows}
 	b.product(x.Host, x.Cols, n)
-	b.attention = attention{dst: dst, pairs: s.pairs, sizes: sizes.Host, heads: heads, n: n, c: c}
+	b.attention = attention{dst: dst, pairs: pairs, sizes: sizes.Host, heads: heads, n: n, c: c}
 	b.attend(p)
 }
 

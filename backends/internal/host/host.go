@@ -59,6 +59,7 @@ func (b *driver) Facts() backends.Facts {
 		Precisions: slices.Clone(b.k.Precisions),
 		Why:        fmt.Sprintf("%s, %d threads", b.why, b.pool.threads()),
 		HalfSums:   b.k.Products[backends.F16].HalfSums,
+		HalfWords:  b.k.Products[backends.BF16].Kept != nil,
 		Threaded:   true,
 	}
 }

@@ -80,6 +80,9 @@ type Product struct {
 	// Mul reads it as it is.
 	Widen     func(wide, panel []uint32)
 	WideWords func(in int) int
+	// Kept is the same product of weights that are kept in less memory, and widened. nil:
+	// they are kept as an attention's operands are.
+	Kept *Product
 	// PackRows makes a matrix of float32 [rows, cols], rows stride apart, the
 	// inputs of a panel from its beginning on: what Pack makes of the transposed
 	// matrix. cols <= Cols. Float32 or bfloat16 operands only; an odd last row

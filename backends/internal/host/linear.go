@@ -63,8 +63,8 @@ func (b *driver) MLP(dst, x backends.Tensor, packed1, packed2 backends.Weight) {
 		return
 	}
 	apart := fc1.out + hiddenPad
-	grow(&b.scratch.hidden, x.Rows*apart)
-	hidden := backends.Tensor{Rows: x.Rows, Cols: fc1.out, Host: b.scratch.hidden}
+	grow(&b.scratch.between, x.Rows*apart)
+	hidden := backends.Tensor{Rows: x.Rows, Cols: fc1.out, Host: b.scratch.between}
 	b.linear = linear{dst: hidden, apart: apart, w: fc1, act: backends.GELU}
 	b.product(x.Host, x.Cols, x.Rows)
 	b.linear = linear{dst: dst, apart: dst.Cols, res: dst, w: fc2}

@@ -27,6 +27,27 @@ func Narrow(p Product, mul func(*Call), widen func(dst, src *uint32, words int))
 	return p
 }
 
+// Halved is a product of bfloat16 operands that lie in a word each, as Checked has completed it,
+// with weights kept as their upper halves alone. The kernel widen makes words of so many pairs.
+func Halved(p Product, widen func(dst, src *uint32, pairs int)) *Product {
+	cols := p.Cols
+	p.WideWords = p.PanelWords
+	p.PanelWords = func(in int) int { return in * cols / 2 }
+	p.Pack = func(panel, rows []uint32, stride, n, words int) {
+		kept := halves(panel)
+		for j := range n {
+			for i, w := range rows[j*stride:][:words] {
+				kept[i*cols+j] = uint16(w >> 16)
+			}
+		}
+	}
+	p.Widen = func(wide, panel []uint32) {
+		_, _ = panel[0], wide[2*len(panel)-1]
+		widen(&wide[0], &panel[0], len(panel))
+	}
+	return &p
+}
+
 // asBytes writes the two int16 of each word as bytes at first, and so on step bytes further.
 func asBytes(codes []int8, words []uint32, first, step int) {
 	for _, w := range words {

@@ -15,14 +15,12 @@ type scratch struct {
 	sums     []float64 // MeanHalf: of the columns
 	means    []float32
 
-	hidden []float32 // MLP: between its products
-	qkv    []float32 // SelfAttention: between its products
-	pairs  []uint32  // the same as bfloat16
-	keys   []uint32  // attention: keys and values of all heads in panels
-	values []uint32
-	norms  []float32 // attention: ‖v‖ by head and token
-	zeros  []float32 // attention: of all panels' width
-	bias   []float32 // attention: of the keys' panels, from sizes
+	between []float32 // MLP's hidden layer, or SelfAttention's q, k and v
+	keys    []uint32  // attention: keys and values of all heads in panels
+	values  []uint32
+	norms   []float32 // attention: ‖v‖ by head and token
+	zeros   []float32 // attention: of all panels' width
+	bias    []float32 // attention: of the keys' panels, from sizes
 
 	rest    []int32   // Match: rows that are not dropped
 	sources []int32   // Match: of them
@@ -102,10 +100,12 @@ func (s *scratch) reservePanel(p *Product, in int) {
 
 // reserveBlock grows scratch to what blocks up to this size need.
 func (s *scratch) reserveBlock(k *Kernels, b backends.Block) {
-	s.reserve(b.Tokens, max(b.Width, b.Hidden))
-	grow(&s.hidden, b.Tokens*(b.Hidden+hiddenPad))
-	grow(&s.qkv, b.Tokens*3*b.Width)
-	grow(&s.pairs, b.Tokens*3*b.Width/2)
+	s.reserve(b.Tokens, b.Width)
+	if p := &k.Products[b.Precision]; p.Convert != nil {
+		grow(&s.operands, b.Tokens*p.Words(b.Hidden))
+	}
+	grow(&s.operands, backends.FewTokens*(b.Hidden+1))
+	grow(&s.between, b.Tokens*max(b.Hidden+hiddenPad, 3*b.Width))
 	s.reserveHeads(k, b.Tokens, b.Width, b.Heads)
 }
 

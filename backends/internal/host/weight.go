@@ -36,6 +36,9 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 		}
 	}
 	k := &b.k.Products[p]
+	if k.Kept != nil {
+		k = k.Kept
+	}
 	padded := roundUp(out, k.Cols)
 	b.scratch.reservePanel(k, in)
 	packed := &weight{out: out, in: in, precision: p, product: k, panel: k.PanelWords(in),

@@ -20,6 +20,9 @@ func Run(t *testing.T, k host.Kernels) {
 	for _, p := range k.Precisions {
 		t.Run(fmt.Sprintf("Convert/%v", p), func(t *testing.T) { convert(t, k.Products[p], p) })
 		t.Run(fmt.Sprintf("Mul/%v", p), func(t *testing.T) { mul(t, k.Products[p], p) })
+		if kept := k.Products[p].Kept; kept != nil {
+			t.Run(fmt.Sprintf("Mul/%v/kept", p), func(t *testing.T) { mul(t, *kept, p) })
+		}
 		if k.Products[p].PackRows != nil {
 			t.Run(fmt.Sprintf("PackRows/%v", p), func(t *testing.T) { packRows(t, k.Products[p]) })
 		}
@@ -174,14 +177,18 @@ func mulInputs(t *testing.T, k host.Product, p backends.Precision, in int, heigh
 	}
 }
 
-// widened is a panel as Mul reads it, which is kept in a byte a weight.
+// widened is a panel as Mul reads it, which is kept in a byte a weight, or two.
 func widened(t *testing.T, k host.Product, panel []uint32, in int) []uint32 {
 	t.Helper()
 	if k.Widen == nil {
 		return panel
 	}
-	if codes, most := k.Cols*in, 4*len(panel); codes+8*k.Cols < most {
-		t.Errorf("%d weights are kept in %d bytes", codes, most)
+	size := 2
+	if k.Codes {
+		size = 1
+	}
+	if weights, kept := k.Cols*in, 4*len(panel); size*weights+8*k.Cols < kept {
+		t.Errorf("%d weights are kept in %d bytes", weights, kept)
 	}
 	wide := guardpage.Ending[uint32](t, k.WideWords(in))
 	k.Widen(wide, panel)
