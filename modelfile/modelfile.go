@@ -105,11 +105,16 @@ func (f *File) SHA256() string {
 // not be changed. An I8 tensor is multiplied out with the scales beside it: value
 // [i, …] is code · scale[i]. A missing tensor, NaN or Inf is an error that names it.
 func (f *File) Float32(name string) (data []float32, shape []int, err error) {
+	return f.Float32In(nil, name)
+}
+
+// Float32In is Float32 whose slice is memory's beginning, where that is long enough.
+func (f *File) Float32In(memory []float32, name string) (data []float32, shape []int, err error) {
 	t, ok := f.tensors[name]
 	if !ok {
 		return nil, nil, fmt.Errorf("tensor %s: missing", name)
 	}
-	if data, err = t.Float32(); err != nil {
+	if data, err = t.float32In(memory); err != nil {
 		return nil, nil, err
 	}
 	if t.DType == I8 {
@@ -117,10 +122,26 @@ func (f *File) Float32(name string) (data []float32, shape []int, err error) {
 			return nil, nil, err
 		}
 	}
-	if i := slices.IndexFunc(data, notFinite); i >= 0 {
+	if i := indexNotFinite(data); i >= 0 {
 		return nil, nil, fmt.Errorf("tensor %s: element %d is %v", name, i, data[i])
 	}
 	return data, t.Shape, nil
+}
+
+// indexNotFinite is where the first NaN or Inf is, or -1. It takes eight at a time: a call an
+// element took a tenth of opening DeiT-S.
+func indexNotFinite(data []float32) int {
+	whole := len(data) &^ 7
+	for i := 0; i < whole; i += 8 {
+		x := (*[8]float32)(data[i:])
+		if (x[0]-x[0])+(x[1]-x[1])+(x[2]-x[2])+(x[3]-x[3])+((x[4]-x[4])+(x[5]-x[5])+(x[6]-x[6])+(x[7]-x[7])) != 0 {
+			return i + slices.IndexFunc(x[:], notFinite)
+		}
+	}
+	if i := slices.IndexFunc(data[whole:], notFinite); i >= 0 {
+		return whole + i
+	}
+	return -1
 }
 
 func notFinite(v float32) bool { return v-v != 0 }
@@ -150,9 +171,14 @@ func (f *File) dequantise(t Tensor, data []float32) error {
 // Verify reads every tensor and reports the first that is damaged: NaN, Inf, or
 // int8 without fitting scales. It wants the memory of the largest tensor.
 func (f *File) Verify() error {
+	var memory []float32
 	for _, name := range f.Names() {
-		if _, _, err := f.Float32(name); err != nil {
+		data, _, err := f.Float32In(memory, name)
+		if err != nil {
 			return fmt.Errorf("%s: %w", f.path, err)
+		}
+		if len(data) > len(memory) {
+			memory = data
 		}
 	}
 	return nil

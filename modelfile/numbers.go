@@ -9,11 +9,16 @@ import (
 // Float32 converts a tensor's elements into a fresh slice. Doubles and whole
 // numbers are rounded to nearest even (a double beyond float32 becomes Inf), bool
 // becomes 0 and 1.
-func (t Tensor) Float32() ([]float32, error) {
+func (t Tensor) Float32() ([]float32, error) { return t.float32In(nil) }
+
+func (t Tensor) float32In(memory []float32) ([]float32, error) {
 	if t.DType.Size() == 0 {
 		return nil, fmt.Errorf("tensor %s: type %.20q is not known", t.Name, t.DType)
 	}
-	out := make([]float32, t.Len())
+	if n := t.Len(); len(memory) < n {
+		memory = make([]float32, n)
+	}
+	out := memory[:t.Len()]
 	switch t.DType {
 	case I64, I32, I16, I8, U8, Bool:
 		decodeInts(out, t.Data, t.DType)
@@ -33,6 +38,12 @@ func decodeFloats(out []float32, b []byte, d DType) {
 			out[i] = float32(math.Float64frombits(le.Uint64(b[8*i:])))
 		}
 	case F32:
+		for len(out) >= 4 {
+			x, y := (*[4]float32)(out), (*[16]byte)(b)
+			x[0], x[1] = math.Float32frombits(le.Uint32(y[0:])), math.Float32frombits(le.Uint32(y[4:]))
+			x[2], x[3] = math.Float32frombits(le.Uint32(y[8:])), math.Float32frombits(le.Uint32(y[12:]))
+			out, b = out[4:], b[16:]
+		}
 		for i := range out {
 			out[i] = math.Float32frombits(le.Uint32(b[4*i:]))
 		}

@@ -217,6 +217,40 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// TestMemory: a tensor lies in the memory that is offered, where there is enough.
+func TestMemory(t *testing.T) {
+	f := reparse(t, []Tensor{{"w", F32, []int{2}, floats(1, 2)}})
+	memory := []float32{7, 7, 7}
+	data, _, err := f.Float32In(memory, "w")
+	if err != nil || !slices.Equal(memory, []float32{1, 2, 7}) || &data[0] != &memory[0] || len(data) != 2 {
+		t.Errorf("%v in %v, %v", data, memory, err)
+	}
+	if data, _, err = f.Float32In(memory[2:], "w"); err != nil || !slices.Equal(data, []float32{1, 2}) || memory[2] != 7 {
+		t.Errorf("%v beside %v, %v", data, memory, err)
+	}
+}
+
+// TestWhereNotFinite: the first of them at each place of a round and behind the last.
+func TestWhereNotFinite(t *testing.T) {
+	for n := range 30 {
+		data := make([]float32, n)
+		for i := range data {
+			data[i] = float32(i) * 1e37
+		}
+		if got := indexNotFinite(data); got != -1 {
+			t.Errorf("of %d: %d", n, got)
+		}
+		for i, bad := range data {
+			bad += float32(math.Inf(1 - i%3))
+			data[n-1], data[i] = float32(math.NaN()), bad
+			if got := indexNotFinite(data); got != i {
+				t.Errorf("of %d with %v at %d: %d", n, bad, i, got)
+			}
+			data[i], data[n-1] = 1, 1
+		}
+	}
+}
+
 // TestNotFinite: damage is found and named, at each precision.
 func TestNotFinite(t *testing.T) {
 	for name, tensor := range map[string]Tensor{

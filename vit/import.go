@@ -118,3 +118,10 @@ func (o overlay) Float32(name string) ([]float32, []int, error) {
 	}
 	return o[1].Float32(name)
 }
+
+func (o overlay) Float32In(memory []float32, name string) ([]float32, []int, error) {
+	if o[0].Has(name) {
+		return o[0].Float32In(memory, name)
+	}
+	return o[1].Float32In(memory, name)
+}

@@ -134,6 +134,7 @@ type loader struct {
 	src     Tensors
 	p, side backends.Precision
 	layer   backends.Precision // of layers of the side precision
+	matrix  []float32          // the last layer's, which the next one may lie in
 	err     error
 }
 
@@ -147,6 +148,26 @@ func (l *loader) tensor(name string) []float32 {
 		err = l.config.checkShape(name, shape)
 	}
 	l.err = err
+	return data
+}
+
+// weight is tensor of a layer's matrix, which lasts until the next: fresh memory for each took
+// a third of opening DeiT-S.
+func (l *loader) weight(layer string) []float32 {
+	src, ok := l.src.(interface {
+		Float32In(memory []float32, name string) ([]float32, []int, error)
+	})
+	name := layer + ".weight"
+	if l.err != nil || !ok {
+		return l.tensor(name)
+	}
+	data, shape, err := src.Float32In(l.matrix, name)
+	if err == nil {
+		err = l.config.checkShape(name, shape)
+	}
+	if l.err = err; len(data) > len(l.matrix) {
+		l.matrix = data
+	}
 	return data
 }
 
@@ -170,7 +191,7 @@ func (l *loader) pack(w []float32, out, in int, bias []float32, p backends.Preci
 // linear packs name.weight and name.bias times scale.
 func (l *loader) linear(name string, scale float32, bias bool, p backends.Precision) backends.Weight {
 	out, in := l.config.linear(name)
-	w := l.tensor(name + ".weight")
+	w := l.weight(name)
 	var b []float32
 	if bias {
 		b = l.tensor(name + ".bias")
@@ -230,7 +251,7 @@ func (l *loader) branch(name, gamma string, p backends.Precision) backends.Weigh
 		return l.linear(name, scale, true, p)
 	}
 	out, in := l.config.linear(name)
-	w, bias, rows := l.tensor(name+".weight"), l.tensor(name+".bias"), l.tensor(gamma)
+	w, bias, rows := l.weight(name), l.tensor(name+".bias"), l.tensor(gamma)
 	if l.err != nil {
 		return nil
 	}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"math"
+	"slices"
 
 	"dynvit/backends"
 )
@@ -123,24 +124,27 @@ func eachRound(round func(dst []uint32, src []float32)) func([]uint32, []float32
 	}
 }
 
-// Weights writes a row of weights as operands, and returns the scale of codes, else 1.
-func (p *Product) Weights(dst []uint32, row []float32) (scale float32) {
-	switch {
-	case p.Codes:
+// Weights writes a row of weights as operands, and returns the scale of codes, else 1. ok is
+// false where the row holds a NaN or Inf.
+func (p *Product) Weights(dst []uint32, row []float32) (scale float32, ok bool) {
+	if p.Codes {
 		codes := make([]int8, len(row))
-		scale, _ = backends.QuantizeRow(codes, row)
+		scale, ok = backends.QuantizeRow(codes, row)
 		p.words(dst[p.Lead:], codes)
 		if p.First != nil {
 			dst[0] = p.First(dst[p.Lead:])
 		}
-		return scale
-	case p.Convert == nil:
+		return scale, ok
+	}
+	if p.Convert == nil {
 		copy(dst, Words(row))
-	default:
+	} else {
 		p.Convert(dst, row, len(row), 1, len(row), nil, nil)
 	}
-	return 1
+	return 1, !slices.ContainsFunc(row, notFinite)
 }
+
+func notFinite(v float32) bool { return v-v != 0 }
 
 // words writes codes as the bytes or int16 of words.
 func (p *Product) words(dst []uint32, codes []int8) {
@@ -149,9 +153,9 @@ func (p *Product) words(dst []uint32, codes []int8) {
 		copy(Bytes(dst), codes)
 		return
 	}
-	bits := 32 / p.Group
+	pairs := halves(dst)[:len(codes)]
 	for i, c := range codes {
-		dst[i/p.Group] |= uint32(c) & (1<<bits - 1) << (i % p.Group * bits)
+		pairs[i] = uint16(c)
 	}
 }
 

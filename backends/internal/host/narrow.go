@@ -11,12 +11,18 @@ func Narrow(p Product, mul func(*Call), widen func(dst, src *uint32, words int))
 	p.PanelWords = func(in int) int { return cols + (p.Words(in)-lead)*cols/2 }
 	p.Pack = func(panel, rows []uint32, stride, n, words int) {
 		clear(panel[:cols])
-		for j := range n {
-			row := rows[j*stride:][:words]
-			if lead > 0 {
-				panel[j] = row[0]
+		if lead > 0 {
+			for j := range n {
+				panel[j] = rows[j*stride]
 			}
-			asBytes(Bytes(panel[cols:]), row[lead:], 2*j, 2*cols)
+		}
+		pairs := halves(panel[cols:])
+		for i := lead; i < words; i++ {
+			dst := pairs[(i-lead)*cols:][:cols]
+			for j := range n {
+				w := rows[j*stride+i]
+				dst[j] = uint16(w&0xff | w>>8&0xff00)
+			}
 		}
 	}
 	p.Widen = func(wide, panel []uint32) {
@@ -46,13 +52,4 @@ func Halved(p Product, widen func(dst, src *uint32, pairs int)) *Product {
 		widen(&wide[0], &panel[0], len(panel))
 	}
 	return &p
-}
-
-// asBytes writes the two int16 of each word as bytes at first, and so on step bytes further.
-func asBytes(codes []int8, words []uint32, first, step int) {
-	for _, w := range words {
-		pair := codes[first:][:2]
-		pair[0], pair[1] = int8(w), int8(w>>16)
-		first += step
-	}
 }

@@ -30,11 +30,6 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 	if !slices.Contains(b.k.Precisions, p) {
 		return nil, fmt.Errorf("%s: no kernels for %v, but for %v", b.name, p, b.k.Precisions)
 	}
-	for i, v := range w {
-		if v-v != 0 {
-			return nil, fmt.Errorf("%s: weight [%d, %d] is %v", b.name, i/in, i%in, v)
-		}
-	}
 	k := &b.k.Products[p]
 	if k.Kept != nil {
 		k = k.Kept
@@ -45,7 +40,10 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 		unit: make([]float32, padded), bias: make([]float32, padded)}
 	packed.packed = make([]uint32, packed.panels()*packed.panel)
 	copy(packed.bias, bias)
-	b.fill(packed, w)
+	if !b.fill(packed, w) {
+		i := slices.IndexFunc(w, notFinite)
+		return nil, fmt.Errorf("%s: weight [%d, %d] is %v", b.name, i/in, i%in, w[i])
+	}
 	b.remember(packed.packed)
 	return packed, nil
 }
@@ -53,16 +51,20 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 // filling packs the rows of src, a panel a part.
 type filling struct {
 	*weight
-	src  []float32
-	rows [][]uint32 // of each lane: a panel's
+	src    []float32
+	rows   [][]uint32 // of each lane: a panel's
+	broken []bool     // of each lane: a weight was NaN or Inf
 }
 
-func (b *driver) fill(w *weight, src []float32) {
+// fill reports whether all of src are numbers.
+func (b *driver) fill(w *weight, src []float32) bool {
 	rows := make([][]uint32, b.pool.threads())
 	for lane := range rows {
 		rows[lane] = make([]uint32, w.product.Cols*w.product.Words(w.in))
 	}
-	b.pool.run(filling{w, src, rows}, w.panels())
+	f := filling{w, src, rows, make([]bool, len(rows))}
+	b.pool.run(f, w.panels())
+	return !slices.Contains(f.broken, true)
 }
 
 func (f filling) part(lane, i int) {
@@ -70,7 +72,9 @@ func (f filling) part(lane, i int) {
 	clear(rows)
 	first := i * k.Cols
 	for j := range min(k.Cols, f.out-first) {
-		f.unit[first+j] = k.Weights(rows[j*words:][:words], f.src[(first+j)*f.in:][:f.in])
+		scale, ok := k.Weights(rows[j*words:][:words], f.src[(first+j)*f.in:][:f.in])
+		f.unit[first+j] = scale
+		f.broken[lane] = f.broken[lane] || !ok
 	}
 	k.Pack(f.packed[i*f.panel:][:f.panel], rows, words, k.Cols, words)
 }
