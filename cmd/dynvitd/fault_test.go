@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -97,7 +98,9 @@ func poll(t *testing.T, page string, ok func(outboxHealth) bool) outboxHealth {
 
 // collector runs Debian's subscriber into a file, which never holds it up, and
 // returns a function that waits until the file has so many lines that match a
-// pattern, and gives all of its lines, "topic payload".
+// pattern, and gives all of its lines, "topic payload". One with a session that lasts (-c) is
+// run again when it ends: with TLS mosquitto_sub 2.0.11 does ("The connection was lost", exit
+// 7) where a broker goes without TLS's own farewell, instead of coming back.
 func collector(t *testing.T, address string, arguments ...string) func(n int, pattern string) []string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(address)
@@ -109,14 +112,25 @@ func collector(t *testing.T, address string, arguments ...string) func(n int, pa
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	c := exec.Command("stdbuf", append([]string{"-oL", needs.Program(t, "mosquitto_sub", "mosquitto-clients"),
-		"-h", host, "-p", port, "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"}, arguments...)...)
-	c.Stdout, c.Stderr = file, file
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	command := append([]string{"-oL", needs.Program(t, "mosquitto_sub", "mosquitto-clients"),
+		"-h", host, "-p", port, "-t", "dynvit/#", "-q", "1", "-F", "%t %p", "-d"}, arguments...)
+	lasts := slices.Contains(arguments, "-c")
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer file.Close()
+		for again := true; again && ctx.Err() == nil; again = lasts {
+			c := exec.CommandContext(ctx, "stdbuf", command...)
+			c.Stdout, c.Stderr = file, file
+			err := c.Run()
+			if ctx.Err() == nil {
+				fmt.Fprintf(file, "the subscriber ended: %v\n", err)
+				time.Sleep(200 * time.Millisecond)
+			}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
 	wait := func(n int, pattern string) []string {
 		t.Helper()
 		re := regexp.MustCompile("(?m)" + pattern)
@@ -129,7 +143,7 @@ func collector(t *testing.T, address string, arguments ...string) func(n int, pa
 				return strings.Split(string(text), "\n")
 			}
 		}
-		t.Fatalf("the subscriber does not see %d of %q among %d bytes", n, pattern, len(text))
+		t.Fatalf("the subscriber does not see %d of %q among %d bytes, the last of which are\n%s", n, pattern, len(text), text[max(0, len(text)-2000):])
 		return nil
 	}
 	wait(1, "^Subscribed")
