@@ -20,7 +20,7 @@ var scheme = []string{"camera", "regular", "camera/internal/address", "camera/in
 // allowed says which of our packages each package may import outside tests.
 // "*" stands for all but cmd, the concrete backends and the schemes of sources.
 var allowed = map[string][]string{
-	"backends":                         {},
+	"backends":                         {"internal/finite"},
 	"backends/ref":                     {"backends"},
 	"backends/internal/host":           {"backends"},
 	"backends/avx512":                  {"backends", "backends/internal/host"},
@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 		"backends/neon", "backends/cuda"},
 	"backends/avx512/amx": {"backends", "internal/needs"},
 
+	"internal/finite":    {},
 	"internal/guardpage": {},
 	"internal/needs":     {},
 	"internal/encodings": {"internal/needs"},
@@ -48,7 +49,7 @@ var allowed = map[string][]string{
 	"regular":    {},
 	"printable":  {},
 	"exif":       {},
-	"modelfile":  {"atomicfile", "printable", "regular"},
+	"modelfile":  {"atomicfile", "internal/finite", "printable", "regular"},
 	"camera":     {"camera/trust", "printable"},
 
 	"camera/trust":             {"regular"},

@@ -156,15 +156,13 @@ type Prober interface {
 
 // Block is the size of a transformer block at its largest: tokens (CLS included),
 // width of a token, hidden width of the MLP, heads that share the width; and the precision of
-// its MLP's weights. One of another precision allocates the first time, but for FewTokens.
+// its MLP's weights. One of another precision may allocate the first time, but of a few tokens
+// (those that a head reads).
 type Block struct {
 	Tokens, Width, Hidden, Heads int
 
 	Precision Precision
 }
-
-// FewTokens is how many tokens a Block has room for in MLPs of whatever precision: those that a head reads.
-const FewTokens = 2
 
 // Fuser is the optional ability to do operations that follow each other in a block as
 // one: what lies between them need not be a Tensor.

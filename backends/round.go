@@ -1,6 +1,11 @@
 package backends
 
-import "math"
+import (
+	"fmt"
+	"math"
+
+	"dynvit/internal/finite"
+)
 
 // RoundBF16 rounds to the nearest bfloat16, ties to even. NaN stays NaN; what
 // rounds past the largest bfloat16 becomes Inf.
@@ -115,6 +120,14 @@ func QuantizeRow(codes []int8, row []float32) (scale float32, ok bool) {
 		codes[i] = int8(math.Float32bits(float32(v*inverse) + whole))
 	}
 	return m / 127, true
+}
+
+// CheckWeight is the error of a Backend's Pack for a weight of in inputs that holds a NaN or Inf.
+func CheckWeight(backend string, w []float32, in int) error {
+	if i := finite.IndexNot(w); i >= 0 {
+		return fmt.Errorf("%s: weight [%d, %d] is %v", backend, i/in, i%in, w[i])
+	}
+	return nil
 }
 
 // FMA32 is x·y+z rounded once to float32. The product is exact in float64. Its sum

@@ -54,14 +54,17 @@ var (
 	pictureName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*\.jpg$`)
 )
 
-const longest = 100
+const (
+	longestCamera  = 100
+	longestPicture = 101 + len(".jpg")
+)
 
 func isPicture(name string) bool {
-	return len(name) <= longest+len(".jpg") && pictureName.MatchString(name)
+	return len(name) <= longestPicture && pictureName.MatchString(name)
 }
 
 func check(camera, label string) error {
-	if len(camera) > longest || !cameraName.MatchString(camera) {
+	if len(camera) > longestCamera || !cameraName.MatchString(camera) {
 		return fmt.Errorf("camera %.40q: want letters, digits, _ and -", camera)
 	}
 	return head.CheckLabel(label)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"dynvit/internal/finite"
 )
 
 // scaleSuffix names the F32 [out] scales that belong to an I8 [out, in] tensor.
@@ -19,7 +21,7 @@ func FromFloat32(name string, data []float32, shape []int, as DType) ([]Tensor, 
 		return nil, fmt.Errorf("tensor %s: %d elements for shape %v", name, len(data), shape)
 	}
 	for i, v := range data {
-		if notFinite(v) || overflows(v, as) {
+		if finite.Not(v) || overflows(v, as) {
 			return nil, fmt.Errorf("tensor %s: element %d is %v, not to be kept as %s", name, i, v, as)
 		}
 	}

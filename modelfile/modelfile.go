@@ -18,6 +18,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"dynvit/internal/finite"
 )
 
 // File is an open model file: tensors by name, and metadata. It may be read by
@@ -122,29 +124,11 @@ func (f *File) Float32In(memory []float32, name string) (data []float32, shape [
 			return nil, nil, err
 		}
 	}
-	if i := indexNotFinite(data); i >= 0 {
+	if i := finite.IndexNot(data); i >= 0 {
 		return nil, nil, fmt.Errorf("tensor %s: element %d is %v", name, i, data[i])
 	}
 	return data, t.Shape, nil
 }
-
-// indexNotFinite is where the first NaN or Inf is, or -1. It takes eight at a time: a call an
-// element took a tenth of opening DeiT-S.
-func indexNotFinite(data []float32) int {
-	whole := len(data) &^ 7
-	for i := 0; i < whole; i += 8 {
-		x := (*[8]float32)(data[i:])
-		if (x[0]-x[0])+(x[1]-x[1])+(x[2]-x[2])+(x[3]-x[3])+((x[4]-x[4])+(x[5]-x[5])+(x[6]-x[6])+(x[7]-x[7])) != 0 {
-			return i + slices.IndexFunc(x[:], notFinite)
-		}
-	}
-	if i := slices.IndexFunc(data[whole:], notFinite); i >= 0 {
-		return whole + i
-	}
-	return -1
-}
-
-func notFinite(v float32) bool { return v-v != 0 }
 
 // dequantise multiplies the codes in data with the scales of their rows.
 func (f *File) dequantise(t Tensor, data []float32) error {

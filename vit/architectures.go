@@ -55,9 +55,9 @@ type Random struct {
 // Has reports whether the Config has such a tensor.
 func (r Random) Has(name string) bool { return r.elements(name) > 0 }
 
-// Float32 draws a tensor: norms and variances around 1, all else small. Each
+// Float32In draws a tensor: norms and variances around 1, all else small. Each
 // tensor depends on the seed and its own name alone.
-func (r Random) Float32(name string) ([]float32, []int, error) {
+func (r Random) Float32In(memory []float32, name string) ([]float32, []int, error) {
 	n := r.elements(name)
 	if n == 0 {
 		return nil, nil, fmt.Errorf("tensor %s: missing", name)
@@ -67,7 +67,10 @@ func (r Random) Float32(name string) ([]float32, []int, error) {
 		hash = hash*1099511628211 + uint64(b)
 	}
 	rng := rand.New(rand.NewPCG(hash, r.Seed))
-	out := make([]float32, n)
+	if len(memory) < n {
+		memory = make([]float32, n)
+	}
+	out := memory[:n]
 	for i := range out {
 		out[i] = float32(rng.NormFloat64()) * 0.02
 	}
@@ -83,7 +86,7 @@ func (r Random) Float32(name string) ([]float32, []int, error) {
 func (r Random) Tensors() ([]modelfile.Tensor, error) {
 	var list []modelfile.Tensor
 	for _, name := range r.Config.names() {
-		data, shape, err := r.Float32(name)
+		data, shape, err := r.Float32In(nil, name)
 		if err != nil {
 			return nil, err
 		}

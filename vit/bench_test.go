@@ -86,7 +86,7 @@ func open(b *testing.B, be backends.Backend, arch string, keep float64, p backen
 // drawn are weights that take few instructions to make.
 type drawn struct{ Random }
 
-func (d drawn) Float32(name string) ([]float32, []int, error) {
+func (d drawn) Float32In(_ []float32, name string) ([]float32, []int, error) {
 	x := make([]float32, d.elements(name))
 	state := uint32(len(name))
 	for i := range x {

@@ -137,8 +137,10 @@ func (*scales) DownloadIndex([]int32, backends.Index) error { return nil }
 // nothing has no tensors: whoever asks for one comes too far.
 type nothing struct{}
 
-func (nothing) Has(string) bool                          { panic("asked for a tensor") }
-func (nothing) Float32(string) ([]float32, []int, error) { panic("asked for a tensor") }
+func (nothing) Has(string) bool { panic("asked for a tensor") }
+func (nothing) Float32In([]float32, string) ([]float32, []int, error) {
+	panic("asked for a tensor")
+}
 
 // reshaped is a model of which one tensor has another shape of as many elements.
 type reshaped struct {
@@ -147,8 +149,8 @@ type reshaped struct {
 	shape []int
 }
 
-func (r reshaped) Float32(name string) ([]float32, []int, error) {
-	data, shape, err := r.Random.Float32(name)
+func (r reshaped) Float32In(memory []float32, name string) ([]float32, []int, error) {
+	data, shape, err := r.Random.Float32In(memory, name)
 	if name == r.name {
 		shape = r.shape
 	}

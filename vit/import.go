@@ -112,13 +112,6 @@ type overlay [2]*modelfile.File
 
 func (o overlay) Has(name string) bool { return o[0].Has(name) || o[1].Has(name) }
 
-func (o overlay) Float32(name string) ([]float32, []int, error) {
-	if o[0].Has(name) {
-		return o[0].Float32(name)
-	}
-	return o[1].Float32(name)
-}
-
 func (o overlay) Float32In(memory []float32, name string) ([]float32, []int, error) {
 	if o[0].Has(name) {
 		return o[0].Float32In(memory, name)

@@ -14,8 +14,8 @@ type level struct {
 	config Config
 }
 
-func (l level) Float32(name string) ([]float32, []int, error) {
-	data, shape, err := l.Tensors.Float32(name)
+func (l level) Float32In(memory []float32, name string) ([]float32, []int, error) {
+	data, shape, err := l.Tensors.Float32In(memory, name)
 	if name == "pos_embed" && err == nil {
 		patches := l.config.Patches() * l.config.Width
 		clear(data[len(data)-patches:])

@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"fmt"
 	"slices"
 
 	"dynvit/backends"
@@ -24,10 +23,8 @@ func (b *backend) Pack(w []float32, out, in int, bias []float32, p backends.Prec
 	need("Pack", out > 0 && in > 0 && len(w) == out*in, "not out·in weights")
 	need("Pack", bias == nil || len(bias) == out, "not out biases")
 	need("Pack", b.carries(p), "precision that the device does not carry")
-	for i, v := range w {
-		if v-v != 0 {
-			return nil, fmt.Errorf("cuda: weight [%d, %d] is %v", i/in, i%in, v)
-		}
+	if err := backends.CheckWeight("cuda", w, in); err != nil {
+		return nil, err
 	}
 	packed := kernels.Pack(w, out, in, p)
 	k := &weight{out: out, in: in, precision: p}

@@ -1,7 +1,6 @@
 package ref
 
 import (
-	"fmt"
 	"math"
 
 	"dynvit/backends"
@@ -25,10 +24,8 @@ func (r *ref) Pack(w []float32, out, in int, bias []float32, p backends.Precisio
 	need("Pack", out > 0 && in > 0 && len(w) == out*in, "not out·in weights")
 	need("Pack", bias == nil || len(bias) == out, "not out biases")
 	need("Pack", p <= backends.Int8, "unknown precision")
-	for i, v := range w {
-		if v-v != 0 {
-			return nil, fmt.Errorf("ref: weight [%d, %d] is %v", i/in, i%in, v)
-		}
+	if err := backends.CheckWeight("ref", w, in); err != nil {
+		return nil, err
 	}
 	packed := &weight{out: out, in: in, precision: p, halfSums: r.halfSums && p == backends.F16, bias: make([]float32, out)}
 	copy(packed.bias, bias)

@@ -2,7 +2,6 @@ package host
 
 import (
 	"math"
-	"slices"
 
 	"dynvit/backends"
 )
@@ -124,27 +123,24 @@ func eachRound(round func(dst []uint32, src []float32)) func([]uint32, []float32
 	}
 }
 
-// Weights writes a row of weights as operands, and returns the scale of codes, else 1. ok is
-// false where the row holds a NaN or Inf.
-func (p *Product) Weights(dst []uint32, row []float32) (scale float32, ok bool) {
-	if p.Codes {
+// Weights writes a row of weights as operands, and returns the scale of codes, else 1.
+func (p *Product) Weights(dst []uint32, row []float32) (scale float32) {
+	switch {
+	case p.Codes:
 		codes := make([]int8, len(row))
-		scale, ok = backends.QuantizeRow(codes, row)
+		scale, _ = backends.QuantizeRow(codes, row)
 		p.words(dst[p.Lead:], codes)
 		if p.First != nil {
 			dst[0] = p.First(dst[p.Lead:])
 		}
-		return scale, ok
-	}
-	if p.Convert == nil {
+		return scale
+	case p.Convert == nil:
 		copy(dst, Words(row))
-	} else {
+	default:
 		p.Convert(dst, row, len(row), 1, len(row), nil, nil)
 	}
-	return 1, !slices.ContainsFunc(row, notFinite)
+	return 1
 }
-
-func notFinite(v float32) bool { return v-v != 0 }
 
 // words writes codes as the bytes or int16 of words.
 func (p *Product) words(dst []uint32, codes []int8) {

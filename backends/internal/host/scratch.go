@@ -100,11 +100,10 @@ func (s *scratch) reservePanel(p *Product, in int) {
 
 // reserveBlock grows scratch to what blocks up to this size need.
 func (s *scratch) reserveBlock(k *Kernels, b backends.Block) {
-	s.reserve(b.Tokens, b.Width)
+	s.reserve(b.Tokens, b.Width) // which is room for a few tokens of the hidden layer, of any precision
 	if p := &k.Products[b.Precision]; p.Convert != nil {
 		grow(&s.operands, b.Tokens*p.Words(b.Hidden))
 	}
-	grow(&s.operands, backends.FewTokens*(b.Hidden+1))
 	grow(&s.between, b.Tokens*max(b.Hidden+hiddenPad, 3*b.Width))
 	s.reserveHeads(k, b.Tokens, b.Width, b.Heads)
 }

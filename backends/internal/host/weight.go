@@ -30,6 +30,9 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 	if !slices.Contains(b.k.Precisions, p) {
 		return nil, fmt.Errorf("%s: no kernels for %v, but for %v", b.name, p, b.k.Precisions)
 	}
+	if err := backends.CheckWeight(b.name, w, in); err != nil {
+		return nil, err
+	}
 	k := &b.k.Products[p]
 	if k.Kept != nil {
 		k = k.Kept
@@ -40,10 +43,7 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 		unit: make([]float32, padded), bias: make([]float32, padded)}
 	packed.packed = make([]uint32, packed.panels()*packed.panel)
 	copy(packed.bias, bias)
-	if !b.fill(packed, w) {
-		i := slices.IndexFunc(w, notFinite)
-		return nil, fmt.Errorf("%s: weight [%d, %d] is %v", b.name, i/in, i%in, w[i])
-	}
+	b.fill(packed, w)
 	b.remember(packed.packed)
 	return packed, nil
 }
@@ -51,20 +51,16 @@ func (b *driver) Pack(w []float32, out, in int, bias []float32, p backends.Preci
 // filling packs the rows of src, a panel a part.
 type filling struct {
 	*weight
-	src    []float32
-	rows   [][]uint32 // of each lane: a panel's
-	broken []bool     // of each lane: a weight was NaN or Inf
+	src  []float32
+	rows [][]uint32 // of each lane: a panel's
 }
 
-// fill reports whether all of src are numbers.
-func (b *driver) fill(w *weight, src []float32) bool {
+func (b *driver) fill(w *weight, src []float32) {
 	rows := make([][]uint32, b.pool.threads())
 	for lane := range rows {
 		rows[lane] = make([]uint32, w.product.Cols*w.product.Words(w.in))
 	}
-	f := filling{w, src, rows, make([]bool, len(rows))}
-	b.pool.run(f, w.panels())
-	return !slices.Contains(f.broken, true)
+	b.pool.run(filling{w, src, rows}, w.panels())
 }
 
 func (f filling) part(lane, i int) {
@@ -72,9 +68,7 @@ func (f filling) part(lane, i int) {
 	clear(rows)
 	first := i * k.Cols
 	for j := range min(k.Cols, f.out-first) {
-		scale, ok := k.Weights(rows[j*words:][:words], f.src[(first+j)*f.in:][:f.in])
-		f.unit[first+j] = scale
-		f.broken[lane] = f.broken[lane] || !ok
+		f.unit[first+j] = k.Weights(rows[j*words:][:words], f.src[(first+j)*f.in:][:f.in])
 	}
 	k.Pack(f.packed[i*f.panel:][:f.panel], rows, words, k.Cols, words)
 }

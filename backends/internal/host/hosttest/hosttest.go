@@ -203,7 +203,7 @@ func packed(t *testing.T, k host.Product, rows [][]float32) (panel []uint32, uni
 	all := guardpage.Ending[uint32](t, (len(rows)-1)*stride+k.Words(in))
 	unit = guardpage.Ending[float32](t, len(rows))
 	for j, w := range rows {
-		unit[j], _ = k.Weights(all[j*stride:][:k.Words(in)], w)
+		unit[j] = k.Weights(all[j*stride:][:k.Words(in)], w)
 	}
 	panel = guardpage.Ending[uint32](t, k.PanelWords(in))
 	k.Pack(panel, all, stride, len(rows), k.Words(in))
