@@ -193,8 +193,9 @@ soak: ## four cameras at 15 frames a second, 30 min (SOAK=1h for longer); writes
 	mkdir -p bin
 	DYNVIT_SOAK=$(SOAK) DYNVIT_SOAK_OUT=$(CURDIR)/bin $(GO) test -v -count 1 -timeout 24h -run '^TestSoak$$' ./daemon
 
-check: ## format, vet for amd64, arm64 and purego, staticcheck, the assembly and its generator, static builds (3 min)
+check: ## format, commit subjects, vet for amd64, arm64 and purego, staticcheck, the assembly and its generator, static builds (3 min)
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w"; exit 1; }
+	@! git log --no-merges --format=%s acc5ddc.. 2>/dev/null | grep -E '.{73}' || { echo "commit subjects over 72 characters"; exit 1; }
 	GOARCH=amd64 $(GO) vet ./...
 	GOARCH=arm64 $(GO) vet ./...
 	$(GO) vet -tags purego ./...
