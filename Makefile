@@ -193,9 +193,13 @@ soak: ## four cameras at 15 frames a second, 30 min (SOAK=1h for longer); writes
 	mkdir -p bin
 	DYNVIT_SOAK=$(SOAK) DYNVIT_SOAK_OUT=$(CURDIR)/bin $(GO) test -v -count 1 -timeout 24h -run '^TestSoak$$' ./daemon
 
+# Subjects after this commit are held to 72 characters; of those before, 116 are longer and published.
+SUBJECTS_SINCE := acc5ddc521b6049def1249f156be6a7d6bfdb647
 check: ## format, commit subjects, vet for amd64, arm64 and purego, staticcheck, the assembly and its generator, static builds (3 min)
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w"; exit 1; }
-	@! git log --no-merges --format=%s acc5ddc.. 2>/dev/null | grep -E '.{73}' || { echo "commit subjects over 72 characters"; exit 1; }
+	@if git cat-file -e $(SUBJECTS_SINCE) 2>/dev/null; then \
+	! git log --no-merges --format=%s $(SUBJECTS_SINCE).. | LC_ALL=C.UTF-8 grep -E '.{73}' || { echo "commit subjects over 72 characters"; exit 1; }; \
+	else echo "skipped: commit subjects (no git history back to $(SUBJECTS_SINCE))"; fi
 	GOARCH=amd64 $(GO) vet ./...
 	GOARCH=arm64 $(GO) vet ./...
 	$(GO) vet -tags purego ./...
